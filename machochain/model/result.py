@@ -1,0 +1,182 @@
+"""What resolving one process yields: images in load order, loads with their outcome, the verdict, the findings."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from attrs import Factory, frozen
+
+from machochain.model.image import Image, LinkedDylib
+from machochain.model.paths import HostPath, TargetPath
+from machochain.model.search import Attempt, Candidate
+from machochain.model.version import Version
+
+
+class Outcome(Enum):
+    """What became of one load command."""
+
+    LOADED = "loaded"
+    ALREADY_LOADED = "already-loaded"
+    WEAK_MISSING = "weak-missing"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+class Origin(Enum):
+    """Where an image comes from: a file that was read, or the operating system itself."""
+
+    DISK = "disk"
+    OS = "os"
+
+
+class Severity(Enum):
+    """How bad a finding is, in rising order."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """0, 1, 2: for comparison."""
+        return ("info", "warning", "error").index(self.value)
+
+
+class Confidence(Enum):
+    """Whether a finding follows from the bytes and dyld's source, or from facts that have gaps."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+
+
+@frozen
+class LoadedImage:
+    """One image of the process.
+
+    Attributes:
+        id: Position in the order dyld loads; 0 is the main executable (or the library that was asked about).
+        path: The recorded path: the real path of the file, or the canonical path of an OS library.
+        origin: Read from disk, or taken from the OS.
+        install_name: LC_ID_DYLIB; for an OS library its path.
+        image: The header; None for an OS library of which only stubs are known.
+        host: The file on this machine that was read; None for an OS library.
+        slice_offset: Where the slice begins in that file, bytes.
+        slice_size: How long it is, bytes.
+        identity: (device, inode) style identity inside the model; None for an OS library.
+        case_differs: Whether it was found only because the volume ignores case.
+    """
+
+    id: int
+    path: TargetPath
+    origin: Origin
+    install_name: str | None = None
+    image: Image | None = None
+    host: HostPath | None = None
+    slice_offset: int = 0
+    slice_size: int = 0
+    identity: tuple[int, int] | None = None
+    case_differs: bool = False
+
+
+@frozen
+class Load:
+    """One load command of one image and what became of it.
+
+    Attributes:
+        source: Id of the image that asks.
+        dylib: The load command.
+        to: Id of the image that serves it; None if none does.
+        outcome: What happened.
+        found: The path that served, with its rule; None if nothing did, or an image loaded before
+            answered by its name before any path was tried.
+        tried: Every path that failed before, in dyld's order.
+        reason: dyld's text after ``Reason: `` if the library is missing, else None.
+        inserted: Whether DYLD_INSERT_LIBRARIES asked, not a load command.
+    """
+
+    source: int
+    dylib: LinkedDylib
+    to: int | None
+    outcome: Outcome
+    found: Candidate | None = None
+    tried: tuple[Attempt, ...] = ()
+    reason: str | None = None
+    inserted: bool = False
+
+
+@frozen
+class MissingSymbol:
+    """A symbol nobody provides.
+
+    Attributes:
+        symbol: The Mach-O name, leading underscore included.
+        source: Id of the image that imports it.
+        expected_in: Path of the library it is bound to, ``flat namespace``, or None if that library is absent.
+        lazy: Bound at first call only: the launch does not fail.
+        weak: A missing one becomes NULL.
+        unknown: Why nobody can tell whether it is missing; None if it certainly is.
+    """
+
+    symbol: str
+    source: int
+    expected_in: str | None
+    lazy: bool = False
+    weak: bool = False
+    unknown: str | None = None
+
+
+@frozen
+class Finding:
+    """One thing worth telling. Fields as in the published schema; ``image`` is a target path."""
+
+    rule: str
+    name: str
+    severity: Severity
+    confidence: Confidence
+    input: str
+    arch: str
+    image: str
+    load_command: int | None
+    subject: str
+    message: str
+    evidence: dict[str, Any] = Factory(dict)
+    remedy: tuple[str, ...] = ()
+    url: str = ""
+
+
+@frozen
+class Result:
+    """One process: one slice of one input on one macOS.
+
+    Attributes:
+        input: Host path (or archive member) as the user named it.
+        path: Where it lies on the modelled Mac.
+        arch: The slice's architecture name.
+        file_type: ``MH_EXECUTE`` and the like.
+        macos: The modelled release.
+        hardened: Whether dyld is restricted; None if that could not be known.
+        launches: True, False, or None where evidence is missing.
+        message: dyld's text without ``dyld[pid]: ``; None if it launches or is unknown.
+        images: In the order dyld loads them.
+        loads: In the order dyld asks for them.
+        missing_symbols: Symbols nobody provides.
+        symbols_checked: Whether symbols were looked at at all.
+        findings: What the rules have to say.
+        unknowns: Why ``launches`` is None, one sentence each.
+    """
+
+    input: str
+    path: TargetPath
+    arch: str
+    file_type: str
+    macos: Version
+    hardened: bool | None
+    launches: bool | None
+    message: str | None
+    images: tuple[LoadedImage, ...]
+    loads: tuple[Load, ...]
+    missing_symbols: tuple[MissingSymbol, ...] = ()
+    symbols_checked: bool = False
+    findings: tuple[Finding, ...] = ()
+    unknowns: tuple[str, ...] = ()
