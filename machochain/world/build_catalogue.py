@@ -1,0 +1,239 @@
+"""Build the embedded catalogue from fact documents: ``python -m machochain.world.build_catalogue FACTS... -o FILE``.
+
+Every input is a JSON document (plain, or compressed as .gz or .xz) of one of two kinds.
+
+``machochain.sdk-facts/1``, what ``machochain sdk index`` prints, says what one SDK holds::
+
+    {"schema": "machochain.sdk-facts/1", "sdk": "14.2", "low": "14.2", "high": "14.2", "origin": "where it came from",
+     "complete": ["/usr/lib/"], "missing": ["/usr/lib/swift/"], "links": true,
+     "libraries": [{"install_name": ..., "current": "1.2.3", "compat": "1.0.0", "targets": [...], "umbrella": [...],
+                    "clients": [...], "reexports": [...], "flags": [...],
+                    "symbols": [...] or null, "directives": ["$ld$..."]}],
+     "aliases": {"/usr/lib/libz.dylib": "/usr/lib/libz.1.dylib"}}
+
+``low`` and ``high`` differ where the exact minor version of the SDK is not known. A library below a prefix of
+``complete`` and below none of ``missing`` that the document does not list was not in that SDK.
+
+``machochain.os-facts/1`` says what is known from elsewhere::
+
+    {"schema": "machochain.os-facts/1",
+     "introduced": [[install name, version, source]], "removed": [[install name, version, source]],
+     "legacy": [[old name no SDK lists, release since which it is known to load, source]],
+     "observed": [[install name, lowest SDK stamp, highest SDK stamp]],
+     "observed_symbols": [[install name, symbol, lowest SDK stamp, highest SDK stamp]]}
+
+Facts only: names, versions, numbers. Documents of one ``sdk`` are merged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypedDict
+
+from machochain.model.version import Version
+from machochain.world.catalogue import MAGIC, SYSTEM_PREFIXES, squeeze
+
+_HIDE = re.compile(r"\$ld\$hide\$os(\d+\.\d+)\$(.+)", re.DOTALL)
+
+
+class _Library(TypedDict):
+    """What the merged documents say about one install name."""
+
+    mask: int
+    facts: dict[str, list[Any]]
+    details: dict[str, Any]
+    symbols: dict[str, int]
+    symbol_mask: int
+    hidden: dict[str, str]
+    observed: dict[str, list[str]]
+
+
+def _read(path: Path) -> Any:
+    data = path.read_bytes()
+    if path.suffix == ".xz":
+        import lzma  # noqa: PLC0415 - only for compressed input
+
+        data = lzma.decompress(data)
+    elif path.suffix == ".gz":
+        import gzip  # noqa: PLC0415 - only for compressed input
+
+        data = gzip.decompress(data)
+    return json.loads(data)
+
+
+def is_private(path: str) -> bool:
+    """Whether symbols of the library are left out: private frameworks and the Catalyst copies."""
+    return "/PrivateFrameworks/" in path or path.startswith("/System/iOSSupport/")
+
+
+def _slot(libraries: dict[str, _Library], name: str) -> _Library | None:
+    name = re.sub("//+", "/", name)
+    if not name.startswith(SYSTEM_PREFIXES):
+        return None
+    return libraries.setdefault(
+        name,
+        _Library(mask=0, facts={}, details={}, symbols={}, symbol_mask=0, hidden={}, observed={}),
+    )
+
+
+def _add_library(slot: _Library, item: dict[str, Any], bit: int, sdk: str) -> None:
+    slot["mask"] |= 1 << bit
+    detail = {
+        key: value
+        for key in ("current", "compat", "targets", "umbrella", "clients", "reexports", "flags")
+        if (value := item.get(key))
+    }
+    known = slot["details"].setdefault(sdk, detail)
+    for key, value in detail.items():  # zippered twins and merged documents: lists are joined, the first number stays
+        if isinstance(value, list):
+            known[key] = list(dict.fromkeys([*known.get(key, ()), *value]))
+        else:
+            known.setdefault(key, value)
+    if item.get("symbols") is not None:
+        slot["symbol_mask"] |= 1 << bit
+        symbols = slot["symbols"]
+        for name in item["symbols"]:
+            if not name.startswith(("$ld$", "_OBJC_METACLASS_$_", ".objc_class_name_")):
+                symbols[name] = symbols.get(name, 0) | 1 << bit
+    for text in item.get("directives") or ():
+        match = _HIDE.match(text)
+        if match:
+            version, symbol = match.groups()
+            known_version = slot["hidden"].get(symbol)
+            if known_version is None or Version.parse(known_version) < Version.parse(version):
+                slot["hidden"][symbol] = version
+
+
+def _pack_symbols(library: _Library) -> bytes:
+    r"""Encode one library: a group line (mask, hidden-until, observed range) then its names, one a line.
+
+    Group lines start with ``=``, which no Mach-O name in a stub does.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in {*library["symbols"], *library["observed"]}:
+        low, high = library["observed"].get(name, ("", ""))
+        hidden = library["hidden"].get(name, "") if name in library["symbols"] else ""
+        groups.setdefault(f"={library['symbols'].get(name, 0):x} {hidden} {low} {high}", []).append(name)
+    lines = [f"{library['symbol_mask']:x}"]
+    for key in sorted(groups):
+        lines.append(key)
+        lines.extend(sorted(groups[key]))
+    return zlib.compress("\n".join(lines).encode("utf-8", "surrogateescape"), 9)
+
+
+def _merge_os_facts(document: dict[str, Any], libraries: dict[str, _Library]) -> None:
+    for key in ("introduced", "removed", "legacy", "observed"):
+        for name, *rest in document.get(key, ()):
+            slot = _slot(libraries, name)
+            if slot is not None:
+                slot["facts"].setdefault(key, []).append(rest)
+    for name, symbol, low, high in document.get("observed_symbols", ()):
+        slot = _slot(libraries, name)
+        if slot is not None and not symbol.startswith("_OBJC_METACLASS_$_"):
+            slot["observed"][symbol] = [low, high]
+
+
+def build(documents: Iterable[dict[str, Any]]) -> bytes:
+    """Return the catalogue file for fact documents of the two kinds described above.
+
+    Raises:
+        ValueError: A document is of neither kind.
+    """
+    kinds: dict[str, list[dict[str, Any]]] = {"machochain.sdk-facts/1": [], "machochain.os-facts/1": []}
+    for document in documents:
+        if document.get("schema") not in kinds:
+            raise ValueError(f"not a fact document: schema {document.get('schema')!r}")
+        kinds[document["schema"]].append(document)
+    sdks = sorted(kinds["machochain.sdk-facts/1"], key=lambda d: (Version.parse(d["low"]), Version.parse(d["high"])))
+    sources: dict[str, dict[str, Any]] = {}
+    libraries: dict[str, _Library] = {}
+    aliases: dict[str, tuple[str, int]] = {}
+    for document in sdks:
+        sdk = document["sdk"]
+        source = sources.setdefault(
+            sdk,
+            {
+                "id": sdk,
+                "low": document["low"],
+                "high": document["high"],
+                "complete": [],
+                "missing": [],
+                "links": False,
+                "origin": [],
+            },
+        )
+        bit = list(sources).index(sdk)
+        source["complete"] = sorted({*source["complete"], *document.get("complete", ())})
+        source["missing"] = sorted({*source["missing"], *document.get("missing", ())})
+        source["links"] = source["links"] or bool(document.get("links"))
+        source["origin"] = sorted({*source["origin"], document.get("origin", "")} - {""})
+        for item in document["libraries"]:
+            slot = _slot(libraries, item["install_name"])
+            if slot is not None:
+                private = is_private(item["install_name"])
+                _add_library(slot, {**item, "symbols": None} if private else item, bit, sdk)
+        for alias, target in document.get("aliases", {}).items():
+            mask = aliases.get(alias, ("", 0))[1]
+            aliases[alias] = (target, mask | 1 << bit)  # the newest SDK's target stays
+    for document in kinds["machochain.os-facts/1"]:
+        _merge_os_facts(document, libraries)
+    return _write(list(sources.values()), libraries, aliases)
+
+
+def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliases: dict[str, tuple[str, int]]) -> bytes:
+    chunks = bytearray()
+    rows, details = [], {}
+    for name in sorted(libraries):
+        library = libraries[name]
+        place = ""
+        if library["symbols"] or library["observed"] or library["symbol_mask"]:
+            chunk = _pack_symbols(library)
+            place = f"{len(chunks)}:{len(chunk)}"
+            chunks += chunk
+        facts = json.dumps(library["facts"], separators=(",", ":"), sort_keys=True) if library["facts"] else ""
+        rows.append(f"{name}\t{library['mask']:x}\t{place}\t{facts}")
+        details[name] = library["details"]
+    links = [
+        f"{alias}\t{target}\t{mask:x}"
+        for alias, (target, mask) in sorted(aliases.items())
+        if alias not in libraries and (target not in libraries or squeeze(alias) != squeeze(target))
+    ]
+    sections = {
+        "libraries": zlib.compress("\n".join(rows).encode(), 9),
+        "aliases": zlib.compress("\n".join(links).encode(), 9),
+        "details": zlib.compress(json.dumps(details, separators=(",", ":"), sort_keys=True).encode(), 9),
+        "symbols": bytes(chunks),
+    }
+    header = {"schema": "machochain.catalogue/1", "sources": sources, "sections": {}}
+    offset = 0
+    places = {}
+    for key, data in sections.items():
+        places[key] = [offset, len(data)]
+        offset += len(data)
+    header["sections"] = places
+    head = zlib.compress(json.dumps(header, separators=(",", ":"), sort_keys=True).encode(), 9)
+    return MAGIC + len(head).to_bytes(4, "little") + head + b"".join(sections.values())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="machochain.world.build_catalogue", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("facts", nargs="+", type=Path, metavar="FACTS")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    data = build(_read(path) for path in options.facts)
+    options.output.write_bytes(data)
+    sys.stderr.write(f"{options.output}: {len(data)} bytes from {len(options.facts)} documents\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,428 @@
+"""The embedded catalogue: which library, and which symbol of it, each macOS release provides, as far as facts reach.
+
+The facts are names and numbers read from linker stubs of many SDKs and from released binaries; the file is made by
+``machochain.world.build_catalogue``. Everything is read on demand: a first question costs the table of libraries, a
+question about symbols the block of that library.
+
+An SDK proves presence at its own version. Absence follows only from an SDK that is complete where the library lies, and
+only before its first appearance: what left the SDK may still be in the OS.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+from machochain.model.errors import InputError
+from machochain.model.filesystem import Presence, SystemAnswer
+from machochain.model.paths import TargetPath
+from machochain.model.version import Version
+
+MAGIC: Final = b"MCCAT\x01"
+EMBEDDED: Final = Path(__file__).parent / "data" / "catalogue.bin"
+
+SYSTEM_PREFIXES: Final = (
+    "/usr/lib/",
+    "/System/Library/",
+    "/System/iOSSupport/",
+    "/System/DriverKit/",
+    "/Library/Apple/",
+)
+"""Where the OS keeps libraries; nothing elsewhere comes with it."""
+
+CRYPTEX: Final = "/System/Cryptexes/OS"
+
+_VERSIONS = re.compile(r"(\.framework)/Versions/[^/]+")
+
+
+def squeeze(path: str) -> str:
+    """Return a framework path without its ``Versions/A`` parts: the key under which its links meet."""
+    return _VERSIONS.sub(r"\1", path)
+
+
+def normalise(path: str) -> str:
+    """Collapse ``//`` and ``/./`` and resolve ``..`` by name, as ``realpath`` does where no link is involved."""
+    if "//" not in path and "/." not in path:
+        return path
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if parts:
+                parts.pop()
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
+def _leads_to(link: str, name: str) -> bool:
+    """Whether the links every framework has lead from one path to the other.
+
+    A level of ``link`` that names no version, or ``Current``, fits any; one that names a version only that one.
+    """
+    left, right = link.split("/"), name.split("/")
+    i = j = 0
+    while i < len(left) and j < len(right):
+        if left[i] == right[j] or (left[i] == "Current" and right[j - 1] == "Versions"):
+            i, j = i + 1, j + 1
+        elif right[j] == "Versions":
+            j += 2
+        else:
+            return False
+    return i == len(left) and j == len(right)
+
+
+@frozen
+class Source:
+    """One SDK the catalogue has facts from.
+
+    Attributes:
+        id: Its version as the catalogue names it, ``13.x`` where the minor version is not known.
+        low: The lowest version it may be.
+        high: The highest version it may be.
+        complete: Path prefixes below which every library of that SDK is listed.
+        missing: Prefixes below those of which nothing is known.
+        links: Whether its symbolic links are listed too.
+        origin: What kind of copies it was read from.
+    """
+
+    id: str
+    low: Version
+    high: Version
+    complete: tuple[str, ...]
+    missing: tuple[str, ...]
+    links: bool
+    origin: tuple[str, ...]
+
+    def covers(self, path: str) -> bool:
+        """Whether the SDK would have listed a library at this path."""
+        return path.startswith(self.complete) and not (self.missing and path.startswith(self.missing))
+
+
+@frozen
+class LibraryFacts:
+    """What is known of one library.
+
+    Attributes:
+        path: Its canonical install name.
+        sdks: Ids of the SDKs that hold it, oldest first.
+        introduced: (release, who says so).
+        removed: (release, who says so).
+        legacy: (release since which an old name, or one no SDK lists, is known to load, who says so).
+        observed: (lowest, highest) SDK stamp of released binaries that link it; None if none was seen.
+        details: Per SDK id: current, compat, targets, umbrella, clients, reexports, flags.
+    """
+
+    path: TargetPath
+    sdks: tuple[str, ...]
+    introduced: tuple[tuple[Version, str], ...] = ()
+    removed: tuple[tuple[Version, str], ...] = ()
+    legacy: tuple[tuple[Version, str], ...] = ()
+    observed: tuple[Version, Version] | None = None
+    details: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+
+@frozen
+class SymbolFacts:
+    """What is known of one symbol of one library.
+
+    Attributes:
+        name: The Mach-O name.
+        sdks: Ids of the SDKs whose stub exports it, oldest first.
+        lacking: Ids of the SDKs whose stub of the library does not export it.
+        hidden: Newest deployment target for which ``$ld$hide`` conceals it; None if there is none.
+        observed: (lowest, highest) SDK stamp of released binaries that import it from there; None if none was seen.
+    """
+
+    name: str
+    sdks: tuple[str, ...]
+    lacking: tuple[str, ...]
+    hidden: Version | None = None
+    observed: tuple[Version, Version] | None = None
+
+
+@frozen
+class _Row:
+    mask: int
+    place: tuple[int, int] | None
+    introduced: tuple[tuple[Version, str], ...]
+    removed: tuple[tuple[Version, str], ...]
+    legacy: tuple[tuple[Version, str], ...]
+    observed: tuple[Version, Version] | None
+
+
+def _dated(items: Iterable[Any]) -> tuple[tuple[Version, str], ...]:
+    return tuple(sorted((Version.parse(v), str(why)) for v, why in items))
+
+
+def _spoken(items: Iterable[str]) -> str:
+    names = list(items)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+class EmbeddedCatalogue:
+    """The OS libraries of every release, from facts alone (a ``SystemLibraries``).
+
+    One object keeps what it has read; it never changes an answer.
+    """
+
+    def __init__(self, file: Path = EMBEDDED) -> None:
+        """Open the catalogue; only its header is read.
+
+        Args:
+            file: A file made by ``machochain.world.build_catalogue``.
+
+        Raises:
+            InputError: The file cannot be read or is no catalogue of this version.
+        """
+        self._file = file
+        try:
+            with file.open("rb") as stream:
+                start = stream.read(len(MAGIC) + 4)
+                if start[:-4] != MAGIC:
+                    raise InputError("not a catalogue of this version", path=str(file))
+                length = int.from_bytes(start[-4:], "little")
+                header = json.loads(zlib.decompress(stream.read(length)))
+        except (OSError, ValueError, zlib.error) as error:
+            raise InputError(f"cannot read the catalogue: {error}", path=str(file)) from None
+        self._base = len(MAGIC) + 4 + length
+        self._sections: dict[str, tuple[int, int]] = {k: (v[0], v[1]) for k, v in header["sections"].items()}
+        self.sources: tuple[Source, ...] = tuple(
+            Source(
+                id=item["id"],
+                low=Version.parse(item["low"]),
+                high=Version.parse(item["high"]),
+                complete=tuple(item["complete"]),
+                missing=tuple(item["missing"]),
+                links=item["links"],
+                origin=tuple(item["origin"]),
+            )
+            for item in header["sources"]
+        )
+
+    # Reading
+
+    def _read(self, offset: int, length: int) -> bytes:
+        with self._file.open("rb") as stream:
+            stream.seek(self._base + offset)
+            return zlib.decompress(stream.read(length))
+
+    def _lines(self, section: str) -> Iterator[tuple[str, str]]:
+        for line in self._read(*self._sections[section]).decode("utf-8", "surrogateescape").split("\n"):
+            if line:
+                name, _, rest = line.partition("\t")
+                yield name, rest
+
+    @cached_property
+    def _rows(self) -> dict[str, str]:
+        return dict(self._lines("libraries"))
+
+    @cached_property
+    def _aliases(self) -> dict[str, str]:
+        return dict(self._lines("aliases"))
+
+    @cached_property
+    def _squeezed(self) -> dict[str, list[str]]:
+        table: dict[str, list[str]] = {}
+        for name in self._rows:
+            if ".framework/Versions/" in name:
+                table.setdefault(squeeze(name), []).append(name)
+        return table
+
+    @cached_property
+    def _folded(self) -> dict[str, str]:
+        return {name.casefold(): name for name in (*self._aliases, *self._rows)}
+
+    @cached_property
+    def _details(self) -> dict[str, dict[str, Any]]:
+        table: dict[str, dict[str, Any]] = json.loads(self._read(*self._sections["details"]))
+        return table
+
+    def _row(self, name: str) -> _Row:
+        mask, place, facts = self._rows[name].split("\t", 2)
+        table = json.loads(facts) if facts else {}
+        offset, _, length = place.partition(":")
+        observed = [Version.parse(v) for item in table.get("observed", ()) for v in item]
+        return _Row(
+            mask=int(mask, 16),
+            place=(int(offset), int(length)) if place else None,
+            introduced=_dated(table.get("introduced", ())),
+            removed=_dated(table.get("removed", ())),
+            legacy=_dated(table.get("legacy", ())),
+            observed=(min(observed), max(observed)) if observed else None,
+        )
+
+    def _of(self, mask: int) -> tuple[Source, ...]:
+        return tuple(s for i, s in enumerate(self.sources) if mask >> i & 1)
+
+    # Names
+
+    def libraries(self) -> tuple[str, ...]:
+        """Return every canonical install name, sorted."""
+        return tuple(self._rows)
+
+    def canonical(self, path: str) -> str | None:
+        """Return the canonical install name behind a path (itself, or a link to it); None if nothing is known of it.
+
+        Links are those the SDKs list, and those every framework has (``X.framework/X``, ``Versions/Current``).
+        Letters are compared exactly: a name in another case is in no shared cache.
+        """
+        path = normalise(path)
+        if path in self._rows:
+            return path
+        alias = self._aliases.get(path)
+        if alias is not None:
+            target = alias.partition("\t")[0]
+            return target if target in self._rows else self._through_frameworks(target)
+        return self._through_frameworks(path)
+
+    def _through_frameworks(self, path: str) -> str | None:
+        if ".framework/" not in path:
+            return None
+        fitting = [name for name in self._squeezed.get(squeeze(path), ()) if _leads_to(path, name)]
+        return max(fitting) if fitting else None
+
+    def hint(self, path: str) -> str | None:
+        """Return the name that differs from a path in case only; None if there is none."""
+        found = self._folded.get(normalise(path).casefold())
+        return found if found != normalise(path) else None
+
+    # Libraries
+
+    def find(self, path: str, macos: Version) -> SystemAnswer:
+        """Say whether a release provides the library at a path.
+
+        Args:
+            path: Absolute target path: an install name or a link to one, compared byte for byte.
+            macos: The release.
+
+        Returns:
+            Present with the canonical path, absent where an SDK or another source rules it out, else unseen.
+        """
+        path = normalise(path)
+        if path.startswith(CRYPTEX + "/"):
+            return self._cryptex(path, macos)
+        if not path.startswith(SYSTEM_PREFIXES):
+            return SystemAnswer(Presence.ABSENT, why="the OS keeps its libraries below /usr/lib and /System only")
+        name = self.canonical(path)
+        if name is None:
+            hint = self.hint(path)
+            other = f"; {hint} differs from it in case only" if hint else ""
+            return SystemAnswer(
+                Presence.UNSEEN,
+                why=f"{path} is in none of the SDKs known here ({self.sources[0].id} to {self.sources[-1].id}){other}",
+            )
+        answer = self._judge(name, macos)
+        if answer.presence is Presence.PRESENT and path in self._aliases:
+            link = self._judge_link(path, macos)
+            if link is not None:
+                return link
+        if answer.presence is not Presence.PRESENT and name != path:
+            return SystemAnswer(answer.presence, why=f"{path} is a link to {name}: {answer.why}")
+        return answer
+
+    def _cryptex(self, path: str, macos: Version) -> SystemAnswer:
+        inner = path[len(CRYPTEX) :]
+        if not inner.startswith(SYSTEM_PREFIXES):
+            return SystemAnswer(Presence.ABSENT, why="the OS keeps its libraries below /usr/lib and /System only")
+        if self.find(inner, macos).presence is Presence.ABSENT:
+            return SystemAnswer(Presence.ABSENT, why=f"macOS {macos} has no {inner}, in a cryptex or elsewhere")
+        return SystemAnswer(Presence.UNSEEN, why="what the cryptexes hold is in no SDK")
+
+    def _judge_link(self, path: str, macos: Version) -> SystemAnswer | None:
+        """Return why a link to a present library may not be there; None if it is."""
+        target, mask = self._aliases[path].split("\t")
+        having = self._of(int(mask, 16))
+        lacking = [s for s in self.sources if s.links and s.covers(path) and s not in having]
+        if not any(s.high <= macos for s in having):
+            if any(s.low >= macos for s in lacking) and having:
+                return SystemAnswer(Presence.ABSENT, why=f"{path} is first a link in the SDK {having[0].id}")
+            return SystemAnswer(Presence.UNSEEN, why=f"{path} is first a link to {target} in the SDK {having[0].id}")
+        last = max(s.high for s in having)
+        gone = next((s for s in lacking if last < s.low <= macos), None)
+        if gone is not None:
+            return SystemAnswer(
+                Presence.UNSEEN, why=f"the SDK {gone.id} no longer has the link {path}; the OS may still have it"
+            )
+        return None
+
+    def _judge(self, name: str, macos: Version) -> SystemAnswer:
+        row = self._row(name)
+        for version, who in row.removed:
+            if macos >= version:
+                return SystemAnswer(Presence.ABSENT, why=f"removed in macOS {version} ({who})")
+        having = self._of(row.mask)
+        lacking = tuple(s for s in self.sources if s.covers(name) and s not in having)
+        proof = self._proof(row, having, macos)
+        if proof is None:
+            return self._before(row, having, lacking, macos)
+        last, why = proof
+        later = any(s.high > last for s in having) or (row.observed is not None and row.observed[1] > last)
+        if later:
+            return SystemAnswer(Presence.PRESENT, TargetPath(name), why)
+        gone = next((s for s in lacking if last < s.low <= macos), None)
+        if gone is not None:
+            return SystemAnswer(Presence.UNSEEN, why=f"{why}, but not in the SDK {gone.id}; the OS may still have it")
+        if "/PrivateFrameworks/" in name and last.major < macos.major:
+            return SystemAnswer(Presence.UNSEEN, why=f"{why}; private libraries come and go without notice")
+        return SystemAnswer(Presence.PRESENT, TargetPath(name), why)
+
+    @staticmethod
+    def _proof(row: _Row, having: tuple[Source, ...], macos: Version) -> tuple[Version, str] | None:
+        """Return the newest evidence of presence at or before the release, in words; None if there is none."""
+        proofs = [(s.high, f"in the SDK {s.id}") for s in having if s.high <= macos]
+        if row.observed is not None:
+            proofs += [(v, f"linked by binaries built with the SDK {v}") for v in row.observed if v <= macos]
+        if row.introduced and row.introduced[-1][0] <= macos:
+            version = row.introduced[-1][0]
+            proofs.append((version, f"part of macOS since {version} ({_spoken(who for _, who in row.introduced)})"))
+        proofs += [(v, f"an old name that still loads ({who})") for v, who in row.legacy if v <= macos]
+        return max(proofs, key=lambda item: item[0], default=None)
+
+    @staticmethod
+    def _before(row: _Row, having: tuple[Source, ...], lacking: tuple[Source, ...], macos: Version) -> SystemAnswer:
+        """Answer for a release older than every evidence of presence."""
+        first = having[0] if having else None
+        absent = [s for s in lacking if s.low >= macos and (first is None or s.high < first.high)]
+        if absent and (first is not None or row.introduced or row.observed):
+            known = f"first in the SDK {first.id}" if first else "known from later releases only"
+            return SystemAnswer(Presence.ABSENT, why=f"not in the SDK {absent[-1].id}, {known}")
+        # Those who list introductions list the API's: a stub in an older SDK overrules them.
+        dates = [(v, who) for v, who in row.introduced if first is None or v <= first.high]
+        if dates and macos < dates[0][0]:
+            said = _spoken(f"{v} ({who})" for v, who in dates)
+            return SystemAnswer(Presence.ABSENT, why=f"introduced in macOS {said}")
+        if dates:
+            said = _spoken(f"{v} ({who})" for v, who in dates)
+            return SystemAnswer(Presence.UNSEEN, why=f"introduced in macOS {said}: the sources differ")
+        older = [s for s in lacking if s.high <= macos]
+        start = f"not in the SDK {older[-1].id}, " if older else ""
+        if first is not None:
+            return SystemAnswer(Presence.UNSEEN, why=f"{start}first seen in the SDK {first.id}")
+        if row.observed is not None:
+            return SystemAnswer(
+                Presence.UNSEEN, why=f"{start}first seen in binaries built with the SDK {row.observed[0]}"
+            )
+        return SystemAnswer(Presence.UNSEEN, why=f"{start}nothing vouches for it on macOS {macos}")
+
+    def library(self, path: str) -> LibraryFacts | None:
+        """Return everything known of a library, by install name or link; None if nothing is."""
+        name = self.canonical(path)
+        if name is None:
+            return None
+        row = self._row(name)
+        return LibraryFacts(
+            path=TargetPath(name),
+            sdks=tuple(s.id for s in self._of(row.mask)),
+            introduced=row.introduced,
+            removed=row.removed,
+            legacy=row.legacy,
+            observed=row.observed,
+            details=tuple((s.id, self._details[name][s.id]) for s in self._of(row.mask)),
+        )
