@@ -38,6 +38,32 @@ _NAMES: Final = {
     (CPU_POWERPC, 0): "ppc",
     (CPU_POWERPC64, 0): "ppc64",
 }
+_DYLD_NAMES: Final = {
+    (CPU_X86_64, 3): "x86_64",
+    (CPU_X86_64, 8): "x86_64h",
+    (CPU_X86, 3): "i386",
+    (CPU_ARM64, 0): "arm64",
+    (CPU_ARM64, 1): "arm64",
+    (CPU_ARM64, 2): "arm64e.old",
+    (CPU_ARM64, 0x80000002): "arm64e",
+    (CPU_ARM64, 0x81000002): "arm64e.v1",
+    (CPU_ARM64, 0xC0000002): "arm64e.kernel",
+    (CPU_ARM64, 0xC1000002): "arm64e.kernel.v1",
+    (CPU_ARM64, 0xC2000002): "arm64e.kernel.v2",
+    (CPU_ARM64_32, 0): "arm64_32",
+    (CPU_ARM64_32, 1): "arm64_32",
+    (CPU_ARM, 5): "armv4t",
+    (CPU_ARM, 6): "armv6",
+    (CPU_ARM, 9): "armv7",
+    (CPU_ARM, 11): "armv7s",
+    (CPU_ARM, 12): "armv7k",
+    (CPU_ARM, 14): "armv6m",
+    (CPU_ARM, 15): "armv7m",
+    (CPU_ARM, 16): "armv7em",
+    (CPU_ARM, 17): "armv8m.main",
+    (CPU_ARM, 19): "armv8.1m.main",
+    (CPU_POWERPC, 0): "ppc",
+}
 _BY_NAME: Final = {
     "x86_64": (CPU_X86_64, 3),
     "x86_64h": (CPU_X86_64, 8),
@@ -83,6 +109,25 @@ class Arch:
     def name(self) -> str:
         """The name Apple's tools use, or ``cputype-subtype`` in decimal for one that has none."""
         return _NAMES.get((self.cputype, self.subtype)) or f"{self.cputype}-{self.subtype}"
+
+    @property
+    def _key(self) -> tuple[int, int]:
+        """What dyld compares: the capability byte counts for arm64 only (dyld-1378, ``Architecture::operator==``)."""
+        return self.cputype, self.cpusubtype if self.cputype == CPU_ARM64 else self.subtype
+
+    @property
+    def dyld_name(self) -> str:
+        """The name in dyld's messages (dyld-1378, ``mach_o/Architecture.cpp``, ``name()``); ``unknown`` for others."""
+        return _DYLD_NAMES.get(self._key, "unknown")
+
+    def same_as(self, other: Arch) -> bool:
+        """Whether dyld takes both for one architecture (dyld-1378, ``Architecture::operator==``)."""
+        return self._key == other._key
+
+    @property
+    def uses_16k_pages(self) -> bool:
+        """Whether images are laid out in pages of 16 KiB (dyld-1378, ``UnsafeHeader::uses16KPages``)."""
+        return self.cputype in {CPU_ARM64, CPU_ARM64_32} or (self.cputype, self.cpusubtype) == (CPU_ARM, 12)
 
     @property
     def is_64(self) -> bool:

@@ -22,7 +22,10 @@ class Platform(IntEnum):
     VISIONOS_SIMULATOR = 12
 
 
-_NAMES = {
+ZIPPERED = 0xFF000001
+"""dyld's own number for an image built for macOS and Mac Catalyst at once; never in a file."""
+
+_NAMES: dict[int, str] = {
     Platform.MACOS: "macOS",
     Platform.IOS: "iOS",
     Platform.TVOS: "tvOS",
@@ -35,12 +38,27 @@ _NAMES = {
     Platform.DRIVERKIT: "driverKit",
     Platform.VISIONOS: "visionOS",
     Platform.VISIONOS_SIMULATOR: "visionOS-simulator",
+    13: "firmware",
+    14: "sepOS",
+    15: "macOS-exclaveCore",
+    16: "macOS-exclaveKit",
+    17: "iOS-exclaveCore",
+    18: "iOS-exclaveKit",
+    19: "tvOS-exclaveCore",
+    20: "tvOS-exclaveKit",
+    21: "watchOS-exclaveCore",
+    22: "watchOS-exclaveKit",
+    23: "visionOS-exclaveCore",
+    24: "visionOS-exclaveKit",
+    ZIPPERED: "zippered(macOS/Catalyst)",
 }
 
 
 def platform_name(number: int) -> str:
-    """Return the name of a platform number; ``platform N`` for one that has none here."""
-    try:
-        return _NAMES[Platform(number)]
-    except ValueError:
-        return f"platform {number}"
+    """Return dyld's name of a platform (dyld-1378, ``mach_o/Platform.cpp``); ``platform N`` for one that has none."""
+    return _NAMES.get(number) or f"platform {number}"
+
+
+def is_known_platform(number: int) -> bool:
+    """Whether current dyld knows the platform (dyld-1378, ``knownPlatformInfos``)."""
+    return number in _NAMES
