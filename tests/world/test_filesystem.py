@@ -87,8 +87,12 @@ def test_a_denied_look_is_absent_with_eacces() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/opt/homebrew/lib/libssl.dylib", "/opt/homebrew/opt/openssl@3/lib/libssl.3.dylib", "//opt/./homebrew//lib/libssl.dylib"],
-)  # fmt: skip
+    [
+        "/opt/homebrew/lib/libssl.dylib",
+        "/opt/homebrew/opt/openssl@3/lib/libssl.3.dylib",
+        "//opt/./homebrew//lib/libssl.dylib",
+    ],
+)
 def test_links_are_followed_in_every_place(path: str) -> None:
     assert real(MemoryFileSystem.from_text(TREE), path) == "/opt/homebrew/Cellar/openssl@3/3.4.0/lib/libssl.3.dylib"
 
