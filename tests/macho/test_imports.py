@@ -283,7 +283,7 @@ def lief_bindings(data: bytes) -> list[tuple[str, int, bool]]:
     assert fat is not None
     binary = fat.at(0)
     assert binary is not None
-    return [(str(b.symbol.name), b.library_ordinal, b.weak_import) for b in binary.bindings if b.has_symbol]
+    return [(str(b.symbol.name), b.library_ordinal, b.weak_import) for b in binary.bindings if b.symbol is not None]
 
 
 def test_lief_agrees_on_bind_opcodes() -> None:
