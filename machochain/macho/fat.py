@@ -17,13 +17,11 @@ MAX_SLICES: Final = 16
 FIRST_JAVA_VERSION: Final = 45
 """Java class files share 0xcafebabe; where a fat header counts its slices they hold minor and major version, and
 no major version was ever below 45 (JVM specification, section 4.1)."""
-HEADER_BYTES: Final = 8 + 32 * (MAX_SLICES + 1)
-"""As much of a file as its fat header can take."""
+HEADER_BYTES: Final = 4096
+"""As much of a file as dyld before 1323 ever took for its fat header."""
 
 _ARCH: Final = struct.Struct(">5I")
 _ARCH_64: Final = struct.Struct(">IIQQII")
-_U32_MAX: Final = 0xFFFFFFFF
-_U64_MAX: Final = 0xFFFFFFFFFFFFFFFF
 
 
 @frozen
@@ -53,7 +51,7 @@ class FatHeader:
     Attributes:
         fat64: Whether offsets and sizes have 64 bits.
         count: How many slices the header claims.
-        entries: The first ``MAX_SLICES`` of them that the file has room for, a hidden one last.
+        entries: Those of them that ``HEADER_BYTES`` and the file have room for, a hidden one last.
     """
 
     fat64: bool
@@ -79,7 +77,7 @@ def parse_fat(data: bytes) -> FatHeader:
     fat64 = data[3] == 0xBF
     count = int.from_bytes(data[4:8], "big")
     layout = _ARCH_64 if fat64 else _ARCH
-    room = min(count, MAX_SLICES, (len(data) - 8) // layout.size)
+    room = min(count, (min(len(data), HEADER_BYTES) - 8) // layout.size)
     entries = []
     for index in range(room):
         cputype, subtype, offset, size, align = layout.unpack_from(data, 8 + index * layout.size)[:5]
@@ -115,15 +113,13 @@ def _objections(header: FatHeader, size: int, slice_heads: Sequence[bytes]) -> I
     if 8 + entry_size * (header.count + (not header.fat64)) > size:
         yield "slice headers extend beyond end of file"
         return
-    limit = _U64_MAX
     last_end = 8 + entry_size
     strict = True
     seen: list[Arch] = []
     for entry, head in zip(header.entries, slice_heads, strict=True):
         arch = _in_header(entry)
         end = entry.offset + entry.size
-        # dyld passes 64-bit numbers for both kinds, so only those can overflow
-        if end > limit or end > size:
+        if end > size:
             yield f"{arch.dyld_name} slice extends beyond end of file"
             continue
         strict = strict and entry.offset >= last_end
@@ -169,4 +165,4 @@ def _any_overlap(entries: Sequence[FatEntry]) -> bool:
 
 def _signed(value: int) -> int:
     """The number ``%d`` prints for an unsigned 32-bit value."""
-    return value - (1 << 32) if value > _U32_MAX >> 1 else value
+    return value - (1 << 32) if value >> 31 else value

@@ -3,8 +3,7 @@
 The cost of reading a file does not grow with its size: one ``pread`` per slice is the rule, and a second one only
 where the load commands are longer than the first.
 
-dyld prints raw addresses in some messages (``%p``). Nobody can know them in advance, so such a text carries
-``POINTER`` in their place.
+dyld prints raw addresses in some messages (``%p``); such a text carries ``POINTER`` in their place.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from machochain.macho.fat import HEADER_BYTES, FatEntry, fat_defects, is_fat, pa
 from machochain.model.arch import CPU_ARM, CPU_ARM64, CPU_ARM64_32, CPU_X86, CPU_X86_64, Arch
 from machochain.model.errors import InputError
 from machochain.model.image import (
+    POINTER,
     BuildVersion,
     Command,
     Defect,
@@ -46,8 +46,6 @@ from machochain.model.version import Version
 
 FIRST_READ: Final = 8192
 """Bytes of a slice that are read first. Of 2,960 real slices none had load commands longer than 7,784 bytes."""
-POINTER: Final = "0x0"
-"""Stands where dyld prints an address of the running process."""
 NOT_MACH_O: Final = "slice is not valid mach-o file"
 """dyld-1378, ``common/MachOFile.cpp``, ``compatibleSlice``; before dyld-1284 the text is ``not a mach-o file``."""
 
@@ -165,7 +163,8 @@ class FileSource:
 
 def _unreadable(path: str, error: Exception, offset: int | None = None) -> InputError:
     words = error.strerror if isinstance(error, OSError) else str(error)
-    return InputError(f"cannot be read: {words or type(error).__name__}", path=path, offset=offset)
+    number = error.errno or 0 if isinstance(error, OSError) else 0
+    return InputError(f"cannot be read: {words or type(error).__name__}", path=path, offset=offset, errno=number)
 
 
 def slice_reader(source: ByteSource, piece: Slice) -> Callable[[int, int], bytes]:
@@ -226,6 +225,7 @@ def _read_universal(source: ByteSource, first: bytes) -> MachOFile:
         slices=tuple(_read_slice(source, head, x) for head, x in zip(heads, header.entries, strict=True)),
         size=source.size,
         defects=fat_defects(header, source.size, [x[:28] for x in heads]),
+        slice_count=header.count,
     )
 
 

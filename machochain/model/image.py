@@ -248,6 +248,10 @@ class Question(Enum):
     MAIN_FLAGS = "main executable's flags"
 
 
+POINTER = "0x0"
+"""Stands in texts where dyld prints an address of the running process, which nobody can know in advance."""
+
+
 @frozen
 class Defect:
     """Something dyld may object to, in dyld's own words.
@@ -365,6 +369,8 @@ class MachOFile:
         size: Length of the file in bytes.
         defects: What dyld may object to in the fat header itself, in its order
             (dyld-1378, ``mach_o/Universal.cpp: Universal::valid``).
+        slice_count: How many slices the fat header claims; ``slices`` may be shorter where the file has no room for
+            them, or longer by the hidden one. 1 for a thin file.
     """
 
     universal: bool
@@ -372,3 +378,4 @@ class MachOFile:
     slices: tuple[Slice, ...]
     size: int
     defects: tuple[Defect, ...] = ()
+    slice_count: int = 1
