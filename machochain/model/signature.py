@@ -1,0 +1,83 @@
+"""What an embedded code signature says (xnu ``osfmk/kern/cs_blobs.h``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, IntFlag
+from typing import Any
+
+from attrs import field, frozen
+
+from machochain.model.symbols import TableDefect
+
+
+class SignatureKind(Enum):
+    """Who vouches for an image: nobody, only its own hashes, or a certificate."""
+
+    NONE = "none"
+    AD_HOC = "ad-hoc"
+    SIGNED = "signed"
+
+
+class SignatureFlag(IntFlag):
+    """Flags of a code directory that a signer sets. Names as ``codesign`` prints them."""
+
+    ADHOC = 0x2
+    FORCED_LIBRARY_VALIDATION = 0x10
+    HARD = 0x100
+    KILL = 0x200
+    EXPIRES = 0x400
+    RESTRICT = 0x800
+    ENFORCEMENT = 0x1000
+    LIBRARY_VALIDATION = 0x2000
+    RUNTIME = 0x10000
+    LINKER_SIGNED = 0x20000
+
+
+@frozen
+class Signature:
+    """An embedded signature. Nothing here says that it is valid: certificates are not checked.
+
+    Attributes:
+        kind: ``SIGNED`` if a CMS blob with content is there, ``AD_HOC`` without one, ``NONE`` without a signature.
+        flags: Flags of the code directory; test with ``SignatureFlag``.
+        identifier: The signing identifier; None without a code directory.
+        team_id: The team; None if none is recorded.
+        version: Version of the code directory's layout, e.g. 0x20400.
+        hash_type: 1 SHA-1, 2 SHA-256, 3 SHA-256 cut to 20 bytes, 4 SHA-384; 0 without a code directory.
+        page_size: Bytes one page hash covers; 0 if one hash covers everything.
+        code_limit: Bytes of the slice the page hashes cover, from its start.
+        page_hashes: The hashes of the pages, one after the other.
+        hash_size: Bytes of one of them.
+        cdhash: First 20 bytes of the hash of the code directory; None without one.
+        runtime: Packed version of the hardened runtime; None if not recorded.
+        entitlements: Keys and values; empty if there are none or they cannot be read.
+        defects: What is malformed.
+    """
+
+    kind: SignatureKind = SignatureKind.NONE
+    flags: int = 0
+    identifier: str | None = None
+    team_id: str | None = None
+    version: int = 0
+    hash_type: int = 0
+    page_size: int = 0
+    code_limit: int = 0
+    page_hashes: bytes = field(default=b"", repr=False)
+    hash_size: int = 0
+    cdhash: bytes | None = None
+    runtime: int | None = None
+    entitlements: Mapping[str, Any] = field(factory=dict)
+    defects: tuple[TableDefect, ...] = ()
+
+    @property
+    def flag_names(self) -> tuple[str, ...]:
+        """The flags as ``codesign`` prints them; bits without a name in hexadecimal."""
+        names = [x.name.lower().replace("_", "-") for x in SignatureFlag if x.name and self.flags & x]
+        rest = self.flags & ~sum(SignatureFlag)
+        return (*names, hex(rest)) if rest else tuple(names)
+
+    @property
+    def hardened(self) -> bool:
+        """Whether the hardened runtime is asked for."""
+        return bool(self.flags & SignatureFlag.RUNTIME)
