@@ -36,7 +36,8 @@ _TABLES: Final = {
 }
 """Magic of the function table -> minor releases of Go 1 that write it (``src/internal/abi/symtab.go``)."""
 
-_RELEASE: Final = re.compile(rb"go1\.\d{1,2}(?:\.\d{1,2}|rc\d|beta\d)(?![\w.])")
+_RELEASE: Final = re.compile(rb"go1\.\d{1,2}(?:\.\d{1,2}|rc\d|beta\d)(?!\d)")
+"""Go lays strings end to end, so anything but a digit may follow."""
 _GO_SECTIONS: Final = ("__gopclntab", "__go_module", "__go_fipsinfo", "__gosymtab", "__typelink", "__itablink")
 _CONTROL_OR_QUOTE: Final = re.compile(r'[ \t\r\n"`]')
 
@@ -86,7 +87,7 @@ def _section_marks(sections: Iterable[Section]) -> Iterator[str]:
             yield f"section {section.segment},{section.name}"
 
 
-def _candidates(image: Image, sections: Iterable[Section]) -> Iterator[tuple[str, _Span]]:
+def _candidates(image: Image, sections: Sequence[Section]) -> Iterator[tuple[str, _Span]]:
     for section in sections:
         if section.name == "__go_buildinfo":
             limit = section.offset + section.size
@@ -101,8 +102,10 @@ def _candidates(image: Image, sections: Iterable[Section]) -> Iterator[tuple[str
     for segment in image.segments:
         # Go 1.26 and older, machoExe.DataStart: the linkers before Go 1.13 wrote no section of that name.
         if segment.vmaddr and segment.filesize and segment.initprot == _READ_WRITE == segment.maxprot:
-            limit = segment.fileoff + segment.filesize
-            yield f"segment {segment.name}", _Span(segment.fileoff, segment.filesize, limit)
+            # Any program has such a segment: without a mark of Go only its beginning is worth a look, for there
+            # the linker puts the blob.
+            size = segment.filesize if any(True for _ in _section_marks(sections)) else min(segment.filesize, _CHUNK)
+            yield f"segment {segment.name}", _Span(segment.fileoff, size, segment.fileoff + segment.filesize)
             return
 
 

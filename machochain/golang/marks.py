@@ -17,13 +17,14 @@ from attrs import field, mutable
 from machochain.model.go import GoBinary, GoLink, GoTraces
 from machochain.model.image import FileType, HeaderFlag, Image
 
-_C_FUNCTION: Final = re.compile(r"__cgo_[0-9a-f]{12}_C2?func_(.+)")
+_C_FUNCTION: Final = re.compile(r"__cgo_[0-9a-f]{12}_C2?func_(.+?)(?:\.cold(?:\.\d+)?)?")
+"""clang may split rarely run parts off into ``NAME.cold.1``."""
 _EXPORT: Final = re.compile(r"__cgoexp_[0-9a-f]{12}_(.+)")
 _RUNTIME_CGO: Final = frozenset({"_crosscall2", "_x_cgo_init"})
 _GO_FUNCTION: Final = "_runtime.main"
 
-TRIMMED_SETTINGS: Final = ("-ldflags", "CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_FFLAGS", "CGO_LDFLAGS")
-"""What ``-trimpath`` keeps out of the build information (``cmd/go/internal/load/pkg.go`` setBuildInfo)."""
+_TRIMMED: Final = ("-ldflags",)
+_TRIMMED_WITH_CGO: Final = ("-ldflags", "CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS")
 
 
 def describe(image: Image, traces: GoTraces, symbols: Iterable[tuple[str, bool]] = ()) -> GoBinary | None:
@@ -49,10 +50,17 @@ def describe(image: Image, traces: GoTraces, symbols: Iterable[tuple[str, bool]]
         mode=_mode(image, traces, evidence),
         c_functions=tuple(seen.c_functions),
         exports=tuple(seen.exports),
-        hidden=TRIMMED_SETTINGS if build is not None and build.setting("-trimpath") == "true" else (),
+        hidden=_hidden(traces),
         evidence=tuple(evidence),
         facts=traces.facts,
     )
+
+
+def _hidden(traces: GoTraces) -> tuple[str, ...]:
+    """Return what ``-trimpath`` keeps out (``cmd/go/internal/load/pkg.go`` setBuildInfo, golang/go#52372)."""
+    if traces.build is None or traces.build.setting("-trimpath") != "true":
+        return ()
+    return _TRIMMED if traces.build.setting("CGO_ENABLED") == "0" else _TRIMMED_WITH_CGO
 
 
 @mutable
@@ -87,9 +95,9 @@ def _uses_cgo(traces: GoTraces, seen: _Symbols, evidence: list[str]) -> bool | N
         if seen.runtime_cgo == _RUNTIME_CGO:
             evidence.append("cgo: _crosscall2 and _x_cgo_init are defined")
         if seen.c_functions:
-            evidence.append(f"cgo: C functions called from Go: {len(seen.c_functions)}")
+            evidence.append(f"cgo: Go calls C: {_some(seen.c_functions)}")
         if seen.exports:
-            evidence.append(f"cgo: Go functions exported to C: {len(seen.exports)}")
+            evidence.append(f"cgo: Go is exported to C: {_some(seen.exports)}")
         return True
     if traces.build is not None and traces.build.setting("CGO_ENABLED") == "0":
         evidence.append("no cgo: built with CGO_ENABLED=0")
@@ -98,6 +106,11 @@ def _uses_cgo(traces: GoTraces, seen: _Symbols, evidence: list[str]) -> bool | N
         evidence.append("no cgo: the symbol table names Go's functions but neither _crosscall2 nor _x_cgo_init")
         return False
     return None
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")
 
 
 def _link(image: Image, traces: GoTraces, evidence: list[str]) -> GoLink | None:
