@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import NamedTuple
 
 from attrs import field, frozen
 
@@ -19,9 +20,8 @@ class ExportKind(Enum):
     THREAD_LOCAL = "thread_local"
 
 
-@frozen
-class StubExport:
-    """One exported symbol.
+class StubExport(NamedTuple):
+    """One exported symbol (a named tuple: a framework has tens of thousands).
 
     Attributes:
         name: The Mach-O name, leading underscore included, Objective-C names expanded.
