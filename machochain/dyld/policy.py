@@ -118,7 +118,7 @@ def first_version_of(platform: int, wanted: int) -> Version | None:
     jumped = range(0) if name in _NOT_ALIGNED else range(2025 - base, _ALIGNED_MAJOR)
     first = 10 if base == _BASE_YEARS["macOS"] else 1
     majors = (x for x in range(first, 40) if x not in jumped)
-    versions = (Version.of(major, minor) for major in majors for minor in range(17 if major == 10 else 5))
+    versions = (Version.of(major, minor) for major in majors for minor in range(16 if major == 10 else 5))
     return next((x for x in versions if epoch(platform, x) >= wanted), None)
 
 

@@ -251,7 +251,7 @@ def _read_slice(source: ByteSource, head: bytes, entry: FatEntry) -> Slice:
 _MARGIN: Final = 128
 """dyld reads the fixed part of a command before it checks where the command ends; no such part is longer."""
 
-_HEADER: Final = struct.Struct("<7I")
+_SEVEN: Final = struct.Struct("<7I")
 _ONE: Final = struct.Struct("<I")
 _TWO: Final = struct.Struct("<II")
 _FOUR: Final = struct.Struct("<4I")
@@ -310,10 +310,40 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+# Equal values are shared: files of one project repeat each other, and an lru_cache is faster than a constructor.
+_command = lru_cache(maxsize=1 << 14)(Command)
+
+
 @lru_cache(maxsize=4096)
 def _name16(raw: bytes) -> str:
     """A fixed field of 16 bytes; it need not end in a NUL."""
     return _text(raw.partition(b"\0")[0])
+
+
+def _lc_string(command: bytes, length: int) -> tuple[str, str | None]:
+    """The string of a command whose lc_str stands first, cut at the command's end; and what dyld says about it.
+
+    dyld-1378, ``mach_o/UnsafeHeader.cpp``, ``stringOverflow``.
+    """
+    (offset,) = _ONE.unpack_from(command, 8)
+    if offset >= length:
+        return "", f"string offset ({offset}) outside its size ({length})"
+    end = command.find(b"\0", offset, length)
+    if end < 0:
+        return _text(command[offset:length]), "string extends beyond end of load command"
+    return _text(command[offset:end]), None
+
+
+@lru_cache(maxsize=1 << 14)
+def _linked(index: int, ordinal: int, command: bytes) -> tuple[LinkedDylib, str | None]:
+    """A dylib command from its bytes, and what dyld says about its name."""
+    number, length, offset, stamp, current, compatible, flags = _SEVEN.unpack_from(command)
+    name, complaint = _lc_string(command, length)
+    # dyld-1378, mach_o/UnsafeHeader.cpp, loadCommandToDylibKind: whichever of the four commands it is
+    if stamp != c.DYLIB_USE_MARKER or offset != 28:
+        flags = None
+    versions = Version.unpack(current), Version.unpack(compatible)
+    return LinkedDylib(index, _LINKED[number], name, ordinal, *versions, stamp, flags), complaint
 
 
 def _c_string(buffer: bytes, at: int) -> str:
@@ -358,31 +388,31 @@ class _Commands:
     def walk(self, start: int, count: int, end: int, available: int) -> None:
         """Visit ``count`` commands from ``start``; ``available`` is where the bytes at hand end."""
         buffer = self.buffer
-        commands = self.commands
+        found = self.commands.append
+        handler_of = _HANDLERS.get
+        unpack = _TWO.unpack_from
         at = start
         for index in range(count):
-            if at >= end:
-                self._malformed(index, count, "off end of load commands")
-                return
             if at >= available:
+                if at >= end:
+                    self._malformed(index, count, "off end of load commands")
                 return
-            number, length = _TWO.unpack_from(buffer, at)
-            if length < 8:
-                self._malformed(index, count, f"size (0x{length:X}) too small")
+            number, length = unpack(buffer, at)
+            following = at + length
+            if length < 8 or following > available:
+                if length < 8:
+                    self._malformed(index, count, f"size (0x{length:X}) too small")
+                elif following > end:
+                    text = f"size (0x{length:X}) is too large, load commands end at {POINTER}"
+                    self._malformed(index, count, text)
                 return
-            if at + length > end:
-                text = f"size (0x{length:X}) is too large, load commands end at {POINTER}"
-                self._malformed(index, count, text)
-                return
-            if at + length > available:
-                return
-            commands.append(Command(number, at, length))
-            handler = _HANDLERS.get(number)
+            found(_command(number, at, length))
+            handler = handler_of(number)
             if handler is not None:
                 handler(self, index, number, at, length)
             elif number & c.LC_REQ_DYLD:
                 self.object_to(index, f"unknown required load command 0x{number:08X}")
-            at += length
+            at = following
 
     def _malformed(self, index: int, count: int, what: str) -> None:
         text = f"malformed load command ({index + 1} of {count}) at {POINTER} with mh={POINTER}, {what}"
@@ -392,42 +422,20 @@ class _Commands:
         """Record an objection to one command; dyld counts them from 1."""
         self.defects.append(Defect(f"load command #{index + 1} {what}", Question.ALWAYS, index))
 
-    def string(self, index: int, at: int, length: int, checked: bool = True) -> str:
-        """Return the string of a command whose lc_str stands first; one that leaves the command is cut there."""
-        buffer = self.buffer
-        (offset,) = _ONE.unpack_from(buffer, at + 8)
-        if offset >= length:
-            if checked:
-                self.object_to(index, f"string offset ({offset}) outside its size ({length})")
-            return ""
-        end = buffer.find(b"\0", at + offset, at + length)
-        if end < 0:
-            if checked:
-                self.object_to(index, "string extends beyond end of load command")
-            end = at + length
-        return _text(buffer[at + offset : end])
+    def string(self, index: int, at: int, length: int) -> str:
+        """Return the string of a command whose lc_str stands first, and object to one that leaves the command."""
+        text, complaint = _lc_string(self.buffer[at : at + max(length, 12)], length)
+        if complaint:
+            self.object_to(index, complaint)
+        return text
 
     # Handlers: (position, command number, offset in the buffer, length).
 
-    def on_dylib(self, index: int, number: int, at: int, length: int) -> None:
-        name = self.string(index, at, length)
-        offset, stamp, current, compatible = _FOUR.unpack_from(self.buffer, at + 8)
-        flags = None
-        # dyld-1378, mach_o/UnsafeHeader.cpp, loadCommandToDylibKind: whichever of the four commands it is
-        if stamp == c.DYLIB_USE_MARKER and offset == 28:
-            (flags,) = _ONE.unpack_from(self.buffer, at + 24)
-        self.loads.append(
-            LinkedDylib(
-                index,
-                _LINKED[number],
-                name,
-                len(self.loads) + 1,
-                Version.unpack(current),
-                Version.unpack(compatible),
-                stamp,
-                flags,
-            )
-        )
+    def on_dylib(self, index: int, _number: int, at: int, length: int) -> None:
+        load, complaint = _linked(index, len(self.loads) + 1, self.buffer[at : at + max(length, 28)])
+        if complaint:
+            self.object_to(index, complaint)
+        self.loads.append(load)
 
     def on_id(self, index: int, _number: int, at: int, length: int) -> None:
         name = self.string(index, at, length)
@@ -440,8 +448,8 @@ class _Commands:
     def on_checked_string(self, index: int, _number: int, at: int, length: int) -> None:
         self.string(index, at, length)
 
-    def on_environment(self, index: int, _number: int, at: int, length: int) -> None:
-        self.environment.append(self.string(index, at, length, checked=False))
+    def on_environment(self, _index: int, _number: int, at: int, length: int) -> None:
+        self.environment.append(_lc_string(self.buffer[at : at + max(length, 12)], length)[0])
 
     def on_dylinker(self, _index: int, _number: int, _at: int, _length: int) -> None:
         self.has_dylinker = True
@@ -587,7 +595,7 @@ def parse_image(data: bytes | memoryview, *, size: int) -> Image:
     available = len(buffer)
     if available < 28 or buffer[:4] not in {b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"}:
         raise InputError("no mach_header", offset=0)
-    _, cputype, cpusubtype, file_type, count, command_bytes, flags = _HEADER.unpack_from(buffer)
+    _, cputype, cpusubtype, file_type, count, command_bytes, flags = _SEVEN.unpack_from(buffer)
     header_size = 32 if buffer[0] == 0xCF else 28
     end = header_size + command_bytes
     if available < end + _MARGIN:
@@ -617,7 +625,7 @@ def parse_image(data: bytes | memoryview, *, size: int) -> Image:
         linkedit=LinkEdit(**walked.linkedit),
         commands=tuple(walked.commands),
         source_version=walked.source_version,
-        restricted=_RESTRICT in buffer[:end],
+        restricted=buffer.find(_RESTRICT, 0, end) >= 0,
         has_entry=bool(walked.mains or walked.threads),
         header_size=header_size,
         raw=buffer[: min(end, available)],
@@ -737,7 +745,8 @@ class _Semantics:
         """``validSemanticsSegments``: each by itself, __TEXT against the header, each against the others."""
         segments = self.image.segments
         for segment in segments:
-            yield from self._segment(segment)
+            if not self._is_plain(segment):
+                yield from self._segment(segment)
         if self.dyld_managed:
             yield from self._text()
         if not self._plainly_ordered():
@@ -751,6 +760,28 @@ class _Semantics:
         if len(segment.name) < 16:
             return segment.name
         return _c_string(self.buffer, self.image.commands[segment.command_index].offset + 8)
+
+    def _is_plain(self, segment: Segment) -> bool:
+        """Whether nothing can be said against a segment: the quick answer for nearly all of them."""
+        high = segment.vmaddr + segment.vmsize
+        if (
+            segment.fileoff + segment.filesize > self.size
+            or segment.filesize > segment.vmsize
+            or high > (_MASK_64 if self.wide else _MASK_32)
+            or segment.initprot != _PLAIN_PERMISSIONS.get(segment.name, segment.initprot & 7)
+            or (segment.name == "__DATA_CONST" and not segment.flags & c.SG_READ_ONLY)
+        ):
+            return False
+        low = segment.vmaddr
+        return all(low <= address and address + length <= high for address, length in self._places(segment))
+
+    def _places(self, segment: Segment) -> Iterator[tuple[int, int]]:
+        """Address and size of each section."""
+        first, step, layout = (72, 80, _SECTION_PLACE_64) if self.wide else (56, 68, _SECTION_PLACE)
+        command = self.image.commands[segment.command_index]
+        start = command.offset + first
+        room = min(segment.section_count, (command.size - first) // step)
+        return layout.iter_unpack(self.buffer[start : start + room * step])
 
     def _segment(self, segment: Segment) -> Iterator[Defect]:
         """``validSegment``."""
@@ -769,7 +800,7 @@ class _Semantics:
         if segment.initprot & 0xFFFFFFF8:
             bits = f"(0x{segment.initprot:08X})"
             yield Defect(f"{self._name(segment)} segment permissions has invalid bits set {bits}", always, index)
-        if name in _CHECKED_PERMISSIONS:
+        if name in _PLAIN_PERMISSIONS:
             yield from self._permissions(segment)
         if segment.vmaddr + segment.vmsize > mask:
             yield Defect(f"'{self._name(segment)}' segment vm range wraps", always, index)
@@ -802,16 +833,13 @@ class _Semantics:
         )
 
     def _sections(self, segment: Segment, mask: int) -> Iterator[Defect]:
-        command = self.image.commands[segment.command_index]
-        first, step, layout = (72, 80, _SECTION_PLACE_64) if self.wide else (56, 68, _SECTION_PLACE)
-        start = command.offset + first
-        room = min(segment.section_count, (command.size - first) // step)
-        places = layout.iter_unpack(self.buffer[start : start + room * step])
+        first, step = (72, 80) if self.wide else (56, 68)
+        start = self.image.commands[segment.command_index].offset + first
         low = segment.vmaddr
         high = low + segment.vmsize & mask
         # a 32-bit size is never negative as a 64-bit number
         largest = _MASK_64 >> 1
-        for number, (address, length) in enumerate(places):
+        for number, (address, length) in enumerate(self._places(segment)):
             if low <= address and address + length <= high:
                 continue
             name = _c_string(self.buffer, start + number * step)
@@ -944,7 +972,7 @@ class _Semantics:
 
 
 _MANY: Final = 256
-_CHECKED_PERMISSIONS: Final = frozenset({"__TEXT", "__LINKEDIT", "__DATA", "__DATA_CONST"})
+_PLAIN_PERMISSIONS: Final = {"__TEXT": 5, "__LINKEDIT": 1, "__DATA": 3, "__DATA_CONST": 3}
 _PLATFORM_COMMANDS: Final = frozenset({c.LC_BUILD_VERSION, *_VERSION_MINS})
 _THREAD_FLAVORS: Final = {CPU_X86: 1, CPU_X86_64: 4, CPU_ARM: 1, CPU_ARM64: 6, CPU_ARM64_32: 6}
 
