@@ -1,0 +1,110 @@
+"""Which dyld wrote a text, told from its wording alone (dyld-852.2 to dyld-1378)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from machochain.model.evidence import Era, Evidence, EvidenceKind, MacOSRange, Request
+from machochain.model.version import Version
+
+CRYPTEX: Final = "/System/Volumes/Preboot/Cryptexes/OS"
+"""What dyld of macOS 13 and later puts before a path to look for it in the cryptex."""
+
+_OLD_REASONS: Final = ("image not found", "no suitable image found", "Incompatible library version", "unsafe use of")
+_ARCH_IN_BRACKETS: Final = re.compile(r"\(have \([\w,]+\), need \(")
+
+_BY_ERA: Final = {
+    Era.DYLD2: (None, Version.of(11, 7), "a message without process number or list of attempts"),
+    Era.DYLD3_CLOSURE: (Version.of(11), Version.of(11, 7), "the wording of dyld3 closures"),
+    Era.DYLD4_EARLY: (Version.of(12), Version.of(12, 4), "a list of attempts, no UUID, no quotes"),
+    Era.DYLD4_QUOTED: (Version.of(12, 5), Version.of(12, 7), "paths in quotes or names in brackets"),
+    Era.DYLD4: (Version.of(13), None, "UUIDs or cryptex paths"),
+}
+
+
+def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None:
+    """Return whose layout a message follows; None where several would write the same.
+
+    Args:
+        evidence: The facts read so far.
+        bare_prefix: Whether ``dyld: `` without a process number stood before it.
+        quoted: Whether names stood in the quotes or brackets of dyld-960.
+    """
+    reasons = [t.reason or "" for t in evidence.attempts]
+    text = evidence.reason or ""
+    if text.startswith("tried but"):
+        return Era.DYLD3_CLOSURE
+    if bare_prefix or text.startswith(_OLD_REASONS) or (evidence.built_for or "").startswith("Mac OS X"):
+        return Era.DYLD2
+    if quoted or any(_ARCH_IN_BRACKETS.search(r) for r in reasons):
+        return Era.DYLD4_QUOTED
+    if evidence.uuid or evidence.expected_uuid or _wording_of_13(evidence, reasons):
+        return Era.DYLD4
+    mode = evidence.dlopen_mode
+    if mode is not None and not mode.startswith("0x") and not evidence.attempts:
+        return Era.DYLD2
+    if evidence.kind is EvidenceKind.VALIDITY:
+        return Era.DYLD4
+    if (evidence.pid is None and mode is None) or evidence.truncated:
+        return None
+    if evidence.request is Request.DLOPEN and evidence.attempts and evidence.referenced_from is None:
+        return Era.DYLD4_EARLY if evidence.attempts[0].path.startswith("/") else None
+    return Era.DYLD4_EARLY
+
+
+def _wording_of_13(evidence: Evidence, reasons: list[str]) -> bool:
+    text = evidence.reason or ""
+    return (
+        any(CRYPTEX in t.path for t in evidence.attempts)
+        or any("not in dyld cache" in r for r in reasons)
+        or text.startswith("no LC_RPATH's")
+        or (evidence.built_for or "").startswith("macOS")
+        or evidence.expected_in == "weak-def export"
+    )
+
+
+def macos_range(evidence: Evidence) -> MacOSRange | None:
+    """Return the releases whose dyld words things this way; None where the wording tells nothing."""
+    low: Version | None = None
+    high: Version | None = None
+    because: list[str] = []
+    if evidence.era is not None:
+        low, high, why = _BY_ERA[evidence.era]
+        because.append(why)
+    reasons = [t.reason or "" for t in evidence.attempts]
+    for test, since, until, why in _WORDINGS:
+        if any(test.search(r) for r in (*reasons, evidence.reason or "", *(t.path for t in evidence.attempts))):
+            if since is not None and (low is None or since > low):
+                low = since
+                because.append(why)
+            if until is not None and (high is None or until < high):
+                high = until
+                because.append(why)
+    mode = evidence.dlopen_mode
+    if mode is not None and evidence.era is None:
+        if mode.startswith("0x"):
+            low = max(low or Version.of(12), Version.of(12))
+            because.append("the dlopen mode in hexadecimal")
+        else:
+            high = min(high or Version.of(11, 7), Version.of(11, 7))
+            because.append("the dlopen mode in decimal")
+    if evidence.kind is EvidenceKind.VALIDITY:
+        low = Version.of(26)
+        because.append("only macOS 26 and later check the main executable itself")
+    if low is None and high is None:
+        return None
+    return MacOSRange(low, high, tuple(dict.fromkeys(because)))
+
+
+_WORDINGS: Final = (
+    (re.compile(r"^no LC_RPATH's found"), Version.of(14), None, 'the words "no LC_RPATH\'s found"'),
+    (re.compile(r"^no LC_RPATH's used"), Version.of(15), None, 'the words "no LC_RPATH\'s used"'),
+    (re.compile(r"Cryptexes/OS@"), Version.of(13), Version.of(13, 2), "a cryptex path glued to an @-path"),
+    (re.compile(r"^duplicate (?:LC_RPATH|linked dylib)"), Version.of(15, 4), None, "a check that came with 15.4"),
+    (re.compile(r"^slice is not valid mach-o"), Version.of(15, 4), None, "a check that came with 15.4"),
+    (re.compile(r"^not a mach-o file"), None, Version.of(15, 3), "a wording that went with 15.4"),
+    (re.compile(r"arm64e\.v1"), Version.of(26), None, "the architecture arm64e.v1"),
+    (re.compile(r"^blocked by sandbox"), Version.of(15), None, 'the words "blocked by sandbox"'),
+    (re.compile(r"^cannot override a protected"), Version.of(15, 4), None, "a check that came with 15.4"),
+)

@@ -1,0 +1,78 @@
+"""Bytes of a paste, a log or a crash report -> plain text with nothing lost that a message needs."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from machochain.model.errors import InputError
+
+_ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,512}(?:\x07|\x1b\\)|[@-Z\\^_])")
+_MACHO_MAGICS: Final = (
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    b"\xfe\xed\xfa\xcf",
+    b"\xfe\xed\xfa\xce",
+    b"\xca\xfe\xba\xbe",
+    b"\xca\xfe\xba\xbf",
+    b"!<arch>\n",
+    b"PK\x03\x04",
+)
+_HEAD: Final = 65536
+_ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#x27;", "'"), ("&quot;", '"'), ("&amp;", "&"))
+
+_STAMP: Final = (
+    r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|\s?[+-]\d\d:?\d\d)?\]?"
+    r"|\[?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]?"
+    r"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}\d{1,2} \d\d:\d\d:\d\d"
+)
+_LINE_PREFIX: Final = re.compile(
+    r"(?:[ \t]{0,8}(?:>[ \t]?){1,8})?"  # quoted mail or Markdown
+    rf"(?:[ \t]{{0,8}}(?:{_STAMP})[ \t]?)?"  # log time stamps
+    r"(?:[\w.-]{1,40}[ \t]{1,20}\|[ \t])?"  # "service_1  | "
+)
+
+
+def clean(data: bytes | str) -> str:
+    """Decode what the user gave and take out what terminals and web pages add: colours, carriage returns, entities.
+
+    Bytes that are not UTF-8 stay as surrogate escapes, so that a path keeps its bytes.
+
+    Raises:
+        InputError: The data is binary: it has no message to read.
+    """
+    text = data if isinstance(data, str) else _decode(data)
+    if "\0" in text[:_HEAD]:
+        raise InputError("this is binary data, not text that dyld or a crash report printed")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    if "\u00a0" in text:
+        text = text.replace("\u00a0", " ")
+    if "tried: \u2018" in text:  # an editor made the quotes typographic
+        text = text.replace("\u2018", "'").replace("\u2019", "'")
+    if "tried: &#39;" in text or "tried: &#x27;" in text or "from: &lt;" in text:
+        for entity, char in _ENTITIES:
+            text = text.replace(entity, char)
+    if "\\n" in text:  # a message that was logged as one JSON or Go string
+        text = _ESCAPED_BREAK.sub("\n", text)
+    return text
+
+
+_ESCAPED_BREAK: Final = re.compile(r"\\n(?= {0,4}(?:Referenced from:|Expected in:|Reason:|dyld))")
+
+
+def _decode(data: bytes) -> str:
+    """Return the text of UTF-8 or, with its mark, UTF-16 data."""
+    if data.startswith(_MACHO_MAGICS):
+        raise InputError("this is a binary file, not a message: `machochain resolve` and `inspect` read those")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace").lstrip("\ufeff")
+    return data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+
+
+def line_prefix(line: str) -> str:
+    """Return what a mail quote, a log's time stamp or a service name puts before the line's own text."""
+    match = _LINE_PREFIX.match(line)
+    return match.group() if match else ""
