@@ -1,0 +1,84 @@
+"""The command line. Starting it loads neither lief nor networkx: each command imports what it needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from machochain._version import __version__
+from machochain.model.errors import InputError, UsageError
+
+EXIT_FINDINGS = 1
+EXIT_USAGE = 2
+EXIT_INCOMPLETE = 3
+EXIT_FAULT = 70
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run or their help is asked for."""
+
+    COMMANDS = {  # noqa: RUF012  # click subclasses are configured by class attributes
+        "resolve": "What a binary loads, from where and why; whether it launches",
+        "explain": "Each path dyld tries for one library, and its own words",
+        "inspect": "The facts: load commands, versions, signature, Go build info",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the commands in the order people need them."""
+        return list(self.COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in self.COMMANDS:
+            return None
+        from importlib import import_module
+
+        module = import_module(f"machochain.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", message="machochain %(version)s")
+def cli() -> None:
+    """Will this Mach-O binary launch on that Mac, and if not, what will dyld say?
+
+    Works on any machine, without a Mac. Exit codes: 0 fine, 1 something does not launch or has findings at or above
+    --fail-on, 2 wrong usage or an input that cannot be read, 3 evidence is missing and --strict was given, 70 a fault
+    of this program.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    try:
+        code = cli.main(arguments, prog_name="machochain", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_USAGE
+    except (UsageError, InputError) as error:
+        click.echo(f"machochain: {error}", err=True)
+        code = EXIT_USAGE
+    except BrokenPipeError:
+        # The reader of our output left; Python would complain once more while closing it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception:  # noqa: BLE001  # whatever it is, it is our fault, and the contract has a code for that
+        import traceback
+
+        traceback.print_exc()
+        click.echo("machochain: this is a fault of ours; please report it with the lines above", err=True)
+        code = EXIT_FAULT
+    sys.exit(code or 0)

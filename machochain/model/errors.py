@@ -19,21 +19,31 @@ class InputError(MachochainError):
         offset: Byte offset inside the file at which reading failed; None if the whole file is meant.
         part: Which slice or archive member it was, e.g. ``"slice arm64"``; None for the file itself.
         reason: What is wrong, one sentence without a full stop.
+        errno: The error number of the system call that failed; 0 if the bytes were read and are wrong.
     """
 
     def __init__(
-        self, reason: str, *, path: str | None = None, offset: int | None = None, part: str | None = None
+        self,
+        reason: str,
+        *,
+        path: str | None = None,
+        offset: int | None = None,
+        part: str | None = None,
+        errno: int = 0,
     ) -> None:
         """Keep the facts apart from the words: renderers decide how to say them."""
         self.reason = reason
         self.path = path
         self.offset = offset
         self.part = part
+        self.errno = errno
         super().__init__(reason)
 
     def at(self, path: str | None = None, *, part: str | None = None) -> InputError:
         """Return the same error with the file or part filled in where it was not known yet."""
-        return type(self)(self.reason, path=self.path or path, offset=self.offset, part=self.part or part)
+        return type(self)(
+            self.reason, path=self.path or path, offset=self.offset, part=self.part or part, errno=self.errno
+        )
 
     def __str__(self) -> str:
         """Word the error as ``file: part: reason (offset N)``."""

@@ -1,0 +1,1 @@
+"""Renderers: one form a file. Words live here; facts come from below."""

@@ -1,0 +1,68 @@
+"""Will this Mach-O binary launch on that Mac, and if not, what will dyld say?
+
+The public surface; everything else may change. Names are loaded on first use: importing this package costs nothing.
+
+    >>> import machochain
+    >>> report = machochain.resolve(["./bin"], target=machochain.Target(macos="15.4"))  # doctest: +SKIP
+    >>> [(r.arch, r.launches, r.message) for r in report.results]  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from machochain._version import __version__
+
+if TYPE_CHECKING:
+    from machochain.api import Explanation, Report, explain, inspect, resolve
+    from machochain.graph.loadgraph import LoadGraph
+    from machochain.graph.resolve import Target
+    from machochain.model.errors import InputError, MachochainError, UsageError
+    from machochain.model.version import Version
+    from machochain.world.placement import World
+
+__all__ = [
+    "Explanation",
+    "InputError",
+    "LoadGraph",
+    "MachochainError",
+    "Report",
+    "Target",
+    "UsageError",
+    "Version",
+    "World",
+    "__version__",
+    "explain",
+    "inspect",
+    "resolve",
+]
+
+_HOMES = {
+    "Explanation": "machochain.api",
+    "InputError": "machochain.model.errors",
+    "LoadGraph": "machochain.graph.loadgraph",
+    "MachochainError": "machochain.model.errors",
+    "Report": "machochain.api",
+    "Target": "machochain.graph.resolve",
+    "UsageError": "machochain.model.errors",
+    "Version": "machochain.model.version",
+    "World": "machochain.world.placement",
+    "explain": "machochain.api",
+    "inspect": "machochain.api",
+    "resolve": "machochain.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home (PEP 562)."""
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

@@ -1,0 +1,210 @@
+"""Options that all commands share, and what they mean as values."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+from attrs import Factory, frozen
+
+from machochain.dyld.profile import NEWEST, profile_for, releases
+from machochain.graph.resolve import Target
+from machochain.model.errors import UsageError
+from machochain.model.paths import TargetPath
+from machochain.model.version import Version
+from machochain.world.placement import World, parse_map
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@frozen
+class Modelled:
+    """The modelled Mac and process as the options describe them."""
+
+    target: Target
+    world: World
+
+
+@frozen
+class Output:
+    """Where results go and how.
+
+    Attributes:
+        format: Name of the renderer.
+        path: A file; None for standard output.
+        verbose: How often ``-v`` was given.
+        quiet: Whether only the exit code is wanted.
+    """
+
+    format: str
+    path: str | None
+    verbose: int
+    quiet: bool
+    extras: Mapping[str, Any] = Factory(dict)
+
+    def write(self, text: str) -> None:
+        """Write a result."""
+        if self.quiet and self.path is None:
+            return
+        if self.path is None or self.path == "-":
+            _write(sys.stdout, text)
+            return
+        try:
+            Path(self.path).write_text(text, encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    @property
+    def style(self) -> Any:
+        """How to write text here: colours only on a terminal that did not refuse them (NO_COLOR)."""
+        from machochain.report.text import Style
+
+        to_terminal = self.path is None and sys.stdout.isatty()
+        colour = to_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        encoding = (sys.stdout.encoding or "ascii").lower() if self.path is None else "utf-8"
+        return Style.of_terminal(colour=colour, unicode="utf" in encoding, verbose=self.verbose)
+
+
+def _write(stream: IO[str], text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        # A terminal without UTF-8, or names that are no text at all.
+        stream.write(text.encode("ascii", "backslashreplace").decode())
+    stream.flush()
+
+
+def parse_releases(texts: tuple[str, ...], *, several: bool) -> tuple[Version, ...]:
+    """Read ``--macos`` values: versions and ``A..B`` ranges.
+
+    Raises:
+        UsageError: A release that is not modelled, or more than one where one is meant.
+    """
+    found: list[Version] = []
+    for text in texts or (str(NEWEST),):
+        first, dots, last = text.partition("..")
+        if dots:
+            found += releases(Version.parse(first), Version.parse(last))
+        else:
+            version = Version.parse(text)
+            profile_for(version)
+            found.append(version)
+    unique = tuple(dict.fromkeys(found))
+    if len(unique) > 1 and not several:
+        raise UsageError("one --macos, please: this command looks at one release at a time")
+    return unique
+
+
+def parse_environment(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Read ``--env NAME=VALUE``.
+
+    Raises:
+        UsageError: A pair has another form.
+    """
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--env takes NAME=VALUE, not {pair!r}")
+        found[name] = value
+    return found
+
+
+def modelled_options(*, several: bool = True) -> Callable[[F], F]:
+    """Add the options of the modelled Mac; the command receives them as ``modelled``."""
+    options = [
+        click.option(
+            "--macos", multiple=True, metavar="VERSION",
+            help="macOS release to model, 11 to 26 and point releases; repeatable, and A..B. Default: the newest.",
+        ),
+        click.option("--arch", metavar="ARCH", help="Only this slice (arm64, x86_64, arm64e, …). Default: each one."),
+        click.option("--root", metavar="DIR", help="DIR is / of the modelled Mac; nothing outside it exists."),
+        click.option(
+            "--map", "maps", multiple=True, metavar="TARGET=HOST",
+            help="HOST (file or folder) appears at TARGET; repeatable, the longest TARGET wins.",
+        ),
+        click.option("--at", metavar="TARGET", help="Where the input lies on the modelled Mac."),
+        click.option(
+            "--unseen", multiple=True, metavar="PREFIX",
+            help="Files below PREFIX may or may not exist: answers about them are unknown. Repeatable.",
+        ),
+        click.option("--sdk", multiple=True, metavar="DIR", help="A macOS SDK or sysroot. Default: embedded facts."),
+        click.option("--cwd", default="/", metavar="TARGET", help="Working directory of the process. Default: /"),
+        click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of the process. Repeatable."),
+        click.option(
+            "--hardened/--no-hardened", default=None,
+            help="Whether dyld is restricted. Default: from signature and entitlements.",
+        ),
+        click.option("--main", metavar="EXE", help="For a dylib or bundle: the executable that loads it."),
+        click.option("--case-sensitive", is_flag=True, help="The modelled volume tells case apart."),
+    ]  # fmt: skip
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def wrapper(**values: Any) -> Any:
+            target = Target(
+                macos=parse_releases(values.pop("macos"), several=several),
+                arch=values.pop("arch"),
+                environment=parse_environment(values.pop("env")),
+                cwd=_absolute(values.pop("cwd")),
+                hardened=values.pop("hardened"),
+                main=_main(values.pop("main")),
+            )
+            world = World(
+                root=values.pop("root"),
+                maps=[parse_map(text) for text in values.pop("maps")],
+                at=values.pop("at"),
+                unseen=values.pop("unseen"),
+                sdks=values.pop("sdk"),
+                case_sensitive=values.pop("case_sensitive"),
+            )
+            return function(modelled=Modelled(target, world), **values)
+
+        for option in reversed(options):
+            wrapper = option(wrapper)
+        return wrapper  # type: ignore[return-value]
+
+    return decorate
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        raise UsageError(f"--cwd takes an absolute path of the modelled Mac, not {path!r}")
+    return path
+
+
+def _main(path: str | None) -> TargetPath | None:
+    return None if path is None else TargetPath(str(Path(path).absolute()))
+
+
+def output_options(*formats: str) -> Callable[[F], F]:
+    """Add ``--format``, ``--json``, ``-o``, ``-v``, ``-q``; the command receives them as ``output``."""
+    options = [
+        click.option(
+            "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True,
+            help="How to write the result.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="The same as --format json."),
+        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE."),
+        click.option("-v", "--verbose", count=True, help="Show more; twice for every path tried."),
+        click.option("-q", "--quiet", is_flag=True, help="Write nothing but errors; the exit code tells."),
+    ]  # fmt: skip
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def wrapper(**values: Any) -> Any:
+            form = "json" if values.pop("as_json") else values.pop("form")
+            values.pop("form", None)
+            output = Output(form, values.pop("output"), values.pop("verbose"), values.pop("quiet"))
+            return function(output=output, **values)
+
+        for option in reversed(options):
+            wrapper = option(wrapper)
+        return wrapper  # type: ignore[return-value]
+
+    return decorate

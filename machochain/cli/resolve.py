@@ -1,0 +1,67 @@
+"""``machochain resolve``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE
+from machochain.cli.options import Modelled, Output, modelled_options, output_options
+
+
+@click.command("resolve")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@modelled_options()
+@output_options("text", "json", "dot", "mermaid", "graphml", "node-link")
+@click.option("--strict", is_flag=True, help="Exit with 3 if nothing failed but evidence is missing.")
+@click.pass_context
+def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, output: Output, *, strict: bool) -> None:
+    r"""Say of each binary what it loads, from where and why, what is missing, and whether it launches.
+
+    PATH is a Mach-O file or a folder (an .app or framework is one): there every main executable is looked at, and
+    every dylib or bundle that none of them loads.
+
+    \b
+    machochain resolve ./bin/server
+    machochain resolve MyApp.app --macos 12..26
+    machochain resolve ./server --at /usr/local/bin/server --map /opt/homebrew=./bottle
+    """
+    from machochain import api
+
+    report = api.resolve(paths, target=modelled.target, world=modelled.world)
+    if output.format == "json":
+        from machochain.report.resolution import resolve_document
+
+        output.write(json.dumps(resolve_document(report.results, report.errors), indent=2) + "\n")
+    elif output.format == "text":
+        from machochain.report.text import render_resolution
+
+        if report.results:
+            output.write(render_resolution(report.results, (), output.style))
+    else:
+        from machochain.report import graphs
+
+        render = {
+            "dot": lambda: graphs.render_dot(report.results, system=output.verbose > 0),
+            "mermaid": lambda: graphs.render_mermaid(report.results, system=output.verbose > 0),
+            "graphml": lambda: graphs.render_graphml(report.results),
+            "node-link": lambda: graphs.render_node_link(report.results),
+        }[output.format]
+        output.write(render())
+    for error in report.errors:
+        click.echo(f"machochain: {error}", err=True)
+    if not report.results and not report.errors:
+        click.echo(f"machochain: no Mach-O file in {', '.join(paths)}", err=True)
+    ctx.exit(_exit_code(report, strict=strict))
+
+
+def _exit_code(report: object, *, strict: bool) -> int:
+    from machochain.api import Report
+
+    assert isinstance(report, Report)
+    if report.errors or not report.results:
+        return EXIT_USAGE
+    if report.launches is False:
+        return EXIT_FINDINGS
+    return EXIT_INCOMPLETE if strict and report.launches is None else 0

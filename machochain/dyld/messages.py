@@ -1,0 +1,159 @@
+"""dyld's own texts, by generation.
+
+Texts have no ``dyld[pid]: `` in front: dyld puts it before the first line only (dyld-1378, DyldRuntimeState.cpp).
+"""
+
+from __future__ import annotations
+
+from machochain.dyld.config import ProcessConfig
+from machochain.dyld.facts import might_be_in_shared_cache, too_new
+from machochain.dyld.profile import Profile
+from machochain.model.result import LoadedImage
+from machochain.model.search import Attempt, Candidate
+
+ENOENT = 2
+ENOTAFILE = -1
+"""Stands for dyld's private ENOTAFILE_NP: something is there, but it is not a regular file."""
+
+
+def miss_reason(profile: Profile, candidate: Candidate, errno: int) -> str:
+    """Return the reason for a path at which no file could be found (dyld-1378, Loader.cpp: getLoader()).
+
+    Args:
+        profile: The generation of dyld.
+        candidate: The path that was tried.
+        errno: The error of ``stat``, or ``ENOTAFILE``.
+    """
+    note = ""
+    if profile.cache_note and not candidate.rule.on_disk_only and might_be_in_shared_cache(candidate.path):
+        note = ", not in dyld cache"
+    if errno == ENOTAFILE:
+        return "not a file" + note
+    if errno == ENOENT or not profile.errno_reasons:
+        return "no such file" + note
+    return f"errno={errno}{note}"
+
+
+def quote_path(path: str, profile: Profile) -> str:
+    """Return a path as it stands in a message: dyld-960 replaces quotes by blanks (Diagnostics::quotePath())."""
+    return path.replace("'", " ") if profile.wording == "quoted" else path
+
+
+def tried_text(profile: Profile, tried: tuple[Attempt, ...]) -> str:
+    """Return ``tried: 'a' (why), 'b' (why)``; empty if nothing was tried."""
+    if not tried:
+        return ""
+    return "tried: " + ", ".join(f"'{quote_path(a.candidate.path, profile)}' ({a.reason}){a.suffix}" for a in tried)
+
+
+def classic_tried_text(tried: tuple[Attempt, ...]) -> str:
+    """Return dyld2's reason (dyld-852.2, dyld2.cpp: load()): only files that exist and are unfit are listed."""
+    found = [f"{a.candidate.path}: {a.reason}" if a.candidate.path else a.reason for a in tried if a.reason]
+    return "\n\t".join(["no suitable image found.  Did find:", *found]) if found else "image not found"
+
+
+def not_expanded_note(config: ProcessConfig, path: str) -> str:
+    """Return what is appended when the security policy forbids ``@`` paths."""
+    if path.startswith("@") and not config.security.at_paths and not config.profile.classic:
+        return ", (security policy does not allow @ path expansion)"
+    return ""
+
+
+def nothing_tried_text(profile: Profile, path: str, *, has_run_paths: bool) -> str:
+    """Return the reason if no path at all was tried; empty where dyld says nothing.
+
+    dyld-1122.1 on for no LC_RPATH, dyld-1231.3 on for unusable ones (Loader.cpp: getLoader(), at the end).
+    """
+    if not path.startswith("@rpath/") or profile.no_run_path_text == "none":
+        return ""
+    if not has_run_paths:
+        return "no LC_RPATH's found"
+    if profile.no_run_path_text == "used":
+        return "no LC_RPATH's used.  They may be invalid, eg, not start with '@loader_path' or '@executable_path'"
+    return ""
+
+
+def _uuid(image: LoadedImage) -> str:
+    return (image.image.uuid_text if image.image is not None else None) or "no uuid"
+
+
+def _too_new(image: LoadedImage, config: ProcessConfig) -> str:
+    if image.image is None:
+        return ""
+    minos = too_new(image.image, config.platform, config.macos)
+    return f" (built for macOS {minos} which is newer than running OS)" if minos is not None else ""
+
+
+def library_not_loaded(config: ProcessConfig, load_path: str, requester: LoadedImage, reason: str) -> str:
+    """Return the three lines for a library that could not be loaded.
+
+    dyld-1378, JustInTimeLoader.cpp: loadDependents(); dyld-960 and 957, the same; dyld-852.2, ImageLoader.cpp:
+    recursiveLoadLibraries().
+    """
+    profile = config.profile
+    if profile.uuids:
+        origin = f"<{_uuid(requester)}> {requester.path}{_too_new(requester, config)}"
+        return f"Library not loaded: {load_path}\n  Referenced from: {origin}\n  Reason: {reason}"
+    if profile.wording == "quoted":
+        path, origin = quote_path(load_path, profile), quote_path(requester.path, profile)
+        return f"Library not loaded: '{path}'\n  Referenced from: '{origin}'\n  Reason: {reason}"
+    return f"Library not loaded: {load_path}\n  Referenced from: {requester.path}\n  Reason: {reason}"
+
+
+def symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedImage, expected: LoadedImage | None) -> str:
+    """Return the lines for a missing symbol of a two-level import.
+
+    dyld-1378, Loader.cpp: resolveSymbol(); ``expected`` None is the weak-linked library that is absent.
+    """
+    profile = config.profile
+    if profile.classic:
+        where = expected.path if expected is not None else "unknown"
+        return f"Symbol not found: {symbol}\n  Referenced from: {importer.path}\n  Expected in: {where}\n"
+    if not profile.uuids:
+        where = expected.path if expected is not None else "unknown"
+        if profile.wording == "quoted":
+            path, where = quote_path(importer.path, profile), quote_path(where, profile)
+            return f"Symbol not found: ({symbol})\n  Referenced from: '{path}'\n  Expected in: '{where}'"
+        return f"Symbol not found: {symbol}\n  Referenced from: {importer.path}\n  Expected in: {where}"
+    uuid, where = (_uuid(expected), expected.path) if expected is not None else ("no uuid", "unknown")
+    return (
+        f"Symbol not found: {symbol}\n  Referenced from: <{_uuid(importer)}> {importer.path}"
+        f"{_too_new(importer, config)}\n  Expected in:     <{uuid}> {where}"
+    )
+
+
+def flat_symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedImage) -> str:
+    """Return the line for a symbol that flat look-up did not find."""
+    if config.profile.classic:
+        return f"Symbol not found: {symbol}\n  Referenced from: {importer.path}\n  Expected in: flat namespace\n"
+    if config.profile.wording == "quoted":
+        return f"symbol not found in flat namespace ({symbol})"
+    return f"symbol not found in flat namespace '{symbol}'"
+
+
+def weak_symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedImage) -> str:
+    """Return the text for a weak-def look-up that found nothing (fatal in chained fixups only)."""
+    profile = config.profile
+    if profile.no_run_path_text == "used":  # dyld-1231.3 on
+        return (
+            f"Symbol not found: {symbol}\n  Referenced from: <{_uuid(importer)}> {importer.path}"
+            "\n  Expected as weak-def export from some loaded dylib"
+        )
+    if profile.wording == "quoted":
+        return f"weak-def symbol not found ({symbol})"
+    return f"weak-def symbol not found '{symbol}'"
+
+
+def inserted_library_failed(config: ProcessConfig, path: str, reason: str) -> str:
+    """Return the lines for a DYLD_INSERT_LIBRARIES entry that could not be loaded.
+
+    dyld-1378, dyldMain.cpp: prepare() logs one line and halts with the reason; dyld-852.2: loadInsertedDylib().
+    """
+    if config.profile.classic:
+        return f"could not load inserted library '{path}' because {reason}\n"
+    return f"terminating because inserted dylib '{path}' could not be loaded: {reason}\n{reason}"
+
+
+def main_refused(path: str, error: str) -> str:
+    """Return the two lines for a main executable that is malformed (dyld-1323.3 on, dyldMain.cpp)."""
+    return f"{error} in {path}\n{error}"

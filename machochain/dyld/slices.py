@@ -1,0 +1,232 @@
+"""Which slice of a file a process takes, and why dyld refuses one (dyld: compatibleSlice(), GradedArchitectures)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from machochain.dyld.config import ProcessConfig
+from machochain.dyld.facts import builds, platforms
+from machochain.dyld.policy import fat_refusal, first_refusal
+from machochain.dyld.profile import Profile
+from machochain.model.arch import CPU_ARM64, CPU_X86_64, Arch
+from machochain.model.image import FileType, Image, MachOFile, Slice
+from machochain.model.platform import Platform, platform_name
+
+_ARM64: Final = (CPU_ARM64, 0)
+_ARM64_V8: Final = (CPU_ARM64, 1)
+_ARM64E: Final = (CPU_ARM64, 2)
+_X86_64: Final = (CPU_X86_64, 3)
+_X86_64H: Final = (CPU_X86_64, 8)
+
+_OLD_PLATFORM_NAMES: Final[dict[int, str]] = {
+    Platform.MAC_CATALYST: "MacCatalyst",
+    Platform.IOS_SIMULATOR: "iOS-sim",
+    Platform.TVOS_SIMULATOR: "tvOS-sim",
+    Platform.WATCHOS_SIMULATOR: "watchOS-sim",
+}
+
+_SIMULATOR_SUPPORT: Final = frozenset(
+    {
+        "/usr/lib/system/libsystem_kernel.dylib",
+        "/usr/lib/system/libsystem_platform.dylib",
+        "/usr/lib/system/libsystem_pthread.dylib",
+        "/usr/lib/system/libsystem_platform_debug.dylib",
+        "/usr/lib/system/libsystem_pthread_debug.dylib",
+        "/usr/lib/system/host/liblaunch_sim.dylib",
+    }
+)
+
+
+class _Grade:
+    """One acceptable architecture: its encoding and dyld's name for it."""
+
+    __slots__ = ("capability", "cpu", "name")
+
+    def __init__(self, cpu: tuple[int, int], name: str, capability: int | None = None) -> None:
+        self.cpu = cpu
+        self.name = name
+        self.capability = capability
+
+    def accepts(self, arch: Arch) -> bool:
+        """Whether an architecture is this one; arm64 compares the capability byte too where that is asked."""
+        if (arch.cputype, arch.subtype) != self.cpu:
+            return False
+        return self.capability is None or arch.cpusubtype >> 24 == self.capability
+
+
+def grades(config: ProcessConfig) -> tuple[_Grade, ...]:
+    """Return what the process accepts, best first.
+
+    dyld-1042.1, common/MachOFile.cpp: GradedArchs; dyld-1323.3, mach_o/GradedArchitectures.cpp. dyld itself is
+    arm64e on Apple silicon; pointer authentication is off in an arm64 process. An Intel Mac is taken to be a
+    Haswell or newer, as every Mac that runs macOS 11 is.
+    """
+    arch = config.arch
+    strict = config.profile.arm64e_v1
+    if arch.cputype == CPU_X86_64:
+        return (_Grade(_X86_64H, "x86_64h"), _Grade(_X86_64, "x86_64"))
+    if arch.cputype != CPU_ARM64:
+        return (_Grade((arch.cputype, arch.subtype), arch.name),)
+    arm64e = _Grade(_ARM64E, "arm64e", 0x80 if strict else None)
+    if arch.is_arm64e:
+        return (arm64e,) if config.profile.third_party_arm64e else ()
+    arm64 = _Grade(_ARM64, "arm64", 0 if strict else None)
+    if strict:
+        return (arm64e, _Grade(_ARM64E, "arm64e.v1", 0x81), arm64, _Grade(_ARM64_V8, "arm64", 0))
+    return (arm64e, arm64) if config.profile.third_party_arm64e else (arm64,)
+
+
+def main_slices(file: MachOFile) -> tuple[Slice, ...]:
+    """Return the slices a Mac can start as a process."""
+    return tuple(s for s in file.slices if s.image is not None)
+
+
+def _quoted_list(names: str, profile: Profile) -> str:
+    return f"({names})" if profile.wording == "quoted" else f"'{names}'"
+
+
+def _need(config: ProcessConfig) -> str:
+    names = [g.name for g in grades(config)]
+    profile = config.profile
+    return _quoted_list("' or '".join(names) if profile.need_all_archs else names[0] if names else "", profile)
+
+
+def arch_name(arch: Arch, profile: Profile) -> str:
+    """Return dyld's name of an architecture; ``unknown`` for one it has no name for."""
+    name = arch.name
+    if profile.arm64e_v1:
+        if arch.is_arm64e:
+            return {0x80: "arm64e", 0x81: "arm64e.v1", 0: "arm64e.old", 0xC0: "arm64e.kernel"}.get(
+                arch.cpusubtype >> 24, "unknown"
+            )
+    elif arch.is_arm64 and arch.subtype == 1:
+        return "unknown"
+    return "unknown" if "-" in name or name.startswith("ppc64") else name
+
+
+def platform_text(number: int, profile: Profile) -> str:
+    """Return dyld's name of a platform (dyld-1378, mach_o/Platform.cpp; dyld-1245.1, common/MachOFile.cpp)."""
+    if not profile.new_platform_names and number in _OLD_PLATFORM_NAMES:
+        return _OLD_PLATFORM_NAMES[number]
+    name = platform_name(number)
+    return "unknown" if name.startswith("platform ") else name
+
+
+def platform_accepted(image: Image, config: ProcessConfig, path: str) -> bool:
+    """Whether an image's platform may be loaded into the process (dyld: loadableIntoProcess())."""
+    have = platforms(image)
+    process = config.platform
+    if process in have:
+        return True
+    if config.is_simulator and Platform.MACOS in have and path in _SIMULATOR_SUPPORT:
+        return True
+    if process == Platform.IOS and (have == {Platform.VISIONOS} or Platform.MAC_CATALYST in have):
+        return True
+    return process in (Platform.MAC_CATALYST, Platform.IOS) and have == {Platform.MACOS}
+
+
+def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | str:
+    """Return the slice the process would use, or dyld's reason for refusing the file.
+
+    dyld-1378, common/MachOFile.cpp: compatibleSlice(); JustInTimeLoader.cpp: makeJustInTimeLoaderDisk(): fat header,
+    magic, architecture, platform, file type, structure: the first that fails is the reason.
+
+    Args:
+        file: What was read at the path.
+        config: The process.
+        path: The path as dyld tried it: some reasons repeat it.
+    """
+    profile = config.profile
+    best: Slice | None
+    if file.universal:
+        have = ",".join(arch_name(s.arch, profile) for s in file.slices)
+        missing = (
+            f"fat file, but missing compatible architecture (have {_quoted_list(have, profile)}, need {_need(config)})"
+        )
+        refused = fat_refusal(file, config.macos, missing)
+        if refused is not None:
+            return refused
+        best = next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
+        if best is None:
+            return missing
+    else:
+        best = file.slices[0] if file.slices else None
+    if best is None or best.image is None:
+        return "slice is not valid mach-o file" if profile.slice_text else "not a mach-o file"
+    image = best.image
+    if not any(g.accepts(image.arch) for g in grades(config)):
+        have = arch_name(image.arch, profile)
+        return (
+            f"mach-o file, but is an incompatible architecture (have {_quoted_list(have, profile)}, "
+            f"need {_need(config)})"
+        )
+    if not platform_accepted(image, config, path):
+        have = platform_text(builds(image)[-1].platform, profile)
+        need = platform_text(config.platform, profile)
+        return (
+            f"mach-o file ({path}), but incompatible platform "
+            f"(have {_quoted_list(have, profile)}, need {_quoted_list(need, profile)})"
+        )
+    return best
+
+
+def type_refusal(image: Image, path: str, *, static: bool) -> str | None:
+    """Return why an image of this file type cannot be loaded here, or None.
+
+    dyld-1378, JustInTimeLoader.cpp: makeJustInTimeLoaderDisk(): a load command takes dylibs only, ``dlopen`` takes
+    bundles and (on macOS) executables too.
+    """
+    kind = image.file_type
+    if kind == FileType.MH_DYLIB:
+        return None
+    if kind == FileType.MH_BUNDLE:
+        return f"cannot link against bundle '{path}'" if static else None
+    if kind == FileType.MH_EXECUTE:
+        return f"cannot link against a main executable '{path}'" if static else None
+    return f"unloadable mach-o file type {kind} '{path}'"
+
+
+def refusal(image: Image, config: ProcessConfig, path: str, *, static: bool) -> str | None:
+    """Return dyld's reason for refusing the chosen slice, or None."""
+    return type_refusal(image, path, static=static) or first_refusal(image, config.macos, main=False)
+
+
+def classic_choose_slice(
+    file: MachOFile | None, config: ProcessConfig, path: str, first_bytes: bytes, size: int
+) -> Slice | str:
+    """Return the slice dyld2 would use, or its reason for refusing the file.
+
+    dyld-852.2, dyld2.cpp: loadPhase6(), fatFindBest(), isCompatibleMachO(), checkandAddImage().
+
+    Args:
+        file: What was read; None if the file is no Mach-O at all.
+        config: The process.
+        path: The path as dyld tried it.
+        first_bytes: The first eight bytes of the file.
+        size: Its length in bytes.
+    """
+    if file is not None and file.universal:
+        piece = next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
+        if piece is None:
+            return "no matching architecture in universal wrapper"
+        if piece.offset + piece.size > size:
+            end = piece.offset + piece.size
+            return f"truncated fat file.  file length={size}, but needed slice goes to {end}"
+    else:
+        piece = file.slices[0] if file is not None and file.slices else None
+    if size < 4096:
+        return "file too short"
+    if piece is None or piece.image is None:
+        shown = " ".join(f"0x{b:02X}" for b in first_bytes.ljust(8, b"\0"))
+        return f"unknown file type, first eight bytes: {shown}"
+    image = piece.image
+    if not any(g.accepts(image.arch) for g in grades(config)):
+        return "mach-o, but wrong architecture"
+    if image.file_type not in (FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE):
+        return "mach-o, but wrong filetype"
+    if not platform_accepted(image, config, path):
+        return f"mach-o, but not built for platform {platform_text(config.platform, config.profile)}"
+    # A load command needs a dylib (checkandAddImage(); LoadContext.mustBeDylib).
+    if image.file_type != FileType.MH_DYLIB:
+        return "not a dylib"
+    return first_refusal(image, config.macos, main=False) or piece

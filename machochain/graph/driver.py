@@ -1,0 +1,620 @@
+"""dyld's walk over a process: which image asks for what, in which order, and what it gets.
+
+All mutable state of a run lives in ``_Run``; what comes out is frozen. The order of things follows
+dyld-1378, dyldMain.cpp: prepare(), JustInTimeLoader.cpp: loadDependents() and Loader.cpp: getLoader().
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import evolve, frozen
+
+from machochain.dyld import classic, messages
+from machochain.dyld.atpaths import LoadRequest, expand_executable_path
+from machochain.dyld.config import ProcessConfig
+from machochain.dyld.facts import enforces_compatibility, is_file_relative, might_be_in_shared_cache, needs_fallbacks
+from machochain.dyld.plan import candidates
+from machochain.dyld.policy import first_refusal
+from machochain.dyld.slices import choose_slice, classic_choose_slice, refusal
+from machochain.graph.mac import Mac
+from machochain.model.errors import InputError
+from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
+from machochain.model.image import FileType, LinkedDylib, Slice
+from machochain.model.paths import TargetPath, leaf
+from machochain.model.result import Load, LoadedImage, Origin, Outcome
+from machochain.model.search import Attempt, Candidate, SearchRule
+from machochain.model.version import Version
+
+LIBSYSTEM: Final = "/usr/lib/libSystem.B.dylib"
+
+PROTECTED: Final = frozenset(
+    {LIBSYSTEM, "/usr/lib/system/libsystem_secinit.dylib", "/usr/lib/system/libsystem_sandbox.dylib"}
+)
+"""Libraries a hardened process never overrides (dyld-1378, isProtectedLibSystemPath())."""
+
+
+@frozen
+class Walk:
+    """What one walk found.
+
+    Attributes:
+        images: In load order.
+        loads: In the order they were asked for.
+        message: dyld's text if the walk failed, else None.
+        unknowns: What could not be decided, one sentence each.
+    """
+
+    images: tuple[LoadedImage, ...]
+    loads: tuple[Load, ...]
+    message: str | None
+    unknowns: tuple[str, ...]
+
+
+@frozen
+class Dlopen:
+    """A library that a running process opens.
+
+    Attributes:
+        path: The argument of ``dlopen``.
+        mode: Its flags, for the text.
+    """
+
+    path: str
+    mode: int = 2
+
+
+def walk(mac: Mac, main: LoadedImage, config: ProcessConfig, *, cwd: str = "/") -> Walk:
+    """Launch an executable: find all it needs, as dyld would.
+
+    If the launch fails, dyld stops early and says one thing. The walk is then repeated without stopping, so that
+    ``loads`` tells everything that is missing; ``message`` stays what dyld says.
+    """
+    run = _Run(mac, config, cwd)
+    run.launch(main)
+    if run.message is None:
+        return run.result()
+    complete = _Run(mac, config, cwd, stops=False)
+    complete.launch(main)
+    return evolve(complete.result(), message=run.message)
+
+
+def walk_library(
+    mac: Mac, library: LoadedImage, config: ProcessConfig, *, main: LoadedImage | None = None, cwd: str = "/"
+) -> Walk:
+    """Open a dylib or bundle in a process: with ``main`` after it has launched, else in one nobody knows."""
+
+    def attempt(*, stops: bool) -> _Run:
+        run = _Run(mac, config, cwd, stops=stops)
+        if main is not None:
+            run.launch(main)
+        run.open_image(library)
+        return run
+
+    run = attempt(stops=True)
+    if run.message is None:
+        return run.result()
+    return evolve(attempt(stops=False).result(), message=run.message)
+
+
+def open_library(mac: Mac, main: LoadedImage, config: ProcessConfig, call: Dlopen, *, cwd: str = "/") -> Walk:
+    """Launch an executable, then let it call ``dlopen``; the message is the text ``dlerror`` gives."""
+    run = _Run(mac, config, cwd)
+    run.launch(main)
+    if run.message is None:
+        run.dlopen(call)
+    return run.result()
+
+
+@frozen
+class _Found:
+    """What one search came to: an image, or the reason why not."""
+
+    image: LoadedImage | None
+    candidate: Candidate | None
+    tried: tuple[Attempt, ...]
+    reason: str | None
+    fresh: bool = False
+    unknown: str | None = None
+
+
+class _Run:
+    """The state of one process while it loads (dyld: ``RuntimeState``)."""
+
+    def __init__(self, mac: Mac, config: ProcessConfig, cwd: str, *, stops: bool = True) -> None:
+        self.mac = mac
+        self.config = config
+        self.cwd = cwd
+        self.stops = stops
+        self.images: list[LoadedImage] = []
+        self.loads: list[Load] = []
+        self.unknowns: list[str] = []
+        self.message: str | None = None
+        self._names: dict[str, int] = {}
+        self._install_names: dict[str, int] = {}
+        self._identities: dict[tuple[int, int], int] = {}
+        self._found_as: dict[int, str] = {}
+        self._expanded: set[int] = set()
+
+    def result(self) -> Walk:
+        return Walk(tuple(self.images), tuple(self.loads), self.message, tuple(dict.fromkeys(self.unknowns)))
+
+    # -- the walk ---------------------------------------------------------------------------------------------
+
+    def launch(self, main: LoadedImage) -> None:
+        """Check and load the main executable, what is inserted, and all they need (prepare())."""
+        self._add(main)
+        assert main.image is not None
+        # dyld validates main executables since dyld-1323.3 (makeLaunchLoader()).
+        error = first_refusal(main.image, self.config.macos, main=True)
+        if error is not None:
+            self.message = messages.main_refused(main.path, error)
+        tops = [main]
+        for path in self.config.inserted:
+            top = self._insert(main, path)
+            if self.message is not None and self.stops:
+                return
+            if top is not None:
+                tops.append(top)
+        for top in tops:
+            # The stack starts with the main executable; each image's own pass puts the image on top of it.
+            self._expand(top, (top, main))
+
+    def open_image(self, library: LoadedImage) -> None:
+        """Load a library as the argument of ``dlopen`` and all it needs (dlopen_from())."""
+        main = self.images[0] if self.images else None
+        fresh = evolve(library, id=len(self.images))
+        self._add(fresh)
+        assert fresh.image is not None
+        error = first_refusal(fresh.image, self.config.macos, main=False)
+        if error is not None and self.message is None:
+            self.message = error
+        chain = (fresh, fresh, main, main) if main is not None else (fresh, fresh)
+        self._expand(fresh, chain)
+
+    def dlopen(self, call: Dlopen) -> None:
+        """Search for a library by a path, then load all it needs."""
+        main = self.images[0]
+        assert main.image is not None
+        chain = (main, main)
+        request = LoadRequest(
+            call.path, chain, needs_fallbacks=needs_fallbacks(main.image), static=False, origin=main.path
+        )
+        found = self._find(request)
+        prefix = (
+            f"dlopen({call.path}, {call.mode}): "
+            if self.config.profile.classic
+            else (f"dlopen({call.path}, 0x{call.mode:04X}): ")
+        )
+        if found.image is None:
+            self.loads.append(_load(0, _named(call.path), None, Outcome.MISSING, found))
+            self.message = prefix + (found.reason or "")
+            return
+        if found.fresh:
+            self._expand(found.image, (found.image, found.image, *chain))
+        if self.message is not None:
+            self.message = prefix + self.message
+
+    def _insert(self, main: LoadedImage, path: str) -> LoadedImage | None:
+        request = LoadRequest(path, (main,), static=True, inserted=True)
+        found = self._find(request)
+        outcome = Outcome.LOADED if found.fresh else Outcome.ALREADY_LOADED
+        if found.image is None:
+            outcome = Outcome.UNKNOWN if found.unknown else Outcome.MISSING
+        self.loads.append(_load(main.id, _named(path), found.image, outcome, found, inserted=True))
+        if found.image is None and not found.unknown and not self.config.security.failed_insertion:
+            self._fail(messages.inserted_library_failed(self.config, path, found.reason or ""))
+        return found.image if found.fresh else None
+
+    def _expand(self, top: LoadedImage, chain: tuple[LoadedImage, ...]) -> None:
+        """Load all an image needs: its own level first, then each of its dependents (loadDependents()).
+
+        A stack stands for dyld's recursion. ``chain`` is the run-path stack while the image's level is loaded.
+        """
+        stack = [(top, chain)]
+        while stack:
+            image, links = stack.pop()
+            if image.id in self._expanded:
+                continue
+            self._expanded.add(image.id)
+            below = self._level(image, links)
+            if self.message is not None and self.stops:
+                if self.config.profile.classic:
+                    return  # dyld2 throws: nothing more is looked at
+                continue  # dyld4 goes on with siblings, whose errors replace this one
+            stack.extend((dependent, (dependent, *links)) for dependent in reversed(below))
+
+    def _level(self, image: LoadedImage, chain: tuple[LoadedImage, ...]) -> list[LoadedImage]:
+        """Find every direct dependent of one image; return those that are files, in order."""
+        header = image.image
+        if header is None:
+            return []
+        requests_fallbacks = needs_fallbacks(header)
+        below: list[LoadedImage] = []
+        for dylib in header.loads or _implied_libsystem(image):
+            dylib = _as_read(dylib, uses_flags=self.config.profile.use_flags)  # noqa: PLW2901
+            if dylib.name.startswith("/") and not self.config.profile.classic:
+                known = self._names.get(dylib.name)
+                if known is not None:
+                    self._note(image, dylib, _Found(self.images[known], None, (), None))
+                    below.append(self.images[known])
+                    continue
+            # A weak re-export is not weak: dyld drops the flag (dyld-1160.6 on; before, re-export counted first).
+            weak = dylib.weak and not dylib.reexport
+            request = LoadRequest(
+                dylib.name,
+                chain,
+                needs_fallbacks=requests_fallbacks,
+                may_be_missing=weak,
+                origin=self._found_as.get(image.id, image.path),
+            )
+            found = self._find(request)
+            if found.image is not None:
+                found = self._check_compatibility(image, dylib, found)
+            self._note(image, dylib, found, weak=weak)
+            if found.image is not None:
+                below.append(found.image)
+            elif not weak and found.reason is not None and found.unknown is None:
+                self._fail(messages.library_not_loaded(self.config, dylib.name, image, found.reason))
+                if self.stops:
+                    break
+        return below
+
+    def _fail(self, message: str) -> None:
+        """Take an error as dyld does: dyld2 throws the first, dyld4 goes on with the siblings and tells more."""
+        if self.message is None:
+            self.message = message
+        elif not self.config.profile.classic:
+            self.message = self.message + message if self.config.profile.errors_accumulate else message
+
+    def _note(self, image: LoadedImage, dylib: LinkedDylib, found: _Found, *, weak: bool = False) -> None:
+        """Record what became of a load command."""
+        if found.image is not None:
+            outcome = Outcome.LOADED if found.fresh else Outcome.ALREADY_LOADED
+        elif found.unknown is not None:
+            outcome = Outcome.UNKNOWN
+            if not weak or not might_be_in_shared_cache(dylib.name):
+                self.unknowns.append(found.unknown)
+        else:
+            outcome = Outcome.WEAK_MISSING if weak else Outcome.MISSING
+            if outcome is Outcome.MISSING and found.reason is None:
+                self.unknowns.append(
+                    f"{dylib.name} is missing, but dyld of this release says nothing and goes on: "
+                    "the process ends at the first symbol that is bound to it"
+                )
+        if dylib.ordinal:
+            self.loads.append(_load(image.id, dylib, found.image, outcome, found))
+        if found.image is not None and any(a.unseen for a in found.tried):
+            first = next(a.candidate.path for a in found.tried if a.unseen)
+            self.unknowns.append(f"{first} comes before {found.image.path} for {dylib.name}, and nobody looked there")
+
+    def _check_compatibility(self, image: LoadedImage, dylib: LinkedDylib, found: _Found) -> _Found:
+        """Refuse a library that is too old, where dyld does (dyld-852.2, ImageLoader.cpp)."""
+        provider = found.image
+        if not self.config.profile.classic or provider is None or provider.image is None:
+            return found
+        have = provider.image.id_compatibility_version or Version.of(0)
+        need = dylib.compatibility_version
+        if need.packed == 0xFFFFFFFF or have >= need or not enforces_compatibility(provider.image):
+            return found
+        reason = (
+            f"Incompatible library version: {leaf(image.path)} requires version {need.full} or later, "
+            f"but {leaf(provider.path)} provides version {have.full}"
+        )
+        return _Found(None, None, found.tried, reason)
+
+    # -- one search -------------------------------------------------------------------------------------------
+
+    def _find(self, request: LoadRequest) -> _Found:
+        return self._find_classic(request) if self.config.profile.classic else self._find_current(request)
+
+    def _find_current(self, request: LoadRequest) -> _Found:
+        """Search as dyld4 does (Loader.cpp: getLoader())."""
+        path = request.path
+        known = self._loaded_by_run_path_name(request)
+        if known is not None:
+            return _Found(known, None, (), None)
+        tried: list[Attempt] = []
+        unknown: str | None = None
+        for _ in range(2):
+            answer = self._canonical(path)
+            if answer is not None and answer.path is not None and answer.path != path:
+                path = answer.path
+            for candidate in candidates(self.config, evolve(request, path=path)):
+                found = self._probe(candidate, request, path, tried)
+                if found is not None:
+                    return found
+            if path.startswith("@") or (not request.static and "/" not in path):
+                break
+            if self.config.hardened and is_file_relative(path):
+                known_id = self._names.get(path)
+                if known_id is not None:
+                    return _Found(self.images[known_id], None, tuple(tried), None)
+                break
+            real = self.mac.realpath(path, self.cwd)
+            if real is None or path.startswith(real):
+                break
+            path = real
+        seen = next((a for a in tried if a.unseen), None)
+        if seen is not None:
+            unknown = f"{request.path}: {seen.candidate.path} may or may not exist"
+        elif self._depends_on_process(request):
+            unknown = f"{request.path}: depends on the process that loads {request.chain[0].path}"
+        return _Found(None, None, tuple(tried), self._reason(request, tuple(tried)), unknown=unknown)
+
+    def _reason(self, request: LoadRequest, tried: tuple[Attempt, ...]) -> str | None:
+        """Return dyld's words for a failed search; None if dyld has none and goes on in silence."""
+        config = self.config
+        text = messages.tried_text(config.profile, tried) + messages.not_expanded_note(config, request.path)
+        if not text and not request.may_be_missing:
+            has_run_paths = any(i.image is not None and i.image.run_paths for i in request.chain)
+            text = messages.nothing_tried_text(config.profile, request.path, has_run_paths=has_run_paths)
+        return text or None
+
+    def _depends_on_process(self, request: LoadRequest) -> bool:
+        """Whether a process nobody named could supply the library by its place or its run paths."""
+        if self.config.main_path is not None:
+            return False
+        if request.path.startswith("@rpath/"):
+            return True
+        return (
+            request.path.startswith("@executable_path")
+            and expand_executable_path(request.path, config=self.config) is None
+        )
+
+    def _loaded_by_run_path_name(self, request: LoadRequest) -> LoadedImage | None:
+        """Return an image loaded already under the very ``@rpath/`` name, before any run path is looked at."""
+        name = request.path
+        if not name.startswith("@rpath/"):
+            if request.static or name.startswith("@") or "/" in name:
+                return None
+            name = "@rpath/" + name
+        known = self._names.get(name)
+        return self.images[known] if known is not None else None
+
+    def _canonical(self, path: str) -> SystemAnswer | None:
+        """Return the OS library a path or its real path stands for (canonicalDylibPathInCache())."""
+        if path.startswith("@"):
+            return None
+        answer = self.mac.find_system(path, self.config.macos)
+        if answer.presence is Presence.PRESENT:
+            return answer
+        if not might_be_in_shared_cache(path):
+            real = self.mac.realpath(path, self.cwd)
+            if real is not None and real != path and might_be_in_shared_cache(real):
+                answer = self.mac.find_system(real, self.config.macos)
+                return answer if answer.presence is Presence.PRESENT else None
+        return None
+
+    def _probe(self, candidate: Candidate, request: LoadRequest, load_path: str, tried: list[Attempt]) -> _Found | None:
+        """Try one path; return what it gave, or note why it did not serve."""
+        path = candidate.path
+        profile = self.config.profile
+        known = self._names.get(path)
+        if known is not None:
+            return _Found(self.images[known], candidate, tuple(tried), None)
+        if self.config.hardened and is_file_relative(path):
+            tried.append(Attempt(candidate, "relative path not allowed in hardened program"))
+            return None
+        answer = self.mac.find_system(path, self.config.macos)
+        if answer.presence is Presence.PRESENT:
+            # An alias of a cached library that is loaded counts even where only the disk is searched.
+            known = self._names.get(answer.path or path)
+            if known is not None:
+                return _Found(self.images[known], candidate, tuple(tried), None)
+            if not candidate.rule.on_disk_only:
+                return self._load_system(answer, candidate, tried)
+        node = self.mac.look(path, self.cwd)
+        if node.presence is Presence.UNSEEN:
+            tried.append(Attempt(candidate, messages.miss_reason(profile, candidate, messages.ENOENT), unseen=True))
+            return None
+        if node.presence is Presence.ABSENT or node.kind is not NodeKind.FILE:
+            errno = messages.ENOTAFILE if node.presence is Presence.PRESENT else node.errno
+            unseen = (
+                node.presence is Presence.ABSENT
+                and answer.presence is Presence.UNSEEN
+                and not candidate.rule.on_disk_only
+                and _names_a_system_library(candidate, load_path)
+            )
+            tried.append(Attempt(candidate, messages.miss_reason(profile, candidate, errno), unseen=unseen))
+            return None
+        known = self._identities.get(node.identity) if node.identity else None
+        if known is not None:
+            return _Found(self.images[known], candidate, tuple(tried), None)
+        if profile.protects_libsystem and self.config.hardened and load_path in PROTECTED:
+            reason = "cannot override a protected system dylib"
+            suffix = ", not in dyld cache" if might_be_in_shared_cache(path) else ""
+            tried.append(Attempt(candidate, reason, suffix))
+            return None
+        return self._load_file(node, candidate, request, tried)
+
+    def _load_system(self, answer: SystemAnswer, candidate: Candidate, tried: list[Attempt]) -> _Found:
+        path = answer.path or TargetPath(candidate.path)
+        image = LoadedImage(len(self.images), path, Origin.OS, install_name=path)
+        self._add(image)
+        return _Found(image, candidate, tuple(tried), None, fresh=True)
+
+    def _load_file(self, node: Node, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> _Found | None:
+        """Read a file and load its slice, or note dyld's reason for refusing it."""
+        chosen = self._choose(node, candidate, request)
+        if isinstance(chosen, str):
+            tried.append(Attempt(candidate, chosen))
+            return None
+        image = image_of(node, chosen, len(self.images))
+        self._found_as[image.id] = candidate.path
+        self._add(image)
+        return _Found(image, candidate, tuple(tried), None, fresh=True)
+
+    def _choose(self, node: Node, candidate: Candidate, request: LoadRequest) -> Slice | str:
+        if not node.size:
+            # dyld takes an empty file for a tombstone and says nothing (mapFileReadOnly()).
+            return "file too short" if self.config.profile.classic else ""
+        file = self.mac.read(node)
+        if isinstance(file, InputError) and file.errno:
+            return f"open() failed with errno={file.errno}"
+        if self.config.profile.classic:
+            first = self.mac.first_bytes(node, 8)
+            unfit = file if not isinstance(file, InputError) else None
+            return classic_choose_slice(unfit, self.config, candidate.path, first, node.size)
+        if isinstance(file, InputError):
+            return "slice is not valid mach-o file" if self.config.profile.slice_text else "not a mach-o file"
+        chosen = choose_slice(file, self.config, candidate.path)
+        if isinstance(chosen, str) or chosen.image is None:
+            return chosen
+        reason = refusal(chosen.image, self.config, candidate.path, static=request.static)
+        return chosen if reason is None else reason
+
+    def _find_classic(self, request: LoadRequest) -> _Found:
+        """Search as dyld2 does: compare every permutation with what is loaded, then open (dyld2.cpp: load())."""
+        refused = classic.restriction(self.config, request)
+        if refused is not None:
+            return _Found(None, None, (), refused)
+
+        def real(path: str) -> str | None:
+            node = self.mac.look(path, self.cwd)
+            return node.real
+
+        if request.path.startswith("@rpath/"):
+            known = self._install_names.get(request.path)
+            if known is not None:
+                return _Found(self.images[known], None, (), None)
+        for candidate in classic.candidates(self.config, request, real, opening=False):
+            known = self._names.get(candidate.path)
+            if known is not None:
+                return _Found(self.images[known], candidate, (), None)
+        tried: list[Attempt] = []
+        for candidate in classic.candidates(self.config, request, real, opening=True):
+            found = self._open_classic(candidate, request, tried)
+            if found is not None:
+                return found
+        shown = tuple(a for a in tried if a.reason)
+        seen = next((a for a in tried if a.unseen), None)
+        unknown = None
+        if seen is not None:
+            unknown = f"{request.path}: {seen.candidate.path} may or may not exist"
+        elif self._depends_on_process(request):
+            unknown = f"{request.path}: depends on the process that loads {request.chain[0].path}"
+        return _Found(None, None, tuple(tried), messages.classic_tried_text(shown), unknown=unknown)
+
+    def _open_classic(self, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> _Found | None:
+        """Try to open one path (loadPhase5load()); a file that is not there leaves no trace in the message."""
+        path = candidate.path
+        if self.config.hardened and not path.startswith("/"):
+            reason = "file system relative paths not allowed in hardened programs"
+            tried.append(Attempt(evolve(candidate, path=""), reason))
+            return None
+        answer = self.mac.find_system(path, self.config.macos)
+        if answer.presence is Presence.PRESENT:
+            known = self._names.get(answer.path or path)
+            if known is not None:
+                return _Found(self.images[known], candidate, tuple(tried), None)
+            return self._load_system(answer, candidate, tried)
+        node = self.mac.look(path, self.cwd)
+        if node.presence is not Presence.PRESENT:
+            unseen = node.presence is Presence.UNSEEN or (
+                answer.presence is Presence.UNSEEN and _names_a_system_library(candidate, request.path)
+            )
+            reason = "" if node.errno in (0, messages.ENOENT) else f"stat() failed with errno={node.errno}"
+            tried.append(Attempt(candidate, reason, unseen=unseen))
+            return None
+        if node.kind is not NodeKind.FILE:
+            tried.append(Attempt(candidate, "not a file"))
+            return None
+        known = self._identities.get(node.identity) if node.identity else None
+        if known is not None:
+            return _Found(self.images[known], candidate, tuple(tried), None)
+        chosen = self._choose(node, candidate, request)
+        if isinstance(chosen, str):
+            tried.append(Attempt(candidate, chosen))
+            return None
+        assert chosen.image is not None
+        name = chosen.image.install_name
+        if name is not None and name.startswith("/") and name in self._install_names:
+            # Another image has this install name: dyld2 takes that one (checkandAddImage()).
+            return _Found(self.images[self._install_names[name]], candidate, tuple(tried), None)
+        image = image_of(node, chosen, len(self.images))
+        self._found_as[image.id] = path
+        self._add(image)
+        return _Found(image, candidate, tuple(tried), None, fresh=True)
+
+    def _add(self, image: LoadedImage) -> None:
+        """Put an image on the list and index what it answers to (JustInTimeLoader::matchesPath())."""
+        self.images.append(image)
+        self._names.setdefault(image.path, image.id)
+        if image.install_name is not None:
+            self._install_names.setdefault(image.install_name, image.id)
+            if not self.config.profile.classic:
+                self._names.setdefault(image.install_name, image.id)
+        if self.config.profile.classic and image.id in self._found_as:
+            self._names.setdefault(self._found_as[image.id], image.id)
+        if image.identity is not None:
+            self._identities.setdefault(image.identity, image.id)
+
+
+def image_of(node: Node, piece: Slice, number: int) -> LoadedImage:
+    """Return the image that a slice of a file becomes.
+
+    Raises:
+        ValueError: The slice is no Mach-O image, or the node is no file.
+    """
+    if piece.image is None or node.real is None:
+        raise ValueError("no image to load")
+    return LoadedImage(
+        number,
+        node.real,
+        Origin.DISK,
+        install_name=piece.image.install_name,
+        image=piece.image,
+        host=node.host,
+        slice_offset=piece.offset,
+        slice_size=piece.size,
+        identity=node.identity,
+        case_differs=node.case_differs,
+    )
+
+
+def _load(
+    source: int,
+    dylib: LinkedDylib,
+    image: LoadedImage | None,
+    outcome: Outcome,
+    found: _Found,
+    *,
+    inserted: bool = False,
+) -> Load:
+    reason = found.reason if outcome is Outcome.MISSING else None
+    to = image.id if image is not None else None
+    return Load(source, dylib, to, outcome, found.candidate, found.tried, reason, inserted)
+
+
+def _named(path: str) -> LinkedDylib:
+    """A stand-in for a load command where a path was asked for without one."""
+    return LinkedDylib(-1, "", path, 0, Version.of(0), Version.of(0))
+
+
+def _as_read(dylib: LinkedDylib, *, uses_flags: bool) -> LinkedDylib:
+    """Return a load command as this dyld reads it: before dyld-1160.6 the flags word means nothing."""
+    return dylib if uses_flags or dylib.use_flags is None else evolve(dylib, use_flags=None)
+
+
+def _implied_libsystem(image: LoadedImage) -> Iterator[LinkedDylib]:
+    """Yield libSystem for an image that links with nothing (UnsafeHeader::forEachLinkedDylib())."""
+    if image.image is not None and image.image.file_type == FileType.MH_DYLIB:
+        name = image.install_name or ""
+        if name.startswith("/usr/lib/system/"):
+            return
+    yield _named(LIBSYSTEM)
+
+
+def _names_a_system_library(candidate: Candidate, load_path: str) -> bool:
+    """Whether not knowing an OS path leaves the answer open.
+
+    A load command that names a path of the OS may know more than the catalogue does. A fallback or a run path that
+    merely ends up below ``/usr/lib`` names a library of the program: no release has shipped one under such a name.
+    """
+    if might_be_in_shared_cache(load_path):
+        return True
+    if candidate.rule in (SearchRule.STANDARD_FALLBACK, SearchRule.CUSTOM_FALLBACK, SearchRule.PATH_DIR_OVERRIDE):
+        return False
+    return candidate.path.startswith(("/usr/lib/swift/", "/System/"))

@@ -1,0 +1,80 @@
+"""Which files of an input are looked at: one named file, or every Mach-O file of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import frozen
+
+from machochain.graph.mac import Mac
+from machochain.graph.resolve import LOADABLE
+from machochain.model.errors import InputError, UsageError
+from machochain.model.filesystem import Node, NodeKind, Presence
+from machochain.model.paths import HostPath
+from machochain.world.host import iter_files
+from machochain.world.placement import WorldView
+
+
+@frozen
+class Input:
+    """One Mach-O file to start from.
+
+    Attributes:
+        name: What to call it: the path as given, or the folder as given plus the way inside.
+        node: Where it lies on the modelled Mac.
+        file_type: ``filetype`` of its first slice.
+        named: Whether the user named this very file.
+        group: Number that files of one folder share.
+    """
+
+    name: str
+    node: Node
+    file_type: int
+    named: bool
+    group: int
+
+
+def find_inputs(mac: Mac, view: WorldView, path: str, group: int) -> Iterator[Input | InputError]:
+    """Yield what to start from for one path the user gave; ``group`` numbers that path.
+
+    A named file must be a Mach-O file. In a folder only files that dyld has to do with are taken, by their magic;
+    what cannot be read there is told and the rest goes on.
+    """
+    if not Path(path).is_dir():
+        yield _named(mac, view, path, group)
+        return
+    for item in iter_files(HostPath(path)):
+        if isinstance(item, InputError):
+            yield item
+            continue
+        found = _in_folder(mac, view, item, group)
+        if found is not None:
+            yield found
+
+
+def _named(mac: Mac, view: WorldView, path: str, group: int) -> Input | InputError:
+    node = mac.look(view.place(path))
+    if node.presence is not Presence.PRESENT or node.kind is not NodeKind.FILE:
+        return InputError("not a regular file", path=path)
+    file = mac.read(node)
+    if isinstance(file, InputError):
+        return InputError(file.reason, path=path, offset=file.offset, part=file.part, errno=file.errno)
+    images = [s.image for s in file.slices if s.image is not None]
+    return Input(path, node, images[0].file_type if images else 0, True, group)
+
+
+def _in_folder(mac: Mac, view: WorldView, path: HostPath, group: int) -> Input | InputError | None:
+    try:
+        node = mac.look(view.place(path))
+    except UsageError as error:
+        return InputError(str(error), path=path)
+    if node.presence is not Presence.PRESENT or node.kind is not NodeKind.FILE:
+        return None
+    file = mac.read(node)
+    if isinstance(file, InputError):
+        return file.at(path) if file.errno else None
+    images = [s.image for s in file.slices if s.image is not None]
+    if not images or images[0].file_type not in LOADABLE:
+        return None
+    return Input(path, node, images[0].file_type, False, group)

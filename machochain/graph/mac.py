@@ -1,0 +1,67 @@
+"""The modelled Mac as the driver sees it: files, the libraries of the OS, and what has been read already."""
+
+from __future__ import annotations
+
+from machochain.macho.reader import read_source
+from machochain.model.errors import InputError
+from machochain.model.filesystem import Node, Presence, SystemAnswer, SystemLibraries
+from machochain.model.image import MachOFile
+from machochain.model.paths import TargetPath
+from machochain.model.version import Version
+from machochain.world.filesystem import ReadableFileSystem, realpath
+
+
+class Mac:
+    """Files and OS libraries, shared by every process that is modelled in one run.
+
+    What is read once is not read again: one file of a wheel serves hundreds of processes.
+    """
+
+    def __init__(self, files: ReadableFileSystem, system: SystemLibraries) -> None:
+        """Take the two ports."""
+        self.files = files
+        self.system = system
+        self._read: dict[tuple[int, int], MachOFile | InputError] = {}
+        self._nodes: dict[str, Node] = {}
+        self._answers: dict[tuple[str, Version], SystemAnswer] = {}
+
+    def look(self, path: str, cwd: str = "/") -> Node:
+        """Say what lies at a path; a relative one starts at the working directory."""
+        absolute = path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}"
+        node = self._nodes.get(absolute)
+        if node is None:
+            node = self._nodes[absolute] = self.files.look(TargetPath(absolute))
+        return node
+
+    def realpath(self, path: str, cwd: str = "/") -> TargetPath | None:
+        """Return the real path of a file, or of its directory plus leaf; None if neither is there."""
+        return realpath(self.files, path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}")
+
+    def find_system(self, path: str, macos: Version) -> SystemAnswer:
+        """Say whether the OS provides a library at a path."""
+        key = (path, macos)
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._answers[key] = self.system.find(path, macos)
+        return answer
+
+    def read(self, node: Node) -> MachOFile | InputError:
+        """Return the headers of a file, or why they cannot be read."""
+        assert node.presence is Presence.PRESENT
+        key = node.identity or (0, 0)
+        found = self._read.get(key)
+        if found is None:
+            try:
+                with self.files.opened(node) as source:
+                    found = read_source(source)
+            except InputError as error:
+                found = error.at(str(node.host or node.real))
+            self._read[key] = found
+        return found
+
+    def first_bytes(self, node: Node, count: int) -> bytes:
+        """Return the first bytes of a file; none if it cannot be read."""
+        try:
+            return self.files.read_bytes(node, 0, count)
+        except InputError:
+            return b""

@@ -1,0 +1,212 @@
+"""From a file on the modelled Mac to the results of its processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from attrs import Factory, evolve, field, frozen
+
+from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, ProcessConfig, Security, process_config
+from machochain.dyld.profile import NEWEST, profile_for
+from machochain.graph.driver import Walk, image_of, walk, walk_library
+from machochain.graph.mac import Mac
+from machochain.macho.reader import slice_reader
+from machochain.macho.signature import read_signature
+from machochain.model.arch import CPU_ARM64, CPU_X86_64
+from machochain.model.errors import InputError, UsageError
+from machochain.model.filesystem import Node, NodeKind, Presence
+from machochain.model.image import FileType, MachOFile, Slice, file_type_name
+from machochain.model.paths import TargetPath
+from machochain.model.result import LoadedImage, Outcome, Result
+from machochain.model.signature import Signature, SignatureFlag
+from machochain.model.version import Version
+
+LOADABLE: Final = frozenset({FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE})
+"""File types dyld has to do with."""
+
+_ALLOW_DYLD: Final = "com.apple.security.cs.allow-dyld-environment-variables"
+
+
+def _versions(values: object) -> tuple[Version, ...]:
+    items = (values,) if isinstance(values, (str, Version)) else tuple(values)  # type: ignore[arg-type]
+    return tuple(v if isinstance(v, Version) else Version.parse(str(v)) for v in items)
+
+
+@frozen
+class Target:
+    """The process that is modelled.
+
+    Attributes:
+        macos: The releases to model, each a process of its own; versions or their text.
+        arch: Only this slice of the main executable; None for each of them.
+        environment: The process's environment; this machine's own is never read.
+        cwd: Its working directory on the modelled Mac.
+        hardened: Whether dyld is restricted; None to tell from signature and entitlements.
+        main: For a dylib or bundle: target path of the executable that loads it.
+    """
+
+    macos: tuple[Version, ...] = field(default=(NEWEST,), converter=_versions)
+    arch: str | None = None
+    environment: Mapping[str, str] = Factory(dict)
+    cwd: str = "/"
+    hardened: bool | None = None
+    main: TargetPath | None = None
+
+
+Inspector = Callable[[Result, Walk, ProcessConfig, Mac], Result]
+"""A later stage that adds to a result: symbols, findings."""
+
+
+def resolve_node(
+    mac: Mac, node: Node, name: str, target: Target, *, stages: tuple[Inspector, ...] = ()
+) -> Iterator[Result]:
+    """Yield a result for each slice of a file and each release.
+
+    Args:
+        mac: The modelled Mac.
+        node: The file on it.
+        name: What the user called the file.
+        target: The process.
+        stages: What to add to each result, in order.
+
+    Raises:
+        InputError: The file is no Mach-O file, or nothing dyld loads, or has no such slice.
+        UsageError: A release that is not modelled.
+    """
+    file = mac.read(node)
+    if isinstance(file, InputError):
+        raise file.at(name)
+    for piece in chosen_slices(file, target, name):
+        for macos in target.macos:
+            result, walked, config = resolve_slice(mac, node, piece, name, macos, target)
+            for stage in stages:
+                result = stage(result, walked, config, mac)
+            yield result
+
+
+def chosen_slices(file: MachOFile, target: Target, name: str) -> tuple[Slice, ...]:
+    """Return the slices to model: all that are images, or the one that was named.
+
+    Raises:
+        InputError: There is none.
+    """
+    readable = [s for s in file.slices if s.image is not None]
+    if not readable:
+        error = next((s.error for s in file.slices if s.error), "no Mach-O image in it")
+        raise InputError(error, path=name, offset=file.slices[0].offset if file.slices else 0)
+    if target.arch is not None:
+        readable = [s for s in readable if s.image is not None and s.image.arch.name == target.arch]
+        if not readable:
+            have = ", ".join(s.arch.name for s in file.slices)
+            raise InputError(f"has no {target.arch} slice (it has {have})", path=name)
+    loadable = tuple(s for s in readable if s.image is not None and s.image.file_type in LOADABLE)
+    if not loadable:
+        kind = readable[0].image.file_type if readable[0].image is not None else 0
+        raise InputError(f"{file_type_name(kind)} is nothing dyld loads", path=name)
+    return loadable
+
+
+def resolve_slice(
+    mac: Mac, node: Node, piece: Slice, name: str, macos: Version, target: Target
+) -> tuple[Result, Walk, ProcessConfig]:
+    """Model one process: one slice on one release."""
+    profile = profile_for(macos)
+    image = image_of(node, piece, 0)
+    header = image.image
+    assert header is not None
+    if header.file_type == FileType.MH_EXECUTE:
+        signature = signature_of(mac, node, piece)
+        security = security_of(image, signature, target.hardened)
+        config = process_config(profile, macos, header, image.path, security=security, environment=target.environment)
+        walked = walk(mac, image, config, cwd=target.cwd)
+    else:
+        main, security = _process_of(mac, image, target)
+        config = process_config(
+            profile,
+            macos,
+            main.image if main is not None and main.image is not None else header,
+            main.path if main is not None else None,
+            security=security,
+            environment=target.environment,
+        )
+        walked = walk_library(mac, image, config, main=main, cwd=target.cwd)
+    result = Result(
+        input=name,
+        path=image.path,
+        arch=header.arch.name,
+        file_type=file_type_name(header.file_type),
+        macos=macos,
+        hardened=config.hardened,
+        launches=True,
+        message=walked.message,
+        images=walked.images,
+        loads=walked.loads,
+        unknowns=walked.unknowns,
+    )
+    return _with_verdict(result), walked, config
+
+
+def _with_verdict(result: Result) -> Result:
+    """Settle whether the process launches: no if dyld says so, unknown if evidence is missing."""
+    header = result.images[0].image
+    if header is not None and header.arch.cputype not in (CPU_ARM64, CPU_X86_64):
+        return evolve(result, launches=False, message=None)
+    missing = any(load.outcome is Outcome.MISSING and load.reason is not None for load in result.loads)
+    if result.message is not None or missing:
+        return evolve(result, launches=False)
+    return evolve(result, launches=None if result.unknowns else True)
+
+
+def _process_of(mac: Mac, library: LoadedImage, target: Target) -> tuple[LoadedImage | None, Security]:
+    """Return the executable that loads a library, if one was named, and what AMFI allows it."""
+    if target.main is None:
+        return None, HARDENED if target.hardened else UNRESTRICTED
+    node = mac.look(target.main)
+    if node.presence is not Presence.PRESENT or node.kind is not NodeKind.FILE:
+        raise UsageError(f"--main {target.main}: no such file on the modelled Mac")
+    file = mac.read(node)
+    if isinstance(file, InputError):
+        raise file.at(target.main)
+    assert library.image is not None
+    for piece in file.slices:
+        if piece.image is not None and piece.image.arch.cputype == library.image.arch.cputype:
+            if piece.image.file_type != FileType.MH_EXECUTE:
+                raise UsageError(f"--main {target.main}: {file_type_name(piece.image.file_type)} is no main executable")
+            main = image_of(node, piece, 0)
+            return main, security_of(main, signature_of(mac, node, piece), target.hardened)
+    raise UsageError(f"--main {target.main}: has no slice for {library.image.arch.name}")
+
+
+def signature_of(mac: Mac, node: Node, piece: Slice) -> Signature | None:
+    """Return the code signature of a slice; None if it has none or it cannot be read."""
+    if piece.image is None or piece.image.linkedit.code_signature is None:
+        return None
+    try:
+        with mac.files.opened(node) as source:
+            return read_signature(piece.image, slice_reader(source, piece))
+    except InputError:
+        return None
+
+
+def security_of(main: LoadedImage, signature: Signature | None, hardened: bool | None) -> Security:
+    """Return what AMFI allows a main executable, by its section, signature and entitlements.
+
+    AMFI's rules are not published. What stands here is what dyld's own tests, its fallback for old kernels
+    (dyld-852.2, dyld2.cpp: configureProcessRestrictions()) and logs of hardened programs show.
+    """
+    if hardened is False:
+        return UNRESTRICTED
+    header = main.image
+    if header is not None and header.restricted:
+        return RESTRICTED
+    if hardened:
+        return HARDENED
+    if signature is None:
+        return UNRESTRICTED
+    flags = signature.flags
+    if flags & SignatureFlag.RESTRICT and not flags & SignatureFlag.LIBRARY_VALIDATION:
+        return RESTRICTED
+    if flags & SignatureFlag.RUNTIME and not signature.entitlements.get(_ALLOW_DYLD):
+        return HARDENED
+    return UNRESTRICTED

@@ -1,0 +1,132 @@
+"""Load graphs as pictures and for other programs: DOT, Mermaid, GraphML, node-link JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+
+from machochain.graph.loadgraph import build_graph
+from machochain.model.paths import leaf, printable
+from machochain.model.result import Load, LoadedImage, Origin, Outcome, Result
+
+
+def _parts(result: Result, *, system: bool) -> tuple[list[LoadedImage], list[Load]]:
+    """Return the images and loads to draw: OS libraries only if asked for."""
+    images = [i for i in result.images if system or i.origin is Origin.DISK]
+    shown = {i.id for i in images}
+    loads = [x for x in result.loads if x.source in shown and (x.to is None or x.to in shown)]
+    return images, loads
+
+
+def _kind(load: Load) -> str:
+    words = [
+        word
+        for word, on in (
+            ("weak", load.dylib.weak),
+            ("re-export", load.dylib.reexport),
+            ("upward", load.dylib.upward),
+            ("delayed", load.dylib.delayed),
+        )
+        if on
+    ]
+    return " ".join(words)
+
+
+def _absence(load: Load) -> str:
+    return "unknown" if load.outcome is Outcome.UNKNOWN else "missing"
+
+
+def _dot_text(text: str) -> str:
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def render_dot(results: Iterable[Result], *, system: bool = False) -> str:
+    """Return a Graphviz digraph with a cluster for each process."""
+    lines = ["digraph machochain {", "  rankdir=LR;", '  node [shape=box, fontname="Helvetica"];']
+    for number, result in enumerate(results):
+        images, loads = _parts(result, system=system)
+        title = f"{result.input} ({result.arch}, macOS {result.macos})"
+        lines.append(f"  subgraph cluster_{number} {{")
+        lines.append(f'    label="{_dot_text(title)}";')
+        for image in images:
+            style = ", style=dashed" if image.origin is Origin.OS else ""
+            lines.append(
+                f'    "{number}:{image.id}" [label="{_dot_text(leaf(image.path))}", '
+                f'tooltip="{_dot_text(image.path)}"{style}];'
+            )
+        absent = dict.fromkeys((_absence(x), x.dylib.name) for x in loads if x.to is None)
+        for kind, name in absent:
+            colour = "red" if kind == "missing" else "orange"
+            lines.append(f'    "{number}:{kind}:{_dot_text(name)}" [label="{_dot_text(name)}", color={colour}];')
+        for load in loads:
+            to = str(load.to) if load.to is not None else f"{_absence(load)}:{_dot_text(load.dylib.name)}"
+            style = "dashed" if load.dylib.weak else "solid"
+            lines.append(
+                f'    "{number}:{load.source}" -> "{number}:{to}" [style={style}, label="{_dot_text(_kind(load))}"];'
+            )
+        lines.append("  }")
+    lines.append("}")
+    return "\n".join(lines) + "\n"
+
+
+def _mermaid_text(text: str) -> str:
+    safe = printable(text)
+    return "".join(c if c.isalnum() or c in " ./@_-+:()," else f"#{ord(c)};" for c in safe)
+
+
+def render_mermaid(results: Iterable[Result], *, system: bool = False) -> str:
+    """Return a Mermaid flowchart with a subgraph for each process."""
+    lines = ["flowchart LR"]
+    for number, result in enumerate(results):
+        images, loads = _parts(result, system=system)
+        title = f"{result.input} ({result.arch}, macOS {result.macos})"
+        lines.append(f'  subgraph p{number}["{_mermaid_text(title)}"]')
+        lines += [f'    p{number}i{image.id}["{_mermaid_text(leaf(image.path))}"]' for image in images]
+        absent: dict[tuple[str, str], str] = {}
+        for load in loads:
+            if load.to is None:
+                key = (_absence(load), load.dylib.name)
+                if key not in absent:
+                    absent[key] = f"p{number}{key[0]}{len(absent)}"
+                    lines.append(f'    {absent[key]}["{_mermaid_text(load.dylib.name)}"]:::{key[0]}')
+        for load in loads:
+            to = f"p{number}i{load.to}" if load.to is not None else absent[_absence(load), load.dylib.name]
+            arrow = "-.->" if load.dylib.weak else "-->"
+            kind = _kind(load)
+            lines.append(f"    p{number}i{load.source} {arrow}{f'|{kind}|' if kind else ''} {to}")
+        lines.append("  end")
+    lines += ["  classDef missing stroke:#c00,color:#c00", "  classDef unknown stroke:#c80,color:#c80"]
+    return "\n".join(lines) + "\n"
+
+
+def render_node_link(results: Iterable[Result]) -> str:
+    """Return the graph as networkx' node-link JSON."""
+    import networkx as nx  # noqa: PLC0415
+
+    return json.dumps(nx.node_link_data(build_graph(results), edges="links"), indent=2, sort_keys=True) + "\n"
+
+
+def render_graphml(results: Iterable[Result]) -> str:
+    """Return the graph as GraphML; lists and absent values are written as text, which is all the format has."""
+    import networkx as nx  # noqa: PLC0415
+
+    plain = nx.MultiDiGraph()
+    graph = build_graph(results)
+    for node, data in graph.nodes(data=True):
+        plain.add_node(str(node), **dict(_plain(data.items())))
+    for source, to, key, data in graph.edges(keys=True, data=True):
+        plain.add_edge(str(source), str(to), key=str(key), **dict(_plain(data.items())))
+    buffer = io.BytesIO()
+    nx.write_graphml(plain, buffer)
+    return buffer.getvalue().decode() + "\n"
+
+
+def _plain(items: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str | int | bool]]:
+    for key, value in items:
+        if isinstance(value, (bool, int)):
+            yield key, value
+        elif isinstance(value, str):
+            yield key, printable(value)
+        elif value is not None:
+            yield key, json.dumps(value)

@@ -1,0 +1,84 @@
+"""The ``resolve --json`` document (schema ``machochain.resolve/1``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from machochain._version import __version__
+from machochain.graph.loadgraph import image_fields, load_fields
+from machochain.model.errors import InputError
+from machochain.model.result import Finding, Result
+
+RESOLVE_SCHEMA = "machochain.resolve/1"
+
+
+def tool() -> dict[str, str]:
+    """Return who made a document."""
+    return {"name": "machochain", "version": __version__}
+
+
+def finding_fields(finding: Finding) -> dict[str, Any]:
+    """Return a finding as every JSON document has it."""
+    return {
+        "rule": finding.rule,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "input": finding.input,
+        "arch": finding.arch,
+        "image": finding.image,
+        "load_command": finding.load_command,
+        "subject": finding.subject,
+        "message": finding.message,
+        "evidence": finding.evidence,
+        "remedy": list(finding.remedy),
+        "url": finding.url,
+    }
+
+
+def error_fields(error: InputError) -> dict[str, Any]:
+    """Return an input that could not be read."""
+    return {"input": error.path, "part": error.part, "offset": error.offset, "reason": error.reason}
+
+
+def result_fields(result: Result) -> dict[str, Any]:
+    """Return one process."""
+    return {
+        "input": result.input,
+        "path": result.path,
+        "arch": result.arch,
+        "file_type": result.file_type,
+        "macos": str(result.macos),
+        "hardened": result.hardened,
+        "launches": result.launches,
+        "message": result.message,
+        "unknowns": list(result.unknowns),
+        "images": [image_fields(image) for image in result.images],
+        "loads": [load_fields(load) for load in result.loads],
+        "symbols": {
+            "missing": [
+                {
+                    "symbol": s.symbol,
+                    "from": s.source,
+                    "expected_in": s.expected_in,
+                    "lazy": s.lazy,
+                    "weak": s.weak,
+                    "unknown": s.unknown,
+                }
+                for s in result.missing_symbols
+            ],
+            "checked": result.symbols_checked,
+        },
+        "findings": [finding_fields(finding) for finding in result.findings],
+    }
+
+
+def resolve_document(results: Iterable[Result], errors: Iterable[InputError] = ()) -> dict[str, Any]:
+    """Return the whole document."""
+    return {
+        "schema": RESOLVE_SCHEMA,
+        "tool": tool(),
+        "results": [result_fields(result) for result in results],
+        "errors": [error_fields(error) for error in errors],
+    }

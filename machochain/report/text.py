@@ -1,0 +1,271 @@
+"""Plain text for people: the verdict first, then the tree, dyld's words, the paths it tried, the way out."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+from attrs import frozen
+
+from machochain.graph.loadgraph import LoadGraph
+from machochain.model.errors import InputError
+from machochain.model.paths import leaf, printable
+from machochain.model.result import Finding, Load, LoadedImage, Origin, Outcome, Result, Severity
+from machochain.model.search import Attempt, Candidate, SearchRule
+
+_COLOURS = {"good": "32", "bad": "31", "doubt": "33", "dim": "2", "bold": "1"}
+_SEVERITY_STYLE = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.INFO: "dim"}
+
+
+@frozen
+class Style:
+    """How to write.
+
+    Attributes:
+        colour: Whether to use ANSI colours.
+        unicode: Whether box characters may be used.
+        width: Columns to wrap prose at; paths and dyld's words are never broken.
+        verbose: 0 folds OS libraries and processes that launch; 1 shows them; 2 shows every path tried.
+    """
+
+    colour: bool = False
+    unicode: bool = True
+    width: int = 80
+    verbose: int = 0
+
+    @classmethod
+    def of_terminal(cls, *, colour: bool, unicode: bool, verbose: int) -> Style:
+        """Take the width of the terminal, at most 120 columns."""
+        return cls(colour, unicode, min(shutil.get_terminal_size((80, 24)).columns, 120), verbose)
+
+    def paint(self, text: str, kind: str) -> str:
+        """Colour a text if colours are on."""
+        return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if self.colour else text
+
+    @property
+    def guides(self) -> tuple[str, str, str, str]:
+        """Branch, last branch, line down, nothing."""
+        return ("├─ ", "└─ ", "│  ", "   ") if self.unicode else ("|- ", "`- ", "|  ", "   ")
+
+    @property
+    def arrow(self) -> str:
+        """Between a load path and what serves it."""
+        return "→" if self.unicode else "->"
+
+
+def verdict(result: Result, style: Style) -> str:
+    """Return the verdict in words."""
+    mark = ("✔ ", "✘ ", "? ") if style.unicode else ("", "", "")
+    library = result.file_type != "MH_EXECUTE"
+    if result.launches:
+        return style.paint(mark[0] + ("loads" if library else "launches"), "good")
+    if result.launches is None:
+        return style.paint(mark[2] + "unknown", "doubt")
+    return style.paint(mark[1] + ("does not load" if library else "does not launch"), "bad")
+
+
+def render_resolution(results: Sequence[Result], errors: Iterable[InputError], style: Style) -> str:
+    """Return the text of ``resolve``."""
+    lines: list[str] = []
+    brief = len(results) > 1 and not style.verbose
+    for result in results:
+        if lines and not (brief and result.launches):
+            lines.append("")
+        lines.append(_headline(result, style))
+        if brief and result.launches:
+            continue
+        lines += _tree(result, style)
+        lines += _why(result, style)
+    findings = [f for result in results for f in result.findings]
+    lines += _findings(findings, style)
+    for error in errors:
+        lines.append(style.paint(f"cannot read {printable(str(error))}", "bad"))
+    if len(results) > 1:
+        lines += ["", _summary(results, style)]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(result: Result, style: Style) -> str:
+    words = [style.paint(printable(result.input), "bold"), result.arch, f"macOS {result.macos}"]
+    if result.hardened:
+        words.append("hardened")
+    return "  ".join([*words, verdict(result, style)])
+
+
+def _summary(results: Sequence[Result], style: Style) -> str:
+    good = sum(r.launches is True for r in results)
+    bad = sum(r.launches is False for r in results)
+    doubt = len(results) - good - bad
+    parts = [f"{len(results)} processes"]
+    parts += [style.paint(f"{good} ok", "good")] if good else []
+    parts += [style.paint(f"{bad} fail", "bad")] if bad else []
+    parts += [style.paint(f"{doubt} unknown", "doubt")] if doubt else []
+    return parts[0] + ": " + ", ".join(parts[1:])
+
+
+def _tree(result: Result, style: Style) -> Iterator[str]:
+    """Yield the load tree; OS libraries of one image are folded into one line unless asked for."""
+    graph = LoadGraph(result)
+    branch, last, down, nothing = style.guides
+    shown = {0}
+
+    def children(image: LoadedImage) -> list[Load | int]:
+        loads = graph.loads_of(image.id)
+        if style.verbose:
+            return list(loads)
+        visible: list[Load | int] = [x for x in loads if not _is_system(result, x)]
+        hidden = len(loads) - len(visible)
+        return [*visible, hidden] if hidden else visible
+
+    yield "  " + printable(leaf(result.images[0].path))
+    stack: list[tuple[str, Load | int, bool]] = []
+
+    def push(image: LoadedImage, indent: str) -> None:
+        below = children(image)
+        stack.extend((indent, item, i == 0) for i, item in enumerate(reversed(below)))
+
+    push(result.images[0], "  ")
+    while stack:
+        indent, item, is_last = stack.pop()
+        guide = last if is_last else branch
+        if isinstance(item, int):
+            yield f"{indent}{guide}" + style.paint(f"{item} from the OS", "dim")
+            continue
+        image = result.images[item.to] if item.to is not None else None
+        first = image is None or image.id not in shown
+        yield f"{indent}{guide}{_edge(item, image, result, style, first=first)}"
+        if image is not None and first:
+            shown.add(image.id)
+            if image.origin is Origin.DISK:
+                push(image, indent + (nothing if is_last else down))
+
+
+def _is_system(result: Result, load: Load) -> bool:
+    return load.to is not None and result.images[load.to].origin is Origin.OS
+
+
+def _edge(load: Load, image: LoadedImage | None, result: Result, style: Style, *, first: bool) -> str:
+    name = printable(load.dylib.name)
+    kinds = [
+        word
+        for word, on in (
+            ("weak", load.dylib.weak),
+            ("re-export", load.dylib.reexport),
+            ("upward", load.dylib.upward),
+            ("delayed", load.dylib.delayed),
+            ("inserted", load.inserted),
+        )
+        if on
+    ]
+    text = name + (f" ({', '.join(kinds)})" if kinds else "")
+    if image is None:
+        word, kind = {
+            Outcome.WEAK_MISSING: ("absent, which a weak load allows", "dim"),
+            Outcome.UNKNOWN: ("UNKNOWN", "doubt"),
+        }.get(load.outcome, ("MISSING", "bad"))
+        return f"{text}  {style.paint(word, kind)}"
+    if image.path != load.dylib.name:
+        text += f" {style.arrow} {printable(_near(image.path, result))}"
+    how = how_found(load, result)
+    if not first:
+        how = f"{how}, shown above" if how else "shown above"
+    return text + (f"  {style.paint(f'[{how}]', 'dim')}" if how else "")
+
+
+def _near(path: str, result: Result) -> str:
+    """Return a path as seen from the executable's directory where that is shorter."""
+    base = result.images[0].path.rpartition("/")[0]
+    parent = base.rpartition("/")[0]
+    if base and path.startswith(base + "/"):
+        return "./" + path[len(base) + 1 :]
+    if parent and path.startswith(parent + "/"):
+        return "../" + path[len(parent) + 1 :]
+    return path
+
+
+def how_found(load: Load, result: Result) -> str:
+    """Say in a few words how a library was found, and whose run path did it."""
+    if load.found is None:
+        return "loaded already" if load.outcome is Outcome.ALREADY_LOADED else ""
+    words = rule_words(load.found, result)
+    return words if load.outcome is Outcome.LOADED or words else "loaded already"
+
+
+def rule_words(candidate: Candidate, result: Result) -> str:
+    """Say which rule gave a path, and the owner of the run path."""
+    if candidate.run_path is not None and candidate.image is not None:
+        owner = result.images[candidate.image]
+        assert owner.image is not None
+        text = printable(owner.image.run_paths[candidate.run_path].path)
+        return f"run path '{text}' of {printable(leaf(owner.path))}"
+    if candidate.rule in (SearchRule.RAW_PATH, SearchRule.RAW_PATH_ON_DISK):
+        return ""
+    if candidate.rule is SearchRule.LOADER_PATH:
+        return "@loader_path"
+    if candidate.rule is SearchRule.EXECUTABLE_PATH:
+        return "@executable_path"
+    return candidate.rule.value
+
+
+def _why(result: Result, style: Style) -> Iterator[str]:
+    """Yield dyld's own words, then what is unknown."""
+    if result.message is not None:
+        yield ""
+        yield "  dyld will say:"
+        yield from ("    " + printable(line) for line in result.message.split("\n"))
+    if result.launches is None:
+        yield ""
+        yield "  not known:"
+        for text in result.unknowns:
+            yield from _wrapped(printable(text), "    - ", style)
+
+
+def _findings(findings: Sequence[Finding], style: Style) -> Iterator[str]:
+    """Yield findings with their remedies, alike ones once; notes only when asked for."""
+    floor = Severity.INFO.rank if style.verbose else Severity.WARNING.rank
+    seen: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.severity.rank >= floor:
+            seen.setdefault((finding.rule, finding.image, finding.message), []).append(finding)
+    groups = sorted(seen.values(), key=lambda group: -group[0].severity.rank)
+    for group in groups:
+        first = group[0]
+        label = style.paint(f"{first.severity.value}[{first.rule}]", _SEVERITY_STYLE[first.severity])
+        yield ""
+        times = f" ({len(group)} times)" if len(group) > 1 else ""
+        yield from _wrapped(f"{label} {printable(first.message)}{times}", "", style, more="  ")
+        if first.remedy:
+            yield "  fix:"
+            yield from ("    " + printable(step) for step in first.remedy)
+    hidden = sum(f.severity.rank < floor for f in findings)
+    if hidden:
+        yield ""
+        yield style.paint(f"{hidden} notes not shown (-v shows them)", "dim")
+
+
+def _wrapped(text: str, first: str, style: Style, *, more: str | None = None) -> list[str]:
+    following = " " * len(first) if more is None else more
+    return textwrap.wrap(
+        text, style.width, initial_indent=first, subsequent_indent=following, break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first]  # fmt: skip
+
+
+def render_attempts(tried: Iterable[Attempt], found: Candidate | None, result: Result, style: Style) -> list[str]:
+    """Return the numbered paths dyld considers, with the rule of each and what it finds."""
+    lines = []
+    number = 0
+    for number, attempt in enumerate(tried, 1):
+        reason = "nobody looked there" if attempt.unseen else (attempt.reason or "an empty file") + attempt.suffix
+        lines.append(f"  {number:>3}. {printable(attempt.candidate.path)}")
+        lines.append("       " + style.paint(_attempt_words(attempt.candidate, result, printable(reason)), "dim"))
+    if found is not None:
+        lines.append(f"  {number + 1:>3}. {style.paint(printable(found.path), 'good')}")
+        lines.append("       " + style.paint(_attempt_words(found, result, "found"), "dim"))
+    return lines
+
+
+def _attempt_words(candidate: Candidate, result: Result, what: str) -> str:
+    rule = rule_words(candidate, result) or candidate.rule.value
+    return f"{what} · {rule}" if what else rule
