@@ -195,10 +195,10 @@ def context(name: str, program: Program) -> LaunchContext:
     tests_in = program.package_directory or program.cwd
     unknown_directory = "" if program.package_directory else "; the package's directory is not known"
     if name.startswith("install:"):
-        prefix = name.partition(":")[2].rstrip("/")
+        prefix = name.partition(":")[2]
         if not prefix.startswith("/"):
             raise UsageError(f"install: needs an absolute path, not {prefix!r}")
-        place = TargetPath(f"{prefix}/bin/{program.name}")
+        place = TargetPath(f"{prefix.rstrip('/')}/bin/{program.name}")
         return LaunchContext(name, f"installed in {prefix}", place, note="only the executable is installed")
     match name:
         case "in-place":

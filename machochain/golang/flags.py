@@ -287,6 +287,9 @@ def refused_ldflags(
             taken, refused = 1, True
         elif (allow and re.fullmatch(allow, word)) or _allowed(word):
             taken, refused = 1, False
+        elif word.startswith("-L") and (len(word) > 2 or at + 1 < len(words)):
+            # go/build puts the package's directory before a relative path first (go/build.go makePathsAbsolute).
+            taken, refused = 1 if len(word) > 2 else 2, False
         elif word in _ALLOWED_PAIRS:
             following = words[at + 1] if at + 1 < len(words) else None
             taken, refused = 2, following is None or not _allowed_behind(word, following)

@@ -279,8 +279,4 @@ class GoArchive:
     @property
     def uses_cgo(self) -> bool:
         """Whether C objects are part of it."""
-        return (
-            self.kind == "c-archive"
-            or bool(self.c_members)
-            or any(isinstance(each, ImportStatic) for each in self.directives)
-        )
+        return self.kind == "c-archive" or bool(self.c_members)

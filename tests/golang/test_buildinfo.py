@@ -4,6 +4,7 @@ import struct
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,7 +70,7 @@ def pointed(*, big: bool = False, width: int = 8, bias: int = 0, wild: bool = Fa
         second = struct.pack(pair, base + start + len(version) + bias, len(modules))
         return (header + heads).ljust(32, b"\0") + first + second + version + modules
 
-    image, _ = opened(image_with(at(0)))
+    image, _ = opened(image_with(at(1 << 33 if width == 8 else 0)))
     place = next(each for each in sections(image) if each.name == "__go_buildinfo")
     return image_with(at(place.addr))
 
@@ -103,6 +104,16 @@ def test_the_form_of_old_releases_points_at_its_strings(big: bool, width: int) -
     build = traces_of(pointed(big=big, width=width)).build
     assert build is not None
     assert (build.version, build.inline, build.settings) == ("go1.17.13", False, PARSED.settings)
+
+
+@pytest.mark.parametrize("bias", [1 << 51, -0x1_0000_0000])
+def test_pointers_that_are_links_of_a_chain_are_followed(bias: int) -> None:
+    image, read = opened(pointed(bias=bias))
+    assert read_traces(image, sections(image), read).build is None
+    chained = evolve(image, linkedit=evolve(image.linkedit, chained_fixups=(0, 0)))
+    build = read_traces(chained, sections(chained), read).build
+    assert build is not None
+    assert build.settings == PARSED.settings
 
 
 def test_wild_lengths_and_pointers_are_facts() -> None:
