@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from attrs import field, frozen
 
@@ -194,3 +194,11 @@ class SymbolAnswer:
     absent_in: Version | None = None
     present_in: Version | None = None
     why: str = ""
+
+
+class SystemSymbols(Protocol):
+    """The symbols of the OS's libraries, for one or more releases."""
+
+    def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
+        """Say whether a library (install name or link) exports a symbol, itself or through what it re-exports."""
+        ...

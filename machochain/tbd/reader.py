@@ -68,11 +68,13 @@ class Place:
         install_name: Of that library.
         start: First byte of the document, its ``---`` line included.
         end: First byte after it.
+        macos: Whether any of its targets is macOS; stubs of Catalyst-only libraries lie in macOS SDKs too.
     """
 
     install_name: str
     start: int
     end: int
+    macos: bool
 
 
 def _text(data: bytes) -> str:
@@ -152,7 +154,7 @@ def places(data: bytes, path: str | None = None) -> tuple[Place, ...]:
         InputError: It is no stub; names the file and the line.
     """
     if not is_stub(data) or data.lstrip()[:1] == b"{" or not data.startswith(b"---") or b"\r" in data[:4096]:
-        return tuple(Place(stub.install_name, 0, len(data)) for stub in read(data, path))
+        return tuple(_place(stub, 0, len(data)) for stub in read(data, path))
     starts = [0]
     at = data.find(b"\n---")
     while at != -1:
@@ -163,12 +165,17 @@ def places(data: bytes, path: str | None = None) -> tuple[Place, ...]:
     for index, start in enumerate(starts):
         end = starts[index + 1] if index + 1 < len(starts) else len(data)
         match = _INSTALL_NAME.search(data, start, min(end, data.find(b"\ninstall-name:", start, end) + 4096))
-        if match is None:
-            name = read(data[start:end], path)[0].install_name
+        head = data[start : match.start()] if match is not None else b""
+        if match is None or (b"\ntargets:" not in head and b"\nplatform:" not in head) or b"<" in head:
+            found.append(_place(read(data[start:end], path)[0], start, end))
         else:
             name = next(x for x in match.groups() if x is not None).decode("utf-8", "surrogateescape")
-        found.append(Place(name, start, end))
+            found.append(Place(name, start, end, b"macos" in head or b"zippered" in head))
     return tuple(found)
+
+
+def _place(stub: Stub, start: int, end: int) -> Place:
+    return Place(stub.install_name, start, end, any(t.endswith("-macos") for t in stub.targets))
 
 
 # Shapes. Every helper answers with the line of the document at most: values carry no positions.

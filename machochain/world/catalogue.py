@@ -23,6 +23,7 @@ from attrs import frozen
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence, SystemAnswer
 from machochain.model.paths import TargetPath
+from machochain.model.stub import SymbolAnswer
 from machochain.model.version import Version
 
 MAGIC: Final = b"MCCAT\x01"
@@ -148,6 +149,33 @@ class SymbolFacts:
 
 
 @frozen
+class _Group:
+    """What all symbols of one group line share; ``mask`` as in the table of libraries."""
+
+    mask: int
+    hidden: Version | None
+    observed: tuple[Version, Version] | None
+
+
+@frozen
+class _Block:
+    """The symbols of one library: ``mask`` tells which SDKs list its symbols at all."""
+
+    mask: int
+    names: dict[str, _Group]
+
+
+_NO_BLOCK = _Block(0, {})
+_UNKNOWN_SYMBOL = _Group(0, None, None)
+
+
+def stored_name(symbol: str) -> str:
+    """Return the name under which the catalogue keeps a symbol: a metaclass comes and goes with its class."""
+    metaclass = "_OBJC_METACLASS_$_"
+    return "_OBJC_CLASS_$_" + symbol[len(metaclass) :] if symbol.startswith(metaclass) else symbol
+
+
+@frozen
 class _Row:
     mask: int
     place: tuple[int, int] | None
@@ -192,6 +220,10 @@ class EmbeddedCatalogue:
         except (OSError, ValueError, zlib.error) as error:
             raise InputError(f"cannot read the catalogue: {error}", path=str(file)) from None
         self._base = len(MAGIC) + 4 + length
+        self._blocks: dict[str, _Block] = {}
+        self._sets: dict[int, tuple[Source, ...]] = {}
+        self._closures: dict[tuple[str, Version], tuple[str, ...]] = {}
+        self._lacking: dict[tuple[str, Version], SymbolAnswer] = {}
         self._sections: dict[str, tuple[int, int]] = {k: (v[0], v[1]) for k, v in header["sections"].items()}
         self.sources: tuple[Source, ...] = tuple(
             Source(
@@ -259,7 +291,10 @@ class EmbeddedCatalogue:
         )
 
     def _of(self, mask: int) -> tuple[Source, ...]:
-        return tuple(s for i, s in enumerate(self.sources) if mask >> i & 1)
+        sources = self._sets.get(mask)
+        if sources is None:
+            sources = self._sets[mask] = tuple(s for i, s in enumerate(self.sources) if mask >> i & 1)
+        return sources
 
     # Names
 
@@ -426,3 +461,176 @@ class EmbeddedCatalogue:
             observed=row.observed,
             details=tuple((s.id, self._details[name][s.id]) for s in self._of(row.mask)),
         )
+
+    # Symbols
+
+    def _block(self, name: str) -> _Block:
+        block = self._blocks.get(name)
+        if block is None:
+            place = self._row(name).place
+            block = self._blocks[name] = self._parse_block(place) if place else _NO_BLOCK
+        return block
+
+    def _parse_block(self, place: tuple[int, int]) -> _Block:
+        start = self._sections["symbols"][0]
+        text = self._read(start + place[0], place[1]).decode("utf-8", "surrogateescape")
+        first, *groups = text.split("\n=")
+        names: dict[str, _Group] = {}
+        for body in groups:
+            head, *members = body.split("\n")
+            mask, hidden, low, high = head.split(" ")
+            group = _Group(
+                mask=int(mask, 16),
+                hidden=Version.parse(hidden) if hidden else None,
+                observed=(Version.parse(low), Version.parse(high)) if low else None,
+            )
+            names.update(dict.fromkeys(members, group))
+        return _Block(int(first, 16), names)
+
+    def symbols(self, library: str) -> tuple[SymbolFacts, ...]:
+        """Return what is known of every symbol of one library itself, sorted by name.
+
+        Objective-C metaclasses are not listed: they come and go with their classes.
+
+        Args:
+            library: An install name or a link to one.
+        """
+        name = self.canonical(library)
+        if name is None:
+            return ()
+        block = self._block(name)
+        return tuple(self._facts(symbol, block.names[symbol], block) for symbol in sorted(block.names))
+
+    def _facts(self, symbol: str, group: _Group, block: _Block) -> SymbolFacts:
+        return SymbolFacts(
+            name=symbol,
+            sdks=tuple(s.id for s in self._of(group.mask)),
+            lacking=tuple(s.id for s in self._of(block.mask & ~group.mask)),
+            hidden=group.hidden,
+            observed=group.observed,
+        )
+
+    def reexports(self, library: str, macos: Version) -> tuple[str, ...]:
+        """Return the libraries a library re-exports around a release: by the SDKs next to it on either side."""
+        name = self.canonical(library)
+        if name is None:
+            return ()
+        having = self._of(self._row(name).mask)
+        before = [s for s in having if s.low <= macos]
+        after = [s for s in having if s.low > macos]
+        found: dict[str, None] = {}
+        for source in (*before[-1:], *after[:1]):
+            for inner in self._details[name][source.id].get("reexports", ()):
+                found[self.canonical(inner) or inner] = None
+        return tuple(found)
+
+    def closure(self, library: str, macos: Version) -> tuple[str, ...]:
+        """Return a library and all it re-exports, directly or not, in the order dyld searches them."""
+        start = self.canonical(library)
+        if start is None:
+            return ()
+        known = self._closures.get((start, macos))
+        if known is not None:
+            return known
+        found: dict[str, None] = {}
+        waiting = [start]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found[name] = None
+                waiting.extend(reversed(self.reexports(name, macos)))
+        return self._closures.setdefault((start, macos), tuple(found))
+
+    def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
+        """Say whether a library provides a symbol on a release, itself or through what it re-exports.
+
+        Args:
+            library: An install name or a link to one.
+            symbol: The Mach-O name.
+            macos: The release.
+            arch: Not looked at: the facts hold for at least one architecture of the library.
+        """
+        del arch
+        stored = stored_name(symbol)
+        closure = self.closure(library, macos)
+        if not closure:
+            return SymbolAnswer(Presence.UNSEEN, why=f"{library} is in none of the SDKs known here")
+        answers = []
+        for name in closure:
+            group = self._block(name).names.get(stored) if name in self._rows else None
+            answer = self._judge_symbol(name, group, macos) if group else self._judge_unlisted(name, macos)
+            if answer.presence is Presence.PRESENT:
+                return answer
+            answers.append(answer)
+        known = [v for a in answers if (v := a.present_in) is not None]
+        lacking = [v for a in answers if (v := a.absent_in) is not None]
+        first = min(known, default=None)
+        if all(a.presence is Presence.ABSENT for a in answers):
+            # The weakest member of the closure bounds what is known of the whole.
+            last = min(lacking)
+            later = f", first in the SDK {first}" if first is not None else ""
+            return SymbolAnswer(
+                Presence.ABSENT, absent_in=last, present_in=first, why=f"not exported in the SDK {last}{later}"
+            )
+        telling = next((a for a in answers if a.presence is Presence.UNSEEN and a.present_in is not None), None)
+        answer = telling or next(a for a in answers if a.presence is Presence.UNSEEN)
+        return SymbolAnswer(Presence.UNSEEN, absent_in=answer.absent_in, present_in=first, why=answer.why)
+
+    def _judge_unlisted(self, name: str, macos: Version) -> SymbolAnswer:
+        """Answer for a symbol no stub of the library ever listed: the same for all of them."""
+        answer = self._lacking.get((name, macos))
+        if answer is None:
+            answer = self._lacking[name, macos] = self._judge_symbol(name, _UNKNOWN_SYMBOL, macos)
+        return answer
+
+    def _judge_symbol(self, name: str, group: _Group, macos: Version) -> SymbolAnswer:
+        block = self._block(name) if name in self._rows else _NO_BLOCK
+        having = self._of(group.mask)
+        lacking = self._of(block.mask & ~group.mask)
+        proofs = [(s.high, f"exported by {name} in the SDK {s.id}") for s in having]
+        if group.observed is not None:
+            proofs += [(v, f"imported from {name} by binaries built with the SDK {v}") for v in group.observed]
+        proofs.sort(key=lambda item: item[0])
+        first = proofs[0][0] if proofs else None
+        before = [p for p in proofs if p[0] <= macos]
+        if before:
+            last, why = before[-1]
+            gone = next((s for s in lacking if last < s.low <= macos), None)
+            if gone is None or proofs[-1][0] > gone.high:
+                return SymbolAnswer(Presence.PRESENT, TargetPath(name), present_in=first, why=why)
+            return SymbolAnswer(Presence.UNSEEN, present_in=first, why=f"{why}, but no longer in the SDK {gone.id}")
+        without = [s.low for s in lacking if first is None or s.high < first]
+        if group.hidden is not None:
+            without.append(group.hidden)
+        bound = max(without, default=None)
+        if bound is not None and macos <= bound:
+            later = f", first known in {first}" if first is not None else ""
+            return SymbolAnswer(
+                Presence.ABSENT, absent_in=bound, present_in=first, why=f"{name} lacks it in {bound}{later}"
+            )
+        if first is not None:
+            start = f"{name} lacks it in {bound}, " if bound is not None else f"{name}: "
+            return SymbolAnswer(
+                Presence.UNSEEN, absent_in=bound, present_in=first, why=f"{start}first known in {first}"
+            )
+        reach = f"its symbols are known up to the SDK {bound}" if bound is not None else "none of its symbols is known"
+        return SymbolAnswer(Presence.UNSEEN, absent_in=bound, why=f"{name}: {reach}")
+
+    def providers(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the libraries that export each symbol themselves in any SDK, sorted; one pass over all blocks."""
+        wanted = {stored_name(s): s for s in symbols}
+        found: dict[str, list[str]] = {symbol: [] for symbol in wanted.values()}
+        start, length = self._sections["symbols"]
+        with self._file.open("rb") as stream:
+            stream.seek(self._base + start)
+            data = stream.read(length)
+        keys = {key.encode("utf-8", "surrogateescape"): symbol for key, symbol in wanted.items()}
+        for name, rest in self._rows.items():
+            place = rest.split("\t", 2)[1]
+            if not place:
+                continue
+            offset, _, size = place.partition(":")
+            lines = set(zlib.decompress(data[int(offset) : int(offset) + int(size)]).split(b"\n"))
+            for key in lines & keys.keys():
+                found[keys[key]].append(name)
+        return {symbol: tuple(names) for symbol, names in found.items()}

@@ -244,6 +244,23 @@ def test_places_of_other_notations_span_the_file(data: bytes) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("data", "macos"),
+    [
+        (V1, True),
+        (V3, True),
+        (V1.replace(b"macosx", b"iosmac"), False),
+        (V2.replace(b"macosx", b"ios"), False),
+        (V4.replace(b"-macos", b"-maccatalyst"), False),
+        (V4.replace(b"-macos", b"-<1>"), True),
+        (V5, True),
+        (V5.replace(b"-macos", b"-ios"), False),
+    ],
+)
+def test_places_tell_libraries_for_macos_from_others(data: bytes, macos: bool) -> None:
+    assert places(data)[0].macos is macos
+
+
 def test_a_place_whose_name_needs_yaml_is_read_as_yaml() -> None:
     odd = V4.replace(b"'/usr/lib/libdemo.1.dylib'", b'"/usr/lib/lib\\x64emo.1.dylib"')
     assert places(odd)[0].install_name == "/usr/lib/libdemo.1.dylib"

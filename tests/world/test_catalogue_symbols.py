@@ -1,0 +1,180 @@
+"""Symbols in the embedded catalogue: bounds per symbol, re-exports, who exports what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from machochain.model.filesystem import Presence
+from machochain.model.version import Version
+from machochain.world.build_catalogue import build
+from machochain.world.catalogue import EmbeddedCatalogue
+
+A, B = "/usr/lib/liba.dylib", "/usr/lib/libb.dylib"
+PRESENT, ABSENT, UNSEEN = Presence.PRESENT, Presence.ABSENT, Presence.UNSEEN
+
+
+def sdk(version: str, **symbols: list[str]) -> dict[str, Any]:
+    """Describe an SDK whose liba and libb export ``a`` and ``b``; liba re-exports libb where both are there."""
+    libraries = []
+    for letter, names in symbols.items():
+        item: dict[str, Any] = {"install_name": f"/usr/lib/lib{letter}.dylib", "symbols": names}
+        if letter == "a" and "b" in symbols:
+            item["reexports"] = [B]
+        libraries.append(item)
+    return {
+        "schema": "machochain.sdk-facts/1",
+        "sdk": version,
+        "low": version,
+        "high": version,
+        "complete": ["/usr/lib/"],
+        "libraries": libraries,
+    }
+
+
+def catalogue(tmp_path: Path, *documents: dict[str, Any]) -> EmbeddedCatalogue:
+    file = tmp_path / "catalogue.bin"
+    file.write_bytes(build(documents))
+    return EmbeddedCatalogue(file)
+
+
+def presences(facts: EmbeddedCatalogue, symbol: str, *releases: str, library: str = A) -> list[Presence]:
+    return [facts.lookup(library, symbol, Version.parse(r)).presence for r in releases]
+
+
+@pytest.fixture(scope="module")
+def embedded() -> EmbeddedCatalogue:
+    return EmbeddedCatalogue()
+
+
+def test_a_symbol_appears_between_two_sdks(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=[]), sdk("13.0", a=["_new"]))
+    assert presences(facts, "_new", "10.15", "11.0", "12.0", "13.0", "26.0") == [
+        ABSENT, ABSENT, UNSEEN, PRESENT, PRESENT
+    ]  # fmt: skip
+    answer = facts.lookup(A, "_new", Version.of(12))
+    assert (answer.absent_in, answer.present_in) == (Version.of(11), Version.of(13))
+
+
+def test_a_symbol_no_stub_lists_is_absent_as_far_as_stubs_reach(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=[]), sdk("13.0", a=["_other"]))
+    assert presences(facts, "_never", "12.0", "13.0", "13.1") == [ABSENT, ABSENT, UNSEEN]
+
+
+def test_bounds_are_those_of_the_library_not_of_the_newest_sdk(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=["_x"]), sdk("15.0", b=["_y"]))
+    assert presences(facts, "_never", "12.0") == [UNSEEN]
+    assert presences(facts, "_never", "12.0", library=B) == [ABSENT]
+
+
+def test_what_left_the_stub_may_still_be_exported(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=["_old"]), sdk("13.0", a=[]))
+    assert presences(facts, "_old", "11.0", "12.0", "13.0") == [PRESENT, PRESENT, UNSEEN]
+
+
+def test_a_gap_in_the_stubs_is_no_absence(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=["_x"]), sdk("12.0", a=[]), sdk("13.0", a=["_x"]))
+    assert presences(facts, "_x", "12.0") == [PRESENT]
+
+
+def test_reexported_libraries_are_searched_and_named(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=["_a"], b=["_b"]))
+    assert facts.lookup(A, "_b", Version.of(11)).library == B
+    assert facts.lookup(B, "_a", Version.of(11)).presence is ABSENT
+    assert facts.closure(A, Version.of(11)) == (A, B)
+
+
+def test_a_symbol_that_moved_into_a_reexported_library_stays_present(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=["_m"], b=[]), sdk("13.0", a=[], b=["_m"]))
+    assert presences(facts, "_m", "11.0", "12.0", "13.0") == [PRESENT, PRESENT, PRESENT]
+
+
+def test_one_unknown_member_of_the_closure_leaves_it_open(tmp_path: Path) -> None:
+    later = sdk("13.0", a=["_a"])
+    later["libraries"][0]["reexports"] = ["/usr/lib/libunknown.dylib"]
+    facts = catalogue(tmp_path, later)
+    assert presences(facts, "_never", "13.0") == [UNSEEN]
+
+
+def test_reexports_that_end_in_a_circle_are_searched_once(tmp_path: Path) -> None:
+    document = sdk("13.0", a=["_a"], b=["_b"])
+    document["libraries"][1]["reexports"] = [A]
+    facts = catalogue(tmp_path, document)
+    assert presences(facts, "_never", "13.0") == [ABSENT]
+
+
+def test_an_import_that_was_linked_confirms_presence(tmp_path: Path) -> None:
+    seen = {"schema": "machochain.os-facts/1", "observed_symbols": [[A, "_new", "14.0", "15.0"]]}
+    facts = catalogue(tmp_path, sdk("12.0", a=["_x"]), seen)
+    assert presences(facts, "_new", "12.0", "13.0", "14.0", "15.1") == [ABSENT, UNSEEN, PRESENT, PRESENT]
+
+
+def test_hidden_symbols_are_absent_up_to_the_release_they_are_hidden_for(tmp_path: Path) -> None:
+    document = sdk("11.0", a=["_new"])
+    document["libraries"][0]["directives"] = ["$ld$hide$os10.9$_new", "$ld$hide$os10.14$_new", "$ld$hide$os10.4$_new"]
+    facts = catalogue(tmp_path, document)
+    assert presences(facts, "_new", "10.14", "10.15", "11.0") == [ABSENT, UNSEEN, PRESENT]
+
+
+def test_a_metaclass_comes_with_its_class(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=["_OBJC_CLASS_$_X", "_OBJC_METACLASS_$_X"]))
+    assert presences(facts, "_OBJC_METACLASS_$_X", "11.0") == [PRESENT]
+    assert [f.name for f in facts.symbols(A)] == ["_OBJC_CLASS_$_X"]
+
+
+def test_symbols_of_private_frameworks_are_unknown(tmp_path: Path) -> None:
+    document = sdk("11.0", a=["_x"])
+    private = "/System/Library/PrivateFrameworks/P.framework/Versions/A/P"
+    document["libraries"][0]["install_name"] = private
+    facts = catalogue(tmp_path, document)
+    assert presences(facts, "_x", "11.0", library=private) == [UNSEEN]
+    assert facts.symbols(private) == ()
+
+
+def test_an_unknown_library_has_unknown_symbols(embedded: EmbeddedCatalogue) -> None:
+    assert presences(embedded, "_x", "15.0", library="/usr/lib/libnothing.dylib") == [UNSEEN]
+    assert embedded.symbols("/usr/lib/libnothing.dylib") == ()
+
+
+def test_symbol_facts_name_the_sdks_on_both_sides(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=["_x"]), sdk("13.0", a=["_x", "_y"])).symbols(A)
+    assert [(f.name, f.sdks, f.lacking) for f in facts] == [("_x", ("11.0", "13.0"), ()), ("_y", ("13.0",), ("11.0",))]
+
+
+def test_providers_lists_the_libraries_that_export_a_symbol_themselves(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.0", a=["_x"], b=["_x", "_y", "_OBJC_CLASS_$_C"]))
+    found = facts.providers(["_x", "_y", "_z", "_OBJC_METACLASS_$_C"])
+    assert found == {"_x": (A, B), "_y": (B,), "_z": (), "_OBJC_METACLASS_$_C": (B,)}
+
+
+SYSTEM = "/usr/lib/libSystem.B.dylib"
+SECURITY = "/System/Library/Frameworks/Security.framework/Versions/A/Security"
+
+
+@pytest.mark.parametrize(
+    ("library", "symbol", "macos", "expected"),
+    [
+        (SYSTEM, "_malloc", "11.0", PRESENT),
+        (SYSTEM, "_malloc", "26.0", PRESENT),
+        ("/usr/lib/libSystem.dylib", "dyld_stub_binder", "11.0", PRESENT),
+        (SYSTEM, "____chkstk_darwin", "11.0", PRESENT),
+        (SYSTEM, "_clock_getres", "10.11", ABSENT),
+        (SYSTEM, "_no_such_symbol", "15.0", ABSENT),
+        # No SDK between 10.13 and 11.0 is known: this symbol came with 10.14, and nothing here can tell.
+        (SECURITY, "_SecTrustEvaluateWithError", "10.14", UNSEEN),
+        (SECURITY, "_SecTrustEvaluateWithError", "11.0", PRESENT),
+        ("/usr/lib/libobjc.A.dylib", "_objc_claimAutoreleasedReturnValue", "12.0", ABSENT),
+        ("/System/Library/Frameworks/Foundation.framework/Foundation", "_OBJC_METACLASS_$_NSString", "14.0", PRESENT),
+        ("/System/Library/Frameworks/Cocoa.framework/Cocoa", "_NSApp", "13.0", PRESENT),
+    ],
+)
+def test_the_shipped_facts_answer_known_cases(
+    embedded: EmbeddedCatalogue, library: str, symbol: str, macos: str, expected: Presence
+) -> None:
+    assert presences(embedded, symbol, macos, library=library) == [expected]
+
+
+def test_the_shipped_facts_know_where_malloc_lives(embedded: EmbeddedCatalogue) -> None:
+    assert "/usr/lib/system/libsystem_malloc.dylib" in embedded.providers(["_malloc"])["_malloc"]
