@@ -260,7 +260,7 @@ _SEGMENT: Final = struct.Struct("<16s8I")
 _SEGMENT_64: Final = struct.Struct("<16s4Q4I")
 _SECTION_PLACE: Final = struct.Struct("<32xII28x")
 _SECTION_PLACE_64: Final = struct.Struct("<32xQQ32x")
-_SECTION: Final = struct.Struct("<16s16sIII8xI8x")
+_SECTION: Final = struct.Struct("<16s16sIII12xI8x")
 _SECTION_64: Final = struct.Struct("<16s16sQQI12xI12x")
 _DYSYMTAB: Final = struct.Struct("<18I")
 _RESTRICT: Final = b"__restrict".ljust(16, b"\0") + b"__RESTRICT".ljust(16, b"\0")
@@ -287,9 +287,7 @@ _FIXED_SIZES: Final = {
     c.LC_FUNCTION_VARIANTS: (16, "LC_FUNCTION_VARIANTS"),
     c.LC_FUNCTION_VARIANT_FIXUPS: (16, "LC_FUNCTION_VARIANT_FIXUPS"),
 }
-_STRING_COMMANDS: Final = frozenset(
-    {c.LC_SUB_UMBRELLA, c.LC_SUB_CLIENT, c.LC_SUB_LIBRARY, c.LC_FILESET_ENTRY, c.LC_RPATH},
-)
+_STRING_COMMANDS: Final = frozenset({c.LC_SUB_UMBRELLA, c.LC_SUB_CLIENT, c.LC_SUB_LIBRARY})
 _SUB_COMMANDS: Final = frozenset({c.LC_SUB_FRAMEWORK, c.LC_SUB_UMBRELLA, c.LC_SUB_CLIENT, c.LC_SUB_LIBRARY})
 _LINKED: Final = {
     c.LC_LOAD_DYLIB: "LC_LOAD_DYLIB",
@@ -320,12 +318,12 @@ def _name16(raw: bytes) -> str:
     return _text(raw.partition(b"\0")[0])
 
 
-def _lc_string(command: bytes, length: int) -> tuple[str, str | None]:
-    """The string of a command whose lc_str stands first, cut at the command's end; and what dyld says about it.
+def _lc_string(command: bytes, length: int, at: int = 8) -> tuple[str, str | None]:
+    """The string of a command whose lc_str stands at ``at``, cut at the command's end; and what dyld says about it.
 
     dyld-1378, ``mach_o/UnsafeHeader.cpp``, ``stringOverflow``.
     """
-    (offset,) = _ONE.unpack_from(command, 8)
+    (offset,) = _ONE.unpack_from(command, at)
     if offset >= length:
         return "", f"string offset ({offset}) outside its size ({length})"
     end = command.find(b"\0", offset, length)
@@ -448,6 +446,11 @@ class _Commands:
     def on_checked_string(self, index: int, _number: int, at: int, length: int) -> None:
         self.string(index, at, length)
 
+    def on_fileset_entry(self, index: int, _number: int, at: int, length: int) -> None:
+        _, complaint = _lc_string(self.buffer[at : at + max(length, 28)], length, 24)
+        if complaint:
+            self.object_to(index, complaint)
+
     def on_environment(self, _index: int, _number: int, at: int, length: int) -> None:
         self.environment.append(_lc_string(self.buffer[at : at + max(length, 12)], length)[0])
 
@@ -565,6 +568,7 @@ _HANDLERS: Final = {
     **dict.fromkeys(_STRING_COMMANDS, _Commands.on_checked_string),
     c.LC_ID_DYLIB: _Commands.on_id,
     c.LC_RPATH: _Commands.on_run_path,
+    c.LC_FILESET_ENTRY: _Commands.on_fileset_entry,
     c.LC_DYLD_ENVIRONMENT: _Commands.on_environment,
     c.LC_LOAD_DYLINKER: _Commands.on_dylinker,
     c.LC_BUILD_VERSION: _Commands.on_build_version,
