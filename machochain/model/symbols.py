@@ -68,7 +68,7 @@ class Imports:
 
     Attributes:
         entries: In the order of the tables: chained imports; or binds, lazy binds, weak binds; or undefined
-            symbols. Consecutive entries that differ in nothing but their addend are one.
+            symbols. A symbol may come up more than once, with other addends or in other tables.
         defects: Where a table could not be read to its end; the entries before are kept.
     """
 

@@ -124,8 +124,10 @@ def test_llvm_reads_the_same_binds(wheel: list[Path], option: str, kind: ImportK
         for line in of(theirs, key):
             if line.startswith("__") and not line.endswith("strong"):
                 symbol = line.split(None, columns)[columns]
-                wanted.add((symbol.removesuffix(" (weak import)"), symbol.endswith(" (weak import)")))
-        assert {(e.name, e.weak) for e in found.entries if e.kind is kind} == wanted, key
+                wanted.add((symbol.removesuffix(" (weak_import)"), symbol.endswith(" (weak_import)")))
+        ours = {(e.name, e.weak and kind is ImportKind.BIND) for e in found.entries if e.kind is kind}
+        # the tool shows the weak flag of regular binds only
+        assert ours == wanted, key
 
 
 CHAINED: Final = re.compile(r"(lib_ordinal|weak_import|name_offset) += (-?\d+)(?: \((.*)\))?")
