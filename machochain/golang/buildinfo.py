@@ -100,7 +100,7 @@ def _candidates(image: Image, sections: Sequence[Section]) -> Iterator[tuple[str
     if image.file_type == FileType.MH_OBJECT:
         return
     for segment in image.segments:
-        # Go 1.26 and older, machoExe.DataStart: the linkers before Go 1.13 wrote no section of that name.
+        # Go 1.26 and older, machoExe.DataStart: what is left to do where the section has lost its name.
         if segment.vmaddr and segment.filesize and segment.initprot == _READ_WRITE == segment.maxprot:
             # Any program has such a segment: without a mark of Go only its beginning is worth a look, for there
             # the linker puts the blob.

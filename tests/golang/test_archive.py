@@ -135,6 +135,24 @@ def test_an_object_that_is_all_text_is_read_once() -> None:
     assert found.goarch == "arm64"
 
 
+def test_an_object_without_end_is_given_up_after_eight_mebibytes() -> None:
+    asked = 0
+
+    def endless(offset: int, size: int) -> bytes:
+        nonlocal asked
+        asked = offset + size
+        return HEAD if offset == 0 else b"x" * size
+
+    assert read_object("x.o", endless).facts
+    assert asked < 9 << 20
+
+
+def test_a_cgo_section_that_is_a_headline_only() -> None:
+    found = read_object("_go_.o", reading(HEAD + b"\n$$  // cgo"))
+    assert found.pragmas == ()
+    assert [fact.text for fact in found.facts][-1] == "the cgo section does not end"
+
+
 def test_headers_of_older_releases_have_fewer_words() -> None:
     found = read_object("_go_.o", reading(b'go object darwin amd64 go1.21.13\nbuild id "x"\nmain\n\n\n!\n'))
     assert (found.goarch, found.version, found.words, found.main) == ("amd64", "go1.21.13", (), True)

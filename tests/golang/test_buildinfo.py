@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from machochain.golang.buildinfo import MAGIC, format_build_info, parse_module_info, read_traces
 from machochain.macho.reader import sections
-from machochain.model.go import GoBuildInfo, GoModule
+from machochain.model.go import GoBuildInfo, GoModule, GoTraces
 from machochain.model.image import FileType
 from tests.factory.macho import MachO, Section
 from tests.golang.looking import opened, reading, traces_of
@@ -218,3 +218,54 @@ def test_no_blob_makes_the_reader_fail(rest: bytes, flags: int) -> None:
     place = next(each for each in sections(image) if each.name == "__go_buildinfo")
     traces = read_traces(image, sections(image), reading(bytes(place.offset) + content))
     assert traces.build is not None or traces.facts
+
+
+def truncated(data: bytes, behind: int) -> GoTraces:
+    """Read a file that ends so many bytes behind the start of its blob."""
+    image, _ = opened(data)
+    place = next(each for each in sections(image) if each.name == "__go_buildinfo")
+    return read_traces(image, sections(image), reading(data[: place.offset + behind]))
+
+
+@pytest.mark.parametrize(
+    ("data", "behind", "text"),
+    [
+        (image_with(inline()), 20, "the build information is cut off"),
+        (image_with(inline()), 36, "the version is cut off"),
+        (image_with(inline()), 60, "the module information is cut off"),
+        (pointed(), 70, "the version is cut off"),
+    ],
+)
+def test_a_file_that_ends_too_early_is_a_fact(data: bytes, behind: int, text: str) -> None:
+    assert text in [fact.text for fact in truncated(data, behind).facts]
+
+
+def test_module_information_without_its_frame_is_not_trusted() -> None:
+    content = (MAGIC + b"\x08\x02").ljust(32, b"\0") + varint(6) + b"go1.20" + varint(3) + b"mod"
+    traces = traces_of(image_with(content))
+    assert traces.build is not None
+    assert (traces.build.version, traces.build.path) == ("go1.20", "")
+    assert traces.facts[0].text == "the module information has no frame"
+
+
+def test_a_blob_behind_the_first_mebibyte_is_found_in_what_is_known_to_be_go() -> None:
+    data = Section("__DATA", "__noptrdata", bytes(3 << 19) + inline(), align=4)
+    table = Section("__DATA_CONST", "__gopclntab", struct.pack("<I", 0xFFFFFFF1) + bytes(60), align=4)
+    assert traces_of(MachO(sections=[data, table]).bytes()).build is not None
+    assert traces_of(MachO(sections=[data]).bytes()).build is None
+
+
+def test_a_main_module_may_be_replaced_and_unknown_lines_are_skipped() -> None:
+    info, problem = parse_module_info('noise\nnews\tx\nmod\ta\tv1\n=>\tb\tv2\th1:x\nbuild\t"k="=`v w`\n')
+    assert problem is None
+    assert info.main == GoModule("a", "v1", replaced_by=GoModule("b", "v2", "h1:x"))
+    assert info.settings == (("k=", "v w"),)
+    assert format_build_info(info, "f") == 'f: \n\tmod\ta\tv1\n\t=>\tb\tv2\th1:x\n\t\n\tbuild\t"k="="v w"\n'
+
+
+def test_a_build_id_or_the_mark_of_an_object_show_go() -> None:
+    code = Section("__TEXT", "__text", b'\xff Go build ID: "a/b"\n \xff')
+    traces = traces_of(MachO(sections=[code]).bytes())
+    assert traces.evidence[0] == "a Go build id at the start of __TEXT,__text"
+    mark = Section("__LLVM", "__asm", b"\0")
+    assert traces_of(MachO(sections=[mark]).bytes()).evidence[0].startswith("section __LLVM,__asm")

@@ -5,7 +5,7 @@ import pytest
 from machochain.golang.marks import describe
 from machochain.model.go import GoBinary, GoBuildInfo, GoLink, GoTraces
 from machochain.model.image import FileType, HeaderFlag, Image
-from tests.factory.macho import Load, MachO
+from tests.factory.macho import Load, MachO, Section
 from tests.golang.looking import opened
 
 INTERNAL = Load("/usr/lib/libSystem.B.dylib", current=0, compat=0, timestamp=0)
@@ -71,6 +71,8 @@ def test_zero_time_stamps_and_versions_mean_gos_own_linker() -> None:
     assert described(of=image()).link is GoLink.EXTERNAL
     assert described(of=image(loads=[INTERNAL, "@rpath/libx.dylib"], libsystem=False)).link is GoLink.EXTERNAL
     assert described(of=image(loads=[], libsystem=False)).link is None
+    left = image(loads=[], libsystem=False, sections=[Section("__LLVM", "__asm", b"\0")])
+    assert described(of=left).link is GoLink.EXTERNAL
 
 
 def test_an_object_file_is_not_linked_at_all() -> None:
