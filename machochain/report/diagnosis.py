@@ -10,9 +10,10 @@ from machochain._version import __version__
 from machochain.model.evidence import Diagnosis, Evidence, ExplainedAttempt, MacOSRange
 from machochain.model.paths import printable
 from machochain.model.result import Confidence
+from machochain.model.search import SearchRule
 
 SCHEMA: Final = "machochain.diagnose/1"
-MAX_ATTEMPTS: Final = 8
+MAX_ATTEMPTS: Final = 6
 """Attempts shown in text before the rest is counted; JSON has them all."""
 
 
@@ -93,28 +94,34 @@ def words_of_range(found: MacOSRange | None) -> str | None:
 
 
 def _attempts(attempts: Sequence[ExplainedAttempt]) -> list[str]:
-    """List the attempts that say something new; repetitions are counted, not shown."""
-    new = [a for a in attempts if not a.again]
-    repeated = len(attempts) - len(new)
-    shown = new[:MAX_ATTEMPTS]
+    """List each path once; repetitions and the look into the OS cryptex, which dyld adds to every path, are counted."""
+    first: dict[str, ExplainedAttempt] = {}
+    cryptex = 0
+    for attempt in attempts:
+        if attempt.rule is SearchRule.CRYPTEX_PREFIX:
+            cryptex += 1
+        else:
+            first.setdefault(attempt.tried.path, attempt)
+    shown = list(first.values())[:MAX_ATTEMPTS]
+    same = len({a.tried.reason for a in shown}) == 1
     lines = []
     for attempt in shown:
         reason = attempt.tried.reason
-        lines.append(f"    {printable(attempt.tried.path)}")
-        lines.append(f"      {attempt.why}: {printable(reason) if reason is not None else '(cut)'}")
-    if shown and all(a.tried.reason == shown[0].tried.reason for a in shown):
-        lines = [line for a in shown for line in _short(a)]
-    hidden = len(new) - len(shown)
-    if hidden or repeated:
-        lines.append(f"    and {hidden + repeated} more{f', {repeated} of them repetitions' if repeated else ''}")
-    return lines
-
-
-def _short(attempt: ExplainedAttempt) -> list[str]:
-    """One line where it fits: the path, then why."""
-    path = printable(attempt.tried.path)
-    line = f"    {path}  {attempt.why}"
-    return [line] if len(line) <= 80 else [f"    {path}", f"      {attempt.why}"]
+        words = "(cut)" if reason is None else printable(reason)
+        path = f"    {printable(attempt.tried.path)}"
+        why = attempt.why if same and reason == "no such file" else f"{attempt.why}: {words}"
+        lines += [f"{path}  {why}"] if len(path) + len(why) < 78 else [path, f"      {why}"]
+    again = len(attempts) - cryptex - len(first)
+    rest = [
+        words
+        for count, words in (
+            (len(first) - len(shown), f"{len(first) - len(shown)} more"),
+            (again, f"{again} of these again"),
+            (cryptex, f"{cryptex} in the OS cryptex"),
+        )
+        if count
+    ]
+    return [*lines, f"    and {', '.join(rest)}"] if rest else lines
 
 
 def as_document(diagnoses: Sequence[Diagnosis]) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def printed(record: dict[str, Any], pid: int = 4321) -> str:
         return f"{prefix}{record['reason']}\n in {record['referenced_from']}"
     if form.startswith("inserted"):
         tried = tried_list(record["tried"])
-        return f"{prefix}terminating because inserted dylib '{record['library']}' could not be loaded: "
-            f"{tried}\n{prefix}{tried}"
+        head = f"{prefix}terminating because inserted dylib '{record['library']}' could not be loaded: "
+        return f"{head}{tried}\n{prefix}{tried}"
     if form.startswith("dlopen-tried"):
         return prefix + tried_list(record["tried"])
     if form.startswith("dyld2-did-find-list"):

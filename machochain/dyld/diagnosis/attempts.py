@@ -233,19 +233,19 @@ class _Search:
         """Work the LC_RPATH out of the path it gave: text and words."""
         folder = path[: -len(tail)].removesuffix("/") if path != tail else ""
         if not path.startswith("/"):
-            return folder, f"an LC_RPATH '{folder}', taken as it is, below the working directory"
+            return folder, "an LC_RPATH taken as it is, below the working directory"
         if following == CRYPTEX + path:
-            return folder, f"an LC_RPATH {folder}"
+            return folder, "an absolute LC_RPATH"
         home = directory(self.evidence.referenced_from or "")
         if home and (folder == home or folder.startswith(home + "/")):
             rest = folder[len(home) :]
             return f"@loader_path{rest}", "an LC_RPATH below @loader_path or @executable_path"
         base, mark, rest = folder.partition("/../")
         if mark:
-            return f"@loader_path/../{rest}", f"an LC_RPATH of an image in {base}"
+            return f"@loader_path/../{rest}", "an LC_RPATH below @loader_path of an image further up"
         if self.evidence.era in _NEW_ERAS:
-            return None, f"an LC_RPATH below @loader_path or @executable_path of an image near {folder}"
-        return folder, f"an LC_RPATH that means {folder}"
+            return None, "an LC_RPATH below @loader_path or @executable_path"
+        return folder, "an LC_RPATH"
 
     # --- conclusions ----------------------------------------------------------------------------------------------
 

@@ -223,10 +223,11 @@ def _run_path(evidence: Evidence, facts: ProcessFacts) -> Verdict:
             "The load path begins with @rpath: either no LC_RPATH leads to the library, or it is not installed.",
             Cause.NOT_PACKAGED,
         )
-    shown = ", ".join(facts.run_paths[:3])
-    return _likely(
-        Cause.RUN_PATH, f"No LC_RPATH leads to the library{': ' + shown if shown else ''}.", Cause.NOT_PACKAGED
-    )
+    if not own and not facts.run_paths:
+        return _likely(
+            Cause.RUN_PATH, "No LC_RPATH was tried, only fallback folders: none leads anywhere.", Cause.NOT_PACKAGED
+        )
+    return _likely(Cause.RUN_PATH, "None of the LC_RPATHs leads to the library.", Cause.NOT_PACKAGED)
 
 
 def _near(path: str, asker: str) -> bool:

@@ -21,6 +21,9 @@ KEY: Final = re.compile(
 _KEY_LINE: Final = re.compile(
     r"\s*(?:Referenced from:|Expected in:|Expected as weak-def|Reason:|in (?:/|\.\.\.|<|\[|~|\w))"
 )
+_DLOPEN_HEADER: Final = re.compile(r",\s{0,4}(?:0[xX][0-9A-Fa-f]{1,8}|\d{1,5})\):")
+_FULL_LINE: Final = 60
+"""A line shorter than this was hardly broken by a terminal or a mail program."""
 _NOISE: Final = re.compile(
     r"\s*(?:zsh:|bash:|sh:|fish:|Abort trap|Trace/BPT|Killed|SIGABRT|signal:|"
     r"exit status|FAIL\b|ok\s|\[\d+\]\s|Traceback|"
@@ -29,6 +32,10 @@ _NOISE: Final = re.compile(
     r"VM Region|Crashed Thread|</?\w+>|During handling|File \")"
 )
 _PHRASES: Final = (
+    "tried: '",
+    "Library not loaded:",
+    "Symbol not found:",
+    "symbol not found in flat namespace",
     "image not found",
     "no suitable image found.  Did find:",
     "no suitable image found. Did find:",
@@ -99,12 +106,19 @@ def join(source: str, start: int, end: int, prefix: str) -> Joined:
             state.add("\n" + line.strip())
         elif not _NOISE.match(line) and state.unfinished(source, eol, limit, line, pieces[-1].width):
             pieces.append(_Piece(line, eol - begin, structural=False))
-            state.add(" " + line.strip())
+            state.add(_provisional(pieces[-2], line))
         else:
             break
         stop = eol
     text, guessed = _glue(pieces)
     return Joined(text, stop, guessed, at_end=stop >= len(source.rstrip()) if stop + 64 > len(source) else False)
+
+
+def _provisional(above: _Piece, line: str) -> str:
+    """Return the next line as it most likely continues the one above, while the width is not known yet."""
+    if above.width in _COMMON_WIDTHS and not line.startswith("  "):
+        return line
+    return line.strip() if above.text.endswith(")") and line.lstrip().startswith(",") else " " + line.strip()
 
 
 def _eol(source: str, at: int, limit: int) -> int:
@@ -137,9 +151,10 @@ class _State:
         listed = self.text.rfind("tried:", max(0, before - 8))
         if listed >= 0:
             self.item = listed + 6
-        comma = self.text.rfind("), '", max(self.item, before - 4))
-        if comma >= 0:
-            self.item = comma + 2
+        for separator in ("), '", "),'"):
+            comma = self.text.rfind(separator, max(self.item, before - 4))
+            if comma >= 0:
+                self.item = max(self.item, comma + 2)
 
     @property
     def done(self) -> bool:
@@ -177,27 +192,30 @@ class _State:
         if self.item:
             return self._list_open() or line.lstrip().startswith(", '")
         text = self.text
-        if text.startswith("dlopen(") and "): " not in text and not text.endswith("):"):
-            return text.count("\n") == 0 and len(text) < 4096
+        if text.startswith("dlopen("):
+            header = _DLOPEN_HEADER.search(text, 0, 4400)
+            if header is None:
+                return "\n" not in text and len(text) < 4096
+            text = text[header.end() :].strip()
+        if "Did find:" in text:
+            return width >= _FULL_LINE
+        if text.startswith(("terminating", "could not load inserted")):
+            return len(text) < 4096
         tail = text.rpartition("\n")[2]
         keys = [*KEY.finditer(tail)]
         value = tail[keys[-1].end() :].strip() if keys else tail
-        if not value or value.endswith(("):", "failed:", "because", "loaded:")):
+        if not value or value.endswith(("failed:", "because", "loaded:", "found:", ">")):
             return True
-        if (keys and keys[-1].group() == "Reason:") or (not keys and text.startswith("dlopen(")):
-            body = value.partition("): ")[2] if value.startswith("dlopen(") else value
-            return _reason_open(body)
-        for head, whole in _UNFINISHED:
-            if value.startswith(head):
-                return whole.search(value) is None
-        if not text.startswith(("Library", "Symbol", "dlopen(")):
-            return False
-        if _key_follows(source, eol, limit):
-            return True
-        return _looks_broken(value, line, width)
+        if keys and keys[-1].group() == "Reason:":
+            return _reason_open(value)
+        if any(value.startswith(head) for head, _ in _UNFINISHED):
+            return _reason_open(value)
+        if not text.startswith(("Library", "Symbol", "lazy")):
+            return _reason_open(value)
+        return _key_follows(source, eol, limit) or _looks_broken(value, line, width)
 
 
-_CANDIDATE: Final = re.compile(r"\s*(?:[/@.~<\[]|[\w.-]+/|[\w.-]+\.dylib)[^\n]{0,2000}?: ")
+_CANDIDATE: Final = re.compile(r"\s+/|(?:\s+\S|/)[^\n]{0,2000}?: ")
 
 
 def _reason_open(body: str) -> bool:
@@ -225,28 +243,79 @@ def _glue(pieces: list[_Piece]) -> tuple[str, bool]:
     if not broken:
         return "\n".join(p.text for p in pieces), False
     width = max(broken)
-    hard = min(broken) >= width - 1 and (len(broken) > 1 or width in _COMMON_WIDTHS)
+    wrap = _Wrap(
+        width,
+        hard=min(broken) >= width - 1 and (len(broken) > 2 or width in _COMMON_WIDTHS),
+        lone=len(broken) < 3,
+        filled=broken.count(width) > 1,
+        whole="\n".join(p.text for p in pieces),
+    )
     parts = [pieces[0].text]
     for above, below in pairwise(pieces):
-        if below.structural:
-            parts.append("\n" + below.text)
-            continue
-        parts.append(_seam(parts[-1], below.text, above.width, width, hard=hard, lone=len(broken) == 1))
+        parts.append("\n" + below.text if below.structural else wrap.seam(parts[-1], below.text, above.width))
     return "".join(parts), True
 
 
-def _seam(above: str, below: str, length: int, width: int, *, hard: bool, lone: bool) -> str:
-    """Return the next line with the blank in front that the break stands for."""
-    indent = len(below) - len(below.lstrip())
-    if hard:
-        text = below if indent < 2 else below.lstrip()
-        return text if length == width or text[:1] == " " or above[-1:] == " " else " " + text
-    text = below.strip()
-    ended, begun = above.rstrip().rpartition(" ")[2], text.partition(" ")[0]
-    if above.rstrip().endswith(("-", "/")) and not text.startswith("("):
-        return text
-    if len(ended) + len(begun) > width >= length >= width:
-        return text
-    if lone and length >= 60 and "/" in ended and not ended.endswith((",", ")", "'")) and not text.startswith("'"):
-        return text
-    return " " + text
+@frozen
+class _Wrap:
+    """How the lines of one message were broken.
+
+    Attributes:
+        width: Length of the longest broken line.
+        hard: Whether all were cut at one column, in the middle of words.
+        lone: Whether there are so few breaks that the column cannot be told.
+        filled: Whether several lines have the full width.
+        whole: The message with its breaks, to see which spelling of a name occurs elsewhere in it.
+    """
+
+    width: int
+    hard: bool
+    lone: bool
+    filled: bool
+    whole: str
+
+    def seam(self, above: str, below: str, length: int) -> str:
+        """Return the next line with the blank in front that the break stands for."""
+        text = below.strip()
+        ended, begun = above.rstrip().rpartition(" ")[2], text.partition(" ")[0]
+        if above[-1:] == " ":
+            return text
+        known = self._known(above, text)
+        if known is not None and (self.lone or not self.hard):
+            return known + text
+        if self.hard and not (self.lone and _word(ended) and not _word(ended + begun)):
+            kept = below if len(below) - len(below.lstrip()) < 2 else text
+            return kept if length == self.width or kept[:1] == " " else " " + kept
+        if text.startswith((")", ",")):
+            return text
+        if text.startswith("(") or ended.endswith((",", ":")):
+            return " " + text
+        if ended.endswith(("-", "/")):
+            return text
+        if self.filled and length == self.width and len(ended) + len(begun) > self.width:
+            return text
+        cut_path = "/" in ended and not ended.endswith((")", "'")) and not text.startswith("'")
+        return text if self.lone and length >= _FULL_LINE and cut_path else " " + text
+
+    def _known(self, above: str, text: str) -> str | None:
+        """Return the joint that makes a name of a path which stands elsewhere in the message too; None for neither."""
+        left = above.rstrip()[-200:].rpartition("/")[2]
+        right = re.split(r"['/(),]", text[:200], maxsplit=1)[0].strip()
+        if not left or not right or "'" in left or len(left) + len(right) < 6:
+            return None
+        for joint in ("", " "):
+            if left + joint + right in self.whole:
+                return joint
+        return None
+
+
+def _word(text: str) -> bool:
+    return text.strip("',:.()").lower() in _WORDS
+
+
+_WORDS: Final = frozenset(
+    "a adhoc an architecture be because but built by code compatible could custom different file for found from get"
+    " has have image in incompatible is load loaded mac mach-o mapped mapping missing namespace need newer no not of or"
+    " os platform process provides referenced required requires running searched signature signed such than team to"
+    " tried use using valid version was which with x".split()
+)

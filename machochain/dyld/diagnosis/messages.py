@@ -32,9 +32,9 @@ _WEAK_DEF: Final = re.compile(r"weak-def symbol not found\s{1,4}'(?P<a>[^'\n]+)'
 _CLOSURE: Final = re.compile(
     r"dependent dylib '(?P<lib>[^'\n]{0,4096})' not found for '(?P<ref>[^'\n]{0,4096})'(?P<rest>[^\n]*)"
 )
-_DLOPEN_END: Final = re.compile(r",\s{1,4}(0[xX][0-9A-Fa-f]{1,8}|\d{1,5})\):")
+_DLOPEN_END: Final = re.compile(r",\s{0,4}(0[xX][0-9A-Fa-f]{1,8}|\d{1,5})\):")
 _INSERTED: Final = re.compile(
-    r"(?:terminating because inserted dylib|could not load inserted library) '(?P<lib>[^\n]{0,4096}?)'"
+    r"(?:terminating because inserted dylib|could not load inserted library)\s+'(?P<lib>[^\n]{0,4096}?)'"
     r" (?:could not be loaded:|because|into hardened process because)\s*"
 )
 _CANDIDATE: Final = re.compile(r"^\s*(?P<path>\S[^\n]*?): (?P<why>[^\n]*)$")
@@ -251,7 +251,7 @@ def _reason(text: str, library: str | None) -> tuple[tuple[Tried, ...], str | No
         rest = flat[tried.end :].strip()
         policy = ", (security policy does not allow @ path expansion)"
         return tried.items, policy[2:] if rest.startswith(policy.strip()) else None, not tried.complete
-    if re.match(r"no suitable image found\.\s+Did find:", stripped):
+    if re.match(r"no suitable image found\.\s*Did find:", stripped):
         lines = stripped.partition("Did find:")[2].split("\n")
         items = tuple(item for line in lines if (item := _candidate(line, library)))
         return items, "no suitable image found.  Did find:", not items
@@ -302,10 +302,11 @@ def _symbol(body: str, base: Evidence) -> tuple[Evidence, bool]:
     quoted = symbol.startswith("(") and symbol.endswith(")")
     uuid, referenced, built, from_quoted = _image(_value(fields.get("from", "")))
     expected = fields.get("expected", "")
+    expected_uuid, expected_in, _, _ = _image(_value(expected))
     if expected.startswith("Expected as"):
-        expected_uuid, expected_in = None, "weak-def export"
-    else:
-        expected_uuid, expected_in, _, _ = _image(_value(expected))
+        expected_in = "weak-def export"
+    elif expected_in and referenced:
+        expected_in = expected_in.removesuffix(f" in {referenced}")
     return evolve(
         base,
         kind=EvidenceKind.SYMBOL_MISSING,

@@ -10,6 +10,7 @@ import heapq
 import re
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from attrs import evolve
@@ -32,8 +33,8 @@ _MESSAGE: Final = (
     "Symbol not found:",
     "symbol not found in flat namespace",
     "weak-def symbol not found",
-    "terminating because inserted dylib '",
-    "could not load inserted library '",
+    "terminating because inserted dylib",
+    "could not load inserted library",
     "dlopen(",
     "dependent dylib '",
     "Library not\n",
@@ -48,9 +49,8 @@ _DYLD: Final = re.compile(r"dyld(?:\[(?P<pid>\d{1,10})\])?: ")
 _BEFORE: Final = re.compile(
     r"(?P<dyld>dyld(?:\[(?P<pid>\d{1,10})\])?:\s{1,8})?(?P<lazy>lazy symbol binding failed:\s{1,8})?$"
 )
-_DLOPEN: Final = re.compile(
-    r"[^\n]{1,4096}(?:\n[^\n]{0,400}){0,12}?,\s{1,4}(?:0[xX][0-9A-Fa-f]{1,8}|\d{1,5})\):\s{0,8}"
-)
+_DLOPEN_CLOSE: Final = re.compile(r"\)\n?:\s{0,8}")
+_DLOPEN_MODE: Final = re.compile(r",\s{0,4}(?:0[xX][0-9A-Fa-f]{1,8}|\d{1,5})$")
 _SW_VERS: Final = "ProductVersion:"
 
 
@@ -179,12 +179,19 @@ class _Reader:
             )
         inner = offset + len(literal)
         if literal == "dlopen(":
-            header = _DLOPEN.match(self.text, inner, inner + 8192)
-            if header is None:
+            inner = self._dlopen_header(inner) + 1
+            if inner <= 0:
                 return
-            inner = header.end() + 1
         bound = self._next_message(inner)
         self._take(offset, bound, context, start)
+
+    def _dlopen_header(self, at: int) -> int:
+        """Return where the words behind ``dlopen(path, mode): `` begin; -2 if this is no such header."""
+        for close in islice(_DLOPEN_CLOSE.finditer(self.text, at, at + 4400), 40):
+            before = self.text[max(at, close.start() - 24) : close.start()].replace("\n", "")
+            if _DLOPEN_MODE.search(before):
+                return close.end()
+        return -2
 
     def _headless(self, offset: int) -> None:
         """The tail of a message whose first line is not there."""

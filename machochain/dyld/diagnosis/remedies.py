@@ -13,10 +13,10 @@ _BIN: Final = '"$BIN"'
 _RESIGN: Final = f"codesign -f -s - {_BIN}   # an edit breaks the signature"
 _ADD: Final = f"install_name_tool -add_rpath FOLDER_OF_THE_LIBRARY {_BIN}"
 
-_NO_CELLAR: Final = "a symbolic link from the old name into the Cellar: the ABI changed with the name"
+_NO_CELLAR: Final = "a link from the old name to the newer file (in the Cellar): the ABI changed"
 _NO_LD: Final = "LD_LIBRARY_PATH, or an environment variable LC_RPATH: macOS knows neither"
 _NO_DYLD_HARDENED: Final = "DYLD_* variables: the process is hardened and ignores them"
-_NO_DYLD: Final = "DYLD_LIBRARY_PATH, except to try: SIP strips it at /bin/sh, hardened programs ignore it"
+_NO_DYLD: Final = "DYLD_LIBRARY_PATH for good: SIP and hardened programs take it away"
 
 
 def remedies(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
