@@ -32,7 +32,12 @@ def restriction(config: ProcessConfig, request: LoadRequest) -> str | None:
             return f"unsafe use of @executable_path in {origin} with restricted binary {advice}"
         if path.startswith("@loader_path/") and origin == config.main_path:
             return f"unsafe use of @loader_path in {origin} with restricted binary {advice}"
-    if config.hardened and not path.startswith(("/", "@executable_path/", "@loader_path/", "@rpath/")):
+    # dlopen() of a relative path goes over the run paths and is not refused here.
+    if (
+        config.hardened
+        and request.static
+        and not path.startswith(("/", "@executable_path/", "@loader_path/", "@rpath/"))
+    ):
         return f"unsafe use of relative rpath {path} in {origin} with restricted binary"
     return None
 
@@ -47,6 +52,9 @@ def candidates(config: ProcessConfig, request: LoadRequest, real: RealPath, *, o
         opening: The second pass, in which files are opened and fallbacks are tried.
     """
     path = request.path
+    if config.image_suffixes and not request.inserted:
+        # "otherwise a load of Foo.framework/Foo will not match"
+        path = real(path) or path
     if config.platform == Platform.MAC_CATALYST and path.startswith("/") and not path.startswith(IOS_SUPPORT):
         yield from _phase1(config, request, IOS_SUPPORT + path, real, opening=opening)
     yield from _phase1(config, request, path, real, opening=opening)
@@ -61,7 +69,8 @@ def _phase1(
     config: ProcessConfig, request: LoadRequest, path: str, real: RealPath, *, opening: bool
 ) -> Iterator[Candidate]:
     if not request.inserted:
-        yield from _phase2(config, path, config.framework_path, config.library_path, SearchRule.PATH_DIR_OVERRIDE)
+        rule = SearchRule.PATH_DIR_OVERRIDE
+        yield from _phase2(config, path, config.framework_path, config.library_path, rule, real if opening else None)
     yield from _phase3(config, request, path, real, opening=opening)
     if not opening or request.inserted:
         return
@@ -69,21 +78,30 @@ def _phase1(
     libraries, library_rule = _fallback(config, framework=False)
     # dlopen of a path with a slash does not use library fallbacks (dyldAPIs.cpp: dlopen_internal()).
     use_libraries = request.static or "/" not in request.path
-    yield from _phase2(config, path, frameworks, (), framework_rule)
+    yield from _phase2(config, path, frameworks, (), framework_rule, real)
     if use_libraries:
-        yield from _phase2(config, path, (), libraries, library_rule)
+        yield from _phase2(config, path, (), libraries, library_rule, real)
+    # A library that is only in a versioned directory.
+    versioned = config.versioned_framework_path, config.versioned_library_path
+    yield from _phase2(config, path, *versioned, SearchRule.VERSIONED_OVERRIDE, real)
 
 
 def _phase2(
-    config: ProcessConfig, path: str, frameworks: tuple[str, ...], libraries: tuple[str, ...], rule: SearchRule
+    config: ProcessConfig,
+    path: str,
+    frameworks: tuple[str, ...],
+    libraries: tuple[str, ...],
+    rule: SearchRule,
+    real: RealPath | None,
 ) -> Iterator[Candidate]:
     partial = framework_partial_path(path, config.image_suffix_text)
-    if partial is not None:
-        for directory in frameworks:
-            yield from _suffixed(config, Candidate(f"{directory}/{partial}", rule))
-        return
-    for directory in libraries:
-        yield from _suffixed(config, Candidate(f"{directory}/{leaf(path)}", rule))
+    tail = partial if partial is not None else leaf(path)
+    for directory in frameworks if partial is not None else libraries:
+        yield from _suffixed(config, Candidate(f"{directory}/{tail}", rule))
+        # Each is followed by its real path, in case it is a link into the cache (loadPhase2cache()).
+        resolved = real(f"{directory}/{tail}") if real is not None else None
+        if resolved is not None:
+            yield from _suffixed(config, Candidate(resolved, rule))
 
 
 def _phase3(
@@ -93,19 +111,33 @@ def _phase3(
     if path.startswith("@executable_path/"):
         if config.main_path is not None:
             yield from _beside(config, config.main_path, path[17:], SearchRule.EXECUTABLE_PATH, None, real)
+        yield from _literal(config, path)
         return
     if path.startswith("@loader_path/") and not request.inserted:
         origin = request.origin or requester.path
         yield from _beside(config, origin, path[13:], SearchRule.LOADER_PATH, requester.id, real)
+        yield from _literal(config, path)
         return
-    if path.startswith("@rpath/") and not request.inserted:
+    explicit = path.startswith("@rpath/")
+    if (explicit or (not request.static and not path.startswith("/"))) and not request.inserted:
+        tail = path[7:] if explicit else path
+        rule = SearchRule.RPATH if explicit else SearchRule.IMPLICIT_RPATH
         for owner in request.chain:
             for index, directory in _run_paths(config, owner, real):
                 base = directory if directory.endswith("/") else directory + "/"
-                yield from _suffixed(config, Candidate(base + path[7:], SearchRule.RPATH, owner.id, index))
-        if opening:
+                yield from _suffixed(config, Candidate(base + tail, rule, owner.id, index))
+        if opening and explicit:
             return
     yield from _suffixed(config, Candidate(path, SearchRule.RAW_PATH))
+
+
+def _literal(config: ProcessConfig, path: str) -> Iterator[Candidate]:
+    """Yield a path that begins with a variable as if it were a file's name: dyld2 falls through to opening it.
+
+    Nothing ever has such a name; what remains is that a hardened process complains about a relative path.
+    """
+    if config.hardened:
+        yield Candidate(path, SearchRule.RAW_PATH)
 
 
 def _beside(

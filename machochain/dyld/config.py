@@ -51,6 +51,11 @@ RESTRICTED: Final = Security(
 (dyld-852.2, dyld2.cpp: configureProcessRestrictions(); tests ``atpath-restricted``, ``restrict-search``)."""
 
 
+_SIMULATORS: Final = frozenset(
+    {Platform.IOS_SIMULATOR, Platform.TVOS_SIMULATOR, Platform.WATCHOS_SIMULATOR, Platform.VISIONOS_SIMULATOR}
+)
+
+
 @frozen
 class ProcessConfig:
     """The process as dyld sees it.
@@ -74,6 +79,7 @@ class ProcessConfig:
         root_path: DYLD_ROOT_PATH; counts only in simulator programs.
         home: HOME, for dyld2's fallbacks; None if unset.
         overrides: (install name, path) found through the versioned paths.
+        haswell: Whether an Intel process sees a Haswell or newer processor; Rosetta translates for an older one.
     """
 
     profile: Profile
@@ -94,6 +100,7 @@ class ProcessConfig:
     root_path: str | None = None
     home: str | None = None
     overrides: tuple[tuple[str, str], ...] = ()
+    haswell: bool = True
 
     @property
     def hardened(self) -> bool:
@@ -103,7 +110,7 @@ class ProcessConfig:
     @property
     def is_simulator(self) -> bool:
         """Whether this is a simulator program."""
-        return self.platform in (Platform.IOS_SIMULATOR, Platform.TVOS_SIMULATOR, Platform.WATCHOS_SIMULATOR)
+        return self.platform in _SIMULATORS
 
     @property
     def searches_ios_support(self) -> bool:
@@ -149,7 +156,7 @@ def process_config(
             key, equals, value = text.partition("=")
             # dyld-1245.1 and older took only names that end in _PATH (addEnvVar).
             if equals and (profile.any_embedded_variable or key.endswith("_PATH")):
-                pairs.append((key, _expand_embedded(value, main_path, security)))
+                pairs.append((key, _expand_embedded(value, main_path, security, mangles=profile.mangles_embedded)))
         inner = _variables(profile, pairs)
 
     def joined(key: str) -> tuple[str, ...]:
@@ -197,7 +204,7 @@ def _variables(profile: Profile, pairs: Iterable[tuple[str, str]]) -> dict[str, 
     return found
 
 
-def _expand_embedded(value: str, main_path: str, security: Security) -> str:
+def _expand_embedded(value: str, main_path: str, security: Security, *, mangles: bool) -> str:
     """Replace ``@executable_path/`` and ``@loader_path/`` at the start of each element (``addEnvVar``)."""
     if "@" not in value:
         return value
@@ -211,5 +218,8 @@ def _expand_embedded(value: str, main_path: str, security: Security) -> str:
                 elements.append(base + element[len(variable) :])
                 break
         else:
-            elements.append(element)
+            if mangles:
+                elements = [main_path]
+            else:
+                elements.append(element)
     return ":".join(elements)

@@ -8,12 +8,19 @@ from __future__ import annotations
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import might_be_in_shared_cache, too_new
 from machochain.dyld.profile import Profile
+from machochain.model.image import Image
 from machochain.model.result import LoadedImage
 from machochain.model.search import Attempt, Candidate
 
 ENOENT = 2
 ENOTAFILE = -1
 """Stands for dyld's private ENOTAFILE_NP: something is there, but it is not a regular file."""
+
+NO_ROOT_PATH = "DYLD_ROOT_PATH not set for simulator program"
+"""What dyld says to a simulator program started without its simulator (dyld-957 to 1378, dyldMain.cpp: prepare()).
+
+Other programs may set DYLD_ROOT_PATH as they like: dyld does not look at it (``PathOverrides::addEnvVar``).
+"""
 
 
 def miss_reason(profile: Profile, candidate: Candidate, errno: int) -> str:
@@ -50,6 +57,23 @@ def classic_tried_text(tried: tuple[Attempt, ...]) -> str:
     """Return dyld2's reason (dyld-852.2, dyld2.cpp: load()): only files that exist and are unfit are listed."""
     found = [f"{a.candidate.path}: {a.reason}" if a.candidate.path else a.reason for a in tried if a.reason]
     return "\n\t".join(["no suitable image found.  Did find:", *found]) if found else "image not found"
+
+
+def not_valid_reason(profile: Profile, image: Image, path: str, kernel: str) -> str:
+    """Return the reason for a file that the kernel will not map into this process (F_CHECK_LV).
+
+    dyld-957 to 1378, Loader.cpp: mapSegments(); dyld-852.2, ImageLoaderMachO.cpp: validateFirstPages().
+
+    Args:
+        profile: The generation of dyld.
+        image: The slice.
+        path: Its real path; for dyld2 the path it was found by.
+        kernel: What the kernel said.
+    """
+    if profile.classic:
+        return f"code signature in ({path}) not valid for use in process using Library Validation: {kernel}"
+    uuid = image.uuid_text or "no uuid"
+    return f"code signature in <{uuid}> '{quote_path(path, profile)}' not valid for use in process: {kernel}"
 
 
 def not_expanded_note(config: ProcessConfig, path: str) -> str:

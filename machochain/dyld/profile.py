@@ -6,12 +6,14 @@ dates and from the UUID-stamped logs users posted. Point-release boundaries are 
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
 from machochain.model.errors import UsageError
 from machochain.model.version import Version
+
+_MACOS_13: Final = Version.of(13)
 
 
 @frozen
@@ -52,6 +54,12 @@ class Profile:
         errors_accumulate: A second missing library's text is glued to the first one's, without a newline
             (``Diagnostics::error()`` appended up to dyld-1286.10); later only the last one is printed.
         protects_libsystem: libSystem cannot be overridden in a hardened process (dyld-1284.13 on).
+        errors_append: What is missing in one branch of the load graph does not silence the next branch, and the texts
+            are strung together without a separator: ``Diagnostics::error()`` appends to what is there (dyld-940 to
+            1286.10). From dyld-1323.3 on it clears first, so that the last text stays; dyld2 throws the first.
+        mangles_embedded: Where an LC_DYLD_ENVIRONMENT value has an ``@``, an element without one replaces all before
+            it by the main executable's path (``strlcpy`` for ``strlcat`` in ``addEnvVar``, dyld-940 to 1286.10 and
+            still 1323.3; dyld-1378 is right, and the tags between have not been read).
     """
 
     name: str
@@ -63,7 +71,7 @@ class Profile:
     fallbacks_need_old_sdk: bool = True
     dlopen_falls_back: bool = False
     folds_executable_path: bool = True
-    real_loader_paths_sdk: Version = Version(13 << 16)
+    real_loader_paths_sdk: Version = _MACOS_13
     errno_reasons: bool = True
     cache_note: bool = True
     no_run_path_text: Literal["none", "found", "used"] = "used"
@@ -78,6 +86,8 @@ class Profile:
     any_embedded_variable: bool = False
     errors_accumulate: bool = True
     protects_libsystem: bool = False
+    errors_append: bool = False
+    mangles_embedded: bool = False
 
     @property
     def classic(self) -> bool:
@@ -85,7 +95,7 @@ class Profile:
         return self.generation == 2
 
 
-_EARLY: Final = {
+_EARLY: Final[dict[str, Any]] = {
     "cryptex": False,
     "fallbacks_need_old_sdk": False,
     "folds_executable_path": False,
@@ -97,34 +107,34 @@ _EARLY: Final = {
     "need_all_archs": False,
     "use_flags": False,
 }
+_FOUR: Final[dict[str, Any]] = {"errors_append": True, "mangles_embedded": True}
 
 PROFILES: Final = (
-    Profile("11", Version.of(11), "dyld-832.7.1 … 852.2", generation=2, third_party_arm64e=False, **_EARLY),  # type: ignore[arg-type]
-    Profile("12", Version.of(12), "dyld-940, 941.5", dlopen_falls_back=True, **_EARLY),  # type: ignore[arg-type]
-    Profile("12.3", Version.of(12, 3), "dyld-955, 957", **_EARLY),  # type: ignore[arg-type]
-    Profile("12.5", Version.of(12, 5), "dyld-960", wording="quoted", **_EARLY),  # type: ignore[arg-type]
+    Profile("11", Version.of(11), "dyld-832.7.1 … 852.2", generation=2, third_party_arm64e=False, **_EARLY),
+    Profile("12", Version.of(12), "dyld-940, 941.5", dlopen_falls_back=True, **_EARLY, **_FOUR),
+    Profile("12.3", Version.of(12, 3), "dyld-955, 957", **_EARLY, **_FOUR),
+    Profile("12.5", Version.of(12, 5), "dyld-960", wording="quoted", **_EARLY, **_FOUR),
     Profile(
         "13", Version.of(13), "dyld-1042.1",
-        cryptex_for_at_paths=True, no_run_path_text="none", third_party_arm64e=False, use_flags=False,
+        cryptex_for_at_paths=True, no_run_path_text="none", third_party_arm64e=False, use_flags=False, **_FOUR,
     ),
     Profile(
         "13.3", Version.of(13, 3), "dyld-1066.8, 1066.10",
-        no_run_path_text="none", third_party_arm64e=False, use_flags=False,
+        no_run_path_text="none", third_party_arm64e=False, use_flags=False, **_FOUR,
     ),
     Profile(
         "14", Version.of(14), "dyld-1122.1, 1125.5",
-        no_run_path_text="found", third_party_arm64e=False, use_flags=False,
+        no_run_path_text="found", third_party_arm64e=False, use_flags=False, **_FOUR,
     ),
-    Profile("14.4", Version.of(14, 4), "dyld-1160.6 … 1165.3", no_run_path_text="found"),
-    Profile("15", Version.of(15), "dyld-1231.3 … 1245.1"),
+    Profile("14.4", Version.of(14, 4), "dyld-1160.6 … 1165.3", no_run_path_text="found", **_FOUR),
+    Profile("15", Version.of(15), "dyld-1231.3 … 1245.1", **_FOUR),
     Profile(
         "15.4", Version.of(15, 4), "dyld-1284.13 … 1286.10",
-        slice_text=True, new_platform_names=True, any_embedded_variable=True, protects_libsystem=True,
+        slice_text=True, new_platform_names=True, any_embedded_variable=True, protects_libsystem=True, **_FOUR,
     ),
     Profile(
         "26", Version.of(26), "dyld-1323.3 … 1378",
         slice_text=True, new_platform_names=True, any_embedded_variable=True, protects_libsystem=True, arm64e_v1=True,
-        errors_accumulate=False,
     ),
 )  # fmt: skip
 """In rising order. Defaults are what current dyld does."""

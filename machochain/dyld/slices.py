@@ -25,6 +25,12 @@ _OLD_PLATFORM_NAMES: Final[dict[int, str]] = {
     Platform.WATCHOS_SIMULATOR: "watchOS-sim",
 }
 
+_EARLY_ARCH_NAMES: Final = frozenset(
+    {"x86_64", "x86_64h", "i386", "arm64", "arm64e", "arm64_32", "armv7k", "armv7s", "armv7"}
+)
+_MIDDLE_ARCH_NAMES: Final = frozenset({"armv6m", "armv7m", "armv7em"})
+"""Names that dyld-1042.1 to 1245.1 know as well."""
+
 _SIMULATOR_SUPPORT: Final = frozenset(
     {
         "/usr/lib/system/libsystem_kernel.dylib",
@@ -64,7 +70,8 @@ def grades(config: ProcessConfig) -> tuple[_Grade, ...]:
     arch = config.arch
     strict = config.profile.arm64e_v1
     if arch.cputype == CPU_X86_64:
-        return (_Grade(_X86_64H, "x86_64h"), _Grade(_X86_64, "x86_64"))
+        haswell = _Grade(_X86_64H, "x86_64h")
+        return (haswell, _Grade(_X86_64, "x86_64")) if config.haswell else (_Grade(_X86_64, "x86_64"),)
     if arch.cputype != CPU_ARM64:
         return (_Grade((arch.cputype, arch.subtype), arch.name),)
     arm64e = _Grade(_ARM64E, "arm64e", 0x80 if strict else None)
@@ -74,6 +81,16 @@ def grades(config: ProcessConfig) -> tuple[_Grade, ...]:
     if strict:
         return (arm64e, _Grade(_ARM64E, "arm64e.v1", 0x81), arm64, _Grade(_ARM64_V8, "arm64", 0))
     return (arm64e, arm64) if config.profile.third_party_arm64e else (arm64,)
+
+
+def best_slice(file: MachOFile, config: ProcessConfig) -> Slice | None:
+    """Return the slice whose facts stand for a file before it is loaded (``SyscallDelegate::getDylibInfo()``).
+
+    Of a universal file the best that the process accepts, of a thin one its only one whatever its architecture.
+    """
+    if not file.universal:
+        return file.slices[0] if file.slices else None
+    return next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
 
 
 def main_slices(file: MachOFile) -> tuple[Slice, ...]:
@@ -92,16 +109,16 @@ def _need(config: ProcessConfig) -> str:
 
 
 def arch_name(arch: Arch, profile: Profile) -> str:
-    """Return dyld's name of an architecture; ``unknown`` for one it has no name for."""
+    """Return dyld's name of an architecture; ``unknown`` for one it has no name for.
+
+    dyld-1284.13 on: mach_o/Architecture.cpp; before: common/MachOFile.cpp, ``_s_archInfos``.
+    """
+    if profile.slice_text:
+        return arch.dyld_name
     name = arch.name
-    if profile.arm64e_v1:
-        if arch.is_arm64e:
-            return {0x80: "arm64e", 0x81: "arm64e.v1", 0: "arm64e.old", 0xC0: "arm64e.kernel"}.get(
-                arch.cpusubtype >> 24, "unknown"
-            )
-    elif arch.is_arm64 and arch.subtype == 1:
+    if arch.is_arm64 and arch.subtype == 1:
         return "unknown"
-    return "unknown" if "-" in name or name.startswith("ppc64") else name
+    return name if name in _EARLY_ARCH_NAMES or (profile.errno_reasons and name in _MIDDLE_ARCH_NAMES) else "unknown"
 
 
 def platform_text(number: int, profile: Profile) -> str:
@@ -192,7 +209,7 @@ def refusal(image: Image, config: ProcessConfig, path: str, *, static: bool) -> 
 
 
 def classic_choose_slice(
-    file: MachOFile | None, config: ProcessConfig, path: str, first_bytes: bytes, size: int
+    file: MachOFile | None, config: ProcessConfig, path: str, first_bytes: bytes, size: int, *, static: bool = True
 ) -> Slice | str:
     """Return the slice dyld2 would use, or its reason for refusing the file.
 
@@ -204,6 +221,7 @@ def classic_choose_slice(
         path: The path as dyld tried it.
         first_bytes: The first eight bytes of the file.
         size: Its length in bytes.
+        static: Asked by a load command, which takes dylibs only; ``dlopen`` takes bundles and executables too.
     """
     if file is not None and file.universal:
         piece = next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
@@ -226,7 +244,7 @@ def classic_choose_slice(
         return "mach-o, but wrong filetype"
     if not platform_accepted(image, config, path):
         return f"mach-o, but not built for platform {platform_text(config.platform, config.profile)}"
-    # A load command needs a dylib (checkandAddImage(); LoadContext.mustBeDylib).
-    if image.file_type != FileType.MH_DYLIB:
+    # checkandAddImage(); LoadContext.mustBeDylib
+    if static and image.file_type != FileType.MH_DYLIB:
         return "not a dylib"
     return first_refusal(image, config.macos, main=False) or piece

@@ -19,6 +19,7 @@ from machochain.dyld.plan import candidates
 from machochain.dyld.policy import first_refusal
 from machochain.dyld.slices import choose_slice, classic_choose_slice, refusal
 from machochain.graph.mac import Mac
+from machochain.graph.versioned import find_overrides
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
 from machochain.model.image import FileType, LinkedDylib, Slice
@@ -89,7 +90,8 @@ def walk_library(
         run = _Run(mac, config, cwd, stops=stops)
         if main is not None:
             run.launch(main)
-        run.open_image(library)
+        if run.message is None or not stops:
+            run.open_image(library)
         return run
 
     run = attempt(stops=True)
@@ -126,10 +128,14 @@ class _Run:
         self.mac = mac
         self.config = config
         self.cwd = cwd
+        overridden: tuple[str, ...] = ()
+        if config.versioned_library_path or config.versioned_framework_path:
+            overrides, overridden = find_overrides(mac, config, cwd)
+            self.config = evolve(config, overrides=overrides)
         self.stops = stops
         self.images: list[LoadedImage] = []
         self.loads: list[Load] = []
-        self.unknowns: list[str] = []
+        self.unknowns: list[str] = list(overridden)
         self.message: str | None = None
         self._names: dict[str, int] = {}
         self._install_names: dict[str, int] = {}
@@ -140,26 +146,37 @@ class _Run:
     def result(self) -> Walk:
         return Walk(tuple(self.images), tuple(self.loads), self.message, tuple(dict.fromkeys(self.unknowns)))
 
+    def _halted(self) -> bool:
+        """Whether dyld has given up; the run that tells all that is missing never does."""
+        return self.stops and self.message is not None
+
     # -- the walk ---------------------------------------------------------------------------------------------
 
     def launch(self, main: LoadedImage) -> None:
         """Check and load the main executable, what is inserted, and all they need (prepare())."""
         self._add(main)
         assert main.image is not None
+        if self.config.is_simulator and self.config.root_path is None:
+            self.message = messages.NO_ROOT_PATH
         # dyld validates main executables since dyld-1323.3 (makeLaunchLoader()).
         error = first_refusal(main.image, self.config.macos, main=True)
-        if error is not None:
+        if error is not None and self.message is None:
             self.message = messages.main_refused(main.path, error)
+        if self._halted():
+            return
         tops = [main]
         for path in self.config.inserted:
             top = self._insert(main, path)
-            if self.message is not None and self.stops:
+            if self._halted():
                 return
             if top is not None:
                 tops.append(top)
         for top in tops:
-            # The stack starts with the main executable; each image's own pass puts the image on top of it.
-            self._expand(top, (top, main))
+            # dyld4's stack starts with the main executable, and each image's own pass puts the image on top of it;
+            # dyld2's starts empty (dyld2.cpp: _main(), ``link()``).
+            self._expand(top, (top,) if self.config.profile.classic else (top, main))
+            if self._halted():
+                return
 
     def open_image(self, library: LoadedImage) -> None:
         """Load a library as the argument of ``dlopen`` and all it needs (dlopen_from())."""
@@ -170,14 +187,22 @@ class _Run:
         error = first_refusal(fresh.image, self.config.macos, main=False)
         if error is not None and self.message is None:
             self.message = error
-        chain = (fresh, fresh, main, main) if main is not None else (fresh, fresh)
-        self._expand(fresh, chain)
+        if self._halted():
+            return
+        caller = (main, main) if main is not None else ()
+        self._expand(fresh, self._opened_chain(fresh, caller))
+
+    def _opened_chain(self, library: LoadedImage, caller: tuple[LoadedImage, ...]) -> tuple[LoadedImage, ...]:
+        """Return the run-path stack of a library that was opened: dyld2 takes no image twice."""
+        if self.config.profile.classic:
+            return (library, *dict.fromkeys(caller))
+        return (library, library, *caller)
 
     def dlopen(self, call: Dlopen) -> None:
         """Search for a library by a path, then load all it needs."""
         main = self.images[0]
         assert main.image is not None
-        chain = (main, main)
+        chain = (main,) if self.config.profile.classic else (main, main)
         request = LoadRequest(
             call.path, chain, needs_fallbacks=needs_fallbacks(main.image), static=False, origin=main.path
         )
@@ -192,7 +217,7 @@ class _Run:
             self.message = prefix + (found.reason or "")
             return
         if found.fresh:
-            self._expand(found.image, (found.image, found.image, *chain))
+            self._expand(found.image, self._opened_chain(found.image, chain))
         if self.message is not None:
             self.message = prefix + self.message
 
@@ -219,10 +244,10 @@ class _Run:
                 continue
             self._expanded.add(image.id)
             below = self._level(image, links)
-            if self.message is not None and self.stops:
+            if self._halted():
                 if self.config.profile.classic:
                     return  # dyld2 throws: nothing more is looked at
-                continue  # dyld4 goes on with siblings, whose errors replace this one
+                continue  # dyld4 goes on with what is left of the levels it is in, but no deeper
             stack.extend((dependent, (dependent, *links)) for dependent in reversed(below))
 
     def _level(self, image: LoadedImage, chain: tuple[LoadedImage, ...]) -> list[LoadedImage]:
@@ -325,12 +350,12 @@ class _Run:
                 found = self._probe(candidate, request, path, tried)
                 if found is not None:
                     return found
-            if path.startswith("@") or (not request.static and "/" not in path):
-                break
-            if self.config.hardened and is_file_relative(path):
+            if self.config.hardened and is_file_relative(request.path):
                 known_id = self._names.get(path)
                 if known_id is not None:
                     return _Found(self.images[known_id], None, tuple(tried), None)
+                break
+            if path.startswith("@") or (not request.static and "/" not in path):
                 break
             real = self.mac.realpath(path, self.cwd)
             if real is None or path.startswith(real):
@@ -456,14 +481,22 @@ class _Run:
         if self.config.profile.classic:
             first = self.mac.first_bytes(node, 8)
             unfit = file if not isinstance(file, InputError) else None
-            return classic_choose_slice(unfit, self.config, candidate.path, first, node.size)
+            piece = classic_choose_slice(unfit, self.config, candidate.path, first, node.size, static=request.static)
+            return self._unmappable(node, piece, candidate.path)
         if isinstance(file, InputError):
             return "slice is not valid mach-o file" if self.config.profile.slice_text else "not a mach-o file"
         chosen = choose_slice(file, self.config, candidate.path)
         if isinstance(chosen, str) or chosen.image is None:
             return chosen
         reason = refusal(chosen.image, self.config, candidate.path, static=request.static)
-        return chosen if reason is None else reason
+        return self._unmappable(node, chosen, node.real or candidate.path) if reason is None else reason
+
+    def _unmappable(self, node: Node, chosen: Slice | str, path: str) -> Slice | str:
+        """Return the slice, or dyld's reason if the kernel does not let the process map it."""
+        kernel = self.mac.unmappable.get(node.real or "")
+        if isinstance(chosen, str) or chosen.image is None or kernel is None:
+            return chosen
+        return messages.not_valid_reason(self.config.profile, chosen.image, path, kernel)
 
     def _find_classic(self, request: LoadRequest) -> _Found:
         """Search as dyld2 does: compare every permutation with what is loaded, then open (dyld2.cpp: load())."""
@@ -481,6 +514,8 @@ class _Run:
                 return _Found(self.images[known], None, (), None)
         for candidate in classic.candidates(self.config, request, real, opening=False):
             known = self._names.get(candidate.path)
+            if known is None and not request.static:
+                known = self._install_names.get(candidate.path)  # LoadContext.matchByInstallName
             if known is not None:
                 return _Found(self.images[known], candidate, (), None)
         tried: list[Attempt] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from machochain.macho.reader import read_source
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, Presence, SystemAnswer, SystemLibraries
@@ -17,10 +19,20 @@ class Mac:
     What is read once is not read again: one file of a wheel serves hundreds of processes.
     """
 
-    def __init__(self, files: ReadableFileSystem, system: SystemLibraries) -> None:
-        """Take the two ports."""
+    def __init__(
+        self, files: ReadableFileSystem, system: SystemLibraries, *, unmappable: Mapping[str, str] | None = None
+    ) -> None:
+        """Take the two ports.
+
+        Args:
+            files: The files.
+            system: The libraries of the OS.
+            unmappable: What the kernel says when it is asked whether a file may be mapped into a process (F_CHECK_LV),
+                by real path; nothing for all others. Library validation is the kernel's: no file tells its verdict.
+        """
         self.files = files
         self.system = system
+        self.unmappable = dict(unmappable or {})
         self._read: dict[tuple[int, int], MachOFile | InputError] = {}
         self._nodes: dict[str, Node] = {}
         self._answers: dict[tuple[str, Version], SystemAnswer] = {}
@@ -32,6 +44,11 @@ class Mac:
         if node is None:
             node = self._nodes[absolute] = self.files.look(TargetPath(absolute))
         return node
+
+    def names(self, path: str, cwd: str = "/") -> tuple[str, ...] | None:
+        """Return the names in a directory, sorted; none if it is no directory; None if nobody can tell."""
+        absolute = path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}"
+        return self.files.names(TargetPath(absolute))
 
     def realpath(self, path: str, cwd: str = "/") -> TargetPath | None:
         """Return the real path of a file, or of its directory plus leaf; None if neither is there."""

@@ -116,6 +116,10 @@ class ReadableFileSystem(FileSystem, Protocol):
         """
         ...
 
+    def names(self, path: TargetPath) -> tuple[str, ...] | None:
+        """Return the names in a directory, sorted; none if it is no directory; None if nobody can tell."""
+        ...
+
 
 def fold_name(name: str, *, case_sensitive: bool = False) -> str:
     """Return the key under which APFS takes two spellings of a name for one."""
@@ -209,6 +213,16 @@ class WalkedFileSystem:
             case_differs=end.case_differs,
             size=entry.size,
         )
+
+    def names(self, path: TargetPath) -> tuple[str, ...] | None:
+        """Return the names in a directory, sorted; none if it is no directory; None if nobody can tell."""
+        end = self._find(path, follow=True)
+        if end.failure is not None:
+            return None if end.failure.presence is Presence.UNSEEN else ()
+        if end.entry is not None:
+            return ()
+        names = end.directory.folder.names()
+        return tuple(sorted(names)) if names is not None else None
 
     def stands_at(self, path: TargetPath) -> HostPath | None:
         """Return what of this machine stands at a path, a link in the last place not followed; None if nothing."""
