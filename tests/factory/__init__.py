@@ -1,6 +1,8 @@
 """Builds Mach-O files in memory for tests."""
 
 from tests.factory.macho import (
+    Export,
+    Import,
     Load,
     MachO,
     Section,
@@ -23,6 +25,8 @@ from tests.factory.macho import (
 )
 
 __all__ = [
+    "Export",
+    "Import",
     "Load",
     "MachO",
     "Section",

@@ -129,6 +129,34 @@ class Section:
         return len(self.content) if self.size is None else self.size
 
 
+@frozen
+class Import:
+    """An undefined symbol.
+
+    Attributes:
+        name: With its leading underscore.
+        ordinal: The library, 1-based over the loads; 0 self, -1 main executable, -2 flat, -3 weak lookup.
+        weak: May be missing (weak_import).
+        lazy: Bound at first call; only with opcodes.
+        coalesced: A weak-bind entry (a C++ weak definition) besides the ordinary bind; only with opcodes.
+    """
+
+    name: str
+    ordinal: int = 1
+    weak: bool = False
+    lazy: bool = False
+    coalesced: bool = False
+
+
+@frozen
+class Export:
+    """A defined symbol. With ``reexport`` it is (ordinal, name there, or "" for the same one) of another library."""
+
+    name: str
+    weak: bool = False
+    reexport: tuple[int, str] | None = None
+
+
 @define
 class Segment:
     """A segment as it will be written. A test may change any field through ``MachO.tweak``."""
@@ -161,6 +189,10 @@ class MachO:
         build: False for no platform command, ``"version_min"`` for LC_VERSION_MIN_MACOSX, or ready commands.
         sections: Additional sections; their segments are made, in the order of first mention, before __LINKEDIT.
         linkedit: Bytes placed at the start of __LINKEDIT.
+        exports: Symbols it defines: an export trie and symbol table entries.
+        imports: Symbols it needs: binds and symbol table entries.
+        fixups: ``"opcodes"`` (LC_DYLD_INFO_ONLY) or ``"chained"`` (import table without any chain).
+        imports_format: Of chained fixups: 1, 2 or 3.
         entry: ``"main"``, ``"unixthread"`` or None; executables only.
         before: Ready load commands placed before the segments.
         extra: Ready load commands placed after all others.
@@ -189,6 +221,10 @@ class MachO:
     sections: Sequence[Section] = ()
     data: bool = True
     linkedit: bytes = b""
+    exports: Sequence[Export | str] = ()
+    imports: Sequence[Import | str] = ()
+    fixups: str = "opcodes"
+    imports_format: int = 1
     entry: str | None = "main"
     before: Sequence[bytes] = ()
     extra: Sequence[bytes] = ()
@@ -281,7 +317,7 @@ class MachO:
         text = Section("__TEXT", "__text", _RET.get(self._arch.name, b"\xc3\0\0\0"), flags=0x80000400, align=2)
         wanted: list[Section] = [text]
         if self.data:
-            wanted.append(Section("__DATA", "__data", bytes(8)))
+            wanted.append(Section("__DATA", "__data", bytes(8 * max(1, len(self.imports)))))
         wanted += self.sections
         if self.restrict:
             wanted.append(Section("__RESTRICT", "__restrict", align=0))
@@ -335,12 +371,65 @@ class MachO:
                 out.append(bytes(4))
         return raw_command(c.LC_SEGMENT_64 if wide else c.LC_SEGMENT, b"".join(out), 4)
 
-    def _linkedit(self, start: int) -> tuple[bytes, list[bytes]]:
+    def _linkedit(self, segments: list[Segment]) -> tuple[bytes, list[bytes]]:
         """The content of __LINKEDIT and the commands that point into it."""
-        tables = self.linkedit or bytes(8)
-        symtab = raw_command(c.LC_SYMTAB, struct.pack("<4I", start, 0, start, len(tables)))
-        dysymtab = raw_command(c.LC_DYSYMTAB, bytes(72))
-        return tables, [symtab, dysymtab]
+        # late, because that module builds on this one
+        from tests.factory.tables import chained, nlist, trie
+
+        start = segments[-1].fileoff
+        blob = bytearray(self.linkedit or bytes(8))
+        commands: list[bytes] = []
+
+        def place(table: bytes) -> tuple[int, int]:
+            blob.extend(bytes(-len(blob) % 8))
+            blob.extend(table)
+            return (start + len(blob) - len(table), len(table)) if table else (0, 0)
+
+        exports = [x if isinstance(x, Export) else Export(x) for x in self.exports]
+        imports = [x if isinstance(x, Import) else Import(x) for x in self.imports]
+        text = next(x for x in segments if x.name == "__TEXT")
+        code = text.sections[0][1]
+        own = [x for x in exports if x.reexport is None]
+        if exports or imports:
+            exported = place(
+                trie({x.name: _export_payload(x, code - text.vmaddr) for x in exports}) if exports else b""
+            )
+            if self.fixups == "chained":
+                rows = [(x.name, x.ordinal, x.weak) for x in imports]
+                table = chained(rows, imports_format=self.imports_format, segments=len(segments))
+                commands.append(raw_command(c.LC_DYLD_CHAINED_FIXUPS, struct.pack("<II", *place(table))))
+                commands.append(raw_command(c.LC_DYLD_EXPORTS_TRIE, struct.pack("<II", *exported)))
+            else:
+                tables = [place(x) for x in self._opcodes(imports, segments)]
+                fields = [y for x in [(0, 0), *tables, exported] for y in x]
+                commands.append(raw_command(c.LC_DYLD_INFO_ONLY, struct.pack("<10I", *fields)))
+        symbols = [(x.name, 0xF, 1, 0x80 * x.weak, code) for x in own]
+        symbols += [(x.name, 1, 0, (x.ordinal & 0xFF) << 8 | 0x40 * x.weak, 0) for x in imports]
+        table, strings = nlist(symbols, wide=self._arch.is_64)
+        symoff, _ = place(table)
+        stroff, strsize = place(strings)
+        fields = [symoff or stroff, len(symbols), stroff, strsize]
+        commands.append(raw_command(c.LC_SYMTAB, struct.pack("<4I", *fields)))
+        runs = [0, 0, 0, len(own), len(own), len(imports)]
+        commands.append(raw_command(c.LC_DYSYMTAB, struct.pack("<18I", *runs, *[0] * 12)))
+        return bytes(blob), commands
+
+    def _opcodes(self, imports: list[Import], segments: list[Segment]) -> tuple[bytes, bytes, bytes]:
+        """Bind, weak-bind and lazy-bind opcodes; each import has its own pointer in __DATA."""
+        from tests.factory.tables import BIND, DONE, POINTER, ordinal, place, symbol
+
+        index = next((i for i, x in enumerate(segments) if x.name == "__DATA"), 0)
+        bind = weak = late = b""
+        for number, item in enumerate(imports):
+            name = symbol(item.name, int(item.weak))
+            where = place(index, 8 * number)
+            if item.lazy:
+                late += where + ordinal(item.ordinal) + name + BIND + DONE
+            else:
+                bind += ordinal(item.ordinal) + name + POINTER + where + BIND
+            if item.coalesced:
+                weak += name + POINTER + where + BIND
+        return bind and bind + DONE, weak and weak + DONE, late
 
     def _signature_size(self, limit: int) -> int:
         return _round(len(self._signature(bytes(limit), 0)), 16)
@@ -387,10 +476,11 @@ class MachO:
         segments = self._segments()
         fixed = sum(map(len, (*self.before, *head, *tail, *self.extra)))
         fixed += sum(len(self._segment_command(x)) for x in segments)
-        fixed += (32 if wide else 28) + 24 + 80 + (16 if self.signed else 0)
+        fixed += sum(map(len, self._linkedit(segments)[1]))
+        fixed += (32 if wide else 28) + (16 if self.signed else 0)
         self._lay_out(segments, _round(fixed, 16))
         linkedit = segments[-1]
-        tables, commands = self._linkedit(linkedit.fileoff)
+        tables, commands = self._linkedit(segments)
         end = linkedit.fileoff + len(tables)
         signature = 0
         if self.signed:
@@ -424,6 +514,15 @@ class MachO:
             out.extend(bytes(end - len(out)))
             out.extend(self._signature(bytes(out), text.filesize))
         return bytes(out)
+
+
+def _export_payload(export: Export, address: int) -> bytes:
+    from tests.factory.tables import uleb
+
+    if export.reexport is not None:
+        number, name = export.reexport
+        return uleb(8) + uleb(number) + name.encode() + b"\0"
+    return uleb(4 * export.weak) + uleb(address)
 
 
 def dylib(install_name: str | bytes, *loads: Load | str, **more: Any) -> bytes:
