@@ -175,6 +175,7 @@ class Program:
 
 _HARDENED_GO: Final = Hop("go of go.dev (hardened runtime)", drops_dyld=True)
 _SIP_SHELL: Final = Hop("/bin/sh (protected by SIP)", drops_dyld=True)
+_LAUNCHD: Final = Hop("launchd (knows nothing of a shell's variables)", drops_dyld=True)
 _STALE: Final = (
     "the cached executable is not linked again when a C library changes: go run -a, or go clean -cache, links it anew"
 )
@@ -230,8 +231,7 @@ def context(name: str, program: Program) -> LaunchContext:
             return LaunchContext(name, "go run with go.dev's go", place, program.cwd, hops=(_HARDENED_GO,), note=note)
         case "app-bundle":
             place = TargetPath(f"/Applications/{program.name}.app/Contents/MacOS/{program.name}")
-            # launchd starts it: the root directory, and none of a shell's variables.
-            return LaunchContext(name, "in an app bundle", place, TargetPath("/"), hops=(_SIP_SHELL,))
+            return LaunchContext(name, "in an app bundle", place, _SYSTEM_ROOT, hops=(_LAUNCHD,))
         case "hardened":
             return LaunchContext(name, "hardened runtime", program.executable, program.cwd, hardened=True, moved=False)
         case "sip-shell":

@@ -80,6 +80,8 @@ class _Symbols:
                 self.runtime_cgo.add(name)
             elif name == _GO_FUNCTION:
                 self.go_code = True
+            elif not name.startswith("__cgo"):
+                continue
             elif match := _C_FUNCTION.fullmatch(name):
                 self.c_functions[match.group(1)] = None
             elif match := _EXPORT.fullmatch(name):

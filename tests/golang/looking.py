@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from machochain.golang.buildinfo import read_traces
 from machochain.golang.marks import describe
+from machochain.macho.archive import read_archives
 from machochain.macho.reader import BytesSource, read_source, sections, slice_reader
 from machochain.macho.symtab import defined_symbols
 from machochain.model.go import GoBinary, GoTraces
@@ -37,15 +38,6 @@ def reading(data: bytes) -> ReadAt:
 
 
 def members_of(archive: bytes) -> list[tuple[str, bytes]]:
-    assert archive.startswith(b"!<arch>\n")
-    out, at = [], 8
-    while at + 60 <= len(archive):
-        name, size = archive[at : at + 16].decode().rstrip(), int(archive[at + 48 : at + 58])
-        at += 60
-        start = at
-        if name.startswith("#1/"):
-            length = int(name[3:])
-            name, start = archive[at : at + length].rstrip(b"\0").decode(), at + length
-        out.append((name.rstrip("/"), archive[start : at + size]))
-        at += size + size % 2
-    return out
+    (found,) = read_archives(BytesSource(archive))
+    assert found.error is None
+    return [(each.name, archive[each.offset : each.offset + each.size]) for each in found.members]
