@@ -1,0 +1,7 @@
+"""Pure rules: from one process to what is worth telling about it."""
+
+from machochain.findings.catalogue import FAMILIES, RULES, Rule
+from machochain.findings.checker import Checker, check, index_by_name, order
+from machochain.findings.draft import Facts
+
+__all__ = ["FAMILIES", "RULES", "Checker", "Facts", "Rule", "check", "index_by_name", "order"]

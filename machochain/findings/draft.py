@@ -1,0 +1,197 @@
+"""What rules work on and what they make: facts beside the result, and findings before they are tied to a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any, Final
+
+from attrs import Factory, define, frozen
+
+from machochain.findings.catalogue import RULES
+from machochain.model.filesystem import Node, Presence, SystemAnswer
+from machochain.model.image import FileType
+from machochain.model.paths import TargetPath, directory, leaf
+from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
+from machochain.model.search import SearchRule
+from machochain.model.signature import Signature
+
+_BESIDE: Final = ("", "/../lib", "/../Frameworks", "/lib", "/.dylibs", "/../.dylibs")
+"""Where libraries usually lie, seen from an image's directory."""
+
+KNOWN_VARIABLES: Final = ("@rpath/", "@loader_path/", "@executable_path/")
+"""What dyld expands at the start of a load path."""
+
+_RPATH: Final = SearchRule.RPATH
+_RAW_PATH: Final = SearchRule.RAW_PATH
+_LOADER_PATH: Final = SearchRule.LOADER_PATH
+_PLAIN_MISSES: Final = frozenset({"no such file", "no such file, not in dyld cache"})
+
+
+@frozen
+class Facts:
+    """What rules may ask beyond the result. What is left out costs findings, never truth.
+
+    Attributes:
+        look: What lies at an absolute path of the modelled Mac.
+        find_system: What the OS has at a path, on every release.
+        tree: File name to the places in the analysed tree that bear it.
+        slices: Architectures of the file the result is about.
+        signatures: Image id to what its signature says; an image that is not named is judged by its load commands.
+    """
+
+    look: Callable[[str], Node] | None = None
+    find_system: Callable[[str], Iterable[SystemAnswer]] | None = None
+    tree: Mapping[str, tuple[TargetPath, ...]] = Factory(dict)
+    slices: tuple[str, ...] = ()
+    signatures: Mapping[int, Signature] = Factory(dict)
+
+
+NO_FACTS: Final = Facts()
+
+
+@frozen
+class Draft:
+    """A finding without the process it belongs to: what is true of an image is true in every process."""
+
+    rule: str
+    severity: Severity
+    image: str
+    load_command: int | None
+    subject: str
+    message: str
+    evidence: Mapping[str, Any] = Factory(dict)
+    remedy: tuple[str, ...] = ()
+    confidence: Confidence = Confidence.CERTAIN
+
+    def finish(self, result: Result) -> Finding:
+        """Return the finding in a process."""
+        rule = RULES[self.rule]
+        return Finding(
+            rule.id,
+            rule.name,
+            self.severity,
+            self.confidence,
+            result.input,
+            result.arch,
+            self.image,
+            self.load_command,
+            self.subject,
+            self.message,
+            {"macos": str(result.macos), **self.evidence},
+            self.remedy,
+            rule.page,
+        )
+
+
+@frozen
+class Survey:
+    """The loads of a process by what rules look for, each group in the order dyld asks.
+
+    Attributes:
+        failed: Those that led to no image.
+        odd: Those that were served in an unusual way, or not by the first file that was there.
+        outside: Those that were served, by a path that is neither of the OS nor starts with ``@``.
+        tails: What follows ``@rpath`` in the load paths, each once, the slash included.
+    """
+
+    failed: tuple[Load, ...]
+    odd: tuple[Load, ...]
+    outside: tuple[Load, ...]
+    tails: tuple[str, ...]
+
+
+@define(slots=False)
+class Case:
+    """One process under examination."""
+
+    result: Result
+    facts: Facts
+
+    def requester(self, load: Load) -> LoadedImage:
+        """Return the image that asks."""
+        return self.result.images[load.source]
+
+    @cached_property
+    def files(self) -> tuple[LoadedImage, ...]:
+        """The images that were read from disk, in load order."""
+        return tuple(i for i in self.result.images if i.origin is Origin.DISK and i.image is not None)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The loads sorted by what rules look for: one pass, for most loads are of no interest to any rule."""
+        failed: list[Load] = []
+        odd: list[Load] = []
+        outside: list[Load] = []
+        tails: dict[str, None] = {}
+        for load in self.result.loads:
+            name = load.dylib.name
+            if name.startswith("@rpath/"):
+                tails[name] = None
+            if load.to is None:
+                failed.append(load)
+                continue
+            if not name.startswith(("@", "/usr/lib/", "/System/")):
+                outside.append(load)
+            elif name.startswith("@") and not name.startswith(KNOWN_VARIABLES):
+                odd.append(load)
+                continue
+            rule = load.found.rule if load.found is not None else _RAW_PATH
+            if rule is not _RPATH and rule is not _RAW_PATH and rule is not _LOADER_PATH:
+                odd.append(load)
+                continue
+            for attempt in load.tried:
+                if attempt.unseen or attempt.reason not in _PLAIN_MISSES:
+                    odd.append(load)
+                    break
+        return Survey(tuple(failed), tuple(odd), tuple(outside), tuple(t[6:] for t in tails))
+
+    @cached_property
+    def main(self) -> LoadedImage | None:
+        """The main executable; None if nobody named the process."""
+        first = self.result.images[0]
+        return first if first.image is not None and first.image.file_type == FileType.MH_EXECUTE else None
+
+    @cached_property
+    def subject(self) -> LoadedImage:
+        """The image the result is about: not the main executable if a library was asked about."""
+        return next((i for i in self.files if i.path == self.result.path), self.result.images[0])
+
+    def elsewhere(self, load: Load) -> TargetPath | None:
+        """Return where the analysed tree, or a usual place beside the requester, has a file of the wanted name."""
+        name = leaf(load.dylib.name)
+        places = self.facts.tree.get(name)
+        if places:
+            return places[0]
+        if self.facts.look is None or not name:
+            return None
+        base = directory(self.requester(load).path)
+        for beside in _BESIDE:
+            node = self.facts.look(f"{base}{beside}/{name}")
+            if node.presence is Presence.PRESENT and node.real is not None and node.size:
+                return node.real
+        return None
+
+
+def load_draft(
+    rule: str,
+    severity: Severity,
+    case: Case,
+    load: Load,
+    message: str,
+    remedy: tuple[str, ...] = (),
+    confidence: Confidence = Confidence.CERTAIN,
+    **evidence: Any,
+) -> Draft:
+    """Return a draft about one load command."""
+    dylib = load.dylib
+    command = None if load.inserted or dylib.command_index < 0 else dylib.command_index
+    facts: dict[str, Any] = {"command": "DYLD_INSERT_LIBRARIES" if load.inserted else dylib.command}
+    if load.tried:
+        facts["tried"] = [[a.candidate.path, a.reason + a.suffix] for a in load.tried]
+    if load.reason is not None:
+        facts["reason"] = load.reason
+    facts.update(evidence)
+    return Draft(
+        rule, severity, case.requester(load).path, command, dylib.name, message, facts, remedy, confidence
+    )  # fmt: skip

@@ -1,0 +1,75 @@
+"""Directories that exist on one Mac and not on the next: what an absolute path gives away about its origin."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from attrs import frozen
+
+
+@frozen
+class Place:
+    """Where an absolute path leads.
+
+    Attributes:
+        kind: Short name of the class, stable: it stands in evidence.
+        words: The same for people.
+        prefix: The part of the path that belongs to the place.
+        managed: A package manager puts files there for good, so that its own files may name each other.
+    """
+
+    kind: str
+    words: str
+    prefix: str
+    managed: bool = False
+
+
+_CONDA: Final = (
+    r"(?:/[^/]+)*/(?:(?:ana|mini)conda\d*|mini(?:forge|mamba)\d*|mambaforge|micromamba|conda-bld"
+    r"|_h_env_placehold[^/]*)(?:/envs/[^/]+)?(?=/|\Z)"
+)
+# The first that matches counts: caches and prefixes inside home directories say more than the home directory.
+_PLACES: Final = tuple(
+    (kind, words, managed, re.compile(pattern))
+    for kind, words, managed, pattern in (
+        ("go-build", "Go's temporary build directory", False, r"(?:\$WORK|(?:/[^/]+)*/go-build[^/]*)(?=/|\Z)"),
+        ("go-module-cache", "Go's module cache", False, r"(?:/[^/]+)*/pkg/mod(?=/(?:cache/|.*@v))"),
+        ("conda", "a conda environment", True, _CONDA),
+        ("venv", "a Python virtual environment", True, r"(?:/[^/]+)*/\.?venv(?=/|\Z)"),
+        ("homebrew-arm", "Homebrew on Apple silicon", True, r"/opt/homebrew(?=/|\Z)"),
+        ("homebrew-intel", "Homebrew on Intel", True, r"/usr/local(?=/(?:opt|Cellar|Homebrew|Caskroom)(?:/|\Z))"),
+        ("homebrew-linux", "Homebrew on Linux", True, r"/home/linuxbrew(?=/|\Z)"),
+        ("macports", "MacPorts", True, r"/opt/local(?=/|\Z)"),
+        ("fink", "Fink", True, r"/(?:opt/)?sw(?=/|\Z)"),
+        ("nix", "the Nix store", True, r"/nix/store(?=/|\Z)"),
+        ("github-runner", "a GitHub build machine", False, r"/Users/runner(?=/|\Z)"),
+        ("xcode", "Xcode or its tools", False, r"(?:/Applications/Xcode[^/]*\.app|/Library/Developer)(?=/|\Z)"),
+        ("users", "somebody's home directory", False, r"/Users/(?!Shared(?:/|\Z))[^/]+(?=/|\Z)"),
+        ("home", "a home directory of a Linux machine", False, r"/(?:home/[^/]+|root)(?=/|\Z)"),
+        ("temporary", "a temporary directory", False, r"/(?:private/var|private/tmp|var/folders|var/tmp|tmp)(?=/|\Z)"),
+        ("volume", "a mounted volume", False, r"/Volumes/[^/]+(?=/|\Z)"),
+        ("usr-local", "/usr/local", True, r"/usr/local(?=/|\Z)"),
+    )
+)  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def place_of(path: str) -> Place | None:
+    """Return whose place an absolute path is in; None for one that is nobody's in particular, or not absolute."""
+    if not path.startswith(("/", "$WORK")):
+        return None
+    for kind, words, managed, pattern in _PLACES:
+        match = pattern.match(path)
+        if match:
+            return Place(kind, words, match.group(), managed)
+    return None
+
+
+def foreign(path: str, image: str) -> Place | None:
+    """Return whose place a path is in, unless the image itself was installed there by the same package manager."""
+    place = place_of(path)
+    if place is not None and place.managed and image.startswith(place.prefix + "/"):
+        return None
+    return place

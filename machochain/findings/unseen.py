@@ -1,0 +1,67 @@
+"""MC9xx: what could not be seen, and what dyld does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from machochain.dyld.facts import might_be_in_shared_cache
+from machochain.findings.draft import Case, Draft, load_draft
+from machochain.findings.remedies import add_run_path, quoted
+from machochain.findings.versions import is_unknown_to_every_sdk
+from machochain.model.paths import leaf, printable
+from machochain.model.result import Load, Outcome, Severity
+
+
+def unknowns(case: Case) -> Iterator[Draft]:
+    """Yield why a load is neither served nor missing."""
+    for load in case.survey.failed:
+        if load.outcome is Outcome.UNKNOWN:
+            if not is_unknown_to_every_sdk(case, load):
+                yield _undecided(case, load)
+        elif load.outcome is Outcome.MISSING and load.reason is None and not load.inserted:
+            yield _silent(case, load)
+    for load in case.survey.odd:
+        if any(a.unseen for a in load.tried):
+            yield _earlier(case, load)
+
+
+def _undecided(case: Case, load: Load) -> Draft:
+    name = printable(load.dylib.name)
+    who = printable(leaf(case.requester(load).path))
+    unseen = next((a.candidate.path for a in load.tried if a.unseen), None)
+    if might_be_in_shared_cache(load.dylib.name):
+        message = f"{who} loads {name}: the facts at hand do not say whether macOS {case.result.macos} has it"
+        return load_draft("MC902", Severity.INFO, case, load, message, ("name an SDK of that release: --sdk DIR",))
+    if unseen is not None:
+        message = f"{who} loads {name}: {printable(unseen)} may or may not exist, nobody looked there"
+        return load_draft(
+            "MC901", Severity.INFO, case, load, message, (f"--map {quoted(unseen)}=HOST_PATH, or --root DIR",),
+            path=unseen,
+        )  # fmt: skip
+    message = f"{who} loads {name}: that depends on the program that loads {printable(leaf(case.subject.path))}"
+    return load_draft("MC903", Severity.INFO, case, load, message, ("name the program: --main EXECUTABLE",))
+
+
+def _earlier(case: Case, load: Load) -> Draft:
+    """MC901, where a path nobody looked at comes before the one that served."""
+    assert load.to is not None
+    path = next(a.candidate.path for a in load.tried if a.unseen)
+    message = (
+        f"{printable(leaf(case.requester(load).path))} loads {printable(load.dylib.name)} from "
+        f"{printable(case.result.images[load.to].path)}, unless {printable(path)} exists: nobody looked there"
+    )
+    return load_draft(
+        "MC901", Severity.INFO, case, load, message, (f"--map {quoted(path)}=HOST_PATH, or --root DIR",), path=path
+    )  # fmt: skip
+
+
+def _silent(case: Case, load: Load) -> Draft:
+    image = case.requester(load)
+    message = (
+        f"{printable(leaf(image.path))} loads {printable(load.dylib.name)}, which is missing; dyld of macOS "
+        f"{case.result.macos} says nothing, and the process ends at the first symbol bound to it"
+    )
+    there = case.elsewhere(load)
+    run_path = "@loader_path/../lib" if there is None else there.rpartition("/")[0]
+    remedy = add_run_path(run_path, image.path, image.image)
+    return load_draft("MC904", Severity.WARNING, case, load, message, remedy)
