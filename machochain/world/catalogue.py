@@ -62,7 +62,7 @@ def normalise(path: str) -> str:
     return "/" + "/".join(parts)
 
 
-def _leads_to(link: str, name: str) -> bool:
+def leads_to(link: str, name: str) -> bool:
     """Whether the links every framework has lead from one path to the other.
 
     A level of ``link`` that names no version, or ``Current``, fits any; one that names a version only that one.
@@ -320,7 +320,7 @@ class EmbeddedCatalogue:
     def _through_frameworks(self, path: str) -> str | None:
         if ".framework/" not in path:
             return None
-        fitting = [name for name in self._squeezed.get(squeeze(path), ()) if _leads_to(path, name)]
+        fitting = [name for name in self._squeezed.get(squeeze(path), ()) if leads_to(path, name)]
         return max(fitting) if fitting else None
 
     def hint(self, path: str) -> str | None:
@@ -394,9 +394,10 @@ class EmbeddedCatalogue:
                 return SystemAnswer(Presence.ABSENT, why=f"removed in macOS {version} ({who})")
         having = self._of(row.mask)
         lacking = tuple(s for s in self.sources if s.covers(name) and s not in having)
-        proof = self._proof(row, having, macos)
+        dates = self._credible(row, having, lacking)
+        proof = self._proof(row, having, dates, macos)
         if proof is None:
-            return self._before(row, having, lacking, macos)
+            return self._before(row, having, lacking, dates, macos)
         last, why = proof
         later = any(s.high > last for s in having) or (row.observed is not None and row.observed[1] > last)
         if later:
@@ -409,27 +410,49 @@ class EmbeddedCatalogue:
         return SystemAnswer(Presence.PRESENT, TargetPath(name), why)
 
     @staticmethod
-    def _proof(row: _Row, having: tuple[Source, ...], macos: Version) -> tuple[Version, str] | None:
+    def _credible(
+        row: _Row, having: tuple[Source, ...], lacking: tuple[Source, ...]
+    ) -> tuple[tuple[Version, str], ...]:
+        """Return the dates of introduction no SDK contradicts.
+
+        Those who list them list the API's: the library may be older, or the API may have lain in another one before.
+        """
+        first = having[0].high if having else None
+        return tuple(
+            (date, who)
+            for date, who in row.introduced
+            if (first is None or date <= first)
+            and not any(s.low >= date and (first is None or s.high < first) for s in lacking)
+        )
+
+    @staticmethod
+    def _proof(
+        row: _Row, having: tuple[Source, ...], dates: tuple[tuple[Version, str], ...], macos: Version
+    ) -> tuple[Version, str] | None:
         """Return the newest evidence of presence at or before the release, in words; None if there is none."""
         proofs = [(s.high, f"in the SDK {s.id}") for s in having if s.high <= macos]
         if row.observed is not None:
             proofs += [(v, f"linked by binaries built with the SDK {v}") for v in row.observed if v <= macos]
-        if row.introduced and row.introduced[-1][0] <= macos:
-            version = row.introduced[-1][0]
-            proofs.append((version, f"part of macOS since {version} ({_spoken(who for _, who in row.introduced)})"))
+        if dates and dates[-1][0] <= macos:
+            version = dates[-1][0]
+            proofs.append((version, f"part of macOS since {version} ({_spoken(who for _, who in dates)})"))
         proofs += [(v, f"an old name that still loads ({who})") for v, who in row.legacy if v <= macos]
         return max(proofs, key=lambda item: item[0], default=None)
 
     @staticmethod
-    def _before(row: _Row, having: tuple[Source, ...], lacking: tuple[Source, ...], macos: Version) -> SystemAnswer:
+    def _before(
+        row: _Row,
+        having: tuple[Source, ...],
+        lacking: tuple[Source, ...],
+        dates: tuple[tuple[Version, str], ...],
+        macos: Version,
+    ) -> SystemAnswer:
         """Answer for a release older than every evidence of presence."""
         first = having[0] if having else None
         absent = [s for s in lacking if s.low >= macos and (first is None or s.high < first.high)]
-        if absent and (first is not None or row.introduced or row.observed):
+        if absent and (first is not None or dates or row.observed):
             known = f"first in the SDK {first.id}" if first else "known from later releases only"
             return SystemAnswer(Presence.ABSENT, why=f"not in the SDK {absent[-1].id}, {known}")
-        # Those who list introductions list the API's: a stub in an older SDK overrules them.
-        dates = [(v, who) for v, who in row.introduced if first is None or v <= first.high]
         if dates and macos < dates[0][0]:
             said = _spoken(f"{v} ({who})" for v, who in dates)
             return SystemAnswer(Presence.ABSENT, why=f"introduced in macOS {said}")

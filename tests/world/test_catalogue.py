@@ -109,6 +109,12 @@ def test_a_stub_overrules_a_later_date_of_the_api(tmp_path: Path) -> None:
     assert [presence(facts, "/usr/lib/a.dylib", v) for v in ("11.0", "11.3")] == [UNSEEN, PRESENT]
 
 
+def test_a_complete_sdk_overrules_an_earlier_date_of_the_api(tmp_path: Path) -> None:
+    date = os_facts(introduced=[["/usr/lib/a.dylib", "10.7", "one"]])
+    facts = catalogue(tmp_path, sdk("10.13", {}), sdk("11.3", {"/usr/lib/a.dylib": None}), date)
+    assert [presence(facts, "/usr/lib/a.dylib", v) for v in ("10.13", "11.0", "11.3")] == [ABSENT, UNSEEN, PRESENT]
+
+
 def test_an_sdk_of_unknown_minor_version_counts_with_both_bounds(tmp_path: Path) -> None:
     inexact = sdk("12.x", {"/usr/lib/a.dylib": None}) | {"low": "12.0", "high": "12.255"}
     facts = catalogue(tmp_path, sdk("11.3", {}), inexact)
