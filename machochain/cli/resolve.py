@@ -42,13 +42,15 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
     else:
         from machochain.report import graphs
 
-        render = {
-            "dot": lambda: graphs.render_dot(report.results, system=output.verbose > 0),
-            "mermaid": lambda: graphs.render_mermaid(report.results, system=output.verbose > 0),
-            "graphml": lambda: graphs.render_graphml(report.results),
-            "node-link": lambda: graphs.render_node_link(report.results),
-        }[output.format]
-        output.write(render())
+        system = output.verbose > 0
+        if output.format == "dot":
+            output.write(graphs.render_dot(report.results, system=system))
+        elif output.format == "mermaid":
+            output.write(graphs.render_mermaid(report.results, system=system))
+        elif output.format == "graphml":
+            output.write(graphs.render_graphml(report.results))
+        else:
+            output.write(graphs.render_node_link(report.results))
     for error in report.errors:
         click.echo(f"machochain: {error}", err=True)
     if not report.results and not report.errors:

@@ -1,0 +1,278 @@
+"""What the commands do, as functions. Each reads like a list of steps; I/O happens in the world, words in report/."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve, field, frozen
+
+from machochain.dyld.config import ProcessConfig
+from machochain.findings import Checker, index_by_name
+from machochain.graph.driver import Walk
+from machochain.graph.inputs import Input, find_inputs
+from machochain.graph.loadgraph import LoadGraph, build_graph
+from machochain.graph.mac import Mac
+from machochain.graph.resolve import Inspector, Target, resolve_node
+from machochain.graph.symbols import SymbolTables, check_symbols
+from machochain.model.errors import InputError, UsageError
+from machochain.model.filesystem import NodeKind, Presence
+from machochain.model.image import FileType
+from machochain.model.result import Load, LoadedImage, Result
+from machochain.world.catalogue import EmbeddedCatalogue
+from machochain.world.placement import World, WorldView, open_world
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from machochain.graph.inspect import Inspection
+    from machochain.world.oslibs import SdkLibraries
+
+StrPath = str | os.PathLike[str]
+
+
+@frozen(slots=False)
+class Report:
+    """What was found out about some inputs.
+
+    Attributes:
+        results: One per input, slice and release, in the order of the inputs.
+        errors: Inputs, or files inside them, that could not be read.
+    """
+
+    results: tuple[Result, ...]
+    errors: tuple[InputError, ...] = field(default=(), eq=False)
+
+    @cached_property
+    def graph(self) -> nx.MultiDiGraph[Any]:
+        """The frozen networkx graph: nodes are image ids, edges load commands keyed by library ordinal."""
+        return build_graph(self.results)
+
+    def load_graph(self, index: int = 0) -> LoadGraph:
+        """Return one process's graph with its questions: why, who_loads, missing, cycles, tree."""
+        return LoadGraph(self.results[index])
+
+    def slice(self, arch: str) -> Report:
+        """Return the part of the report that is about one architecture."""
+        return evolve(self, results=tuple(r for r in self.results if r.arch == arch))
+
+    @property
+    def launches(self) -> bool | None:
+        """True if everything launches, False if something does not, None if something is unknown."""
+        verdicts = {r.launches for r in self.results}
+        return False if False in verdicts else None if None in verdicts else True
+
+
+@frozen
+class Explanation:
+    """How one library is looked for in one process.
+
+    Attributes:
+        result: The process.
+        load: The load command.
+        requester: The image that asks.
+        image: What serves it; None if nothing does.
+        message: dyld's text if this library ends the launch, else None.
+    """
+
+    result: Result
+    load: Load
+    requester: LoadedImage
+    image: LoadedImage | None
+    message: str | None
+
+
+@define
+class Session:
+    """One modelled Mac with the inputs placed on it; what is read is shared by all that is asked of it."""
+
+    view: WorldView
+    mac: Mac
+    tables: SymbolTables
+    checker: Checker
+    inputs: tuple[Input, ...]
+    errors: tuple[InputError, ...]
+
+    @classmethod
+    def open(cls, paths: Iterable[StrPath], world: World) -> Session:
+        """Place inputs on the modelled Mac.
+
+        Raises:
+            UsageError: An option makes no sense, or an input has no place.
+            InputError: An input does not exist.
+        """
+        given = [os.fspath(p) for p in paths]
+        view = open_world(world, given)
+        system = open_system(world)
+        mac = Mac(view, system)
+        inputs: list[Input] = []
+        errors: list[InputError] = []
+        for number, path in enumerate(given):
+            for item in find_inputs(mac, view, path, number):
+                if isinstance(item, InputError):
+                    errors.append(item)
+                else:
+                    inputs.append(item)
+        tree = index_by_name(i.node.real for i in inputs if i.node.real is not None)
+        return cls(view, mac, SymbolTables(mac, system), Checker(tree), tuple(inputs), tuple(errors))
+
+    @property
+    def stages(self) -> tuple[Inspector, ...]:
+        """What is added to the bare walk: symbols, then findings."""
+        return (self._symbols, self.checker.stage)
+
+    def _symbols(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:
+        del mac
+        return check_symbols(result, walk, config, self.tables)
+
+
+def open_system(world: World) -> EmbeddedCatalogue | SdkLibraries:
+    """Return what is known of the OS: the SDKs that were given, the embedded catalogue behind them.
+
+    Raises:
+        InputError: An SDK folder cannot be read.
+    """
+    catalogue = EmbeddedCatalogue()
+    if not world.sdks:
+        return catalogue
+    from machochain.world.oslibs import SdkLibraries
+    from machochain.world.sdk import Sdk
+
+    return SdkLibraries([Sdk(folder) for folder in world.sdks], catalogue)
+
+
+def resolve(
+    paths: Iterable[StrPath] | StrPath,
+    *,
+    target: Target | None = None,
+    world: World | None = None,
+    executor: Executor | None = None,
+) -> Report:
+    """Say of each binary what it loads, from where and why, what is missing, and whether it launches.
+
+    Args:
+        paths: Mach-O files and folders. In a folder every main executable is a root, and every dylib or bundle that
+            no root reached.
+        target: The process: releases, slice, environment and so on.
+        world: The modelled Mac's files; by default this machine's own tree.
+        executor: Where to work; each path is one task. Results do not depend on it.
+
+    Raises:
+        UsageError: The request makes no sense.
+        InputError: A path does not exist.
+    """
+    chosen = [os.fspath(paths)] if isinstance(paths, (str, os.PathLike)) else [os.fspath(p) for p in paths]
+    target = target or Target()
+    world = world or World()
+    if executor is None or len(chosen) < 2:
+        return _resolve(chosen, target, world)
+    parts = list(executor.map(_resolve, [[p] for p in chosen], [target] * len(chosen), [world] * len(chosen)))
+    return Report(tuple(r for part in parts for r in part.results), tuple(e for part in parts for e in part.errors))
+
+
+def _resolve(paths: Sequence[str], target: Target, world: World) -> Report:
+    session = Session.open(paths, world)
+    errors = list(session.errors)
+    results = list(resolve_inputs(session, _placed_main(session, target), errors))
+    return Report(tuple(results), tuple(errors))
+
+
+def resolve_inputs(session: Session, target: Target, errors: list[InputError]) -> Iterator[Result]:
+    """Resolve every root among a session's inputs; what cannot be read goes to ``errors``."""
+    for group in _groups(session.inputs):
+        found: list[tuple[Input, list[Result]]] = []
+        reached: set[tuple[int, int]] = set()
+        for item in group:
+            if not item.named and item.node.identity in reached:
+                continue
+            try:
+                results = list(resolve_node(session.mac, item.node, item.name, target, stages=session.stages))
+            except InputError as error:
+                errors.append(error)
+                continue
+            found.append((item, results))
+            for result in results:
+                reached.update(i.identity for i in result.images[1:] if i.identity is not None)
+        for item, results in found:
+            # A library that a later root reached is no root; those in a circle keep the first.
+            if item.named or item.node.identity not in reached or item.file_type == FileType.MH_EXECUTE:
+                yield from results
+
+
+def _groups(inputs: tuple[Input, ...]) -> Iterator[list[Input]]:
+    """Yield inputs that belong together: one named file each, or a folder's files with executables first."""
+    by_origin: dict[int, list[Input]] = {}
+    for item in inputs:
+        by_origin.setdefault(item.group, []).append(item)
+    order: dict[int, int] = {FileType.MH_EXECUTE: 0, FileType.MH_BUNDLE: 1}
+    for group in by_origin.values():
+        yield sorted(group, key=lambda item: order.get(item.file_type, 2))
+
+
+def _placed_main(session: Session, target: Target) -> Target:
+    """Take ``--main`` for a path of this machine if it is one there, else for a target path."""
+    if target.main is None:
+        return target
+    node = session.mac.look(target.main)
+    if node.presence is Presence.PRESENT and node.kind is NodeKind.FILE:
+        return target
+    try:
+        return evolve(target, main=session.view.place(target.main))
+    except UsageError:
+        return target
+
+
+def explain(
+    binary: StrPath, library: str, *, target: Target | None = None, world: World | None = None
+) -> tuple[Explanation, ...]:
+    """Say how a library is looked for: every path dyld tries, in order, with the rule behind it.
+
+    Args:
+        binary: The Mach-O file.
+        library: A load path as written, a path, an install name or a leaf.
+        target: The process.
+        world: The modelled Mac's files.
+
+    Returns:
+        One explanation for each process and each image that asks for the library.
+
+    Raises:
+        UsageError: Nothing in any of the processes asks for such a library.
+        InputError: The file cannot be read.
+    """
+    report = resolve([binary], target=target, world=world)
+    if report.errors:
+        raise report.errors[0]
+    found = [e for result in report.results for e in _explanations(result, library)]
+    if not found:
+        known = sorted({load.dylib.name for result in report.results for load in result.loads})
+        near = [name for name in known if library.lower() in name.lower()] or known
+        raise UsageError(f"nothing asks for {library!r}; what is asked for: {', '.join(near[:12])}")
+    return tuple(found)
+
+
+def _explanations(result: Result, library: str) -> Iterator[Explanation]:
+    for load in result.loads:
+        image = result.images[load.to] if load.to is not None else None
+        names = [load.dylib.name, load.dylib.name.rpartition("/")[2]]
+        if image is not None:
+            names += [image.path, image.install_name or "", image.path.rpartition("/")[2]]
+        if library in names:
+            ends = (result.message or "").startswith(
+                (f"Library not loaded: {load.dylib.name}\n", f"Library not loaded: '{load.dylib.name}'\n")
+            ) and image is None
+            yield Explanation(result, load, result.images[load.source], image, result.message if ends else None)
+
+
+def inspect(paths: Iterable[StrPath] | StrPath) -> tuple[Inspection, ...]:
+    """Return the facts of files: load commands, versions, signature, Go build info, archive members.
+
+    A file that cannot be read yields an inspection with its error.
+    """
+    from machochain.graph.inspect import inspect_file
+
+    chosen = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    return tuple(inspect_file(os.fspath(path)) for path in chosen)

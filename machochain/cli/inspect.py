@@ -1,0 +1,34 @@
+"""``machochain inspect``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from machochain.cli import EXIT_USAGE
+from machochain.cli.options import Output, output_options
+
+
+@click.command("inspect")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@output_options("text", "json")
+@click.pass_context
+def command(ctx: click.Context, files: tuple[str, ...], output: Output) -> None:
+    """Show the facts of Mach-O files and archives.
+
+    Per slice load commands, install name, run paths, versions, uuid, signature, what dyld objects to, Go build info and
+    cgo marks; per archive its members and cgo pragmas.
+    """
+    from machochain import api
+    from machochain.report import inspection
+
+    found = api.inspect(files)
+    if output.format == "json":
+        output.write(json.dumps(inspection.inspect_document(found), indent=2) + "\n")
+    else:
+        output.write(inspection.render_inspections(found, output.style))
+    for each in found:
+        if each.error is not None:
+            click.echo(f"machochain: {each.error}", err=True)
+    ctx.exit(EXIT_USAGE if any(each.error is not None for each in found) else 0)
