@@ -1,11 +1,12 @@
 """The symbols an image gives: looked up by name as dyld does, or listed.
 
-A lookup walks the export trie and parses only the nodes on its way, each once. Images older than the trie
-(macOS 10.6) and object files are looked up in the symbol table.
+A lookup walks the export trie and parses only the nodes on its way; after many lookups the trie is listed into a
+dictionary instead. Images older than the trie (macOS 10.6) and object files are looked up in the symbol table.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -120,34 +121,25 @@ class _SymbolTable:
         yield from self._exports.values()
 
 
-class _Node:
-    """One node: where its payload lies, its edges in order, and where reading of the edges failed.
+_EDGE: Final = re.compile(rb"([^\x00]*+)\x00([\x80-\xff]*+[\x00-\x7f])")
+"""The text on an edge and the undecoded offset of the node it leads to."""
 
-    ``by_first`` has the edges by their first byte; None where that would not find the first edge that fits
-    (an empty edge, two edges with one first byte), which no linker writes.
+
+class _Listing:
+    """What a walk through the whole trie gives.
+
+    ``regular`` says that a lookup finds exactly the names in ``found``: nothing is malformed, no edge is empty
+    and no two edges of a node begin alike.
     """
 
-    __slots__ = ("broken", "by_first", "edges", "payload", "terminal_size")
+    def __init__(self) -> None:
+        self.found: list[tuple[bytes, int]] = []
+        self.defects: list[TableDefect] = []
+        self.regular = True
 
-    def __init__(self, terminal_size: int, payload: int) -> None:
-        self.terminal_size = terminal_size
-        self.payload = payload
-        self.edges: list[tuple[bytes, int]] = []
-        self.by_first: dict[int, tuple[bytes, int]] | None = None
-        self.broken: _Malformed | None = None
-
-    def index(self) -> None:
-        """Fill ``by_first``."""
-        by_first = {edge[0][0]: edge for edge in self.edges if edge[0]}
-        if len(by_first) == len(self.edges):
-            self.by_first = by_first
-
-    def follow(self, name: bytes, done: int) -> tuple[bytes, int] | None:
-        """Return the first edge that continues the name."""
-        if self.by_first is not None:
-            found = self.by_first.get(name[done]) if done < len(name) else None
-            return found if found and name.startswith(found[0], done) else None
-        return next((edge for edge in self.edges if name.startswith(edge[0], done)), None)
+    def fail(self, error: _Malformed) -> None:
+        self.defects.append(TableDefect(error.text, error.offset))
+        self.regular = False
 
 
 class _Trie:
@@ -160,99 +152,125 @@ class _Trie:
     def __init__(self, data: bytes, offset: int) -> None:
         self._data = data
         self._offset = offset
-        self._nodes: dict[int, _Node] = {}
+        self._index: dict[bytes, int] | None = None
+        # A walk costs what listing some 256 bytes of trie costs. Once the walks have cost as much as listing
+        # everything would have, list everything: never worse than twice the best choice.
+        self._walks_left = len(data) // 256
 
     def find(self, name: str) -> Export | None:
-        """Follow the first edge that fits at each node; dyld never tries a second one."""
-        rest = name.encode("utf-8", "surrogateescape")
-        length, size, nodes = len(rest), len(self._data), self._nodes
+        raw = name.encode("utf-8", "surrogateescape")
+        self._walks_left -= 1
+        if self._walks_left == 0:
+            listed = self._list()
+            # In an irregular trie dyld may not get to a name that is listed.
+            self._index = dict(listed.found) if listed.regular else None
+        payload = self._walk(raw) if self._index is None else self._index.get(raw)
+        return None if payload is None else self._export(name, payload)
+
+    def all(self) -> Iterator[Export | TableDefect]:
+        """List the exports, parents before children, edges in their order; then what is malformed."""
+        listed = self._list()
+        for name, payload in listed.found:
+            try:
+                yield self._export(name.decode("utf-8", "surrogateescape"), payload)
+            except _Malformed as error:
+                yield TableDefect(error.text, error.offset)
+        yield from listed.defects
+
+    def _walk(self, name: bytes) -> int | None:
+        """Return where the payload of a name lies. dyld follows the first edge that fits and never tries a second."""
+        data, size, length, match = self._data, len(self._data), len(name), _EDGE.match
         done = at = 0
         visited = {0}
         while at < size:
-            node = nodes.get(at) or self._node(at)
-            if done == length and node.terminal_size:
-                return self._export(name, node.payload)
-            found = node.follow(rest, done)
-            if found is None:
-                if node.broken:
-                    raise node.broken
+            terminal_size, payload = self._uleb(at)
+            if done == length and terminal_size:
+                return payload
+            end = payload + terminal_size
+            if end >= size:
+                raise self._malformed("malformed trie node, terminalSize extends past end of trie", at)
+            count = data[end]
+            end += 1
+            for _ in range(count):
+                edge = match(data, end)
+                if edge is None:
+                    raise self._malformed("malformed trie node, child node extends past end of trie", end)
+                if name.startswith(edge[1], done):
+                    break
+                end = edge.end()
+            else:
                 return None
-            edge, child = found
-            if not 0 < child <= size or child in visited:
-                self._check_child(child, at)
-                raise self._malformed(f"malformed trie child, cycle to nodeOffset=0x{child:X}", at)
-            visited.add(child)
-            done += len(edge)
-            at = child
+            done += len(edge[1])
+            at = self._child(edge[2], at, visited)
         return None
 
-    def all(self) -> Iterator[Export | TableDefect]:
-        """Walk the whole trie, parents before children, edges in their order.
+    def _list(self) -> _Listing:
+        """Walk the whole trie.
 
         Linkers never let two edges meet in one node, so a node is taken once: otherwise a few bytes could spell
         out more names than there are atoms.
         """
-        if not self._data:
-            return
+        listing = _Listing()
+        data = self._data
         visited = {0}
-        budget = name_budget(len(self._data))
-        stack = [(0, b"")]
+        budget = name_budget(len(data))
+        stack = [(0, b"")] if data else []
         while stack:
             at, name = stack.pop()
             try:
-                node = self._node(at)
-                if node.terminal_size and node.payload + node.terminal_size < len(self._data):
+                payload, edges = self._edges(at)
+                if payload:
                     budget -= len(name)
                     if budget < 0:
                         raise self._malformed("names of the export trie overlap without end", at)
-                    yield self._export(name.decode("utf-8", "surrogateescape"), node.payload)
-                if node.broken:
-                    yield TableDefect(node.broken.text, node.broken.offset)
-                for edge, child in reversed(node.edges):
-                    self._check_child(child, at)
-                    if child in visited:
-                        raise self._malformed(f"malformed trie child, cycle to nodeOffset=0x{child:X}", at)
-                    visited.add(child)
-                    stack.append((child, name + edge))
+                    listing.found.append((name, payload))
+                if len(edges) > 1 and len({text[:1] for text, _ in edges}) < len(edges):
+                    listing.regular = False
+                for text, raw in reversed(edges):
+                    listing.regular &= bool(text)
+                    stack.append((self._child(raw, at, visited), name + text))
             except _Malformed as error:
-                yield TableDefect(error.text, error.offset)
+                listing.fail(error)
                 if budget < 0:
-                    return
+                    return listing
+        return listing
 
-    def _check_child(self, child: int, at: int) -> None:
+    def _edges(self, at: int) -> tuple[int, list[tuple[bytes, bytes]]]:
+        """Return where the payload of a node lies (0: it has none), and its edges: text, undecoded offset."""
+        data = self._data
+        terminal_size, payload = self._uleb(at)
+        end = payload + terminal_size
+        if end >= len(data):
+            raise self._malformed("malformed trie node, terminalSize extends past end of trie", at)
+        count = data[end]
+        end += 1
+        edges: list[tuple[bytes, bytes]] = []
+        for _ in range(count):
+            edge = _EDGE.match(data, end)
+            if edge is None:
+                raise self._malformed("malformed trie node, child node extends past end of trie", end)
+            edges.append((edge[1], edge[2]))
+            end = edge.end()
+        return payload if terminal_size else 0, edges
+
+    def _child(self, raw: bytes, at: int, visited: set[int]) -> int:
+        """Return the offset of the node an edge of the node ``at`` leads to; each may be visited once."""
+        if len(raw) > 10:
+            raise self._malformed("uleb128 too big for uint64", at)
+        child = 0
+        shift = 0
+        for byte in raw:
+            child |= (byte & 0x7F) << shift
+            shift += 7
         if not 0 < child <= len(self._data):
             raise self._malformed(f"malformed trie child, nodeOffset=0x{child:X} out of range", at)
+        if child in visited:
+            raise self._malformed(f"malformed trie child, cycle to nodeOffset=0x{child:X}", at)
+        visited.add(child)
+        return child
 
     def _malformed(self, text: str, at: int) -> _Malformed:
         return _Malformed(text, self._offset + at)
-
-    def _node(self, at: int) -> _Node:
-        """Parse and keep the node at an offset."""
-        data = self._data
-        size = len(data)
-        terminal_size, payload = self._uleb(at)
-        node = _Node(terminal_size, payload)
-        here = payload + terminal_size
-        if here >= size:
-            # dyld looks at the payload before it looks for children.
-            node.broken = self._malformed("malformed trie node, terminalSize extends past end of trie", at)
-            self._nodes[at] = node
-            return node
-        count = data[here]
-        here += 1
-        try:
-            for _ in range(count):
-                end = data.find(b"\0", here)
-                if end < 0:
-                    raise self._malformed("malformed trie node, child node extends past end of trie", here)
-                child, behind = self._uleb(end + 1)
-                node.edges.append((data[here:end], child))
-                here = behind
-        except _Malformed as error:
-            node.broken = error
-        node.index()
-        self._nodes[at] = node
-        return node
 
     def _uleb(self, at: int) -> tuple[int, int]:
         """Return (value, offset behind it)."""

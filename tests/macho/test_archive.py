@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machochain.macho.archive import Archive, MemberKind, member_source, read_archives
@@ -177,6 +177,7 @@ def test_names_that_are_not_utf8_survive() -> None:
     assert only(MAGIC + member(b"\xff.o", b"")).members[0].name == "\udcff.o"
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=20), st.integers(0, 500))
 def test_mutated_archives_never_raise(change: bytes, at: int) -> None:
     data = bytearray(

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import lief
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machochain.macho.exports import Exports, open_exports
+from machochain.macho.exports import Exports, _Trie, open_exports
 from machochain.macho.reader import BytesSource, read_bytes, slice_reader
 from machochain.model.symbols import Export
 from tests.factory import tables as t
@@ -100,7 +100,8 @@ def test_names_that_are_not_utf8_are_found() -> None:
         (b"\x00\x01_\0\x05\x00\x01\0\x05", "_a", "malformed trie child, cycle to nodeOffset=0x5"),
         (b"\x7f\x01", "_a", "malformed trie node, terminalSize extends past end of trie"),
         (b"\x00\x01_a", "_a", "malformed trie node, child node extends past end of trie"),
-        (b"\x00\x01_a\0\x80", "_a", "malformed uleb128"),
+        (b"\x00\x01_a\0\x80", "_a", "malformed trie node, child node extends past end of trie"),
+        (b"\x00\x01_a\0\x06\x82", "_a", "malformed uleb128"),
         (b"\x00\x01_a\0" + b"\x80" * 10 + b"\x01", "_a", "uleb128 too big for uint64"),
         (b"\x00\x01_a\0\x06\x01\x08\x00\x01x", "_a", "re-export name change not nul terminated"),
     ],
@@ -184,6 +185,7 @@ def test_a_trie_behind_the_end_of_the_file_is_a_defect() -> None:
 NAMES = st.lists(st.text(st.sampled_from("_abZ\xe9"), min_size=1, max_size=6), max_size=30, unique=True)
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES)
 def test_lookup_and_listing_agree(names: list[str], others: list[str]) -> None:
     table = of_trie(t.trie(dict.fromkeys(names, REGULAR)))
@@ -191,6 +193,22 @@ def test_lookup_and_listing_agree(names: list[str], others: list[str]) -> None:
     assert {name for name in {*names, *others} if table.find(name)} == set(names)
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.binary(min_size=1, max_size=4), st.integers(0, 2000)), max_size=3))
+def test_the_listing_behind_many_lookups_answers_as_the_walk_does(changes: list[tuple[bytes, int]]) -> None:
+    names = [f"_{a}{b}{c}" for a in "abc" for b in "xy" for c in range(10)]
+    trie = bytearray(t.trie(dict.fromkeys(names, REGULAR)))
+    for change, place in changes:
+        at = place % (len(trie) - 4)
+        trie[at : at + len(change)] = change
+    asked = [*names, "_a", "_ax", "", "_zz"]
+    fresh = [Exports(_Trie(bytes(trie), 0), ()).find(name) for name in asked]
+    table = Exports(_Trie(bytes(trie), 0), ())
+    for _ in range(3):
+        assert [table.find(name) for name in asked] == fresh
+
+
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=6), st.integers(0, 200))
 def test_mutated_tries_never_raise(change: bytes, at: int) -> None:
     trie = bytearray(t.trie(EXPORTS))

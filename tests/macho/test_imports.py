@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import lief
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machochain.macho import constants as c
@@ -145,6 +145,7 @@ OPCODE = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(OPCODE, max_size=40), st.binary(max_size=4), st.sampled_from(list(_STREAMS)))
 def test_the_fast_path_reads_what_one_opcode_at_a_time_reads(
     opcodes: Sequence[bytes], tail: bytes, kind: ImportKind
@@ -154,6 +155,7 @@ def test_the_fast_path_reads_what_one_opcode_at_a_time_reads(
     assert stream(data, kind) == (walked, defect.text if defect else None)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(list(ImportKind)))
 def test_any_bytes_are_read_without_an_exception(data: bytes, kind: ImportKind) -> None:
     if kind is not ImportKind.SYMBOL_TABLE:
@@ -292,6 +294,7 @@ def test_lief_agrees_on_bind_opcodes() -> None:
     assert sorted(plain(imports_of(data))) == sorted(lief_bindings(data)) != []
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=8), st.integers(0, 400))
 def test_mutated_files_never_raise(change: bytes, back: int) -> None:
     tables = {"bind": LD_STYLE, "lazy_bind": LD_STYLE} if back % 2 else {"chained_fixups": t.chained(CHAINED)}

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machochain.macho.reader import BytesSource, read_bytes, slice_reader
@@ -230,6 +230,7 @@ def test_a_signature_behind_the_end_of_the_file_is_a_fact() -> None:
     assert signature_of(data[:-200]).defects[0].text == "code signature extends beyond end of file"
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=8), st.integers(0, 10_000))
 def test_mutated_signatures_never_raise(change: bytes, at: int) -> None:
     code = bytes(9000)
@@ -239,6 +240,7 @@ def test_mutated_signatures_never_raise(change: bytes, at: int) -> None:
     verify_pages(lambda at, size: code[at : at + size], parse_signature(bytes(data)))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=120))
 def test_any_der_is_read_without_an_exception(content: bytes) -> None:
     parse_signature(superblob({0: directory(b"x"), 7: blob(0xFADE7172, content)}))
