@@ -77,7 +77,7 @@ def predict_link(directives: Iterable[Directive], find: Find) -> PredictedLink:
     """Predict dylib commands and run paths.
 
     Args:
-        directives: Of one package archive, or of several in link order.
+        directives: Of one package archive: what one records says nothing about another.
         find: How to look for libraries.
 
     A name recorded by cmd/go is weak only if the flag that links it weakly finds a library of this name.
