@@ -108,6 +108,14 @@ def _too_new(image: LoadedImage, config: ProcessConfig) -> str:
     return f" (built for macOS {minos} which is newer than running OS)" if minos is not None else ""
 
 
+def _classic_too_new(image: LoadedImage, config: ProcessConfig) -> str:
+    """Return dyld2's note (ImageLoaderMachOCompressed.cpp: resolveTwolevel()); it says Mac OS X of any platform."""
+    build = image.image.build if image.image is not None else None
+    if build is None or build.minos <= config.macos:
+        return ""
+    return f" (which was built for Mac OS X {build.minos.major}.{build.minos.minor})"
+
+
 def library_not_loaded(config: ProcessConfig, load_path: str, requester: LoadedImage, reason: str) -> str:
     """Return the three lines for a library that could not be loaded.
 
@@ -132,11 +140,12 @@ def symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedImage, 
     profile = config.profile
     if profile.classic:
         where = expected.path if expected is not None else "unknown"
-        return f"Symbol not found: {symbol}\n  Referenced from: {importer.path}\n  Expected in: {where}\n"
+        note = _classic_too_new(importer, config)
+        return f"Symbol not found: {symbol}\n  Referenced from: {importer.path}{note}\n  Expected in: {where}\n"
     if not profile.uuids:
         where = expected.path if expected is not None else "unknown"
         if profile.wording == "quoted":
-            path, where = quote_path(importer.path, profile), quote_path(where, profile)
+            path = quote_path(importer.path, profile)
             return f"Symbol not found: ({symbol})\n  Referenced from: '{path}'\n  Expected in: '{where}'"
         return f"Symbol not found: {symbol}\n  Referenced from: {importer.path}\n  Expected in: {where}"
     uuid, where = (_uuid(expected), expected.path) if expected is not None else ("no uuid", "unknown")
