@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from machochain.macho.constants import LC_DYLD_CHAINED_FIXUPS, LC_DYLD_INFO, LC_DYLD_INFO_ONLY
@@ -114,8 +115,9 @@ def read_imports(image: Image, read: ReadAt) -> Imports:
 
 
 def _gather(*parts: _Parsed) -> Imports:
-    entries = tuple(entry for part in parts for entry in part[0]) if len(parts) > 1 else tuple(parts[0][0])
-    return Imports(entries, tuple(defect for _, defect in parts if defect))
+    return Imports(
+        tuple(chain.from_iterable(entries for entries, _ in parts)), tuple(defect for _, defect in parts if defect)
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
