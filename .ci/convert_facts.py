@@ -109,6 +109,7 @@ def main(tables: Path, out: Path) -> None:
     libraries: dict[tuple[str, str, str], dict[str, Any]] = {}
     files: dict[str, dict[str, str]] = defaultdict(dict)
     known = set()
+    misnamed: list[tuple[dict[str, Any], str]] = []
     for table in ("libs-10.9.jsonl.xz", "libs.jsonl.xz", "libs-macho-in-tbd-sdks.jsonl.xz"):
         for row in rows(tables / table):
             sdk, src, name = row["sdk"], row["src"], row["install_name"]
@@ -123,6 +124,8 @@ def main(tables: Path, out: Path) -> None:
             item = {k: row.get(k) for k in ("install_name", "current", "compat", "umbrella", "clients", "reexports")}
             item |= {"targets": targets, "flags": row.get("flags"), "symbols": None, "directives": []}
             document["libraries"].append(item)
+            if not name.startswith(("/usr/lib/", "/System/")) and not row.get("inlined"):
+                misnamed.append((item, as_path(row["path"])))  # @rpath/… or a build folder: what counts is its place
             libraries.setdefault((sdk, src, name), item)
             known.add(name)
             if not row.get("inlined"):
@@ -154,6 +157,8 @@ def main(tables: Path, out: Path) -> None:
     for (sdk, _), document in documents.items():
         if document["complete"]:
             document["aliases"] |= resolve_links(links[sdk], files[sdk])
+    for item, place in misnamed:
+        item["install_name"] = place
     for (sdk, src), document in documents.items():
         (out / f"sdk-{sdk}-{src}.json").write_text(json.dumps(document))
     (out / "os.json").write_text(json.dumps(os_facts(tables, known, legacy)))

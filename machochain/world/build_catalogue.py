@@ -4,7 +4,8 @@ Every input is a JSON document (plain, or compressed as .gz or .xz) of one of tw
 
 ``machochain.sdk-facts/1``, what ``machochain sdk index`` prints, says what one SDK holds::
 
-    {"schema": "machochain.sdk-facts/1", "sdk": "14.2", "low": "14.2", "high": "14.2", "origin": "where it came from",
+    {"schema": "machochain.sdk-facts/1",
+     "sdk": "14.2", "low": "14.2", "high": "14.2", "origin": "what it was read from",
      "complete": ["/usr/lib/"], "missing": ["/usr/lib/swift/"], "links": true,
      "libraries": [{"install_name": ..., "current": "1.2.3", "compat": "1.0.0", "targets": [...], "umbrella": [...],
                     "clients": [...], "reexports": [...], "flags": [...],
@@ -22,7 +23,8 @@ Every input is a JSON document (plain, or compressed as .gz or .xz) of one of tw
      "observed": [[install name, lowest SDK stamp, highest SDK stamp]],
      "observed_symbols": [[install name, symbol, lowest SDK stamp, highest SDK stamp]]}
 
-Facts only: names, versions, numbers. Documents of one ``sdk`` are merged.
+Facts only: names, versions, numbers. Documents of one ``sdk`` are merged. ``--base`` adds to a catalogue that was built
+before, so whoever owns an SDK can close a gap of the embedded one.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from machochain.model.version import Version
-from machochain.world.catalogue import MAGIC, SYSTEM_PREFIXES, squeeze
+from machochain.world.catalogue import MAGIC, SYSTEM_PREFIXES, EmbeddedCatalogue, squeeze
 
 _HIDE = re.compile(r"\$ld\$hide\$os(\d+\.\d+)\$(.+)", re.DOTALL)
 
@@ -172,7 +174,8 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
         source["complete"] = sorted({*source["complete"], *document.get("complete", ())})
         source["missing"] = sorted({*source["missing"], *document.get("missing", ())})
         source["links"] = source["links"] or bool(document.get("links"))
-        source["origin"] = sorted({*source["origin"], document.get("origin", "")} - {""})
+        origin = document.get("origin", "")  # one name, or those of a catalogue that was built before
+        source["origin"] = sorted({*source["origin"], *([origin] if isinstance(origin, str) else origin)} - {""})
         for item in document["libraries"]:
             slot = _slot(libraries, item["install_name"])
             if slot is not None:
@@ -226,10 +229,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="machochain.world.build_catalogue", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("facts", nargs="+", type=Path, metavar="FACTS")
+    parser.add_argument("facts", nargs="*", type=Path, metavar="FACTS")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--base", type=Path, metavar="FILE", help="a catalogue to add to, e.g. the embedded one")
     options = parser.parse_args(arguments)
-    data = build(_read(path) for path in options.facts)
+    base = EmbeddedCatalogue(options.base).documents() if options.base else []
+    data = build([*base, *(_read(path) for path in options.facts)])
     options.output.write_bytes(data)
     sys.stderr.write(f"{options.output}: {len(data)} bytes from {len(options.facts)} documents\n")
     return 0

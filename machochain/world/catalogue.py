@@ -469,6 +469,53 @@ class EmbeddedCatalogue:
             )
         return SystemAnswer(Presence.UNSEEN, why=f"{start}nothing vouches for it on macOS {macos}")
 
+    def sdks_of(self, name: str) -> tuple[Source, ...]:
+        """Return the SDKs that hold a library, oldest first; nothing for a name the catalogue does not know."""
+        return self._of(self._row(name).mask) if name in self._rows else ()
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Return all facts in the form ``machochain.world.build_catalogue`` reads.
+
+        Building from them gives this catalogue again; with documents added, a larger one.
+        """
+        documents: list[dict[str, Any]] = []
+        for source in self.sources:
+            text = {
+                "schema": "machochain.sdk-facts/1",
+                "sdk": source.id,
+                "low": str(source.low),
+                "high": str(source.high),
+            }
+            lists = {"complete": list(source.complete), "missing": list(source.missing), "origin": list(source.origin)}
+            documents.append({**text, **lists, "links": source.links, "libraries": [], "aliases": {}})
+        elsewhere: dict[str, Any] = {"schema": "machochain.os-facts/1", "observed_symbols": []}
+        for name, rest in self._rows.items():
+            for key, items in json.loads(rest.split("\t", 2)[2] or "{}").items():
+                elsewhere.setdefault(key, []).extend([name, *item] for item in items)
+            self._export_library(name, documents, elsewhere)
+        for alias, rest in self._aliases.items():
+            target, mask = rest.split("\t")
+            for source, document in zip(self.sources, documents, strict=True):
+                if source in self._of(int(mask, 16)):
+                    document["aliases"][alias] = target
+        return [*documents, elsewhere]
+
+    def _export_library(self, name: str, documents: list[dict[str, Any]], elsewhere: dict[str, Any]) -> None:
+        row, block = self._row(name), self._block(name)
+        items: list[dict[str, Any]] = []
+        for index, document in enumerate(documents):
+            if row.mask >> index & 1:
+                listed = block.mask >> index & 1
+                symbols = [n for n, group in block.names.items() if group.mask >> index & 1] if listed else None
+                detail = self._details[name][self.sources[index].id]
+                items.append({"install_name": name, **detail, "symbols": symbols, "directives": []})
+                document["libraries"].append(items[-1])
+        for symbol, group in block.names.items():
+            if group.hidden is not None:
+                items[-1]["directives"].append(f"$ld$hide$os{group.hidden}${symbol}")
+            if group.observed is not None:
+                elsewhere["observed_symbols"].append([name, symbol, *map(str, group.observed)])
+
     def library(self, path: str) -> LibraryFacts | None:
         """Return everything known of a library, by install name or link; None if nothing is."""
         name = self.canonical(path)
