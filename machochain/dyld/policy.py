@@ -2,7 +2,7 @@
 
 What was read:
 
-* macOS 11 runs third-party programs with dyld2; its own checks are those of ``ImageLoaderMachO::sniffLoadCommands``.
+* macOS 11 runs third-party programs with dyld2, which has checks and texts of its own (``machochain.dyld.sniff``).
 * macOS 12 to 15.3 (dyld-940 to 1245.1) only walk the load commands of dylibs (``MachOFile::isMachO``); the calls of the
   full validator are compiled out (``JustInTimeLoader.cpp``, ``dyldMain.cpp``, ``#if 0``).
 * macOS 15.4 to 15.6 (dyld-1284.13, 1286.10) validate dylibs and bundles (``Header::valid``), not the main executable.
@@ -22,6 +22,7 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.dyld.sniff import sniff
 from machochain.model.arch import CPU_ARM64, CPU_POWERPC, CPU_POWERPC64, CPU_X86, CPU_X86_64
 from machochain.model.image import POINTER, Defect, FileType, Image, MachOFile, Question, Slice
 from machochain.model.platform import ZIPPERED, Platform, platform_name
@@ -193,16 +194,18 @@ def _validates(macos: Version, *, main: bool) -> bool:
     return macos >= (VALIDATES_MAIN if main else VALIDATES_DYLIBS)
 
 
-def first_refusal(image: Image, macos: Version, *, main: bool) -> str | None:
+def first_refusal(image: Image, macos: Version, *, main: bool, path: str = "") -> str | None:
     """Return the text with which dyld of a release refuses an image, or None if it does not.
 
     Args:
         image: The header.
         macos: The release, 11 or later.
         main: Whether the image is the main executable of the process.
+        path: The path as dyld tried it; only dyld2 (macOS 11) repeats it in some texts.
     """
     if macos < MACOS_12:
-        return None
+        platform, sdk = enforcement(image)
+        return sniff(image, path, sdk_since_10_15=platform == Platform.MACOS and sdk >= Version.of(10, 15))
     if _validates(macos, main=main):
         if not image.defects:
             return None
