@@ -185,7 +185,7 @@ _LOAD_CHAIN: Final = (
         "A hardened process may not load by this path",
         _ERROR,
         "The process has the hardened runtime or is restricted otherwise; dyld then refuses paths that depend on the "
-        "working directory and does not let libSystem be overridden.",
+        "working directory, does not let libSystem be overridden, and in a restricted program expands no `@` paths.",
         "dyld passes the path over; if nothing else serves, the process ends.",
         (
             (
@@ -261,9 +261,10 @@ _LOAD_CHAIN: Final = (
         "A load path starts with a variable dyld does not know",
         _ERROR,
         "dyld knows `@rpath/`, `@loader_path/` and `@executable_path/`; anything else behind `@` leads nowhere.",
-        "Only an image that is loaded already and has the very name as its id can serve it.",
+        "Only a DYLD_ variable or a default fallback can serve it. Where no path is left to try, dyld may not even "
+        "complain: it goes on, and the process ends at the first symbol of the library.",
         ("Correct the name: `install_name_tool -change WRONG @rpath/LEAF FILE`.", _RESIGN),
-        milder="warning where an image loaded before serves it, info for a weak load",
+        milder="warning where a fallback serves it or dyld says nothing",
         references=(_AT_PATHS,),
     ),
     Rule(
@@ -622,12 +623,12 @@ _UNSEEN: Final = (
         "silent-missing-library",
         "A library is missing and dyld does not say so",
         _WARNING,
-        "No image in the chain has a usable run path, so nothing was tried for `@rpath/…`; this dyld takes that for no "
+        "No image in the chain has a run path, so nothing was tried for `@rpath/…`; this dyld takes that for no "
         "error and goes on.",
         "The process ends later, at the first symbol that is bound to the library; newer macOS says `no LC_RPATH's "
         "found` at launch.",
         ("`install_name_tool -add_rpath @loader_path/../lib FILE`", _RESIGN),
-        since="macOS 13.3 to 13.6 without any LC_RPATH; macOS 14 where every LC_RPATH is unusable",
+        since="macOS 13.3 to 13.6, for images built with sdk 14 or newer (others have fallbacks to try)",
         references=("dyld-1066.8, dyld/Loader.cpp, getLoader()", "dyld-1122.1, dyld/Loader.cpp, getLoader()"),
     ),
 )

@@ -27,6 +27,7 @@ _ENVIRONMENT: Final = {
     SearchRule.SUFFIX_OVERRIDE: ("DYLD_IMAGE_SUFFIX",),
     SearchRule.CUSTOM_FALLBACK: ("DYLD_FALLBACK_LIBRARY_PATH", "DYLD_FALLBACK_FRAMEWORK_PATH"),
 }
+_NOT_EXPANDED: Final = "security policy does not allow @ path expansion"
 _MACOS_12: Final = Version.of(12)
 
 
@@ -69,6 +70,8 @@ def _failed(case: Case, load: Load) -> Iterator[Draft]:
         yield _weak_missing(case, load, refused)
     elif load.inserted:
         yield _inserted(case, load)
+    elif load.dylib.name.startswith("@") and not load.dylib.name.startswith(KNOWN_VARIABLES):
+        yield _unknown_variable(case, load)
     elif load.reason is None:
         return
     elif load.reason.startswith("Incompatible library version"):
@@ -76,8 +79,9 @@ def _failed(case: Case, load: Load) -> Iterator[Draft]:
         yield load_draft("MC109", Severity.ERROR, case, load, message, ("install the version it was linked with",))
     elif refused:
         yield _refused(case, load, refused)
-    elif load.dylib.name.startswith("@") and not load.dylib.name.startswith(KNOWN_VARIABLES):
-        yield _unknown_variable(case, load)
+    elif load.reason.startswith("unsafe use of") or _NOT_EXPANDED in load.reason:
+        message = f"{_who(case, load)} loads {printable(load.dylib.name)}, a path its restrictions forbid"
+        yield load_draft("MC108", Severity.ERROR, case, load, message, RULES["MC108"].fix)
     else:
         yield _missing(case, load)
 
@@ -237,7 +241,9 @@ def _relative(case: Case, load: Load) -> Draft:
 def _unknown_variable(case: Case, load: Load) -> Draft:
     image = case.requester(load)
     name = load.dylib.name
-    severity = Severity.ERROR if load.outcome is Outcome.MISSING else Severity.WARNING
+    # Where nothing is left to try, dyld4 says nothing: the process goes on to the first symbol of the library.
+    fails = load.outcome is Outcome.MISSING and load.reason is not None
+    severity = Severity.ERROR if fails else Severity.WARNING
     message = f"{_who(case, load)} loads {printable(name)}: dyld knows no variable {printable(name.partition('/')[0])}"
     return load_draft(
         "MC113", severity, case, load, message, change(name, f"@rpath/{leaf(name)}", image.path)

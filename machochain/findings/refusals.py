@@ -36,16 +36,21 @@ _BY_QUESTION: Final[Mapping[Question, str]] = MappingProxyType(
     }
 )
 
+_UNIVERSAL: Final = (
+    r"fat header (too large|malformed)|fat file (has too many|too short)|truncated fat|slice headers extend"
+    r"|slice extends beyond|^slice \d+ extends|overlapping slices|duplicate \S+ slices|slice is not page aligned"
+    r"|in slice \(\S+\) does not match|MachO header exceeds"
+)
 # In the words of dyld-940 to 1378: why a file that lies at a path does not serve. The first that fits counts.
 _BY_TEXT: Final = tuple(
     (rule, re.compile(pattern))
     for rule, pattern in (
+        ("MC309", _UNIVERSAL),
         ("MC103", r"incompatible architecture|missing compatible architecture|wrong architecture|no matching arch"),
         ("MC104", r"incompatible platform|not built for platform"),
         ("MC105", r"cannot link against a? ?(bundle|main)|unloadable mach-o file type|not a dylib|wrong filetype"),
-        ("MC108", r"hardened program|cannot override a protected"),
+        ("MC108", r"hardened program|cannot override a protected|^unsafe use of"),
         ("MC107", r"open\(\) failed|stat\(\) failed with errno=13|errno=13\b"),
-        ("MC309", r"fat header|truncated fat|^slice \d+ |^fat file|in slice \(0x|^slice is not page aligned"),
         ("MC106", r"^\Z|^not a (mach-o )?file|not valid mach-o|file too short|unknown file type"),
         ("MC301", r"missing LC_UUID"),
         ("MC302", r"duplicate LC_RPATH"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from machochain.dyld.facts import might_be_in_shared_cache
-from machochain.findings.draft import Case, Draft, load_draft
-from machochain.findings.remedies import add_run_path, quoted
+from machochain.findings.draft import KNOWN_VARIABLES, Case, Draft, load_draft
+from machochain.findings.remedies import add_run_path, quoted, run_path_to
 from machochain.findings.versions import is_unknown_to_every_sdk
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Load, Outcome, Severity
@@ -18,7 +18,7 @@ def unknowns(case: Case) -> Iterator[Draft]:
         if load.outcome is Outcome.UNKNOWN:
             if not is_unknown_to_every_sdk(case, load):
                 yield _undecided(case, load)
-        elif load.outcome is Outcome.MISSING and load.reason is None and not load.inserted:
+        elif load.outcome is Outcome.MISSING and load.reason is None and load.dylib.name.startswith(KNOWN_VARIABLES):
             yield _silent(case, load)
     for load in case.survey.odd:
         if any(a.unseen for a in load.tried):
@@ -62,6 +62,7 @@ def _silent(case: Case, load: Load) -> Draft:
         f"{case.result.macos} says nothing, and the process ends at the first symbol bound to it"
     )
     there = case.elsewhere(load)
-    run_path = "@loader_path/../lib" if there is None else there.rpartition("/")[0]
+    tail = load.dylib.name.partition("/")[2]
+    run_path = "@loader_path/../lib" if there is None else run_path_to(there, tail, image.path)
     remedy = add_run_path(run_path, image.path, image.image)
     return load_draft("MC904", Severity.WARNING, case, load, message, remedy)

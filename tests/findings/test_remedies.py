@@ -1,0 +1,185 @@
+"""Remedies are commands that fit the cause, and would work as they stand."""
+
+from __future__ import annotations
+
+import pytest
+
+from machochain.findings import Checker, index_by_name
+from machochain.findings.loads import library_base
+from machochain.findings.places import foreign, place_of
+from machochain.findings.remedies import run_path_to
+from machochain.model.paths import TargetPath
+from tests.factory import Section, load
+from tests.findings.cases import BREW, FOO, USES_FOO
+from tests.findings.scenes import LIB, RPATH, TOOL, Scene, exe, lib, with_lib
+
+SIGN = f"codesign -f -s - {TOOL}"
+GO = [Section("__DATA", "__go_buildinfo", bytes(32))]
+
+
+def the(scene: Scene, rule: str) -> tuple[str, ...]:
+    (finding,) = scene.found(rule)
+    return finding.remedy
+
+
+def test_without_run_path_one_is_added_that_leads_to_the_library() -> None:
+    assert the(with_lib(exe(FOO)), "MC101") == (
+        f"install_name_tool -add_rpath @loader_path/../lib {TOOL} && {SIGN}",
+        "or link with -Wl,-rpath,@loader_path/../lib",
+    )
+
+
+def test_a_go_program_is_told_its_own_flag() -> None:
+    ways = the(with_lib(exe(FOO, sections=GO)), "MC101")
+
+    assert ways[-1] == 'or build with CGO_LDFLAGS="-Wl,-rpath,@loader_path/../lib" go build'
+
+
+def test_the_remedy_is_true() -> None:
+    broken = with_lib(exe("@rpath/sub/libfoo.dylib"), lib("@rpath/sub/libfoo.dylib"))
+    tree = {TOOL: exe("@rpath/sub/libfoo.dylib"), "/app/far/sub/libfoo.dylib": lib("@rpath/sub/libfoo.dylib")}
+    checker = Checker(index_by_name([TargetPath("/app/far/sub/libfoo.dylib")]))
+    (finding,) = [f for f in Scene(tree).results(checker)[0].findings if f.rule == "MC101"]
+    run_path = finding.remedy[0].split()[2]
+
+    fixed = Scene({**tree, TOOL: exe("@rpath/sub/libfoo.dylib", rpaths=[run_path])}).results()[0]
+
+    assert broken.results()[0].launches is False
+    assert run_path == "@loader_path/../far"
+    assert fixed.launches is True
+
+
+def test_a_path_of_a_package_manager_is_bundled() -> None:
+    scene = Scene({TOOL: exe(BREW)})
+
+    assert the(scene, "MC101") == (
+        "put a copy of libfoo.dylib into /app/bin, or link it statically",
+        f"install_name_tool -change {BREW} @loader_path/libfoo.dylib {TOOL} && {SIGN}",
+    )
+    assert scene.found("MC101")[0].evidence["cause"] == "homebrew-arm"
+
+
+def test_a_copy_in_the_tree_is_pointed_at() -> None:
+    ways = the(with_lib(exe(BREW)), "MC101")
+
+    assert ways == (f"install_name_tool -change {BREW} @loader_path/../lib/libfoo.dylib {TOOL} && {SIGN}",)
+
+
+def test_a_leaked_run_path_is_deleted() -> None:
+    path = "/opt/homebrew/Cellar/gcc@13/13.4.0/lib/gcc/13"
+    scene = with_lib(exe(FOO, rpaths=[path, RPATH]))
+
+    assert the(scene, "MC402") == (f"install_name_tool -delete_rpath {path} {TOOL} && {SIGN}",)
+    assert not scene.found("MC121")
+
+
+def test_a_file_name_cannot_break_out_of_a_command() -> None:
+    scene = Scene({"/app/a; rm -rf '$HOME'\n": exe(FOO)}, at="/app/a; rm -rf '$HOME'\n")
+    (finding,) = scene.found("MC101")
+
+    assert "\n" not in "".join(finding.remedy)
+    assert "\n" not in finding.message
+    assert """'/app/a; rm -rf '"'"'$HOME'"'"'\\x0a'""" in finding.remedy[0]
+
+
+def test_the_run_paths_that_were_tried_are_evidence() -> None:
+    (finding,) = Scene({TOOL: USES_FOO}).found("MC101")
+
+    assert finding.evidence["run_paths"] == [[TOOL, RPATH]]
+    assert finding.evidence["cause"] == "run-paths-miss"
+    assert finding.evidence["tried"][0] == ["/app/bin/../lib/libfoo.dylib", "no such file"]
+
+
+def test_a_library_of_a_newer_macos_is_named_so() -> None:
+    (finding,) = Scene({TOOL: exe("/usr/lib/libgone.dylib")}).found("MC101")
+
+    assert finding.evidence["cause"] == "other-release"
+    assert "macOS 26.0 does not have it, other releases do" in finding.message
+
+
+def test_a_weak_load_is_never_worse_than_a_warning() -> None:
+    for name in (
+        FOO,
+        BREW,
+        "libfoo.dylib",
+        "@bogus/libfoo.dylib",
+        "/usr/lib/libmisspelt.dylib",
+        "/usr/lib/libgone.dylib",
+    ):
+        for macos in ("11", "12.5", "13.3", "14", "26"):
+            scene = Scene({TOOL: exe(load(name, weak=True), sdk="13.0"), LIB: lib(arch="x86_64")}, macos=macos)
+            assert [f.rule for f in scene.findings() if f.severity.value == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/opt/homebrew/lib", "homebrew-arm"),
+        ("/usr/local/Cellar/gcc/13/lib", "homebrew-intel"),
+        ("/usr/local/opt/openssl@3/lib/libssl.3.dylib", "homebrew-intel"),
+        ("/usr/local/lib/libfoo.dylib", "usr-local"),
+        ("/opt/local/lib", "macports"),
+        ("/sw/lib", "fink"),
+        ("/nix/store/abc-zlib/lib", "nix"),
+        ("/Users/me/miniconda3/envs/x/lib", "conda"),
+        ("/Users/me/proj/.venv/lib", "venv"),
+        ("/Users/runner/work/x", "github-runner"),
+        ("/Users/me/x", "users"),
+        ("/home/ci/x", "home"),
+        ("/private/var/folders/ab/T/go-build123/b001/exe", "go-build"),
+        ("$WORK/b001", "go-build"),
+        ("/Users/me/go/pkg/mod/github.com/a/b@v1.2.3/lib", "go-module-cache"),
+        ("/private/tmp/x", "temporary"),
+        ("/var/folders/ab/T", "temporary"),
+        ("/Applications/Xcode_15.app/Contents/Developer/x", "xcode"),
+        ("/Library/Developer/CommandLineTools/usr/lib", "xcode"),
+        ("/Volumes/Build/x", "volume"),
+        ("/Users/Shared/x", None),
+        ("/usr/lib/swift", None),
+        ("/System/Library/Frameworks/A.framework/A", None),
+        ("/Library/Frameworks/Python.framework/Versions/3.12/Python", None),
+        ("/Applications/Foo.app/Contents/Frameworks", None),
+        ("/opt/homebrewish/lib", None),
+        ("/swift/lib", None),
+        ("/DLC/numpy/.dylibs/libfoo.dylib", None),
+        ("@rpath/opt/homebrew", None),
+    ],
+)
+def test_places(path: str, kind: str | None) -> None:
+    place = place_of(path)
+
+    assert (place.kind if place is not None else None) == kind
+
+
+def test_a_package_managers_own_file_may_name_its_neighbours() -> None:
+    assert foreign("/opt/homebrew/opt/a/lib/a.dylib", "/opt/homebrew/bin/tool") is None
+    assert foreign("/opt/homebrew/opt/a/lib/a.dylib", "/usr/local/bin/tool") is not None
+    assert foreign("/Users/me/lib/a.dylib", "/Users/me/bin/tool") is not None
+
+
+@pytest.mark.parametrize(
+    ("library", "tail", "image", "expected"),
+    [
+        ("/a/lib/x.dylib", "x.dylib", "/a/bin/t", "@loader_path/../lib"),
+        ("/a/bin/x.dylib", "x.dylib", "/a/bin/t", "@loader_path"),
+        ("/a/F/X.framework/Versions/A/X", "X.framework/Versions/A/X", "/a/bin/t", "@loader_path/../F"),
+        ("/x.dylib", "x.dylib", "/t", "@loader_path"),
+    ],
+)
+def test_run_path_to_a_library(library: str, tail: str, image: str, expected: str) -> None:
+    assert run_path_to(library, tail, image) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("libssl.1.1.dylib", "libssl"),
+        ("libssl.dylib", "libssl"),
+        ("libx264.164.dylib", "libx264"),
+        ("libvtkCommonCore-9.5.1.dylib", "libvtkCommonCore"),
+        ("libc++.1.dylib", "libc++"),
+        ("libc++abi.1.dylib", "libc++abi"),
+    ],
+)
+def test_library_base(name: str, base: str) -> None:
+    assert library_base(name) == base
