@@ -53,7 +53,8 @@ FALL_2021: Final = _fall(2021)
 FALL_2024: Final = _fall(2024)
 SPRING_2025: Final = _spring(2025)
 FALL_2025: Final = _fall(2025)
-NEVER: Final = _fall(9999)
+NEVER: Final = 1 << 32
+"""Later than any epoch, the wrapped one of an sdk before 10.0 included."""
 
 _ALIGNED_MAJOR: Final = 26
 """In 2025 the major version of most platforms became 26."""

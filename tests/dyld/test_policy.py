@@ -277,8 +277,9 @@ def test_a_bundle_is_judged_like_a_dylib() -> None:
 
 
 def test_objects_need_no_uuid() -> None:
-    image = parsed(MachO(file_type=FileType.MH_OBJECT, uuid=None, sdk="26.0").bytes())
-    assert first_refusal(image, V("26"), main=False) is None
+    for sdk in ("26.0", 0):
+        image = parsed(MachO(file_type=FileType.MH_OBJECT, uuid=None, sdk=sdk).bytes())
+        assert first_refusal(image, V("26"), main=False) is None
 
 
 def test_refusals_tell_release_and_sdk() -> None:
