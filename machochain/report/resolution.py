@@ -8,7 +8,7 @@ from typing import Any
 from machochain._version import __version__
 from machochain.graph.loadgraph import image_fields, load_fields
 from machochain.model.errors import InputError
-from machochain.model.result import Finding, Result
+from machochain.model.result import Finding, MissingSymbol, Result
 
 RESOLVE_SCHEMA = "machochain.resolve/1"
 
@@ -42,6 +42,26 @@ def error_fields(error: InputError) -> dict[str, Any]:
     return {"input": error.path, "part": error.part, "offset": error.offset, "reason": error.reason}
 
 
+def symbol_fields(result: Result) -> dict[str, Any]:
+    """Return what is known of a process's symbols; only what is certainly missing counts as missing."""
+
+    def fields(missing: MissingSymbol) -> dict[str, Any]:
+        return {
+            "symbol": missing.symbol,
+            "from": missing.source,
+            "expected_in": missing.expected_in,
+            "lazy": missing.lazy,
+        }
+
+    certain = [m for m in result.missing_symbols if m.unknown is None]
+    return {
+        "missing": [fields(m) for m in certain if not m.weak],
+        "weak_missing": [fields(m) for m in certain if m.weak],
+        "unknown": [{**fields(m), "why": m.unknown} for m in result.missing_symbols if m.unknown is not None],
+        "checked": result.symbols_checked,
+    }
+
+
 def result_fields(result: Result) -> dict[str, Any]:
     """Return one process."""
     return {
@@ -56,20 +76,7 @@ def result_fields(result: Result) -> dict[str, Any]:
         "unknowns": list(result.unknowns),
         "images": [image_fields(image) for image in result.images],
         "loads": [load_fields(load) for load in result.loads],
-        "symbols": {
-            "missing": [
-                {
-                    "symbol": s.symbol,
-                    "from": s.source,
-                    "expected_in": s.expected_in,
-                    "lazy": s.lazy,
-                    "weak": s.weak,
-                    "unknown": s.unknown,
-                }
-                for s in result.missing_symbols
-            ],
-            "checked": result.symbols_checked,
-        },
+        "symbols": symbol_fields(result),
         "findings": [finding_fields(finding) for finding in result.findings],
     }
 

@@ -1,0 +1,52 @@
+"""All checks in one command: ``python -m tests``.
+
+Lint, format, types and import contracts first, because they are quick; then the fast tests, then those that build
+real darwin binaries with Go and zig (``--fast`` leaves these out). Further arguments go to pytest.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CHECKS = (
+    ("lint", ["-m", "ruff", "check", "."]),
+    ("format", ["-m", "ruff", "format", "--check", "."]),
+    ("types", ["-m", "mypy"]),
+    ("import contracts", ["-c", "import sys; from importlinter.cli import lint_imports_command as c; sys.exit(c())"]),
+)
+
+
+def run(name: str, arguments: list[str]) -> bool:
+    """Run one check; its output is shown only if it fails."""
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    print(f"{name}: {'ok' if done.returncode == 0 else 'FAILED'} ({time.monotonic() - start:.0f} s)", flush=True)
+    if done.returncode:
+        print(done.stdout[-20_000:] + done.stderr[-20_000:], flush=True)
+    return done.returncode == 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run everything; go on after a failure, so that one run tells all."""
+    fast = "--fast" in arguments
+    rest = [a for a in arguments if a != "--fast"]
+    good = [run(name, command) for name, command in CHECKS]
+    workers = ["-n", "auto", "-q"]
+    good.append(
+        subprocess.run([sys.executable, "-m", "pytest", *workers, *rest], cwd=ROOT, check=False).returncode == 0
+    )
+    if not fast:
+        # One worker: the builds share the compilers' caches.
+        toolchain = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-m", "toolchain", *rest], cwd=ROOT, check=False
+        )
+        good.append(toolchain.returncode in (0, 5))
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
