@@ -111,7 +111,7 @@ def render_graphml(results: Iterable[Result]) -> str:
     """Return the graph as GraphML; lists and absent values are written as text, which is all the format has."""
     import networkx as nx  # noqa: PLC0415
 
-    plain = nx.MultiDiGraph()
+    plain: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     graph = build_graph(results)
     for node, data in graph.nodes(data=True):
         plain.add_node(str(node), **dict(_plain(data.items())))

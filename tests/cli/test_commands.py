@@ -41,7 +41,7 @@ def run(*arguments: str, encoding: str = "utf-8") -> Done:
     texts = []
     for stream in (out, err):
         stream.flush()
-        texts.append(stream.buffer.getvalue().decode(stream.encoding))  # type: ignore[attr-defined]
+        texts.append(stream.buffer.getvalue().decode(stream.encoding))
     return Done(code, *texts)
 
 

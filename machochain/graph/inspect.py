@@ -1,0 +1,174 @@
+"""The facts of one file: per slice its header, signature and Go marks; per archive its members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from machochain.dyld.policy import Refusal, refusals
+from machochain.macho.archive import Archive, Member, MemberKind, member_source, read_archives
+from machochain.macho.reader import (
+    ByteSource,
+    FileKind,
+    FileSource,
+    kind_of,
+    read_source,
+    sections,
+    slice_reader,
+)
+from machochain.macho.signature import read_signature
+from machochain.model.errors import InputError
+from machochain.model.image import FileType, Image, MachOFile, Section, Slice
+from machochain.model.paths import HostPath
+from machochain.model.signature import Signature
+
+if TYPE_CHECKING:
+    from machochain.model.go import GoArchive, GoBinary
+
+
+@frozen
+class SliceFacts:
+    """What is known of one slice.
+
+    Attributes:
+        piece: Where it lies and its header.
+        sections: Its sections in file order.
+        signature: Its code signature.
+        refusals: What dyld may object to, and from which macOS and sdk on.
+        go: What Go left in it; None if it is no Go image.
+    """
+
+    piece: Slice
+    sections: tuple[Section, ...]
+    signature: Signature
+    refusals: tuple[Refusal, ...]
+    go: GoBinary | None
+
+
+@frozen
+class MemberFacts:
+    """What is known of one archive member.
+
+    Attributes:
+        member: Where it lies.
+        slices: Its slices if it is a Mach-O file.
+        error: Why it could not be read, or None.
+    """
+
+    member: Member
+    slices: tuple[SliceFacts, ...] = ()
+    error: str | None = None
+
+
+@frozen
+class ArchiveFacts:
+    """What is known of one archive (a universal file may hold several).
+
+    Attributes:
+        archive: Its list of members.
+        members: What each of them is.
+        go: What Go put into it; None if Go did not make it.
+    """
+
+    archive: Archive
+    members: tuple[MemberFacts, ...]
+    go: GoArchive | None
+
+
+@frozen
+class Inspection:
+    """What is known of one file.
+
+    Attributes:
+        path: The file as the user named it.
+        kind: ``macho``, ``universal``, ``archive`` or ``unrecognised``.
+        size: Its length in bytes; 0 if it cannot be read.
+        file: The Mach-O file, or None.
+        slices: Its slices.
+        archives: Its archives.
+        error: Why it cannot be read, or None.
+    """
+
+    path: str
+    kind: str
+    size: int = 0
+    file: MachOFile | None = None
+    slices: tuple[SliceFacts, ...] = ()
+    archives: tuple[ArchiveFacts, ...] = ()
+    error: InputError | None = None
+
+
+def inspect_file(path: str) -> Inspection:
+    """Inspect a file of this machine; what cannot be read comes back as ``error``."""
+    try:
+        with FileSource(HostPath(path)) as source:
+            return _inspect(path, source)
+    except InputError as error:
+        return Inspection(path, "unrecognised", error=error.at(path))
+
+
+def _inspect(path: str, source: ByteSource) -> Inspection:
+    kind = kind_of(source.read(0, 64))
+    if kind is FileKind.ARCHIVE:
+        return Inspection(path, "archive", source.size, archives=tuple(_archives(source)))
+    file = read_source(source)
+    found = tuple(_slices(file, source))
+    name = "universal" if file.universal else "macho"
+    if file.universal and not any(s.piece.image for s in found):
+        archives = tuple(_archives(source))
+        if archives:
+            return Inspection(path, "archive", source.size, archives=archives)
+    return Inspection(path, name, source.size, file, found)
+
+
+def _slices(file: MachOFile, source: ByteSource) -> Iterator[SliceFacts]:
+    for piece in file.slices:
+        image = piece.image
+        if image is None:
+            yield SliceFacts(piece, (), Signature(), (), None)
+            continue
+        read = slice_reader(source, piece)
+        found = sections(image)
+        yield SliceFacts(
+            piece,
+            found,
+            read_signature(image, read),
+            refusals(image, main=image.file_type == FileType.MH_EXECUTE),
+            go_binary(image, found, source, piece),
+        )
+
+
+def go_binary(image: Image, found: tuple[Section, ...], source: ByteSource, piece: Slice) -> GoBinary | None:
+    """Return what Go left in an image; None if nothing in it comes from Go."""
+    from machochain.golang.buildinfo import read_traces  # noqa: PLC0415  # most runs never meet a Go file
+    from machochain.golang.marks import describe  # noqa: PLC0415
+    from machochain.macho.symtab import defined_symbols, undefined_symbols  # noqa: PLC0415
+
+    read = slice_reader(source, piece)
+    traces = read_traces(image, found, read)
+    if not traces.is_go:
+        return None
+    symbols = [(s.name, True) for s in defined_symbols(image, read).entries]
+    symbols += [(s.name, False) for s in undefined_symbols(image, read).entries]
+    return describe(image, traces, symbols)
+
+
+def _archives(source: ByteSource) -> Iterator[ArchiveFacts]:
+    from machochain.golang.archive import read_archive as read_go  # noqa: PLC0415
+
+    for archive in read_archives(source):
+        go = read_go((m.name, member_source(source, m).read) for m in archive.members)
+        yield ArchiveFacts(archive, tuple(map(partial(_member, source), archive.members)), go)
+
+
+def _member(source: ByteSource, member: Member) -> MemberFacts:
+    if member.kind not in (MemberKind.MACHO, MemberKind.UNIVERSAL):
+        return MemberFacts(member)
+    content = member_source(source, member)
+    try:
+        return MemberFacts(member, tuple(_slices(read_source(content), content)))
+    except InputError as error:
+        return MemberFacts(member, error=str(error))
