@@ -241,6 +241,8 @@ class Refusal:
 def refusals(image: Image, *, main: bool) -> tuple[Refusal, ...]:
     """Return every defect of an image with the macOS and sdk from which it is fatal, in dyld's order.
 
+    What dyld2 minds on macOS 11 it says in other words (``first_refusal``); it is not counted here.
+
     Args:
         image: The header.
         main: Whether the image is judged as the main executable of a process.

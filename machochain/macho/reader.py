@@ -155,6 +155,10 @@ class FileSource:
         Raises:
             InputError: The system reports an error.
         """
+        # the system call would reserve memory for all that is asked, however short the file
+        size = min(size, self.size - offset)
+        if size <= 0:
+            return b""
         try:
             return os.pread(self._fd, size, offset)
         except (OSError, OverflowError) as error:
@@ -248,6 +252,7 @@ def _read_slice(source: ByteSource, head: bytes, entry: FatEntry) -> Slice:
     return Slice(entry.arch, entry.offset, entry.size, entry.align, parse_image(head, size=entry.size))
 
 
+_LONGEST_NAME: Final = 128
 _MARGIN: Final = 128
 """dyld reads the fixed part of a command before it checks where the command ends; no such part is longer."""
 
@@ -345,9 +350,12 @@ def _linked(index: int, ordinal: int, command: bytes) -> tuple[LinkedDylib, str 
 
 
 def _c_string(buffer: bytes, at: int) -> str:
-    """What ``%s`` prints for a pointer into the header: everything up to the next NUL, fields or not."""
-    end = buffer.find(b"\0", at)
-    return _text(buffer[at:] if end < 0 else buffer[at:end])
+    """What ``%s`` prints for a pointer into the header: everything up to the next NUL, fields or not.
+
+    Cut at ``_LONGEST_NAME`` bytes, so that the texts about a hostile file stay in proportion to it.
+    """
+    end = buffer.find(b"\0", at, at + _LONGEST_NAME)
+    return _text(buffer[at : at + _LONGEST_NAME if end < 0 else end])
 
 
 class _Commands:
@@ -900,6 +908,7 @@ class _Semantics:
         compared, so that time stays bound to the size of the file.
         """
         segments, ranges = self.image.segments, self._ranges()
+        names = [self._name(x) for x in segments]
         everyone = range(len(segments))
         if len(segments) > _MANY:
             by_address = sorted(everyone, key=lambda i: ranges[i])
@@ -908,17 +917,17 @@ class _Semantics:
             pairs = permutations(everyone, 2)
         for i, j in pairs:
             one, other = ranges[i], ranges[j]
-            names = f"of segment '{self._name(segments[i])}' overlaps segment '{self._name(segments[j])}'"
             index = segments[i].command_index
             if other[0] < one[1] and other[1] > one[0]:
-                yield Defect(f"vm range {names}", Question.ALWAYS, index)
+                yield Defect(f"vm range of segment '{names[i]}' overlaps segment '{names[j]}'", Question.ALWAYS, index)
                 return
             if not self.in_cache and other[2] < one[3] and other[3] > one[2]:
-                yield Defect(f"file range {names}", Question.ALWAYS, index)
+                yield Defect(
+                    f"file range of segment '{names[i]}' overlaps segment '{names[j]}'", Question.ALWAYS, index
+                )
                 return
-            if i < j and self.dyld_managed and self._name(segments[i]) == self._name(segments[j]):
-                text = f"duplicate segment name '{self._name(segments[i])}'"
-                yield Defect(text, Question.UNIQUE_SEGMENT_NAMES, index)
+            if i < j and self.dyld_managed and names[i] == names[j]:
+                yield Defect(f"duplicate segment name '{names[i]}'", Question.UNIQUE_SEGMENT_NAMES, index)
 
     def _order(self) -> Iterator[Defect]:
         """Load commands, file content and addresses in one order; dyld leaves out the last segment."""

@@ -17,6 +17,7 @@ from machochain.macho.reader import (
     NOT_MACH_O,
     BytesSource,
     FileKind,
+    FileSource,
     command_name,
     flag_names,
     is_macho,
@@ -315,6 +316,20 @@ def test_a_file_on_disk_reads_as_its_bytes_do(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(data)
     assert read_file(HostPath(str(path))) == read_bytes(data)
+
+
+def test_nothing_is_reserved_for_what_a_short_file_claims(tmp_path: Path) -> None:
+    # a 64-bit fat header may claim exabytes, and sizeofcmds 4 GiB
+    path = tmp_path / "f"
+    data = bytearray(dylib("/x"))
+    struct.pack_into("<I", data, 20, 0xFFFFFF00)
+    header = struct.pack(">IIIIQQII", 0xCAFEBABF, 1, 0x0100000C, 0, 0x4000, 1 << 60, 14, 0)
+    path.write_bytes(header.ljust(0x4000, b"\0") + data)
+    (piece,) = read_file(HostPath(str(path))).slices
+    assert piece.size == 1 << 60
+    with FileSource(HostPath(str(path))) as source:
+        assert source.read(10, 1 << 62) == path.read_bytes()[10:]
+        assert source.read(1 << 62, 1) == b""
 
 
 def test_a_slice_is_read_from_its_start_and_not_beyond_its_end() -> None:
