@@ -268,6 +268,12 @@ def _uleb(data: bytes, at: int) -> tuple[int, int]:
             return value & 0xFFFFFFFFFFFFFFFF, at
 
 
+_BIND_NAMES: Final = {
+    0x90: "BIND_OPCODE_DO_BIND",
+    0xA0: "BIND_OPCODE_DO_BIND_ADD_ADDR_ULEB",
+    0xB0: "BIND_OPCODE_DO_BIND_ADD_ADDR_IMM_SCALED",
+    0xC0: "BIND_OPCODE_DO_BIND_ULEB_TIMES_SKIPPING_ULEB",
+}
 _OPERAND_COUNTS: Final = {0x20: 1, 0x60: 1, 0x70: 1, 0x80: 1, 0xA0: 1, 0xC0: 2}
 _ALLOWED: Final = {
     ImportKind.BIND: frozenset(range(0x00, 0xD0, 0x10)),
@@ -322,9 +328,10 @@ def _targets(data: bytes, kind: ImportKind) -> Iterator[Import]:
             at = end + 1
         elif opcode == 0x60:
             changed = True
-        elif opcode in {0x90, 0xA0, 0xB0} or (opcode == 0xC0 and operands[0]):
+        elif opcode in _BIND_NAMES and (opcode != 0xC0 or operands[0]):
             if name is None:
-                raise _Malformed("bind opcode without a preceding symbol", start)
+                text = f"{_BIND_NAMES[opcode]} missing preceding BIND_OPCODE_SET_SYMBOL_TRAILING_FLAGS_IMM"
+                raise _Malformed(text, start)
             if (changed or every_bind) and bound != ordinal:
                 yield Import(name.decode("utf-8", "surrogateescape"), ordinal, weak, lazy, kind)
                 bound = ordinal
@@ -338,7 +345,7 @@ def _operands(data: bytes, at: int, kind: ImportKind) -> tuple[list[int], int]:
     if kind is ImportKind.WEAK_BIND and opcode in {0x10, 0x20, 0x30}:
         raise _Malformed("unexpected dylib ordinal in weak_bind", at)
     if opcode not in _ALLOWED[kind]:
-        raise _Malformed(f"bad {'lazy ' if kind is ImportKind.LAZY_BIND else ''}bind opcode 0x{opcode:02X}", at)
+        raise _Malformed(_bad_opcode(data, at, kind), at)
     if byte > 0xD1:
         raise _Malformed(f"bad BIND_OPCODE_THREADED sub-opcode 0x{byte & 0x0F:02X}", at)
     at += 1
@@ -347,6 +354,15 @@ def _operands(data: bytes, at: int, kind: ImportKind) -> tuple[list[int], int]:
         operand, at = _uleb(data, at)
         operands.append(operand)
     return operands, at
+
+
+def _bad_opcode(data: bytes, at: int, kind: ImportKind) -> str:
+    """Return dyld's words. It prints the opcode, its low bits or, by mistake, the byte behind it."""
+    if kind is ImportKind.LAZY_BIND:
+        return f"bad lazy bind opcode 0x{data[at] & 0xF0:02X}"
+    if kind is ImportKind.CHAINED:
+        return f"bad bind opcode 0x{data[at] & 0x0F:02X}"
+    return f"bad bind opcode 0x{int.from_bytes(data[at + 1 : at + 2]):02X}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -13,12 +13,9 @@ ReadAt = Callable[[int, int], bytes]
 """``read(offset, size)``: bytes of one slice, ``offset`` from its start; fewer than ``size`` at its end."""
 
 N_STAB: Final = 0xE0
-N_PEXT: Final = 0x10
 N_TYPE: Final = 0x0E
 N_EXT: Final = 0x01
 N_UNDF: Final = 0x0
-N_ABS: Final = 0x2
-N_INDR: Final = 0xA
 N_SECT: Final = 0xE
 
 N_WEAK_REF: Final = 0x40

