@@ -2,7 +2,12 @@
 """Turn a directory of raw fact tables into the documents ``machochain.world.build_catalogue`` reads.
 
     python .ci/convert_facts.py TABLES OUT
+    machochain sdk index SDK > OUT/sdk.json                       (for each SDK at hand)
     python -m machochain.world.build_catalogue OUT/*.json -o machochain/world/data/catalogue.bin
+
+The tables lack the symbols that stubs of version 4 re-export one by one (``reexports:``; libc++ passes on those of
+libc++abi, libsystem_c those of libsystem_platform). Documents made from the SDKs themselves bring them in: the shipped
+catalogue was built with those of 11.3, 12.0, 13.3, 14.0 and 14.2 and of the libSystem stubs of 10.15 to 27.0.
 
 The tables are JSON lines (some xz): ``libs*`` (one library per SDK), ``symbols*`` ([sdk, src, install name, [names]]),
 ``ld_directives*`` ([sdk, install name, text]), ``aliases`` ([sdk, link, target, resolves]), ``wheel_observed``

@@ -158,6 +158,9 @@ SECURITY = "/System/Library/Frameworks/Security.framework/Versions/A/Security"
     [
         (SYSTEM, "_malloc", "11.0", PRESENT),
         (SYSTEM, "_malloc", "26.0", PRESENT),
+        # Symbols a library passes on one by one, from a library it does not re-export as a whole.
+        (SYSTEM, "_memset_pattern16", "26.0", PRESENT),
+        ("/usr/lib/libc++.1.dylib", "__ZNKSt10bad_typeid4whatEv", "12.0", PRESENT),
         ("/usr/lib/libSystem.dylib", "dyld_stub_binder", "11.0", PRESENT),
         (SYSTEM, "____chkstk_darwin", "11.0", PRESENT),
         (SYSTEM, "_clock_getres", "10.11", ABSENT),
