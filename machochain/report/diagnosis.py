@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from machochain._version import __version__
+from machochain.graph.compare import Comparison
 from machochain.model.evidence import Diagnosis, Evidence, ExplainedAttempt, MacOSRange
 from machochain.model.paths import printable
 from machochain.model.result import Confidence
@@ -220,3 +221,29 @@ def _evidence(e: Evidence) -> dict[str, Any]:
         "occurrences": e.occurrences,
         "confidence": e.confidence.value,
     }
+
+
+def comparison_fields(comparison: Comparison) -> dict[str, Any]:
+    """Return one comparison with a prediction as JSON has it."""
+    return {
+        "subject": comparison.subject,
+        "agrees": comparison.agrees,
+        "observed": [{"path": s.path, "reason": s.reason} for s in comparison.observed],
+        "predicted": [{"path": s.path, "reason": s.reason} for s in comparison.predicted],
+        "at": comparison.at,
+        "difference": comparison.difference,
+        "hypotheses": list(comparison.hypotheses),
+    }
+
+
+def render_comparisons(comparisons: Sequence[Comparison], binary: str) -> str:
+    """Return how the prediction for a binary compares with what the Mac printed."""
+    lines = [f"compared with {printable(binary)}:"]
+    for each in comparisons:
+        words = {True: "as predicted", False: "differs", None: "cannot be compared"}[each.agrees]
+        lines.append(f"  {printable(each.subject)}: {words}")
+        if each.difference is not None:
+            where = f"attempt {each.at + 1}: " if each.at is not None else ""
+            lines.append(f"    {where}{printable(each.difference)}")
+        lines += [f"    perhaps: {printable(text)}" for text in each.hypotheses]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,95 @@
+"""``machochain diagnose``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from attrs import evolve
+
+from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
+from machochain.cli.options import Modelled, Output, modelled_options, output_options
+from machochain.model.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from machochain.graph.compare import Comparison
+    from machochain.model.evidence import Diagnosis
+
+
+@click.command("diagnose")
+@click.argument("file", default="-", metavar="[FILE|-]")
+@click.option("--binary", metavar="BIN", help="Compare with the prediction for this binary.")
+@click.option("--expect", metavar="BIN", help="The same, and exit with 1 where the prediction differs.")
+@modelled_options(several=False)
+@output_options("text", "json")
+@click.pass_context
+def command(
+    ctx: click.Context, file: str, binary: str | None, expect: str | None, modelled: Modelled, output: Output
+) -> None:
+    r"""Read what a Mac printed and say what happened, why, and what helps.
+
+    FILE holds a dyld message, a crash report (.ips, .crash) or a DYLD_PRINT_* log, with whatever stands around it;
+    - or nothing reads standard input.
+
+    \b
+    pbpaste | machochain diagnose
+    machochain diagnose crash.ips --binary ./server
+    """
+    from machochain.dyld.diagnosis import explain_evidence, read
+    from machochain.report import diagnosis as report
+
+    if binary is not None and expect is not None:
+        raise UsageError("--binary or --expect, not both")
+    diagnoses = [explain_evidence(each) for each in read(_input(file))]
+    comparisons: list[Comparison] = []
+    chosen = expect or binary
+    stated = ctx.get_parameter_source("macos") is not click.core.ParameterSource.DEFAULT
+    if chosen is not None and diagnoses:
+        comparisons = _compare(chosen, diagnoses, modelled, stated=stated)
+    if output.format == "json":
+        document = report.as_document(diagnoses)
+        if chosen is not None:
+            document["comparisons"] = [report.comparison_fields(c) for c in comparisons]
+        output.write(json.dumps(document, indent=2) + "\n")
+    else:
+        style = output.style
+        output.write(report.render_text(diagnoses, width=style.width))
+        if comparisons:
+            output.write("\n" + report.render_comparisons(comparisons, chosen or ""))
+    if expect is not None and (not comparisons or any(c.agrees is False for c in comparisons)):
+        ctx.exit(EXIT_FINDINGS)
+    ctx.exit(0 if diagnoses else EXIT_INCOMPLETE)
+
+
+def _input(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=file) from error
+
+
+def _compare(binary: str, diagnoses: Sequence[Diagnosis], modelled: Modelled, *, stated: bool) -> list[Comparison]:
+    from machochain import api
+    from machochain.graph.compare import compare, release_of
+
+    target, world = modelled.target, modelled.world
+    evidence = [d.evidence for d in diagnoses]
+    if not stated:
+        target = evolve(target, macos=(release_of(evidence),))
+    if world.at is None:
+        # The text tells where the program lies on that Mac: then the paths are the same, too.
+        places = [e.referenced_from or e.process for e in evidence]
+        same = [p for p in places if p and p.startswith("/") and p.rpartition("/")[2] == Path(binary).name]
+        if same and "*" not in same[0]:
+            world = evolve(world, at=same[0])
+    report = api.resolve([binary], target=target, world=world)
+    if report.errors:
+        raise report.errors[0]
+    return [c for result in report.results for c in compare(diagnoses, result)]
