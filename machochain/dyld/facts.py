@@ -104,6 +104,8 @@ def enforces_compatibility(provider: Image) -> bool:
             return False
         if build.platform in (Platform.IOS, Platform.TVOS) and build.minos >= Version.of(12):
             return False
+        if build.platform == Platform.WATCHOS and build.minos >= Version.of(5):
+            return False
     return True
 
 
