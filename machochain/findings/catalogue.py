@@ -430,7 +430,7 @@ _NEWER_MACOS: Final = (
         "A run path is there twice",
         "Two LC_RPATH commands of one image hold the same text, byte for byte.",
         (
-            "`install_name_tool -delete_rpath RUN_PATH FILE` takes away one of the two.",
+            "`install_name_tool -delete_rpath RUN_PATH FILE`; if `otool -l` then shows none, add it once.",
             "Find out who passes `-rpath` twice: CGO_LDFLAGS is repeated for each cgo package of a Go program.",
         ),
         "macOS 15.4 to 15.6 for libraries and bundles built with sdk 15.4 or newer; macOS 26 for every image built "
@@ -585,6 +585,16 @@ _MACHINE: Final = (
         ("Build for arm64: `-arch arm64`.",),
         milder="info where the file has an arm64 slice too",
         references=("dyld-1378, mach_o/GradedArchitectures.cpp",),
+    ),
+    Rule(
+        "MC504",
+        "simulator-program",
+        "A main executable is built for a simulator",
+        _ERROR,
+        "The executable's platform is the iOS, tvOS, watchOS or visionOS simulator.",
+        "macOS starts such programs only inside a simulator, which sets DYLD_ROOT_PATH; else they end at once.",
+        ("Build for macOS: `-target arm64-apple-macos12`.",),
+        references=("dyld-1378, dyld/dyldMain.cpp, prepare()",),
     ),
 )
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
+from machochain.dyld.facts import process_platform
 from machochain.findings.draft import Case, Draft
 from machochain.findings.remedies import quoted, sign
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.paths import leaf, printable
+from machochain.model.platform import Platform, platform_name
 from machochain.model.result import Confidence, LoadedImage, Severity
 from machochain.model.signature import Signature, SignatureKind
+
+_SIMULATORS: Final = frozenset(
+    {Platform.IOS_SIMULATOR, Platform.TVOS_SIMULATOR, Platform.WATCHOS_SIMULATOR, Platform.VISIONOS_SIMULATOR}
+)
 
 
 def unsigned(image: LoadedImage, signature: Signature | None) -> Iterator[Draft]:
@@ -34,7 +41,7 @@ def unsigned(image: LoadedImage, signature: Signature | None) -> Iterator[Draft]
 
 
 def architectures(case: Case) -> Iterator[Draft]:
-    """MC502 and MC503: what no Mac runs, and what only Apple's programs may be."""
+    """MC502 to MC504: what no Mac runs, what only Apple's programs may be, and what needs a simulator."""
     first = case.result.images[0]
     header = first.image
     if header is None:
@@ -50,7 +57,15 @@ def architectures(case: Case) -> Iterator[Draft]:
             (f"lipo -remove {arch} -output {quoted(first.path)} {quoted(first.path)}",) if other else
             ("build for arm64 and x86_64",),
         )  # fmt: skip
-    elif header.is_main_executable and header.arch.is_arm64e:
+        return
+    if header.is_main_executable and process_platform(header) in _SIMULATORS:
+        platform = platform_name(process_platform(header))
+        yield Draft(
+            "MC504", Severity.ERROR, first.path, None, platform,
+            f"{name} is built for {platform}: macOS starts it inside a simulator only", {"platform": platform},
+            ("build for macOS: -target arm64-apple-macos12",),
+        )  # fmt: skip
+    if header.is_main_executable and header.arch.is_arm64e:
         other = "arm64" in case.facts.slices
         yield Draft(
             "MC503", Severity.INFO if other else Severity.WARNING, first.path, None, arch,

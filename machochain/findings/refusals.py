@@ -11,7 +11,7 @@ from attrs import evolve
 
 from machochain.dyld.policy import MACOS_12, VALIDATES_DYLIBS, VALIDATES_MAIN, Refusal, first_refusal, refusals
 from machochain.findings.draft import Draft
-from machochain.findings.remedies import drop_run_path, quoted, sign
+from machochain.findings.remedies import drop_run_path, is_go, quoted, sign
 from machochain.model.image import Defect, Image, Question
 from machochain.model.paths import leaf, printable
 from machochain.model.result import LoadedImage, Severity
@@ -89,15 +89,25 @@ def image_refusals(image: LoadedImage, macos: Version, *, main: bool) -> Iterato
         main: Whether it is the main executable.
     """
     header = image.image
-    if header is None or not header.defects:
+    if header is None or not (header.defects or macos < MACOS_12):
         return
     seen = set()
+    told = False
     for refusal in refusals(header, main=main):
         if refusal.defect not in seen:
             seen.add(refusal.defect)
             draft = _draft(image, header, refusal, macos, main=main)
             if draft is not None:
+                told = told or draft.severity is Severity.ERROR
                 yield draft
+    text = None if told else first_refusal(header, macos, main=main, path=image.path)
+    if text is not None:
+        # dyld2 and dyld-940 to 1245 have checks and words of their own
+        yield Draft(
+            rule_of_reason(text), Severity.ERROR, image.path, None, text,
+            f"{printable(leaf(image.path))}: {printable(text)}; macOS {macos} refuses it", {"reason": text},
+            ("link again with a current linker, and change nothing afterwards", sign(image.path)),
+        )  # fmt: skip
 
 
 def _draft(image: LoadedImage, header: Image, refusal: Refusal, macos: Version, *, main: bool) -> Draft | None:
@@ -160,8 +170,7 @@ def _remedy(path: str, header: Image, defect: Defect) -> tuple[str, ...]:
     if question is Question.NO_DUPLICATE_RPATHS:
         return drop_run_path(_subject(defect), path)
     if question is Question.HAS_UUID:
-        from_go = b"__go_buildinfo\0" in header.raw or b"__gopclntab\0" in header.raw
-        if from_go:
+        if is_go(header):
             return ("build with Go 1.24 or newer", "or go build -ldflags=-linkmode=external")
         return ("link again without -Wl,-no_uuid",)
     if question is Question.NO_DUPLICATE_DYLIBS:

@@ -160,6 +160,7 @@ TRIGGERS: Final[dict[str, list[tuple[Scene, Severity]]]] = {
     "MC308": [
         (_alone(exe(extra=[raw_command(c.LC_REQ_DYLD | _UNKNOWN, b"")])), ERROR),
         (_alone(exe(extra=[raw_command(c.LC_REQ_DYLD | _UNKNOWN, b"")]), macos="15.4"), WARNING),
+        (_alone(exe(tweak={"__DATA": {"maxprot": 0x43}}), macos="11"), ERROR),
         (with_lib(USES_FOO, lib(extra=[raw_command(c.LC_REQ_DYLD | _UNKNOWN, b"")])), ERROR),
         (with_lib(USES_FOO, lib(extra=[raw_command(c.LC_REQ_DYLD | _UNKNOWN, b"")]), macos="15"), WARNING),
     ],
@@ -182,6 +183,7 @@ TRIGGERS: Final[dict[str, list[tuple[Scene, Severity]]]] = {
     "MC501": [(_alone(exe(signed=False)), ERROR), (with_lib(USES_FOO, lib(signed=False)), ERROR)],
     "MC502": [(_alone(exe(arch=I386)), ERROR), (_alone(fat([exe(arch=I386), exe(arch="x86_64")])), INFO)],
     "MC503": [(_alone(exe(arch="arm64e")), WARNING), (_alone(fat([exe(arch="arm64e"), exe()])), INFO)],
+    "MC504": [(_alone(exe(platform=7)), ERROR), (_alone(exe(platform=12)), ERROR)],
     "MC901": [
         (Scene({TOOL: exe("/opt/x/libfoo.dylib")}, unseen=("/opt/x",)), INFO),
         (Scene({TOOL: exe(FOO, rpaths=["/opt/x", RPATH]), LIB: lib()}, unseen=("/opt/x",)), INFO),
@@ -298,6 +300,7 @@ NEAR_MISSES: Final[dict[str, list[Scene]]] = {
     "MC501": [_alone(exe()), _alone(exe(arch="x86_64", signed=False))],
     "MC502": [_alone(exe(arch="x86_64"))],
     "MC503": [_alone(exe()), with_lib(USES_FOO, lib(arch="arm64e"))],
+    "MC504": [_alone(exe(platform=2)), with_lib(USES_FOO, lib(platform=7))],
     "MC901": [_alone(exe("/opt/x/libfoo.dylib")), Scene({TOOL: USES_FOO, LIB: lib()}, unseen=("/opt/x",))],
     "MC902": [_alone(exe("/usr/lib/libnew.dylib")), _alone(exe("/usr/lib/libmisspelt.dylib"))],
     "MC903": [

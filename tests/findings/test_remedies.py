@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from machochain.findings import Checker, index_by_name
+from machochain.findings import Checker, Facts, index_by_name
 from machochain.findings.loads import library_base
 from machochain.findings.places import foreign, place_of
 from machochain.findings.remedies import run_path_to
 from machochain.model.paths import TargetPath
+from machochain.model.signature import Signature, SignatureKind
 from tests.factory import Section, load
 from tests.findings.cases import BREW, FOO, USES_FOO
 from tests.findings.scenes import LIB, RPATH, TOOL, Scene, exe, lib, with_lib
@@ -33,6 +34,21 @@ def test_a_go_program_is_told_its_own_flag() -> None:
     ways = the(with_lib(exe(FOO, sections=GO)), "MC101")
 
     assert ways[-1] == 'or build with CGO_LDFLAGS="-Wl,-rpath,@loader_path/../lib" go build'
+
+
+def test_a_go_program_without_uuid_is_told_which_go_writes_one() -> None:
+    assert the(Scene({TOOL: exe(uuid=None, sdk="26.0", sections=GO)}), "MC301")[0] == "build with Go 1.24 or newer"
+    assert the(Scene({TOOL: exe(uuid=None, sdk="26.0")}), "MC301") == ("link again without -Wl,-no_uuid",)
+
+
+def test_a_signature_that_cannot_be_read_is_none() -> None:
+    (result,) = Scene({TOOL: exe()}).results()
+
+    broken = Checker().check(result, Facts(signatures={0: Signature()}))
+    sound = Checker().check(result, Facts(signatures={0: Signature(SignatureKind.AD_HOC)}))
+
+    assert [(f.rule, f.evidence["signature"]) for f in broken] == [("MC501", "unreadable")]
+    assert sound == ()
 
 
 def test_the_remedy_is_true() -> None:
