@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Self
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from machochain.dyld.config import ProcessConfig
 from machochain.findings import Checker, index_by_name
 from machochain.graph.driver import Walk
-from machochain.graph.inputs import Input, find_inputs
+from machochain.graph.inputs import Input, find_inputs, find_unpacked
 from machochain.graph.loadgraph import LoadGraph, build_graph
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Inspector, Target, resolve_node
 from machochain.graph.symbols import SymbolTables, check_symbols
+from machochain.macho.reader import FileKind, FileSource, kind_of
+from machochain.model.artifact import Artifact
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType
+from machochain.model.paths import HostPath
 from machochain.model.result import Load, LoadedImage, Result
 from machochain.world.catalogue import EmbeddedCatalogue
 from machochain.world.placement import World, WorldView, open_world
@@ -95,29 +100,47 @@ class Session:
     checker: Checker
     inputs: tuple[Input, ...]
     errors: tuple[InputError, ...]
+    artifacts: tuple[Artifact, ...] = ()
+    _unpacked: ExitStack = Factory(ExitStack)
 
     @classmethod
     def open(cls, paths: Iterable[StrPath], world: World) -> Session:
-        """Place inputs on the modelled Mac.
+        """Place inputs on the modelled Mac; archives are unpacked until the session is closed.
 
         Raises:
             UsageError: An option makes no sense, or an input has no place.
             InputError: An input does not exist.
         """
         given = [os.fspath(p) for p in paths]
-        view = open_world(world, given)
-        system = open_system(world)
-        mac = Mac(view, system)
-        inputs: list[Input] = []
-        errors: list[InputError] = []
-        for number, path in enumerate(given):
-            for item in find_inputs(mac, view, path, number):
-                if isinstance(item, InputError):
-                    errors.append(item)
-                else:
-                    inputs.append(item)
-        tree = index_by_name(i.node.real for i in inputs if i.node.real is not None)
-        return cls(view, mac, SymbolTables(mac, system), Checker(tree), tuple(inputs), tuple(errors))
+        _check_place(given, world)
+        with ExitStack() as stack:
+            world, artifacts, errors = _unpack(given, world, stack)
+            view = open_world(world, [path for path in given if path not in artifacts])
+            system = open_system(world)
+            mac = Mac(view, system)
+            inputs: list[Input] = []
+            for number, path in enumerate(given):
+                for item in _found(mac, view, path, number, artifacts):
+                    if isinstance(item, InputError):
+                        errors.append(item)
+                    else:
+                        inputs.append(item)
+            tree = index_by_name(i.node.real for i in inputs if i.node.real is not None)
+            opened = tuple(artifact for artifact in artifacts.values() if artifact is not None)
+            return cls(
+                view, mac, SymbolTables(mac, system), Checker(tree), tuple(inputs), tuple(errors), opened,
+                stack.pop_all(),
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Remove what was unpacked; nothing can be read from it any more."""
+        self._unpacked.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def stages(self) -> tuple[Inspector, ...]:
@@ -127,6 +150,56 @@ class Session:
     def _symbols(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:
         del mac
         return check_symbols(result, walk, config, self.tables)
+
+
+def _unpack(
+    paths: Sequence[str], world: World, stack: ExitStack
+) -> tuple[World, dict[str, Artifact | None], list[InputError]]:
+    """Unpack the archives among some inputs and put them on the modelled Mac; None for one that cannot be read."""
+    found: dict[str, Artifact | None] = {}
+    errors: list[InputError] = []
+    for path in dict.fromkeys(paths):
+        if not is_archive(path):
+            continue
+        from machochain.world.artifact_places import place_artifact
+        from machochain.world.artifacts import open_artifact
+
+        try:
+            found[path] = artifact = stack.enter_context(open_artifact(path))
+        except InputError as error:
+            errors.append(error)
+            found[path] = None
+            continue
+        world = place_artifact(world, artifact)
+    return world, found, errors
+
+
+def _found(
+    mac: Mac, view: WorldView, path: str, number: int, artifacts: Mapping[str, Artifact | None]
+) -> Iterator[Input | InputError]:
+    """Return what to start from for one path."""
+    if path not in artifacts:
+        return find_inputs(mac, view, path, number)
+    artifact = artifacts[path]
+    return iter(()) if artifact is None else find_unpacked(mac, view, artifact, number)
+
+
+def is_archive(path: StrPath) -> bool:
+    """Whether a path is an archive that is looked into, or would be if it could be read: a wheel, a zip, a tar."""
+    try:
+        with FileSource(HostPath(os.fspath(path))) as source:
+            if kind_of(source.read(0, 64)) is not FileKind.UNRECOGNISED:
+                return False
+    except InputError:
+        return False
+    from machochain.world.artifacts import is_artifact
+
+    return is_artifact(path) is not None
+
+
+def _check_place(paths: Sequence[str], world: World) -> None:
+    if world.at is not None and len(set(paths)) > 1:
+        raise UsageError("--at names the place of one input, but there are several")
 
 
 def open_system(world: World) -> EmbeddedCatalogue | SdkLibraries:
@@ -154,8 +227,9 @@ def resolve(
     """Say of each binary what it loads, from where and why, what is missing, and whether it launches.
 
     Args:
-        paths: Mach-O files and folders. In a folder every main executable is a root, and every dylib or bundle that
-            no root reached.
+        paths: Mach-O files, folders and archives (wheel, zip, tar, npm, conda, Homebrew bottle). In a folder or
+            archive every main executable is a root, and every dylib or bundle that no root reached. Each archive is
+            unpacked onto a Mac of its own, because packages for several platforms have one place.
         target: The process: releases, slice, environment and so on.
         world: The modelled Mac's files; by default this machine's own tree.
         executor: Where to work; each path is one task. Results do not depend on it.
@@ -167,17 +241,27 @@ def resolve(
     chosen = [os.fspath(paths)] if isinstance(paths, (str, os.PathLike)) else [os.fspath(p) for p in paths]
     target = target or Target()
     world = world or World()
-    if executor is None or len(chosen) < 2:
-        return _resolve(chosen, target, world)
-    parts = list(executor.map(_resolve, [[p] for p in chosen], [target] * len(chosen), [world] * len(chosen)))
+    _check_place(chosen, world)
+    groups = _apart(chosen) if executor is None else [[path] for path in chosen]
+    run = map if executor is None or len(groups) < 2 else executor.map
+    parts = list(run(_resolve, groups, [target] * len(groups), [world] * len(groups)))
     return Report(tuple(r for part in parts for r in part.results), tuple(e for part in parts for e in part.errors))
 
 
 def _resolve(paths: Sequence[str], target: Target, world: World) -> Report:
-    session = Session.open(paths, world)
-    errors = list(session.errors)
-    results = list(resolve_inputs(session, _placed_main(session, target), errors))
+    with Session.open(paths, world) as session:
+        errors = list(session.errors)
+        results = list(resolve_inputs(session, _placed_main(session, target), errors))
     return Report(tuple(results), tuple(errors))
+
+
+def _apart(paths: Sequence[str]) -> list[list[str]]:
+    """Put each archive into a group of its own, and files and folders that follow one another into one."""
+    return [
+        run
+        for archives, group in groupby(paths, key=is_archive)
+        for run in ([[path] for path in group] if archives else [list(group)])
+    ]
 
 
 def resolve_inputs(session: Session, target: Target, errors: list[InputError]) -> Iterator[Result]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
+from machochain.model.artifact import Artifact
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.paths import HostPath
@@ -51,6 +52,22 @@ def find_inputs(mac: Mac, view: WorldView, path: str, group: int) -> Iterator[In
         found = _in_folder(mac, view, item, group)
         if found is not None:
             yield found
+
+
+def find_unpacked(mac: Mac, view: WorldView, artifact: Artifact, group: int) -> Iterator[Input | InputError]:
+    """Yield what to start from in an open archive, archives in it included, and what could not be read of it."""
+    yield from artifact.problems
+    for entry in sorted(artifact.entries, key=lambda entry: entry.name):
+        if not entry.macho or entry.host is None:
+            continue
+        name = f"{artifact.path}:{entry.name}"
+        found = _in_folder(mac, view, entry.host, group)
+        if isinstance(found, InputError):
+            yield InputError(found.reason, path=name, offset=found.offset, part=found.part, errno=found.errno)
+        elif found is not None:
+            yield evolve(found, name=name)
+    for inner in artifact.nested:
+        yield from find_unpacked(mac, view, inner, group)
 
 
 def _named(mac: Mac, view: WorldView, path: str, group: int) -> Input | InputError:

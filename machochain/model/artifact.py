@@ -1,0 +1,123 @@
+"""What a release file holds: its entries, where they were unpacked to, and where users will have them."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+from machochain.model.errors import InputError
+from machochain.model.paths import HostPath, TargetPath
+
+
+class ArtifactKind(Enum):
+    """What a release file is to the one who installs it."""
+
+    WHEEL = "wheel"
+    APP = "app"
+    NPM = "npm"
+    CONDA = "conda"
+    BOTTLE = "bottle"
+    ARCHIVE = "archive"
+
+
+class ArtifactEntryKind(Enum):
+    """What an entry is. A hard link is one of its own: its file is that of another entry."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    HARD_LINK = "hard-link"
+    SPECIAL = "special"
+
+
+@frozen
+class Limits:
+    """How much one archive may cost, everything nested in it included.
+
+    Attributes:
+        total_bytes: Bytes decompressed in all.
+        file_bytes: Bytes of one file that is kept whole.
+        entries: Entries.
+        ratio: Bytes decompressed per compressed byte, once more than `ratio_floor` bytes came out.
+        ratio_floor: Below this many bytes a high ratio harms nobody.
+        path_bytes: Length of an entry's name (default: PATH_MAX of macOS).
+        depth: Directories above an entry.
+        header_bytes: What the header of one tar entry, extensions included, may hold.
+    """
+
+    total_bytes: int = 4 << 30
+    file_bytes: int = 2 << 30
+    entries: int = 100_000
+    ratio: int = 1000
+    ratio_floor: int = 100 << 20
+    path_bytes: int = 1024
+    depth: int = 100
+    header_bytes: int = 1 << 20
+
+
+@frozen
+class ArtifactEntry:
+    """One entry of an archive.
+
+    Attributes:
+        name: Its name, without ``./`` and doubled slashes; as it stands if it was refused.
+        kind: What it is.
+        size: Length in bytes that the archive states for a file.
+        link: Where a link points, or which entry a hard link is.
+        host: What was made of it in the temporary folder; None if nothing was: of files that no load command ever
+            names (sources, texts, pictures), and of those left out or replaced.
+        whole: Whether that file has all of the entry's bytes. If not, it has the right length and the right first
+            4096 bytes, and zeros after them.
+        macho: Whether it begins like a Mach-O file, a universal file or a static archive.
+        lost: Where below the folder users find something that was not unpacked (damaged, over a limit, a link that
+            points out of the archive), so that nobody can tell what it is; None for anything else.
+        note: What is peculiar: left out and why, replaced by a later entry, other case.
+    """
+
+    name: str
+    kind: ArtifactEntryKind
+    size: int = 0
+    link: str | None = None
+    host: HostPath | None = None
+    whole: bool = False
+    macho: bool = False
+    lost: str | None = None
+    note: str | None = None
+
+
+@frozen
+class Artifact:
+    """An archive, unpacked.
+
+    Attributes:
+        path: The archive as the user named it; of a nested one ``OUTER:NAME``.
+        kind: What it is to an installer.
+        container: How it is packed: ``zip``, ``tar``, ``tar.gz``, ``tar.bz2``, ``tar.xz``, ``tar.zst``.
+        folder: Where its files are, in a temporary folder that lives as long as the context of
+            `machochain.world.artifacts.open_artifact`. They lie as in the archive; those of a wheel lie below
+            ``site-packages``, ``scripts``, ``data`` and ``headers``, which is how they are installed.
+        entries: All entries, in the archive's order.
+        problems: What could not be read, or was refused because it would be written elsewhere.
+        complete: Whether what is not here is not in the archive either; False for one that is cut or damaged.
+        default_place: Where users will have it (site-packages, /Applications, the keg, …).
+        name: What the package calls itself; for others the file's name without its endings.
+        version: The version it states, or None.
+        platforms: The platforms it states: wheel tags, the conda subdir, ``os`` and ``cpu`` of npm.
+        requires: Names of the packages it says it needs.
+        nested: Archives inside a plain archive, one level deep, that hold Mach-O files.
+    """
+
+    path: str
+    kind: ArtifactKind
+    container: str
+    folder: HostPath
+    entries: tuple[ArtifactEntry, ...]
+    problems: tuple[InputError, ...]
+    complete: bool
+    default_place: TargetPath
+    name: str
+    version: str | None = None
+    platforms: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    nested: tuple[Artifact, ...] = ()
