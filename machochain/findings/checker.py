@@ -10,8 +10,8 @@ from attrs import evolve
 from machochain.dyld.profile import PROFILES
 from machochain.findings import leaks, loads, machine, refusals, runpaths, unseen, versions
 from machochain.findings.draft import NO_FACTS, Case, Draft, Facts
-from machochain.model.errors import InputError
-from machochain.model.image import FileType
+from machochain.model.filesystem import Presence
+from machochain.model.image import FileType, MachOFile
 from machochain.model.paths import TargetPath
 from machochain.model.result import Finding, LoadedImage, Result
 from machochain.model.version import Version
@@ -69,8 +69,9 @@ class Checker:
         def looked(path: str) -> Node:
             return look(path)
 
-        file = mac.read(look(result.path))
-        slices = () if isinstance(file, InputError) else tuple(s.arch.name for s in file.slices)
+        node = look(result.path)
+        file = mac.read(node) if node.presence is Presence.PRESENT else None
+        slices = tuple(s.arch.name for s in file.slices) if isinstance(file, MachOFile) else ()
         facts = Facts(looked, find_system, self._tree, slices)
         return evolve(result, findings=self.check(result, facts))
 
