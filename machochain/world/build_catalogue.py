@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from machochain.model.version import Version
-from machochain.world.catalogue import MAGIC, SYSTEM_PREFIXES, EmbeddedCatalogue, squeeze
+from machochain.world.catalogue import MAGIC, SYSTEM_PREFIXES, EmbeddedCatalogue, leads_to, plain_variant, squeeze
 
 _HIDE = re.compile(r"\$ld\$hide\$os(\d+\.\d+)\$(.+)", re.DOTALL)
 
@@ -202,11 +202,11 @@ def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliase
         facts = json.dumps(library["facts"], separators=(",", ":"), sort_keys=True) if library["facts"] else ""
         rows.append(f"{name}\t{library['mask']:x}\t{place}\t{facts}")
         details[name] = library["details"]
-    links = [
-        f"{alias}\t{target}\t{mask:x}"
-        for alias, (target, mask) in sorted(aliases.items())
-        if alias not in libraries and (target not in libraries or squeeze(alias) != squeeze(target))
-    ]
+    links = []
+    for alias, (target, mask) in sorted(aliases.items()):
+        implied = squeeze(alias) == squeeze(target) and (target not in libraries or leads_to(alias, target))
+        if alias.startswith(SYSTEM_PREFIXES) and alias not in libraries and not implied and not plain_variant(alias):
+            links.append(f"{alias}\t{target}\t{mask:x}")
     sections = {
         "libraries": zlib.compress("\n".join(rows).encode(), 9),
         "aliases": zlib.compress("\n".join(links).encode(), 9),

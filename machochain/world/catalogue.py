@@ -40,6 +40,9 @@ SYSTEM_PREFIXES: Final = (
 
 CRYPTEX: Final = "/System/Cryptexes/OS"
 
+FIRST_SEALED: Final = 11
+"""Since this release the system volume is sealed and its libraries are in the shared cache only."""
+
 _VERSIONS = re.compile(r"(\.framework)/Versions/[^/]+")
 
 
@@ -49,8 +52,11 @@ def squeeze(path: str) -> str:
 
 
 def normalise(path: str) -> str:
-    """Collapse ``//`` and ``/./`` and resolve ``..`` by name, as ``realpath`` does where no link is involved."""
-    if "//" not in path and "/." not in path:
+    """Collapse ``//`` and ``/./`` and resolve ``..`` by name, as ``realpath`` does where no link is involved.
+
+    Relative paths, and those that end in a slash (no file is meant), stay as they are.
+    """
+    if ("//" not in path and "/." not in path) or not path.startswith("/") or path.endswith("/"):
         return path
     parts: list[str] = []
     for part in path.split("/"):
@@ -60,6 +66,18 @@ def normalise(path: str) -> str:
         elif part not in {"", "."}:
             parts.append(part)
     return "/" + "/".join(parts)
+
+
+_VARIANT = re.compile(r"(.+)_(?:asan|debug|profile)(\.dylib)?")
+
+
+def plain_variant(path: str) -> str | None:
+    """Return the library of which a path names the sanitised, debugging or profiling variant; None if it names none.
+
+    SDKs have such stubs (their install name is the plain one) and links for the linker; released systems have not.
+    """
+    match = _VARIANT.fullmatch(path)
+    return match[1] + (match[2] or "") if match else None
 
 
 def leads_to(link: str, name: str) -> bool:
@@ -345,14 +363,21 @@ class EmbeddedCatalogue:
             return self._cryptex(path, macos)
         if not path.startswith(SYSTEM_PREFIXES):
             return SystemAnswer(Presence.ABSENT, why="the OS keeps its libraries below /usr/lib and /System only")
+        answer = self._named(path, macos)
+        plain = plain_variant(path)
+        if answer.presence is not Presence.UNSEEN or plain is None or macos.major < FIRST_SEALED:
+            return answer
+        if self.canonical(plain) is None:
+            return answer
+        return SystemAnswer(Presence.ABSENT, why=f"released systems have no such variant of {plain}")
+
+    def _named(self, path: str, macos: Version) -> SystemAnswer:
         name = self.canonical(path)
         if name is None:
             hint = self.hint(path)
             other = f"; {hint} differs from it in case only" if hint else ""
-            return SystemAnswer(
-                Presence.UNSEEN,
-                why=f"{path} is in none of the SDKs known here ({self.sources[0].id} to {self.sources[-1].id}){other}",
-            )
+            known = f"{self.sources[0].id} to {self.sources[-1].id}" if self.sources else "no SDK at all"
+            return SystemAnswer(Presence.UNSEEN, why=f"{path} is in none of the SDKs known here ({known}){other}")
         answer = self._judge(name, macos)
         if answer.presence is Presence.PRESENT and path in self._aliases:
             link = self._judge_link(path, macos)

@@ -30,7 +30,7 @@ from machochain.model.image import FileType
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
 from machochain.tbd import places
-from machochain.world.catalogue import SYSTEM_PREFIXES, leads_to, normalise, squeeze
+from machochain.world.catalogue import SYSTEM_PREFIXES, leads_to, normalise, plain_variant, squeeze
 
 SCHEMA: Final = "machochain.sdk-index/1"
 _FOLDERS: Final = ("System", "usr/lib", "Library/Apple")
@@ -218,7 +218,8 @@ class _Builder:
             return
         # An absolute target means the SDK's own root: the SDK is "/" of what it describes.
         path = posixpath.normpath(posixpath.join("/" + posixpath.dirname(file), target))
-        self.links[library_path(file)] = library_path(path.lstrip("/"))
+        if not plain_variant(library_path(file)):
+            self.links[library_path(file)] = library_path(path.lstrip("/"))
 
     def _text_link(self, file: str, data: bytes) -> None:
         target = data.decode("utf-8", "surrogateescape").strip()
@@ -265,7 +266,7 @@ class _Builder:
             if rank == 2:
                 return
             name = own
-        elif rank == 1:
+        elif rank == 1 and not plain_variant(own):
             self.copies[own] = name
         known = self.rank.get(name)
         if known is not None:

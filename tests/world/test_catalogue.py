@@ -170,6 +170,19 @@ def test_a_link_first_listed_later_is_absent_before(tmp_path: Path) -> None:
     assert presence(facts, "/usr/lib/libz.dylib", "11.2") is ABSENT
 
 
+@pytest.mark.parametrize("variant", ["asan", "debug", "profile"])
+def test_released_systems_have_no_debugging_variants(embedded: EmbeddedCatalogue, variant: str) -> None:
+    assert presence(embedded, f"/usr/lib/libSystem.B_{variant}.dylib", "14.0") is ABSENT
+    assert presence(embedded, f"{FRAMEWORKS}CoreFoundation.framework/CoreFoundation_{variant}", "14.0") is ABSENT
+    assert presence(embedded, f"/usr/lib/libnothing_{variant}.dylib", "14.0") is UNSEEN
+
+
+def test_a_link_to_a_debugging_variant_is_no_link_of_the_os(tmp_path: Path) -> None:
+    library: dict[str, list[str] | None] = {"/usr/lib/a.dylib": None}
+    facts = catalogue(tmp_path, sdk("12.0", library, aliases={"/usr/lib/a_debug.dylib": "/usr/lib/a.dylib"}))
+    assert facts.canonical("/usr/lib/a_debug.dylib") is None
+
+
 def test_case_counts_and_the_answer_names_the_right_one(embedded: EmbeddedCatalogue) -> None:
     answer = embedded.find("/usr/lib/libsystem.b.dylib", Version.of(15))
     assert answer.presence is UNSEEN
@@ -265,7 +278,14 @@ def test_the_builder_gives_the_same_bytes_for_the_same_documents(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("//usr/lib/x", "/usr/lib/x"), ("/usr/./lib/x", "/usr/lib/x"), ("/usr/lib/../lib/x", "/usr/lib/x"), ("/a", "/a")],
+    [
+        ("//usr/lib/x", "/usr/lib/x"),
+        ("/usr/./lib/x", "/usr/lib/x"),
+        ("/usr/lib/../lib/x", "/usr/lib/x"),
+        ("/a", "/a"),
+        ("usr//lib", "usr//lib"),
+        ("/usr//lib/x/", "/usr//lib/x/"),
+    ],
 )
 def test_paths_are_collapsed_as_realpath_does(path: str, expected: str) -> None:
     assert normalise(path) == expected

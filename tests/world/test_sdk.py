@@ -108,6 +108,15 @@ def test_a_file_away_from_its_install_name_is_found_by_both(tmp_path: Path) -> N
     assert found.canonical("/usr/lib/libpq.5.6.dylib") == found.canonical("/usr/lib/libpq.5.dylib") is not None
 
 
+def test_debugging_variants_are_for_the_linker_only(tmp_path: Path) -> None:
+    root = sdk(tmp_path / "S.sdk")
+    write(root, "usr/lib/libSystem.B_asan.tbd", stub(SYSTEM, "_asan"))
+    (root / "usr/lib/libz_debug.tbd").symlink_to("libz.1.tbd")
+    found = opened(root)
+    assert found.canonical("/usr/lib/libSystem.B_asan.dylib") is found.canonical("/usr/lib/libz_debug.dylib") is None
+    assert set(found.exports(SYSTEM, "arm64")) == {"_printf"}
+
+
 def test_a_stub_with_an_odd_install_name_counts_at_its_place(tmp_path: Path) -> None:
     root = sdk(tmp_path / "S.sdk")
     write(root, "System/Library/Frameworks/Odd.framework/Odd.tbd", stub("@rpath/Odd", "_odd"))

@@ -15,7 +15,7 @@ from machochain.world.build_catalogue import build, main
 from machochain.world.catalogue import EMBEDDED, EmbeddedCatalogue
 from machochain.world.sdk import Sdk
 from machochain.world.sdk_report import catalogue_summary, diff, index_sdk, quality, show, symbols
-from tests.world.sdk_tree import NAME, sdk, stub, write
+from tests.world.sdk_tree import sdk, stub, write
 
 SYSTEM = "/usr/lib/libSystem.B.dylib"
 
@@ -40,16 +40,19 @@ def test_an_index_holds_the_facts_of_an_sdk(tmp_path: Path, embedded: EmbeddedCa
     assert document["aliases"]["/usr/lib/libz.dylib"] == "/usr/lib/libz.1.dylib"
 
 
-def test_an_index_can_be_built_into_a_catalogue(tmp_path: Path, embedded: EmbeddedCatalogue) -> None:
-    file = tmp_path / "index.json"
-    file.write_text(json.dumps(index_sdk(opened(sdk(tmp_path / "S.sdk", "26.1")), embedded)))
-    out = tmp_path / "c.bin"
-    assert main(["--base", str(EMBEDDED), str(file), "-o", str(out)]) == 0
-    larger = EmbeddedCatalogue(out)
-    assert "26.1" in [s.id for s in larger.sources]
-    assert larger.find(NAME, Version.of(26, 1)).presence is Presence.PRESENT
-    assert larger.lookup(SYSTEM, "_inner", Version.of(26, 1)).presence is Presence.PRESENT
-    assert larger.find("/usr/lib/libc++.1.dylib", Version.of(11)).presence is Presence.PRESENT
+def test_an_index_can_be_built_upon_a_catalogue(tmp_path: Path, embedded: EmbeddedCatalogue) -> None:
+    base, larger = tmp_path / "base.bin", tmp_path / "larger.bin"
+    for version, arguments in (("13.0", ["-o", str(base)]), ("26.1", ["--base", str(base), "-o", str(larger)])):
+        file = tmp_path / f"{version}.json"
+        root = sdk(tmp_path / f"{version}.sdk", version)
+        write(root, "usr/lib/libown.tbd", stub(f"/usr/lib/lib{version}.dylib"))
+        file.write_text(json.dumps(index_sdk(opened(root), embedded, origin=f"index {version}")))
+        assert main([str(file), *arguments]) == 0
+    both = EmbeddedCatalogue(larger)
+    assert [(s.id, s.origin) for s in both.sources] == [("13.0", ("index 13.0",)), ("26.1", ("index 26.1",))]
+    assert both.find("/usr/lib/lib13.0.dylib", Version.of(13)).presence is Presence.PRESENT
+    assert both.find("/usr/lib/lib26.1.dylib", Version.of(13)).presence is Presence.ABSENT
+    assert both.lookup(SYSTEM, "_inner", Version.of(26, 1)).library == "/usr/lib/system/libinner.dylib"
 
 
 def test_the_embedded_catalogue_is_built_again_from_its_own_facts(embedded: EmbeddedCatalogue) -> None:
