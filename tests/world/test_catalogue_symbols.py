@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from machochain.model.filesystem import Presence
 from machochain.model.version import Version
+from machochain.tbd import read
 from machochain.world.build_catalogue import build
 from machochain.world.catalogue import EmbeddedCatalogue
+from tests.toolchain import install
 
 A, B = "/usr/lib/liba.dylib", "/usr/lib/libb.dylib"
 PRESENT, ABSENT, UNSEEN = Presence.PRESENT, Presence.ABSENT, Presence.UNSEEN
@@ -181,3 +184,16 @@ def test_the_shipped_facts_answer_known_cases(
 
 def test_the_shipped_facts_know_where_malloc_lives(embedded: EmbeddedCatalogue) -> None:
     assert "/usr/lib/system/libsystem_malloc.dylib" in embedded.providers(["_malloc"])["_malloc"]
+
+
+@pytest.mark.toolchain
+def test_every_symbol_of_the_stub_zig_ships_is_present_on_its_release(embedded: EmbeddedCatalogue) -> None:
+    folder = install().zig.parent / "lib/libc/darwin"
+    settings = json.loads((folder / "SDKSettings.json").read_text())
+    version = settings.get("Version") or settings["MinimalDisplayName"]
+    if version not in [source.id for source in embedded.sources]:
+        pytest.skip(f"the catalogue has no facts of SDK {version}")
+    for stub in read((folder / "libSystem.tbd").read_bytes()):
+        for export in (*stub.exports("arm64"), *stub.exports("x86_64")):
+            answer = embedded.lookup(stub.install_name, export.name, Version.parse(version))
+            assert answer.presence is PRESENT, export.name
