@@ -1,0 +1,194 @@
+"""What an audit yields: findings grouped by cause, judged by a policy, some of them suppressed with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from enum import Enum
+
+from attrs import field, frozen
+
+from machochain.model.errors import InputError
+from machochain.model.paths import TargetPath
+from machochain.model.result import Finding, Result, Severity
+from machochain.model.version import Version
+
+
+class SuppressionSource(Enum):
+    """Where it is written that a finding does not count."""
+
+    POLICY = "policy"
+    BASELINE = "baseline"
+
+
+@frozen
+class Suppression:
+    """Why a finding does not count.
+
+    Attributes:
+        source: Where that is written.
+        file: The file it is written in.
+        entry: The entry, as one can find it there: ``ignore[0] MC402 lib/*.so``, or a fingerprint.
+        reason: Why; from the file.
+        expires: The last day it holds; None for ever.
+    """
+
+    source: SuppressionSource
+    file: str
+    entry: str
+    reason: str
+    expires: date | None = None
+
+
+@frozen
+class StaleSuppression:
+    """A suppression that suppresses nothing (any more).
+
+    Attributes:
+        suppression: The entry.
+        why: ``expired on 2026-01-31`` or ``matches nothing``.
+    """
+
+    suppression: Suppression
+    why: str
+
+
+@frozen
+class AuditFinding:
+    """One cause: the findings of all processes, slices and releases that one repair would end.
+
+    Attributes:
+        finding: The worst of them, the one on the newest release among equals; its severity is what the policy makes
+            of it.
+        reported: The severity before the policy had its say.
+        origin: The input it was found in, as the user named it.
+        path: The image's path relative to that input, ``/`` between names: the file's own name if the input is the
+            file; the path on the modelled Mac if the image lies outside of the input. Inside archives the entry's name.
+        archs: Architectures of the processes with it, sorted.
+        macos: Releases with it, rising.
+        clean: Releases looked at without it, rising.
+        when: Both in words: ``fails on macOS 26, launches before``; empty if it is the same on all.
+        processes: Names of the main executables or libraries in whose processes it was seen, sorted.
+        count: In how many processes (input × slice × release) it was seen.
+        fingerprint: 32 hexadecimal digits, the same from build to build: of rule, subject, path and architectures.
+        suppressed: Why it does not count; None if it does.
+    """
+
+    finding: Finding
+    reported: Severity
+    origin: str
+    path: str
+    archs: tuple[str, ...]
+    macos: tuple[Version, ...]
+    clean: tuple[Version, ...]
+    when: str
+    processes: tuple[str, ...]
+    count: int
+    fingerprint: str
+    suppressed: Suppression | None = None
+
+    @property
+    def severity(self) -> Severity:
+        """What the policy makes of it."""
+        return self.finding.severity
+
+
+@frozen
+class AuditInput:
+    """One input.
+
+    Attributes:
+        path: As the user named it.
+        kind: ``file``, ``folder``, ``app``, ``framework``, ``xcframework``, ``bundle``, or for archives the value of
+            ``ArtifactKind``: ``wheel``, ``app``, ``npm``, ``conda``, ``bottle``, ``archive``.
+        place: Where it lies on the modelled Mac; None if it could not be read.
+        name: What a package calls itself; else the file's name (of archives without endings).
+        version: The version a package states, or None.
+        platforms: The platforms a package states: wheel tags and the like.
+        archive: Whether it was unpacked.
+        members: Mach-O files that were looked at as the start of a process.
+    """
+
+    path: str
+    kind: str
+    place: TargetPath | None
+    name: str
+    version: str | None = None
+    platforms: tuple[str, ...] = ()
+    archive: bool = False
+    members: tuple[str, ...] = ()
+
+
+@frozen
+class PolicySummary:
+    """The policy in short.
+
+    Attributes:
+        profile: Name of the built-in profile it starts from.
+        macos: The releases that were asked for; empty if each input's own minimum decided.
+        fail_on: The severity from which on the audit fails; None for never.
+        sources: The files it came from.
+        baseline: The baseline that was used, or None.
+    """
+
+    profile: str
+    macos: tuple[Version, ...]
+    fail_on: Severity | None
+    sources: tuple[str, ...] = ()
+    baseline: str | None = None
+
+
+@frozen
+class AuditReport:
+    """What an audit found.
+
+    Attributes:
+        results: Every process, with its own findings, in the order of the inputs.
+        findings: Grouped by cause; worst first, then by rule, input, path and subject. Suppressed ones are among them.
+        inputs: In the order given.
+        policy: The policy in short.
+        errors: Inputs, or files inside them, that could not be read.
+        stale: Suppressions that suppress nothing.
+        skipped: Inputs that were not looked at because the audit was interrupted.
+        tool: Version of this program.
+    """
+
+    results: tuple[Result, ...] = field(repr=False)
+    findings: tuple[AuditFinding, ...]
+    inputs: tuple[AuditInput, ...]
+    policy: PolicySummary
+    errors: tuple[InputError, ...] = field(default=(), eq=False)
+    stale: tuple[StaleSuppression, ...] = ()
+    skipped: tuple[str, ...] = ()
+    tool: str = ""
+
+    @property
+    def active(self) -> tuple[AuditFinding, ...]:
+        """The findings that count."""
+        return tuple(f for f in self.findings if f.suppressed is None)
+
+    @property
+    def suppressed(self) -> tuple[AuditFinding, ...]:
+        """The findings that do not."""
+        return tuple(f for f in self.findings if f.suppressed is not None)
+
+    @property
+    def counts(self) -> Mapping[Severity, int]:
+        """How many findings count, by severity, worst first; all three are there."""
+        return {s: sum(f.severity is s for f in self.active) for s in sorted(Severity, key=lambda s: -s.rank)}
+
+    @property
+    def failing(self) -> tuple[AuditFinding, ...]:
+        """The findings for which the audit fails."""
+        floor = self.policy.fail_on
+        return () if floor is None else tuple(f for f in self.active if f.severity.rank >= floor.rank)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing that counts reaches the threshold, and every input was looked at and could be read."""
+        return not (self.failing or self.errors or self.skipped)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether evidence is missing: whether some process launches is unknown, or not all was looked at."""
+        return bool(self.errors or self.skipped) or any(r.launches is None for r in self.results)
