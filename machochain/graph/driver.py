@@ -60,10 +60,13 @@ class Dlopen:
     Attributes:
         path: The argument of ``dlopen``.
         mode: Its flags, for the text.
+        caller: Path of the image that calls: its run paths and ``@loader_path`` count before those of the main
+            executable. None if the main executable itself calls.
     """
 
     path: str
     mode: int = 2
+    caller: str | None = None
 
 
 def walk(mac: Mac, main: LoadedImage, config: ProcessConfig, *, cwd: str = "/") -> Walk:
@@ -101,7 +104,11 @@ def walk_library(
 
 
 def open_library(mac: Mac, main: LoadedImage, config: ProcessConfig, call: Dlopen, *, cwd: str = "/") -> Walk:
-    """Launch an executable, then let it call ``dlopen``; the message is the text ``dlerror`` gives."""
+    """Launch an executable, then let it call ``dlopen``; the message is the text ``dlerror`` gives.
+
+    Raises:
+        KeyError: The caller is no image of the process.
+    """
     run = _Run(mac, config, cwd)
     run.launch(main)
     if run.message is None:
@@ -201,10 +208,15 @@ class _Run:
     def dlopen(self, call: Dlopen) -> None:
         """Search for a library by a path, then load all it needs."""
         main = self.images[0]
-        assert main.image is not None
-        chain = (main,) if self.config.profile.classic else (main, main)
+        caller = main if call.caller is None else self.images[self._names[call.caller]]
+        assert caller.image is not None
+        chain = tuple(dict.fromkeys((caller, main))) if self.config.profile.classic else (caller, main)
         request = LoadRequest(
-            call.path, chain, needs_fallbacks=needs_fallbacks(main.image), static=False, origin=main.path
+            call.path,
+            chain,
+            needs_fallbacks=needs_fallbacks(caller.image),
+            static=False,
+            origin=self._found_as.get(caller.id, caller.path),
         )
         found = self._find(request)
         prefix = (

@@ -92,12 +92,13 @@ def dlopen(
     macos: str = "26",
     *,
     mode: int = 2,
+    caller: str | None = None,
     cwd: str = "/",
     haswell: bool = True,
     **more: Any,
 ) -> Walk:
     config = evolve(configured(mac, path, macos, **more), haswell=haswell)
-    return open_library(mac, image_at(mac, path), config, Dlopen(library, mode), cwd=cwd)
+    return open_library(mac, image_at(mac, path), config, Dlopen(library, mode, caller), cwd=cwd)
 
 
 def examine(mac: Mac, library: str, macos: str = "26", *, cwd: str = "/", **more: Any) -> Walk:
