@@ -15,6 +15,8 @@ from machochain.model.result import Finding, Load, LoadedImage, Origin, Outcome,
 from machochain.model.search import Attempt, Candidate, SearchRule
 
 _COLOURS = {"good": "32", "bad": "31", "doubt": "33", "dim": "2", "bold": "1"}
+MAX_LISTED = 12
+"""Processes that are fine and get a line of their own before the rest is counted."""
 _SEVERITY_STYLE = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.INFO: "dim"}
 
 
@@ -68,15 +70,20 @@ def verdict(result: Result, style: Style) -> str:
 def render_resolution(results: Sequence[Result], errors: Iterable[InputError], style: Style) -> str:
     """Return the text of ``resolve``."""
     lines: list[str] = []
-    brief = len(results) > 1 and not style.verbose
-    for result in results:
-        if lines and not (brief and result.launches):
+    groups = _by_process(results)
+    brief = len(groups) > 1 and not style.verbose
+    folded = 0
+    for group in groups:
+        good = all(r.launches for r in group)
+        if brief and good:
+            folded += 1
+            if folded > MAX_LISTED:
+                continue
+        if lines and not (brief and good):
             lines.append("")
-        lines.append(_headline(result, style))
-        if brief and result.launches:
-            continue
-        lines += _tree(result, style)
-        lines += _why(result, style)
+        lines += _process(group, style, short=brief and good)
+    if folded > MAX_LISTED:
+        lines.append(style.paint(f"and {folded - MAX_LISTED} more that are fine (-v lists them)", "dim"))
     findings = [f for result in results for f in result.findings]
     lines += _findings(findings, style)
     for error in errors:
@@ -84,6 +91,45 @@ def render_resolution(results: Sequence[Result], errors: Iterable[InputError], s
     if len(results) > 1:
         lines += ["", _summary(results, style)]
     return "\n".join(lines) + "\n"
+
+
+def _by_process(results: Sequence[Result]) -> list[list[Result]]:
+    """Group the results that differ only in the modelled release."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.input, result.arch), []).append(result)
+    return list(groups.values())
+
+
+def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[str]:
+    """Yield one process: on one release its tree and dyld's words, on several where it launches and where not."""
+    if len(group) == 1:
+        yield _headline(group[0], style)
+        if not short:
+            yield from _tree(group[0], style)
+            yield from _why(group[0], style)
+        return
+    first = group[0]
+    yield "  ".join([style.paint(printable(first.input), "bold"), first.arch])
+    spans: list[list[Result]] = []
+    for result in sorted(group, key=lambda r: r.macos):
+        if spans and _same_answer(spans[-1][-1], result):
+            spans[-1].append(result)
+        else:
+            spans.append([result])
+    for span in spans:
+        low, high = span[0].macos, span[-1].macos
+        reach = f"macOS {low}" if low == high else f"macOS {low} to {high}"
+        yield f"  {reach:<22}{verdict(span[0], style)}"
+        if span[0].message is not None:
+            yield from ("      " + printable(line) for line in span[0].message.split("\n"))
+        elif span[0].launches is None:
+            for text in span[0].unknowns:
+                yield from _wrapped(printable(text), "      - ", style)
+
+
+def _same_answer(one: Result, other: Result) -> bool:
+    return (one.launches, one.message, one.unknowns) == (other.launches, other.message, other.unknowns)
 
 
 def _headline(result: Result, style: Style) -> str:
@@ -205,7 +251,7 @@ def rule_words(candidate: Candidate, result: Result) -> str:
         return "@loader_path"
     if candidate.rule is SearchRule.EXECUTABLE_PATH:
         return "@executable_path"
-    return candidate.rule.value
+    return str(candidate.rule.value)
 
 
 def _why(result: Result, style: Style) -> Iterator[str]:
