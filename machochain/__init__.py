@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from machochain._version import __version__
 
 if TYPE_CHECKING:
-    from machochain.api import Explanation, Report, explain, inspect, resolve
+    from machochain.api import Explanation, Report, explain, inspect, resolve, scenarios
     from machochain.graph.loadgraph import LoadGraph
     from machochain.graph.resolve import Target
     from machochain.model.errors import InputError, MachochainError, UsageError
@@ -36,6 +36,7 @@ __all__ = [
     "explain",
     "inspect",
     "resolve",
+    "scenarios",
 ]
 
 _HOMES = {
@@ -51,6 +52,7 @@ _HOMES = {
     "explain": "machochain.api",
     "inspect": "machochain.api",
     "resolve": "machochain.api",
+    "scenarios": "machochain.api",
 }
 
 

@@ -25,7 +25,7 @@ from machochain.model.artifact import Artifact
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType
-from machochain.model.paths import HostPath
+from machochain.model.paths import HostPath, TargetPath
 from machochain.model.result import Load, LoadedImage, Result
 from machochain.world.catalogue import EmbeddedCatalogue
 from machochain.world.placement import World, WorldView, open_world
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from machochain.graph.inspect import Inspection
+    from machochain.graph.scenario import Matrix
     from machochain.world.oslibs import SdkLibraries
 
 StrPath = str | os.PathLike[str]
@@ -349,6 +350,42 @@ def _explanations(result: Result, library: str) -> Iterator[Explanation]:
                 (f"Library not loaded: {load.dylib.name}\n", f"Library not loaded: '{load.dylib.name}'\n")
             ) and image is None
             yield Explanation(result, load, result.images[load.source], image, result.message if ends else None)
+
+
+def scenarios(
+    binary: StrPath,
+    *,
+    contexts: Iterable[str] | str = (),
+    package_directory: str | None = None,
+    go: StrPath | None = None,
+    target: Target | None = None,
+    world: World | None = None,
+) -> tuple[Matrix, ...]:
+    """Say which library is found in which launch context: in place, by ``go run``, by ``go test``, installed.
+
+    Args:
+        binary: A main executable.
+        contexts: Ids of contexts, ``go``, ``all``, ``install:PREFIX``, or one's own as
+            ``NAME:exe=PATH,cwd=PATH,env=K=V``. By default Go's for a program made by Go, else those of any program.
+        package_directory: Where the package's sources lie on the modelled Mac: the working directory of its tests.
+        go: The ``go`` command that starts the program; its signature tells whether ``DYLD_`` variables get through.
+        target: Releases (each a column of its own), slice, environment and working directory of the caller.
+        world: The modelled Mac's files.
+
+    Returns:
+        One matrix per slice.
+
+    Raises:
+        UsageError: A context makes no sense, or the file is no main executable.
+        InputError: The file cannot be read.
+    """
+    from machochain.graph.scenario import Request, read_go_command, run_scenarios
+
+    world = world or World()
+    wanted = (contexts,) if isinstance(contexts, str) else tuple(contexts)
+    hop = read_go_command(os.fspath(go)) if go is not None else None
+    request = Request(wanted, TargetPath(package_directory) if package_directory is not None else None, hop)
+    return tuple(run_scenarios(os.fspath(binary), request, target or Target(), world, open_system(world)))
 
 
 def inspect(paths: Iterable[StrPath] | StrPath) -> tuple[Inspection, ...]:

@@ -63,6 +63,7 @@ class World:
         at: Where the one input lies; an input file brings nothing of its own directory with it.
         unseen: Below these paths nobody can tell what is there, except where something is mapped deeper. What is mapped
             at exactly such a path is there; whatever else may be there, nobody can tell.
+        closed: Directories that hold nothing but what is mapped deeper and the input: temporary ones of a build tool.
         sdks: Directories of macOS SDKs on this machine.
         case_sensitive: Whether names that differ in case only are two names.
     """
@@ -71,6 +72,7 @@ class World:
     maps: tuple[tuple[TargetPath, HostPath], ...] = field(default=(), converter=_maps)
     at: TargetPath | None = field(default=None, converter=_optional_target)
     unseen: tuple[TargetPath, ...] = field(default=(), converter=_targets)
+    closed: tuple[TargetPath, ...] = field(default=(), converter=_targets)
     sdks: tuple[HostPath, ...] = field(default=(), converter=_hosts)
     case_sensitive: bool = False
 
@@ -144,6 +146,9 @@ def open_world(world: World, inputs: Iterable[StrPath] = ()) -> WorldView:
     places = _Places(everything=world.root is None)
     _mount_base(world, mounts, places)
     _mount_maps(world, mounts, places)
+    for prefix in world.closed:
+        mount = mounts.at(_checked(prefix))
+        mount.state, mount.host, mount.complete = MountState.EMPTY, None, True
     given = [_host(path) for path in inputs]
     if world.at is not None and len(set(given)) > 1:
         raise UsageError("--at names the place of one input, but there are several")
