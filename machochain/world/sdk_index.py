@@ -19,7 +19,6 @@ import re
 import tempfile
 from collections.abc import Iterator
 from functools import cached_property
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from attrs import field, frozen
@@ -131,9 +130,6 @@ class _Entry(NamedTuple):
     mtime: int
 
 
-_BY_NAME = attrgetter("name")
-
-
 def library_path(file: str) -> str:
     """Return the path of the library a stub file stands for: ``usr/lib/libz.1.tbd`` is ``/usr/lib/libz.1.dylib``."""
     path = "/" + file
@@ -143,35 +139,37 @@ def library_path(file: str) -> str:
     return base + ".dylib"
 
 
-def _walk(root: HostPath) -> Iterator[_Entry]:
-    """Yield the files and links that may matter, sorted: stubs, dylibs, framework binaries, ``Current``."""
-    waiting = [folder for folder in reversed(_FOLDERS) if os.path.isdir(os.path.join(root, folder))]
+def _walk(root: HostPath) -> list[_Entry]:
+    """Return the files and links that may matter, sorted: stubs, dylibs, framework binaries, ``Current``."""
+    waiting = [folder for folder in _FOLDERS if os.path.isdir(os.path.join(root, folder))]
+    found: list[_Entry] = []
     while waiting:
         folder = waiting.pop()
         try:
-            with os.scandir(os.path.join(root, folder)) as found:
-                entries = sorted(found, key=_BY_NAME)
+            entries = os.scandir(f"{root}/{folder}")
         except OSError:
             continue  # a folder nobody may read holds no stub for us
-        folders = []
-        for entry in entries:
-            name = entry.name
-            link = entry.is_symlink()
-            if not link and entry.is_dir(follow_symlinks=False):
-                if name not in _SKIPPED and not name.endswith((".lproj", ".swiftmodule")):
-                    folders.append(f"{folder}/{name}")
-                continue
-            if not (name.endswith((".tbd", ".dylib")) or name == "Current" or f"/{name}.framework" in folder):
-                continue
-            if link:
-                yield _Entry(f"{folder}/{name}", link=True, size=0, mtime=entry.inode())
-                continue
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            yield _Entry(f"{folder}/{name}", link=False, size=status.st_size, mtime=status.st_mtime_ns)
-        waiting.extend(reversed(folders))
+        with entries:
+            for entry in entries:
+                name = entry.name
+                if entry.is_symlink():
+                    if _matters(folder, name):
+                        found.append(_Entry(f"{folder}/{name}", link=True, size=0, mtime=entry.inode()))
+                elif entry.is_dir(follow_symlinks=False):
+                    if name not in _SKIPPED and not name.endswith((".lproj", ".swiftmodule")):
+                        waiting.append(f"{folder}/{name}")
+                elif _matters(folder, name):
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue
+                    found.append(_Entry(f"{folder}/{name}", link=False, size=status.st_size, mtime=status.st_mtime_ns))
+    found.sort()
+    return found
+
+
+def _matters(folder: str, name: str) -> bool:
+    return name.endswith((".tbd", ".dylib")) or name == "Current" or f"/{name}.framework" in folder
 
 
 def _read(root: HostPath, file: str) -> bytes:
@@ -334,7 +332,7 @@ def index(root: HostPath, *, cache: bool = True) -> SdkIndex:
         raise InputError("no such folder", path=root)
     if not any(os.path.isdir(os.path.join(root, folder)) for folder in ("usr/lib", "System/Library")):
         raise InputError("not an SDK: neither usr/lib nor System/Library is in it", path=root)
-    entries = list(_walk(root))
+    entries = _walk(root)
     folder = cache_folder() if cache else None
     if folder is None:
         return _build(root, entries)
