@@ -240,7 +240,7 @@ class _Search:
         if home and (folder == home or folder.startswith(home + "/")):
             rest = folder[len(home) :]
             return f"@loader_path{rest}", "an LC_RPATH below @loader_path or @executable_path"
-        base, mark, rest = folder.partition("/../")
+        _, mark, rest = folder.partition("/../")
         if mark:
             return f"@loader_path/../{rest}", "an LC_RPATH below @loader_path of an image further up"
         if self.evidence.era in _NEW_ERAS:

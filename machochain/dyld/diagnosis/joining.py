@@ -314,8 +314,12 @@ def _word(text: str) -> bool:
 
 
 _WORDS: Final = frozenset(
-    "a adhoc an architecture be because but built by code compatible could custom different file for found from get"
-    " has have image in incompatible is load loaded mac mach-o mapped mapping missing namespace need newer no not of or"
-    " os platform process provides referenced required requires running searched signature signed such than team to"
-    " tried use using valid version was which with x".split()
-)
+    {
+        "a", "adhoc", "an", "architecture", "be", "because", "built", "but", "by", "code", "compatible",
+        "could", "custom", "different", "file", "for", "found", "from", "get", "has", "have", "image", "in",
+        "incompatible", "is", "load", "loaded", "mac", "mach-o", "mapped", "mapping", "missing", "namespace",
+        "need", "newer", "no", "not", "of", "or", "os", "platform", "process", "provides", "referenced",
+        "required", "requires", "running", "searched", "signature", "signed", "such", "team", "than", "to",
+        "tried", "use", "using", "valid", "version", "was", "which", "with", "x",
+    }
+)  # fmt: skip

@@ -63,6 +63,16 @@ _ABSENT: Final = re.compile(
 )
 
 
+_HEADS: Final = (
+    "Library not loaded: ",
+    "Symbol not found: ",
+    "symbol not found in flat namespace ",
+    "tried: ",
+    "lazy ",
+)
+"""Words that begin the text behind ``dlopen(…): ``: cut inside them it tells nothing yet."""
+
+
 @frozen
 class Context:
     """What stood before a message: the process number, the bare ``dyld: `` of old releases, a lazy lookup."""
@@ -159,11 +169,9 @@ def _parse_body(body: str, base: Evidence, context: Context) -> tuple[Evidence, 
         ), False
     if match := _CLOSURE.match(body):
         rest = match["rest"].lstrip(",. ")
-        paths = (
-            tuple(Tried(p, "no such file") for p in re.findall(r"'([^'\n]+)'", rest))
-            if rest.startswith("tried")
-            else ()
-        )
+        listed = re.search(r"(?:didn't find|but invalid): ", rest)
+        names = re.findall(r"'([^'\n]+)'", rest[listed.end() :]) if listed else []
+        paths = tuple(Tried(name, "no such file" if "find" in rest else "invalid") for name in names)
         return evolve(
             base,
             request=Request.LAUNCH,
@@ -174,8 +182,8 @@ def _parse_body(body: str, base: Evidence, context: Context) -> tuple[Evidence, 
         ), False
     if base.request is Request.DLOPEN or body.startswith("tried:"):
         attempts, reason, cut = _reason(body, base.dlopen_path)
-        if not attempts and not reason:
-            return evolve(base, library=base.dlopen_path, truncated=True), False
+        if not attempts and (not reason or any(h.startswith(reason) for h in _HEADS)):
+            return None
         if base.request is None and not attempts:
             return None
         return evolve(
@@ -238,6 +246,8 @@ def _image(value: str) -> tuple[str | None, str | None, str | None, bool]:
         uuid = None if match[1] == "no uuid" else match[1].upper()
         value = value[match.end() :]
     value = _HIDDEN_UUID.sub("", value)
+    if value.startswith("<") and ">" not in value:  # cut inside the UUID
+        value = ""
     path, quoted = _unquote(value.strip())
     return uuid, path or None, built, quoted
 

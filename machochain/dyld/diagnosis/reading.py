@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
@@ -25,8 +24,10 @@ from machochain.dyld.diagnosis.text import clean, line_prefix
 from machochain.model.evidence import Evidence, EvidenceKind, LoggedImage, Request, TracedCall
 from machochain.model.result import Confidence
 
-MAX_MESSAGES: Final = 10_000
-"""Different messages kept from one text; equal ones are counted, not kept."""
+MAX_MESSAGES: Final = 5_000
+"""Messages read from one text. A log that repeats one failure for ever must not take for ever to read."""
+MAX_HITS: Final = 250_000
+"""Places looked at in one text; a log of 10 MB has fewer than that, one per line at most."""
 
 _MESSAGE: Final = (
     "Library not loaded:",
@@ -43,7 +44,6 @@ _MESSAGE: Final = (
 _PREFIX: Final = ("dyld[", "dyld: ")
 _HEADLESS: Final = ("tried: '", "Referenced from:")
 _TRACE: Final = ("Err#", 'stat64("', 'open("', " stat64 ", "[  2]", "[ 2]")
-_STRONG: Final = frozenset((*_MESSAGE, *_PREFIX))
 
 _DYLD: Final = re.compile(r"dyld(?:\[(?P<pid>\d{1,10})\])?: ")
 _BEFORE: Final = re.compile(
@@ -80,9 +80,11 @@ class _Reader:
         self.searches: dict[int | None, SearchReader] = {}
         self.calls: list[TracedCall] = []
         self.first_line: dict[object, int] = {}
-        self.hits: Iterator[tuple[int, str]] = iter(())
-        self.ahead: deque[tuple[int, str]] = deque()
+        self.strong: Iterator[tuple[int, str]] = iter(())
+        self.upcoming = -1
         self.counted = (0, 1)
+        self.looked = 0
+        self.taken = 0
 
     def read(self) -> tuple[Evidence, ...]:
         """Walk the hits in order."""
@@ -93,17 +95,23 @@ class _Reader:
             self.used = ips[1]
         rules = {message.literal: message for message in BUILD_MESSAGES}
         literals = (*_MESSAGE, *_PREFIX, *_HEADLESS, *_TRACE, *rules, *REPORT_LITERALS, 'find path "')
-        self.hits = heapq.merge(*(_occurrences(text, literal, self.used) for literal in literals))
-        while (hit := self._next_hit()) is not None:
-            offset, literal = hit
+        hits = heapq.merge(*(_occurrences(text, literal, self.used) for literal in literals))
+        self.strong = heapq.merge(*(_occurrences(text, literal, self.used) for literal in (*_MESSAGE, *_PREFIX)))
+        for offset, literal in hits:
+            if self.looked >= MAX_HITS:
+                break
             if offset < self.used:
                 continue
+            self.looked += 1
             if literal in _PREFIX:
                 self._prefixed(offset)
-            elif literal in _MESSAGE:
-                self._message(offset, literal)
-            elif literal in _HEADLESS:
-                self._headless(offset)
+            elif literal in _MESSAGE or literal in _HEADLESS:
+                if self.taken >= MAX_MESSAGES:
+                    continue
+                if literal in _MESSAGE:
+                    self._message(offset, literal)
+                else:
+                    self._headless(offset)
             elif literal in REPORT_LITERALS:
                 self._heading(offset)
             elif literal in _TRACE:
@@ -116,19 +124,14 @@ class _Reader:
 
     # --- hits -----------------------------------------------------------------------------------------------------
 
-    def _next_hit(self) -> tuple[int, str] | None:
-        return self.ahead.popleft() if self.ahead else next(self.hits, None)
-
     def _next_message(self, after: int) -> int:
         """Return where the next message begins behind ``after``."""
-        for offset, literal in self.ahead:
-            if offset > after and literal in _STRONG:
-                return offset
-        for hit in self.hits:
-            self.ahead.append(hit)
-            if hit[0] > after and hit[1] in _STRONG:
-                return hit[0]
-        return len(self.text)
+        while self.upcoming <= after:
+            hit = next(self.strong, None)
+            self.upcoming = len(self.text) if hit is None else hit[0]
+            if hit is None:
+                break
+        return self.upcoming
 
     def _line(self, offset: int) -> tuple[int, int]:
         """Return begin and end of the line around an offset; at most 64 KiB of it."""
@@ -198,6 +201,9 @@ class _Reader:
         self._take(offset, self._next_message(offset), Context(headless=True), offset)
 
     def _take(self, offset: int, bound: int, context: Context, start: int) -> None:
+        if self.taken >= MAX_MESSAGES:
+            return
+        self.taken += 1
         begin, _ = self._line(start)
         prefix = self.text[begin:start]
         joined = join(self.text, offset, bound, prefix if len(prefix) < 120 else "")
@@ -234,8 +240,7 @@ class _Reader:
         )
         held = self.found.get(key)
         if held is None:
-            if len(self.found) < MAX_MESSAGES:
-                self.found[key] = evidence
+            self.found[key] = evidence
         elif held.lazy and not evidence.lazy and last is not None and last.lazy:
             pass  # dyld2 prints a lazy failure twice, the second time without saying so
         else:

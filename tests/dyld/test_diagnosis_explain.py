@@ -1,0 +1,188 @@
+"""Why dyld looked where it looked, what that gives away, and what helps."""
+
+from __future__ import annotations
+
+import pytest
+
+from machochain.dyld.diagnosis import explain_evidence, read
+from machochain.dyld.diagnosis.attempts import framework_partial
+from machochain.dyld.diagnosis.places import bundle_of, formula_of, place_of
+from machochain.model.evidence import Cause, Diagnosis, PlaceKind
+from machochain.model.search import SearchRule
+
+K = "/System/Volumes/Preboot/Cryptexes/OS"
+UUID = "D62710E5-38A2-394B-B5F9-7FC1C47FC916"
+NONE = "no such file"
+
+
+def diagnose(library: str, *paths: str, asker: str = "/b/main", uuid: bool = True, reason: str = NONE) -> Diagnosis:
+    tried = ", ".join(f"'{p}' ({reason})" for p in paths)
+    mark = f"<{UUID}> " if uuid else ""
+    text = f"dyld[3]: Library not loaded: {library}\n  Referenced from: {mark}{asker}\n  Reason: tried: {tried}"
+    (found,) = read(text)
+    return explain_evidence(found)
+
+
+def rules(diagnosis: Diagnosis) -> list[str]:
+    return [a.rule.name if a.rule else "?" for a in diagnosis.attempts]
+
+
+def test_an_absolute_path_is_tried_on_disk_in_the_cryptex_and_again() -> None:
+    d = diagnose("/l/a.dylib", "/l/a.dylib", K + "/l/a.dylib", "/l/a.dylib")
+    assert rules(d) == ["RAW_PATH_ON_DISK", "CRYPTEX_PREFIX", "RAW_PATH"]
+    assert [a.again for a in d.attempts] == [False, False, True]
+    assert d.process.old_sdk is False
+
+
+def test_fallbacks_mean_an_sdk_before_14_and_a_process_that_is_not_restricted() -> None:
+    d = diagnose(
+        "/l/a.dylib", "/l/a.dylib", K + "/l/a.dylib", "/l/a.dylib", "/usr/local/lib/a.dylib", "/usr/lib/a.dylib"
+    )
+    assert rules(d)[-2:] == ["STANDARD_FALLBACK", "STANDARD_FALLBACK"]
+    assert (d.process.old_sdk, d.process.hardened) == (True, False)
+
+
+def test_a_shortened_fallback_means_a_restricted_process() -> None:
+    d = diagnose("@executable_path/a.dylib", "/b/a.dylib", "/usr/lib/a.dylib")
+    assert rules(d) == ["EXECUTABLE_PATH", "STANDARD_FALLBACK"]
+    assert d.process.hardened is True
+    assert any("hardened" in a for a in d.avoid)
+
+
+def test_the_resolved_path_tells_which_version_is_installed() -> None:
+    opt, cellar = "/opt/homebrew/opt/x/lib/libx.1.dylib", "/opt/homebrew/Cellar/x/2.0/lib/libx.1.dylib"
+    d = diagnose(opt, opt, K + opt, opt, cellar, K + cellar, cellar, asker="/opt/homebrew/Cellar/y/1.0/bin/y")
+    assert d.process.real_path == cellar
+    assert d.cause is Cause.STALE_DEPENDENT
+    assert any("2.0" in b for b in d.because)
+    assert d.remedy[0].startswith("brew update && brew reinstall y")
+    assert any("Cellar" in a for a in d.avoid)
+
+
+def test_a_relative_path_shows_the_working_directory() -> None:
+    d = diagnose(
+        "libp.dylib",
+        "libp.dylib",
+        K + "libp.dylib",
+        "libp.dylib",
+        "/w/d/libp.dylib",
+        K + "/w/d/libp.dylib",
+        "/w/d/libp.dylib",
+    )
+    assert d.process.cwd == "/w/d"
+    assert d.cause is Cause.RELATIVE_PATH
+
+
+def test_run_paths_are_worked_out_and_mains_second_pass_is_told() -> None:
+    d = diagnose(
+        "@rpath/a.dylib",
+        "/r/a.dylib",
+        K + "/r/a.dylib",
+        "/b/../q/a.dylib",
+        "/r/a.dylib",
+        K + "/r/a.dylib",
+        "/b/../q/a.dylib",
+    )
+    assert d.process.run_paths == ("/r", "@loader_path/../q")
+    assert [a.again for a in d.attempts] == [False] * 3 + [True] * 3
+    assert set(rules(d)) == {"RPATH", "CRYPTEX_PREFIX"}
+
+
+def test_a_run_path_that_is_no_path_is_shown_as_it_is() -> None:
+    d = diagnose("@rpath/a.dylib", "$ORIGIN/a.dylib", "$ORIGIN/a.dylib")
+    assert d.process.run_paths == ("$ORIGIN",)
+
+
+def test_the_unexpanded_path_in_the_cryptex_is_macos_13_0() -> None:
+    d = diagnose("@rpath/a.dylib", "/r/a.dylib", K + "/r/a.dylib", K + "@rpath/a.dylib", "/r/a.dylib", K + "/r/a.dylib")
+    assert d.evidence.macos_range is not None
+    assert str(d.evidence.macos_range.high) == "13.2"
+
+
+def test_folders_before_the_load_path_are_dyld_library_path() -> None:
+    d = diagnose("/l/a.dylib", "/env/a.dylib", "/a.dylib", "/l/a.dylib", K + "/l/a.dylib", "/l/a.dylib")
+    assert d.process.library_path == ("/env", "")
+    assert rules(d)[:2] == ["PATH_DIR_OVERRIDE"] * 2
+    assert d.process.hardened is False
+
+
+def test_other_folders_behind_it_are_dyld_fallback_library_path() -> None:
+    d = diagnose("/l/a.dylib", "/l/a.dylib", "/t/deps/a.dylib", "/h/lib/a.dylib", uuid=False)
+    assert d.process.fallback_path == ("/t/deps", "/h/lib")
+    assert d.attempts[-1].rule is SearchRule.CUSTOM_FALLBACK
+
+
+def test_frameworks_fall_back_to_framework_folders() -> None:
+    name = "Foo.framework/Versions/A/Foo"
+    d = diagnose(
+        f"/l/{name}", f"/l/{name}", f"/Library/Frameworks/{name}", f"/System/Library/Frameworks/{name}", uuid=False
+    )
+    assert rules(d)[1:] == ["STANDARD_FALLBACK"] * 2
+
+
+@pytest.mark.parametrize(
+    ("path", "partial"),
+    [
+        ("/p/foo.framework/foo", "foo.framework/foo"),
+        ("/p/foo.framework/Versions/A/foo", "foo.framework/Versions/A/foo"),
+        ("/p/foo.framework/Frameworks/bar.framework/bar", "bar.framework/bar"),
+        ("/p/foo.framework/Libraries/bar.dylib", None),
+        ("/p/foo.framework/bar", None),
+    ],
+)
+def test_framework_paths(path: str, partial: str | None) -> None:
+    assert framework_partial(path) == partial
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "name"),
+    [
+        ("/private/var/folders/x/T/go-build759910136/b001/main.test", PlaceKind.GO_TEST, "main.test"),
+        ("/var/folders/x/T/go-build774492263/b001/exe/db2conn", PlaceKind.GO_RUN, "db2conn"),
+        (f"/Users/u/Library/Caches/go-build/ab/{'0f' * 32}-d/tool", PlaceKind.GO_RUN_CACHED, "tool"),
+        ("/opt/homebrew/Cellar/node/26.5.0/bin/node", PlaceKind.HOMEBREW, "node"),
+        ("/usr/local/opt/gnutls/lib/libgnutls.30.dylib", PlaceKind.HOMEBREW, "gnutls"),
+        ("/Users/u/miniforge3/lib/libxml2.2.dylib", PlaceKind.CONDA, ""),
+        ("/Users/u/opt/anaconda3/envs/e/bin/x", PlaceKind.CONDA, "e"),
+        ("/Users/u/p/.venv/bin/python", PlaceKind.VENV, ".venv"),
+        ("/Users/u/p/.venv/lib/python3.12/site-packages/a/b.so", PlaceKind.PYTHON_PACKAGE, "a"),
+        ("/Applications/A B.app/Contents/MacOS/A B", PlaceKind.APP_BUNDLE, "A B.app"),
+        ("/nix/store/x786h56j2x0nzp95nx8jf55f2iai8jh0-lldb-5.0.2/bin/lldb", PlaceKind.NIX, "lldb-5.0.2"),
+        ("/Applications/Xcode.app/Contents/Developer/usr/bin/git", PlaceKind.XCODE, ""),
+        ("/usr/bin/ld", PlaceKind.SYSTEM, ""),
+        ("/home/x", PlaceKind.OTHER, ""),
+        (None, PlaceKind.OTHER, ""),
+    ],
+)
+def test_places_are_told_by_their_path(path: str | None, kind: PlaceKind, name: str) -> None:
+    place = place_of(path)
+    assert (place.kind, place.name) == (kind, name)
+
+
+def test_formulas_and_bundles() -> None:
+    assert formula_of("/opt/homebrew/opt/xz/lib/liblzma.5.dylib") == "xz"
+    assert formula_of("/usr/lib/opt/x/y") == ""
+    assert bundle_of("/A/b.app/Contents/MacOS/b") == "/A/b.app"
+    assert bundle_of("/A/b") == ""
+
+
+def test_names_are_quoted_in_commands_and_cannot_move_the_cursor() -> None:
+    d = diagnose("x y;rm.dylib", "x y;rm.dylib", asker="/b/$(evil)\x1b[2J'")
+    text = "\n".join(d.remedy)
+    assert "\x1b" not in text + d.headline
+    assert "'x y;rm.dylib'" in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64')", Cause.WRONG_ARCHITECTURE),
+        ("code signature in <x> '/l' not valid for use in process: different Team IDs", Cause.SIGNATURE),
+        ("duplicate LC_RPATH '/r'", Cause.DUPLICATE_RUN_PATH),
+        ("missing LC_UUID load command", Cause.NO_UUID),
+        ("slice is not valid mach-o file", Cause.MALFORMED),
+        ("blocked by sandbox", Cause.SANDBOX),
+    ],
+)
+def test_a_reason_dyld_states_settles_the_cause(reason: str, cause: Cause) -> None:
+    assert diagnose("/l/a.dylib", "/l/a.dylib", reason=reason).cause is cause
