@@ -51,6 +51,7 @@ class SdkLibraries:
         """
         self.sdks = tuple(sdks)
         self._catalogue = catalogue
+        self._ordered: dict[Version, list[_Side]] = {}
         self._qualities: dict[int, SdkQuality] = {}
         self._closures: dict[tuple[int, str, str], tuple[str, ...]] = {}
 
@@ -63,8 +64,12 @@ class SdkLibraries:
 
     def _sides(self, macos: Version) -> list[_Side]:
         """Return the SDKs, the nearest to the release first."""
+        known = self._ordered.get(macos)
+        if known is not None:
+            return known
         sides = [_Side(sdk, 0 if sdk.version is None else sdk.version.major - macos.major) for sdk in self.sdks]
-        return sorted(sides, key=lambda s: (abs(s.distance), abs((s.sdk.version or macos).packed - macos.packed)))
+        sides.sort(key=lambda s: (abs(s.distance), abs((s.sdk.version or macos).packed - macos.packed)))
+        return self._ordered.setdefault(macos, sides)
 
     def find(self, path: str, macos: Version) -> SystemAnswer:
         """Say whether a release provides the library at a path; see ``EmbeddedCatalogue.find``."""

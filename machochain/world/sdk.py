@@ -148,9 +148,20 @@ class Sdk:
             return None
         stub = self._stubs.get(name)
         if stub is None:
-            place = self.index.libraries[name]
-            stub = self._stubs[name] = self._read_macho(place) if place.macho else self._read_stub(name, place)
+            stub = self._stubs[name] = self.read_stub(name)
         return stub
+
+    def read_stub(self, name: str) -> Stub:
+        """Read the stub of a library without keeping it: for who goes through all of them.
+
+        Args:
+            name: One of ``libraries()``.
+
+        Raises:
+            InputError: The stub can no longer be read.
+        """
+        place = self.index.libraries[name]
+        return self._read_macho(place) if place.macho else self._read_stub(name, place)
 
     def _read_stub(self, name: str, place: Located) -> Stub:
         file = os.path.join(self.root, place.file)

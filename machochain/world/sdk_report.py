@@ -50,11 +50,10 @@ def index_sdk(sdk: Sdk, catalogue: EmbeddedCatalogue, *, origin: str = "") -> di
     libraries, unreadable = [], [list(item) for item in quality.unreadable]
     for name in sdk.libraries():
         try:
-            stub = sdk.stub(name)
+            stub = sdk.read_stub(name)
         except InputError as error:
             unreadable.append([sdk.index.libraries[name].file, str(error)])
-            continue
-        if stub is not None:
+        else:
             libraries.append(
                 {
                     "install_name": name,
@@ -246,9 +245,7 @@ def diff(old: Sdk, new: Sdk) -> dict[str, Any]:
     before, after = set(old.libraries()), set(new.libraries())
     changed = []
     for name in sorted(before & after):
-        one, two = old.stub(name), new.stub(name)
-        if one is None or two is None:
-            continue
+        one, two = old.read_stub(name), new.read_stub(name)
         was, now = set(_symbols(one)), set(_symbols(two))
         item: dict[str, Any] = {"install_name": name}
         if (one.current, one.compat) != (two.current, two.compat):
