@@ -38,12 +38,21 @@ SYSTEM_PREFIXES: Final = (
 )
 """Where the OS keeps libraries; nothing elsewhere comes with it."""
 
-CRYPTEX: Final = "/System/Cryptexes/OS"
+CRYPTEXES: Final = ("/System/Volumes/Preboot/Cryptexes/OS", "/System/Cryptexes/OS")
+"""Where the OS cryptex is mounted (the path dyld prints), and the link to it."""
 
 FIRST_SEALED: Final = 11
 """Since this release the system volume is sealed and its libraries are in the shared cache only."""
 
 _VERSIONS = re.compile(r"(\.framework)/Versions/[^/]+")
+
+
+NOT_THE_SYSTEMS: Final = "the OS keeps its libraries below /usr/lib and /System only"
+
+
+def inside_cryptex(path: str) -> str | None:
+    """Return what follows the place of the OS cryptex, with its slash; None for a path elsewhere."""
+    return next((path[len(place) :] for place in CRYPTEXES if path.startswith(place + "/")), None)
 
 
 def squeeze(path: str) -> str:
@@ -258,10 +267,19 @@ class EmbeddedCatalogue:
 
     # Reading
 
+    def _raw(self, offset: int, length: int) -> bytes:
+        try:
+            with self._file.open("rb") as stream:
+                stream.seek(self._base + offset)
+                return stream.read(length)
+        except OSError as error:
+            raise InputError(f"cannot read the catalogue: {error}", path=str(self._file)) from None
+
     def _read(self, offset: int, length: int) -> bytes:
-        with self._file.open("rb") as stream:
-            stream.seek(self._base + offset)
-            return zlib.decompress(stream.read(length))
+        try:
+            return zlib.decompress(self._raw(offset, length))
+        except zlib.error as error:
+            raise InputError(f"the catalogue is damaged: {error}", path=str(self._file)) from None
 
     def _lines(self, section: str) -> Iterator[tuple[str, str]]:
         for line in self._read(*self._sections[section]).decode("utf-8", "surrogateescape").split("\n"):
@@ -359,10 +377,11 @@ class EmbeddedCatalogue:
             Present with the canonical path, absent where an SDK or another source rules it out, else unseen.
         """
         path = normalise(path)
-        if path.startswith(CRYPTEX + "/"):
-            return self._cryptex(path, macos)
+        inner = inside_cryptex(path)
+        if inner is not None:
+            return self._cryptex(inner, macos)
         if not path.startswith(SYSTEM_PREFIXES):
-            return SystemAnswer(Presence.ABSENT, why="the OS keeps its libraries below /usr/lib and /System only")
+            return SystemAnswer(Presence.ABSENT, why=NOT_THE_SYSTEMS)
         answer = self._named(path, macos)
         plain = plain_variant(path)
         if answer.presence is not Presence.UNSEEN or plain is None or macos.major < FIRST_SEALED:
@@ -387,10 +406,9 @@ class EmbeddedCatalogue:
             return SystemAnswer(answer.presence, why=f"{path} is a link to {name}: {answer.why}")
         return answer
 
-    def _cryptex(self, path: str, macos: Version) -> SystemAnswer:
-        inner = path[len(CRYPTEX) :]
+    def _cryptex(self, inner: str, macos: Version) -> SystemAnswer:
         if not inner.startswith(SYSTEM_PREFIXES):
-            return SystemAnswer(Presence.ABSENT, why="the OS keeps its libraries below /usr/lib and /System only")
+            return SystemAnswer(Presence.ABSENT, why=NOT_THE_SYSTEMS)
         if self.find(inner, macos).presence is Presence.ABSENT:
             return SystemAnswer(Presence.ABSENT, why=f"macOS {macos} has no {inner}, in a cryptex or elsewhere")
         return SystemAnswer(Presence.UNSEEN, why="what the cryptexes hold is in no SDK")
@@ -663,7 +681,7 @@ class EmbeddedCatalogue:
         if all(a.presence is Presence.ABSENT for a in answers):
             # The weakest member of the closure bounds what is known of the whole.
             last = min(lacking)
-            later = f", first in the SDK {first}" if first is not None else ""
+            later = f", first known in {first}" if first is not None else ""
             return SymbolAnswer(
                 Presence.ABSENT, absent_in=last, present_in=first, why=f"not exported in the SDK {last}{later}"
             )
@@ -716,9 +734,7 @@ class EmbeddedCatalogue:
         wanted = {stored_name(s): s for s in symbols}
         found: dict[str, list[str]] = {symbol: [] for symbol in wanted.values()}
         start, length = self._sections["symbols"]
-        with self._file.open("rb") as stream:
-            stream.seek(self._base + start)
-            data = stream.read(length)
+        data = self._raw(start, length)
         keys = {key.encode("utf-8", "surrogateescape"): symbol for key, symbol in wanted.items()}
         for name, rest in self._rows.items():
             place = rest.split("\t", 2)[1]

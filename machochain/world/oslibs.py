@@ -14,7 +14,7 @@ from machochain.model.filesystem import Presence, SystemAnswer
 from machochain.model.paths import TargetPath
 from machochain.model.stub import SymbolAnswer
 from machochain.model.version import Version
-from machochain.world.catalogue import CRYPTEX, SYSTEM_PREFIXES, EmbeddedCatalogue, normalise
+from machochain.world.catalogue import SYSTEM_PREFIXES, EmbeddedCatalogue, inside_cryptex, normalise
 from machochain.world.sdk import Sdk, SdkQuality
 
 
@@ -75,8 +75,8 @@ class SdkLibraries:
         """Say whether a release provides the library at a path; see ``EmbeddedCatalogue.find``."""
         path = normalise(path)
         known = self._catalogue.find(path, macos)
-        if path.startswith(CRYPTEX + "/"):
-            inner = path[len(CRYPTEX) :]
+        inner = inside_cryptex(path)
+        if inner is not None:
             if inner.startswith(SYSTEM_PREFIXES) and self.find(inner, macos).presence is Presence.ABSENT:
                 return SystemAnswer(Presence.ABSENT, why=f"macOS {macos} has no {inner}, in a cryptex or elsewhere")
             return known

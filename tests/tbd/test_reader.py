@@ -285,6 +285,7 @@ NAMES = st.from_regex(r"[_$.][A-Za-z0-9_$.:]{0,12}", fullmatch=True)
 LISTS = st.lists(NAMES, max_size=5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(LISTS, LISTS), min_size=1, max_size=3), st.integers(1, 40))
 def test_both_ways_of_reading_agree_with_pyyaml(sections: list[tuple[list[str], list[str]]], width: int) -> None:
     tree = {

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
@@ -194,11 +196,11 @@ def test_nothing_outside_the_system_folders_comes_with_the_os(embedded: Embedded
     assert presence(embedded, path, "15.0") is ABSENT
 
 
-def test_a_cryptex_holds_nothing_the_os_lacks(embedded: EmbeddedCatalogue) -> None:
-    assert presence(embedded, "/System/Cryptexes/OS/usr/local/lib/a.dylib", "15.0") is ABSENT
-    python = f"/System/Cryptexes/OS{FRAMEWORKS}Python.framework/Versions/2.7/Python"
-    assert presence(embedded, python, "15.0") is ABSENT
-    assert presence(embedded, f"/System/Cryptexes/OS{FRAMEWORKS}WebKit.framework/WebKit", "15.0") is UNSEEN
+@pytest.mark.parametrize("cryptex", ["/System/Cryptexes/OS", "/System/Volumes/Preboot/Cryptexes/OS"])
+def test_a_cryptex_holds_nothing_the_os_lacks(embedded: EmbeddedCatalogue, cryptex: str) -> None:
+    assert presence(embedded, f"{cryptex}/usr/local/lib/a.dylib", "15.0") is ABSENT
+    assert presence(embedded, f"{cryptex}{FRAMEWORKS}Python.framework/Versions/2.7/Python", "15.0") is ABSENT
+    assert presence(embedded, f"{cryptex}{FRAMEWORKS}WebKit.framework/WebKit", "15.0") is UNSEEN
 
 
 @pytest.mark.parametrize(
@@ -250,6 +252,50 @@ def test_a_broken_catalogue_is_an_input_error(tmp_path: Path, data: bytes) -> No
     file.write_bytes(data)
     with pytest.raises(InputError):
         EmbeddedCatalogue(file)
+
+
+def test_damage_behind_the_header_is_an_input_error_too(tmp_path: Path) -> None:
+    file = tmp_path / "c.bin"
+    data = bytearray(build([sdk("12.0", {"/usr/lib/a.dylib": ["_a"]})]))
+    data[-60:] = bytes(60)
+    file.write_bytes(data)
+    facts = EmbeddedCatalogue(file)
+    with pytest.raises(InputError, match="damaged"):
+        facts.symbols("/usr/lib/a.dylib")
+    file.unlink()
+    with pytest.raises(InputError, match="cannot read"):
+        facts.providers(["_a"])
+
+
+SHIPPED = EmbeddedCatalogue()
+PIECES = [
+    "usr",
+    "lib",
+    "System",
+    "Library",
+    "Frameworks",
+    "X.framework",
+    "Versions",
+    "Current",
+    "A",
+    "X",
+    "..",
+    ".",
+    "",
+]
+PIECES += ["libSystem.B.dylib", "Foundation.framework", "Foundation", "C", "libz.dylib", "\udcff", "\n", "swift"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=9), st.integers(0, 0xFFFFFFFF))
+def test_any_path_gets_an_answer_and_links_lead_to_names_that_stay(parts: list[str], macos: int) -> None:
+    facts = SHIPPED
+    for path in ("/".join(parts), "/" + "/".join(parts)):
+        answer = facts.find(path, Version.unpack(macos))
+        assert answer.why
+        assert (answer.path is not None) == (answer.presence is PRESENT)
+        name = facts.canonical(path)
+        assert name is None or facts.canonical(name) == name
 
 
 def test_a_missing_catalogue_is_an_input_error(tmp_path: Path) -> None:
