@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -126,7 +127,7 @@ def test_the_kernel_of_this_machine_agrees_where_case_counts(tree: Tree, asked: 
             if ".." in path or not path.isascii():
                 continue
             try:
-                status = Path(f"{root}{path}").stat()
+                status = os.stat(f"{root}{path}")  # noqa: PTH116 - Path would drop a last "/." and ask another question
             except OSError:
                 assert look(view, path).presence is Presence.ABSENT
             else:
