@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
@@ -175,8 +175,7 @@ class SymbolFacts:
     observed: tuple[Version, Version] | None = None
 
 
-@frozen
-class _Group:
+class _Group(NamedTuple):
     """What all symbols of one group line share; ``mask`` as in the table of libraries."""
 
     mask: int
@@ -184,8 +183,7 @@ class _Group:
     observed: tuple[Version, Version] | None
 
 
-@frozen
-class _Block:
+class _Block(NamedTuple):
     """The symbols of one library: ``mask`` tells which SDKs list its symbols at all."""
 
     mask: int
@@ -202,8 +200,7 @@ def stored_name(symbol: str) -> str:
     return "_OBJC_CLASS_$_" + symbol[len(metaclass) :] if symbol.startswith(metaclass) else symbol
 
 
-@frozen
-class _Row:
+class _Row(NamedTuple):
     mask: int
     place: tuple[int, int] | None
     introduced: tuple[tuple[Version, str], ...]
