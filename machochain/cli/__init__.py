@@ -23,6 +23,7 @@ class LazyGroup(click.Group):
         "resolve": "What a binary loads, from where and why; whether it launches",
         "explain": "Each path dyld tries for one library, and its own words",
         "inspect": "The facts: load commands, versions, signature, Go build info",
+        "scenario": "Library by launch context: in place, go run, go test, installed; why they differ",
         "diagnose": "What a pasted dyld message, crash report or log means",
     }
 

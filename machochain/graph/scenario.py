@@ -23,7 +23,6 @@ from machochain.golang.contexts import (
     Program,
     closed_root,
     contexts,
-    shown,
 )
 from machochain.graph.driver import Walk
 from machochain.graph.inspect import go_binary
@@ -513,6 +512,10 @@ _ENVIRONMENT: Final = frozenset(
         SearchRule.CUSTOM_FALLBACK,
     }
 )
+_NAMED_PLACES: Final = frozenset(
+    {SearchRule.RPATH, SearchRule.LOADER_PATH, SearchRule.EXECUTABLE_PATH, SearchRule.RAW_PATH}
+)
+"""Rules whose path somebody wrote: worth putting a library there."""
 _RELATIVE: Final = ("@executable_path", "@loader_path")
 
 
@@ -521,6 +524,9 @@ def _reasons(row: LibraryRow, columns: Sequence[Column]) -> Iterator[Reason]:
     seen: dict[Reason, None] = {}
     if _differs_by_release(row, columns):
         seen[Reason.MACOS] = None
+    by_variable = any(
+        c.load is not None and c.load.found is not None and c.load.found.rule in _ENVIRONMENT for c in row.cells
+    )
     for cell, column in zip(row.cells, columns, strict=True):
         if cell.load is None:
             continue
@@ -528,7 +534,7 @@ def _reasons(row: LibraryRow, columns: Sequence[Column]) -> Iterator[Reason]:
             for reason in _why_found(row, cell):
                 seen[reason] = None
         elif cell.failed or cell.outcome is Outcome.WEAK_MISSING:
-            for reason in _why_failed(cell, column):
+            for reason in _why_failed(cell, column, by_variable=by_variable):
                 seen[reason] = None
     if row.verdict is Verdict.BROKEN or not seen:
         for reason in _why_broken(row, columns):
@@ -564,14 +570,14 @@ def _why_found(row: LibraryRow, cell: Cell) -> Iterator[Reason]:
         yield Reason.CWD_RELATIVE
 
 
-def _why_failed(cell: Cell, column: Column) -> Iterator[Reason]:
+def _why_failed(cell: Cell, column: Column, *, by_variable: bool) -> Iterator[Reason]:
     assert cell.load is not None
     texts = (cell.load.reason or "", *(a.reason for a in cell.load.tried))
     if any("not allow" in text or "unsafe use of" in text for text in texts):
         yield Reason.POLICY
-    if column.lost:
+    if by_variable and column.lost:
         yield Reason.ENVIRONMENT
-    elif column.result.hardened and any(n.startswith("DYLD_") for n, _ in column.environment):
+    elif by_variable and column.result.hardened and any(n.startswith("DYLD_") for n, _ in column.environment):
         yield Reason.POLICY
 
 
@@ -628,7 +634,7 @@ def _remedy(
             yield from _reach(row, place, columns, go=by_go and go is not None)
         elif reason is Reason.ENVIRONMENT:
             variable = _variable(columns)
-            if by_go:
+            if by_go and go is not None:
                 yield f"go run -exec 'env {variable}' .   (go test -exec likewise)"
             yield "or put a run path into the program instead of a variable beside it"
         elif reason is Reason.POLICY:
@@ -658,9 +664,10 @@ def _reach(row: LibraryRow, place: str | None, columns: Sequence[Column], *, go:
     for cell, column in zip(row.cells, columns, strict=True):
         if not cell.failed or cell.load is None or column.context.roots or not column.context.moved:
             continue
-        wanted = next((a.candidate.path for a in cell.load.tried if a.candidate.path.startswith("/")), None)
+        tried = (a.candidate for a in cell.load.tried if a.candidate.rule in _NAMED_PLACES)
+        wanted = next((c.path for c in tried if c.path.startswith("/")), None)
         if wanted is not None:
-            yield f"{column.context.title}: put the library at {shown(posixpath.normpath(wanted))}"
+            yield f"{column.context.title}: put the library at {posixpath.normpath(wanted)}"
             return
 
 
@@ -723,5 +730,5 @@ def shown_text(text: str) -> str:
     for root in ROOTS:
         if root.path in text:
             text = text.replace(f"{root.path}/00/{'0' * 64}-d", f"{root.shown}/xx/<hash>-d")
-            text = text.replace(root.path, root.shown)
+            text = text.replace(f"{root.path}/00/", f"{root.shown}/xx/").replace(root.path, root.shown)
     return text
