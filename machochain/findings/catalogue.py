@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from attrs import frozen
-
+from machochain.findings.audit_rules import AUDIT_RULES
+from machochain.findings.rule import Rule
 from machochain.model.result import Severity
 
 FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -27,40 +27,6 @@ FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Heading of each family, by the first three letters of its ids."""
-
-
-@frozen
-class Rule:
-    """One rule.
-
-    Attributes:
-        id: ``MCnnn``.
-        name: Short name in kebab case, as users write it in a policy.
-        title: Heading of its page.
-        severity: The severity it has unless circumstances make it milder.
-        meaning: What was seen.
-        why: What it leads to.
-        fix: What to do, one step or command each.
-        since: Which macOS it concerns; empty if all that are modelled.
-        milder: When it is reported with a lower severity; empty if never.
-        references: Sources: dyld tag, file and function, or public issues.
-    """
-
-    id: str
-    name: str
-    title: str
-    severity: Severity
-    meaning: str
-    why: str
-    fix: tuple[str, ...]
-    since: str = ""
-    milder: str = ""
-    references: tuple[str, ...] = ()
-
-    @property
-    def page(self) -> str:
-        """Path of the rule's page in this repository."""
-        return f"docs/rules/{self.id}.md"
 
 
 _INFO: Final = Severity.INFO
@@ -644,6 +610,11 @@ _UNSEEN: Final = (
 )
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(
-    {r.id: r for r in (*_LOAD_CHAIN, *_VERSIONS, *_NEWER_MACOS, *_LEAKS, *_MACHINE, *_UNSEEN)}
+    {
+        r.id: r
+        for r in sorted(
+            (*_LOAD_CHAIN, *_VERSIONS, *_NEWER_MACOS, *_LEAKS, *_MACHINE, *_UNSEEN, *AUDIT_RULES), key=lambda r: r.id
+        )
+    }
 )
 """Every rule by its id, in rising order."""

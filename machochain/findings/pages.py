@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from machochain.findings.catalogue import FAMILIES, RULES, Rule
+from machochain.findings.catalogue import FAMILIES, RULES
+from machochain.findings.rule import Rule
 
 _HEAD = "<!-- Made from machochain/findings/catalogue.py by `python -m machochain.findings.pages docs/rules`. -->\n"
 

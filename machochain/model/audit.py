@@ -9,8 +9,10 @@ from enum import Enum
 from attrs import field, frozen
 
 from machochain.model.errors import InputError
+from machochain.model.image import Image
 from machochain.model.paths import TargetPath
 from machochain.model.result import Finding, Result, Severity
+from machochain.model.signature import Signature
 from machochain.model.version import Version
 
 
@@ -69,7 +71,7 @@ class AuditFinding:
         clean: Releases looked at without it, rising.
         when: Both in words: ``fails on macOS 26, launches before``; empty if it is the same on all.
         processes: Names of the main executables or libraries in whose processes it was seen, sorted.
-        count: In how many processes (input × slice × release) it was seen.
+        count: In how many processes (input, slice and release) it was seen.
         fingerprint: 32 hexadecimal digits, the same from build to build: of rule, subject, path and architectures.
         suppressed: Why it does not count; None if it does.
     """
@@ -120,6 +122,32 @@ class AuditInput:
 
 
 @frozen
+class AuditBinary:
+    """One slice of one Mach-O file of an input, whether a process reached it or not.
+
+    Attributes:
+        origin: The input, as the user named it.
+        path: Where it is in the input, as in ``AuditFinding``.
+        place: Where it lies on the modelled Mac, links resolved.
+        image: Its header.
+        signature: What its signature says, without the page hashes; None if it has none that can be read.
+        slices: Architectures of the file.
+    """
+
+    origin: str
+    path: str
+    place: TargetPath
+    image: Image
+    signature: Signature | None
+    slices: tuple[str, ...]
+
+    @property
+    def arch(self) -> str:
+        """Name of the slice's architecture."""
+        return self.image.arch.name
+
+
+@frozen
 class PolicySummary:
     """The policy in short.
 
@@ -147,6 +175,7 @@ class AuditReport:
         findings: Grouped by cause; worst first, then by rule, input, path and subject. Suppressed ones are among them.
         inputs: In the order given.
         policy: The policy in short.
+        binaries: Every slice of every Mach-O file in the inputs that dyld has to do with, by input and path.
         errors: Inputs, or files inside them, that could not be read.
         stale: Suppressions that suppress nothing.
         skipped: Inputs that were not looked at because the audit was interrupted.
@@ -157,6 +186,7 @@ class AuditReport:
     findings: tuple[AuditFinding, ...]
     inputs: tuple[AuditInput, ...]
     policy: PolicySummary
+    binaries: tuple[AuditBinary, ...] = field(default=(), repr=False)
     errors: tuple[InputError, ...] = field(default=(), eq=False)
     stale: tuple[StaleSuppression, ...] = ()
     skipped: tuple[str, ...] = ()

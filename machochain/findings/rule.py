@@ -1,0 +1,41 @@
+"""What a rule of the catalogue says about itself."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from machochain.model.result import Severity
+
+
+@frozen
+class Rule:
+    """One rule.
+
+    Attributes:
+        id: ``MCnnn``.
+        name: Short name in kebab case, as users write it in a policy.
+        title: Heading of its page.
+        severity: The severity it has unless circumstances make it milder.
+        meaning: What was seen.
+        why: What it leads to.
+        fix: What to do, one step or command each.
+        since: Which macOS it concerns; empty if all that are modelled.
+        milder: When it is reported with a lower severity; empty if never.
+        references: Sources: dyld tag, file and function, or public issues.
+    """
+
+    id: str
+    name: str
+    title: str
+    severity: Severity
+    meaning: str
+    why: str
+    fix: tuple[str, ...]
+    since: str = ""
+    milder: str = ""
+    references: tuple[str, ...] = ()
+
+    @property
+    def page(self) -> str:
+        """Path of the rule's page in this repository."""
+        return f"docs/rules/{self.id}.md"
