@@ -303,6 +303,9 @@ def container_of(head: bytes, more: Read, end: bytes = b"") -> str | None:
     except InputError:
         # Without the library nobody can see what is inside: opening it says what to install.
         return f"tar.{compression}"
+    except EOFError:
+        # Cut before anything could come out: opening it says so.
+        return f"tar.{compression}"
     except damage_errors():
         return None
     return f"tar.{compression}" if is_tar(first) else None

@@ -45,7 +45,7 @@ _UNREAD: Final = {
     "xar": "an installer package (xar) is not read: unpack it with 'pkgutil --expand-full PKG DIR' and name DIR",
     "dmg": "a disk image is not read: mount it with 'hdiutil attach DMG' and name the mounted folder",
 }
-_ENDINGS: Final = re.compile(r"(\.bottle)?(\.\d+)?\.(tar(\.\w+)?|t[gbx]z2?|tzst|zip|whl|conda|jar)$", re.IGNORECASE)
+_ENDINGS: Final = re.compile(r"(\.bottle(\.\d+)?)?\.(tar(\.\w+)?|t[gbx]z2?|tzst|zip|whl|conda|jar)$", re.IGNORECASE)
 _METADATA_LIMIT: Final = 4 << 20
 _Errors = tuple[type[BaseException], ...]
 _GLOBAL_HEADERS: Final = 1000
@@ -452,7 +452,8 @@ def _described(tree: Tree, name: str, container: str, kind: ArtifactKind | None)
     tops = {entry.name.partition("/")[0] for entry in tree.entries if entry.host is not None}
     if kind is None:
         kind = _tar_kind(files, tops)
-    leaf = _ENDINGS.sub("", os.path.basename(name.rpartition(":")[2])) or "archive"  # noqa: PTH119
+    leaf = _ENDINGS.sub("", os.path.basename(name.rpartition(":")[2]))  # noqa: PTH119
+    leaf = leaf if leaf.strip(".") else "archive"
     facts = _FACTS[kind](files) if kind in _FACTS else _Facts()
     facts = evolve(facts, name=facts.name or leaf)
     return Artifact(
@@ -514,7 +515,7 @@ def _json(files: _Files, name: str) -> dict[str, Any]:
 
 def _string(value: object) -> str | None:
     """Return a value that goes into a path, if it is a plain name."""
-    return value if isinstance(value, str) and re.fullmatch(r"(@[\w.~-]+/)?[\w+!@.~-]+", value) else None
+    return value if isinstance(value, str) and re.fullmatch(r"(@\w[\w.~-]*/)?\w[\w+!@.~-]*", value) else None
 
 
 def _strings(value: object) -> tuple[str, ...]:
