@@ -51,12 +51,11 @@ class Profile:
         use_flags: ``dylib_use_command`` flags are honoured (dyld-1160.6 on).
         any_embedded_variable: LC_DYLD_ENVIRONMENT takes every ``DYLD_`` name, and names match exactly
             (dyld-1284.13 on); before, only names that end in ``_PATH``, matched by prefix.
-        errors_accumulate: A second missing library's text is glued to the first one's, without a newline
-            (``Diagnostics::error()`` appended up to dyld-1286.10); later only the last one is printed.
         protects_libsystem: libSystem cannot be overridden in a hardened process (dyld-1284.13 on).
-        errors_append: What is missing in one branch of the load graph does not silence the next branch, and the texts
-            are strung together without a separator: ``Diagnostics::error()`` appends to what is there (dyld-940 to
-            1286.10). From dyld-1323.3 on it clears first, so that the last text stays; dyld2 throws the first.
+        errors_accumulate: What is missing in one branch of the load graph does not silence the next branch, and the
+            second text is glued to the first without a newline: ``Diagnostics::error()`` appends to what is there
+            (dyld-940 to 1286.10). From dyld-1323.3 on it clears first, so that the last text stays; dyld2 throws the
+            first.
         mangles_embedded: Where an LC_DYLD_ENVIRONMENT value has an ``@``, an element without one replaces all before
             it by the main executable's path (``strlcpy`` for ``strlcat`` in ``addEnvVar``, dyld-940 to 1286.10 and
             still 1323.3; dyld-1378 is right, and the tags between have not been read).
@@ -84,9 +83,8 @@ class Profile:
     new_platform_names: bool = False
     use_flags: bool = True
     any_embedded_variable: bool = False
-    errors_accumulate: bool = True
     protects_libsystem: bool = False
-    errors_append: bool = False
+    errors_accumulate: bool = False
     mangles_embedded: bool = False
 
     @property
@@ -107,7 +105,7 @@ _EARLY: Final[dict[str, Any]] = {
     "need_all_archs": False,
     "use_flags": False,
 }
-_FOUR: Final[dict[str, Any]] = {"errors_append": True, "mangles_embedded": True}
+_FOUR: Final[dict[str, Any]] = {"errors_accumulate": True, "mangles_embedded": True}
 
 PROFILES: Final = (
     Profile("11", Version.of(11), "dyld-832.7.1 … 852.2", generation=2, third_party_arm64e=False, **_EARLY),

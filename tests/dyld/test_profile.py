@@ -95,7 +95,7 @@ def test_a_profile_by_default_is_the_current_dyld() -> None:
     current = PROFILES[-1]
     fresh = Profile(current.name, current.since, current.tags)
     assert fresh.classic is False
-    assert (fresh.cryptex, fresh.no_run_path_text, fresh.errors_append) == (True, "used", False)
+    assert (fresh.cryptex, fresh.no_run_path_text, fresh.errors_accumulate) == (True, "used", False)
 
 
 # -- facts of an image --

@@ -30,6 +30,7 @@ from tests.graph.modelled import (
 )
 
 R = "/R"
+Tree = dict[str, bytes | str | None]
 every = pytest.mark.parametrize("macos", GENERATIONS)
 dyld4 = pytest.mark.parametrize("macos", DYLD4)
 NOT_BUILT = {
@@ -123,7 +124,7 @@ def test_rpath_relative_of_the_program_serves_its_libraries(macos: str, run_path
 
 @every
 def test_rpath_symlink_the_program_counts_where_it_really_is(macos: str) -> None:
-    tree = {
+    tree: Tree = {
         f"{R}/hide/bin/main": executable("@rpath/libfoo.dylib", rpaths=["@executable_path/../lib/"]),
         f"{R}/hide/lib/libfoo.dylib": dylib("@rpath/libfoo.dylib"),
         f"{R}/main": f"{R}/hide/bin/main",
@@ -396,7 +397,7 @@ def test_env_dyld_versioned_library_path_missing_dylibs(macos: str, security: Se
 @every
 def test_env_dyld_versioned_framework_path(macos: str, value: str, found: str) -> None:
     name = f"{R}/Foo.framework/Foo"
-    tree: dict[str, bytes | str | None] = {
+    tree: Tree = {
         name: dylib(name, id_current="10"),
         f"{R}/alt9/Foo.framework/Foo": dylib(name, id_current="9"),
         f"{R}/alt11/Foo.framework/Versions/A/Foo": dylib(name, id_current="11"),
@@ -546,7 +547,7 @@ def test_dlopen_realpath_aliases_of_a_cached_library_are_one(macos: str) -> None
 
 @every
 def test_dlopen_symlink_is_one_image_under_its_real_path(macos: str) -> None:
-    tree = {
+    tree: Tree = {
         f"{R}/libreal.dylib": dylib(f"{R}/libother.dylib"),
         f"{R}/liblink.dylib": "libreal.dylib",
         f"{R}/main": executable(f"{R}/liblink.dylib"),
