@@ -178,6 +178,16 @@ def test_block_style_and_comments_are_yaml_too() -> None:
     assert names(only(block), "x86_64")[-2:] == ["_a", "_b"]
 
 
+def test_a_list_may_end_in_a_comma_and_a_key_may_come_twice() -> None:
+    assert read(V4.replace(b"_c ]", b"_c, ]")) == read(V4)
+    twice = V4.replace(b"current-version: 12.3.4", b"current-version: 1\ncurrent-version: 12.3.4")
+    assert read(twice) == read(V4)
+
+
+def test_an_empty_section_has_no_symbols() -> None:
+    assert only(b"--- !tapi-tbd\ntargets: [ arm64-macos ]\ninstall-name: a\nexports:\nflags: [ ]\n").sections == ()
+
+
 def test_line_ends_and_byte_order_mark_do_not_matter() -> None:
     assert read(V4.replace(b"\n", b"\r\n")) == read(b"\xef\xbb\xbf" + V4) == read(V4)
 
@@ -209,6 +219,8 @@ def test_bytes_that_are_no_utf8_survive() -> None:
         (b"--- !tapi-tbd\ninstall-name: a\nflags: " + b"[" * 50 + b"]" * 50, "line 3", "deeper"),
         (b"--- !tapi-tbd\ninstall-name: a\nflags: " + b"[" * 50000, "line 3", "deeper"),
         (b"--- !tapi-tbd\n[ a ]: b\n", "line 2", "a key is no plain text"),
+        (b"install-name: a\n--- !tapi-tbd\n", "line 1", "text before the first document"),
+        (b"--- !tapi-tbd\n...\n", "line 2", "no mapping"),
         (b'{"a": }', "line 1", "not JSON"),
         (b'{"a": 1}', "line 1", "tapi_tbd_version"),
         (b"[" * 100000, "line 1", "not a linker stub"),

@@ -93,6 +93,28 @@ def test_a_binary_of_a_newer_sdk_shows_that_it_stayed(tmp_path: Path) -> None:
     assert presence(facts, "/usr/lib/a.dylib", "15.0") is PRESENT
 
 
+def test_a_library_only_binaries_know_is_unseen_before_their_sdk(tmp_path: Path) -> None:
+    seen = os_facts(observed=[["/System/Library/Frameworks/O.framework/O", "14.0", "15.0"]])
+    facts = catalogue(tmp_path, sdk("12.0", {}), seen)
+    path = "/System/Library/Frameworks/O.framework/O"
+    assert [presence(facts, path, v) for v in ("13.0", "14.0", "26.0")] == [UNSEEN, PRESENT, PRESENT]
+    assert "SDK 14.0" in facts.find(path, Version.of(13)).why
+
+
+def test_an_old_name_loads_since_linkers_recorded_it(tmp_path: Path) -> None:
+    facts = catalogue(
+        tmp_path, sdk("10.9", {}), os_facts(legacy=[["/usr/lib/old.dylib", "10.14", "linkers record it"]])
+    )
+    assert [presence(facts, "/usr/lib/old.dylib", v) for v in ("10.13", "10.14", "15.0")] == [UNSEEN, PRESENT, PRESENT]
+
+
+def test_a_link_between_sdks_is_unseen_until_one_has_it(tmp_path: Path) -> None:
+    library: dict[str, list[str] | None] = {"/usr/lib/libz.1.dylib": None}
+    link = {"/usr/lib/libz.dylib": "/usr/lib/libz.1.dylib"}
+    facts = catalogue(tmp_path, sdk("11.3", library, links=True), sdk("13.0", library, links=True, aliases=link))
+    assert [presence(facts, "/usr/lib/libz.dylib", v) for v in ("11.3", "12.0", "13.0")] == [ABSENT, UNSEEN, PRESENT]
+
+
 def test_a_dated_removal_is_absence(tmp_path: Path) -> None:
     gone = os_facts(removed=[["/usr/lib/a.dylib", "12.3", "release notes"]])
     facts = catalogue(tmp_path, sdk("11.3", {"/usr/lib/a.dylib": None}), gone)

@@ -71,6 +71,34 @@ def test_other_paths_of_a_library_are_listed(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("links", ["links", "text"])
+def test_current_decides_between_versions_of_a_framework(tmp_path: Path, links: str) -> None:
+    root = sdk(tmp_path / "S.sdk")
+    for version in ("8.4", "8.5"):
+        name = f"/System/Library/Frameworks/Tk.framework/Versions/{version}/Tk"
+        write(root, f"{name[1:]}.tbd", stub(name))
+    current = root / "System/Library/Frameworks/Tk.framework/Versions/Current"
+    if links == "links":
+        current.symlink_to("8.4")
+    else:
+        current.write_text("8.4\n")
+    assert opened(root).canonical("/System/Library/Frameworks/Tk.framework/Tk") == (
+        "/System/Library/Frameworks/Tk.framework/Versions/8.4/Tk"
+    )
+    current.unlink()
+    assert opened(root).canonical("/System/Library/Frameworks/Tk.framework/Tk") == (
+        "/System/Library/Frameworks/Tk.framework/Versions/8.5/Tk"
+    )
+
+
+def test_executables_beside_stubs_are_no_libraries(tmp_path: Path) -> None:
+    root = sdk(tmp_path / "S.sdk")
+    (root / f"{FRAMEWORK}/Versions/C/Demo").write_bytes(factory.executable())
+    (root / "usr/lib/plugin.dylib").write_bytes(factory.bundle())
+    (root / "usr/lib/cut.dylib").write_bytes(factory.dylib("/usr/lib/cut.dylib")[:40])
+    assert len(opened(root).libraries()) == 4
+
+
 def test_a_name_in_another_case_is_only_a_hint(tmp_path: Path) -> None:
     found = opened(sdk(tmp_path / "S.sdk"))
     assert found.hint("/usr/lib/libZ.1.DYLIB") == "/usr/lib/libz.1.dylib"
@@ -204,6 +232,8 @@ def test_a_stub_stands_for_a_library_path(file: str, path: str) -> None:
         ({"CanonicalName": "macosx26.4.internal"}, "26.4"),
         ({"Version": "10.16"}, "11.0"),
         ({"Version": 14, "MinimalDisplayName": "14.1"}, "14.1"),
+        ({"Version": "99999999", "MinimalDisplayName": "14.1"}, "14.1"),
+        ({"Version": "14.999", "MinimalDisplayName": "14.1"}, "14.1"),
     ],
 )
 def test_the_version_is_found_in_each_shape_of_settings(
@@ -368,6 +398,7 @@ def test_a_large_sdk_without_known_libraries_is_poor(tmp_path: Path) -> None:
 def test_stripped_reexports_are_noticed(tmp_path: Path) -> None:
     quality = big(tmp_path / "S.sdk", SYSTEM).quality(EmbeddedCatalogue())
     assert quality.stripped == (SYSTEM,)
+    assert any(SYSTEM in sentence for sentence in quality.sentences())
 
 
 def test_each_kind_of_damage_is_told_in_one_sentence(tmp_path: Path) -> None:

@@ -180,3 +180,34 @@ def test_a_library_no_sdk_has_is_left_to_the_catalogue(tmp_path: Path) -> None:
     libraries = SdkLibraries([small(tmp_path)], known)
     assert symbol(libraries, "/usr/lib/libold.dylib", "_old", "14.2", "arm64") is PRESENT
     assert symbol(libraries, "/usr/lib/libnone.dylib", "_old", "14.2", "arm64") is UNSEEN
+
+
+def test_the_catalogue_knows_what_became_of_a_library_since_an_older_sdk(tmp_path: Path) -> None:
+    later = {"schema": "machochain.sdk-facts/1", "sdk": "15.0", "low": "15.0", "high": "15.0"}
+    known = facts(tmp_path, {"install_name": "/usr/lib/libz.1.dylib", "symbols": ["_inflate"]})
+    without = {**later, "complete": ["/usr/lib/"], "libraries": []}
+    file = tmp_path / "more.bin"
+    file.write_bytes(build([*known.documents(), without]))
+    libraries = SdkLibraries([small(tmp_path)], EmbeddedCatalogue(file))
+    answer = libraries.find("/usr/lib/libz.1.dylib", Version.of(15, 1))
+    assert (answer.presence, "SDK 15.0" in answer.why) == (UNSEEN, True)
+    assert presence(libraries, "/usr/lib/libz.1.dylib", "14.2") is PRESENT
+
+
+def test_the_catalogue_knows_what_became_of_a_symbol_since_an_older_sdk(tmp_path: Path) -> None:
+    known = facts(tmp_path, {"install_name": "/usr/lib/libz.1.dylib", "symbols": ["_inflate", "_old"]})
+    later = {"schema": "machochain.sdk-facts/1", "sdk": "15.0", "low": "15.0", "high": "15.0"}
+    without = {**later, "libraries": [{"install_name": "/usr/lib/libz.1.dylib", "symbols": []}]}
+    file = tmp_path / "more.bin"
+    file.write_bytes(build([*known.documents(), without]))
+    libraries = SdkLibraries([small(tmp_path)], EmbeddedCatalogue(file))
+    assert symbol(libraries, "/usr/lib/libz.1.dylib", "_inflate", "15.0", "arm64") is UNSEEN
+    assert symbol(libraries, "/usr/lib/libz.1.dylib", "_inflate", "14.2", "arm64") is PRESENT
+    # The given SDK, newer than the release, lacks a symbol the release may have had.
+    assert symbol(libraries, "/usr/lib/libz.1.dylib", "_old", "11.0", "arm64") is UNSEEN
+
+
+def test_an_sdk_older_than_the_release_rules_nothing_out(tmp_path: Path) -> None:
+    libraries = SdkLibraries([small(tmp_path, "13.0"), small(tmp_path, "15.0")], facts(tmp_path))
+    assert presence(libraries, "/usr/lib/libnone.dylib", "14.0") is ABSENT
+    assert presence(libraries, "/usr/lib/libnone.dylib", "26.0") is UNSEEN
