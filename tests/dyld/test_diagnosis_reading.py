@@ -132,7 +132,7 @@ def test_a_refused_main_executable_is_read_once_with_its_path() -> None:
             "_x",
             "weak-def export",
         ),
-        (f"dyld[1]: Symbol not found: _x\n  Referenced from: /a\n  Expected in:     <no uuid> unknown", "_x", "unknown"),
+        ("dyld[1]: Symbol not found: _x\n  Referenced from: /a\n  Expected in:     <no uuid> ?", "_x", "?"),
     ],
 )  # fmt: skip
 def test_symbol_messages_of_every_layout(text: str, symbol: str, where: str) -> None:
@@ -337,9 +337,9 @@ def test_traces_name_libraries_and_never_fail() -> None:
             "/a/b.o",
         ),
         (
-            "ld: warning: building for macOS-11.0, but linking with dylib '/l/x' which was built for newer version 14.0",
+            "ld: warning: building for macOS-11.0, but linking with dylib '/x' which was built for newer version 14.0",
             "ld-built-for-newer",
-            "/l/x",
+            "/x",
         ),
         (
             "ld: unsupported tapi file type '!tapi-tbd' in YAML file '/sdk/usr/lib/libSystem.tbd' for x86_64",
@@ -407,7 +407,9 @@ class CountingText(str):
         return part
 
 
-@pytest.mark.parametrize("unit", ["Library not loaded: /a ", "tried: '", "dlopen(", "Err#", "tried: '/a' ((("])
+@pytest.mark.parametrize(
+    "unit", ["Library not loaded: /a ", "tried: '", "dlopen(", "Err#", "tried: '/a' (((", "Referenced from:\n"]
+)
 def test_hostile_text_costs_work_in_proportion_to_its_size(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def cost(size: int) -> int:
         CountingText.handed = 0
@@ -440,12 +442,12 @@ REASONS = st.sampled_from(
         "mach-o file, but is an incompatible architecture (have (x86_64), need (arm64e))",
         "fat file, but missing compatible architecture (have 'i386,x86_64', need 'arm64')",
         (
-            f"code signature in <{UUID}> '/p/q (x)/l.dylib' not valid for use in process: mapping process and mapped file"
-            " (non-platform) have different Team IDs"
+            f"code signature in <{UUID}> '/p/q (x)/l.dylib' not valid for use in process: mapping process and mapped"
+            " file (non-platform) have different Team IDs"
         ),
         "duplicate LC_RPATH '@loader_path/a (b), c'",
         "relative path not allowed in hardened program",
-        f"code signature invalid in <{UUID}> '/x' (errno=1) sliceOffset=0x00000000, codeBlobSize=0x2",
+        f"code signature invalid in <{UUID}> '/x' (errno=1) sliceOffset=0x0, codeBlobSize=0x2",
     ]
 )
 NAMES = st.text(

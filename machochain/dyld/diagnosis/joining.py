@@ -12,7 +12,9 @@ from machochain.dyld.diagnosis.text import line_prefix
 
 MAX_MESSAGE: Final = 65536
 """Longest message read, characters; dyld's own buffers are far smaller."""
-MAX_LINES: Final = 2000
+MAX_LINES: Final = 1000
+_MAX_ITEM: Final = 8192
+"""Longest attempt of a list, path and reason together, characters."""
 _COMMON_WIDTHS: Final = frozenset({72, 76, 78, 79, 80, 100, 120, 132, 160})
 
 KEY: Final = re.compile(
@@ -101,7 +103,10 @@ def join(source: str, start: int, end: int, prefix: str) -> Joined:
                 break
             stop = eol
             continue
-        if (_KEY_LINE.match(line) and state.takes_key(line)) or state.takes_item(line):
+        keyed = _KEY_LINE.match(line) is not None
+        if keyed and not state.takes_key(line) and not line.lstrip().startswith("in "):
+            break
+        if (keyed and state.takes_key(line)) or state.takes_item(line):
             pieces.append(_Piece(line.strip(), eol - begin, structural=True))
             state.add("\n" + line.strip())
         elif not _NOISE.match(line) and state.unfinished(source, eol, limit, line, pieces[-1].width):
@@ -149,7 +154,7 @@ class _State:
     def _advance(self, before: int) -> None:
         """Find where the last item of a tried list begins; only the new text is looked at."""
         listed = self.text.rfind("tried:", max(0, before - 8))
-        if listed >= 0:
+        if listed >= 0 and not self.item:
             self.item = listed + 6
         for separator in ("), '", "),'"):
             comma = self.text.rfind(separator, max(self.item, before - 4))
@@ -162,8 +167,9 @@ class _State:
         return bool(self.item) and not self._list_open()
 
     def _list_open(self) -> bool:
-        last = self.text[self.item :]
-        tail = last.rstrip()
+        if len(self.text) - self.item > _MAX_ITEM:
+            return False
+        tail = self.text[self.item :].rstrip()
         if not tail or tail.endswith(","):
             return True
         middle = tail.find("' (")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 
 from attrs import evolve
@@ -23,6 +22,7 @@ from machochain.dyld.diagnosis.reports import REPORT_LITERALS, Report, read_head
 from machochain.dyld.diagnosis.text import clean, line_prefix
 from machochain.model.evidence import Evidence, EvidenceKind, LoggedImage, Request, TracedCall
 from machochain.model.result import Confidence
+from machochain.model.version import Version
 
 MAX_MESSAGES: Final = 5_000
 """Messages read from one text. A log that repeats one failure for ever must not take for ever to read."""
@@ -169,7 +169,8 @@ class _Reader:
 
     def _message(self, offset: int, literal: str) -> None:
         begin = max(self.used, offset - 120)
-        before = _BEFORE.search(self.text[begin:offset])
+        head = self.text[begin:offset]
+        before = _BEFORE.search(head) if head.endswith((": ", ":\n", "\t", "  ")) else None
         context = Context()
         start = offset
         if before is not None and before.group():
@@ -190,10 +191,15 @@ class _Reader:
 
     def _dlopen_header(self, at: int) -> int:
         """Return where the words behind ``dlopen(path, mode): `` begin; -2 if this is no such header."""
-        for close in islice(_DLOPEN_CLOSE.finditer(self.text, at, at + 4400), 40):
-            before = self.text[max(at, close.start() - 24) : close.start()].replace("\n", "")
-            if _DLOPEN_MODE.search(before):
-                return close.end()
+        close, limit = at, at + 4400
+        for _ in range(40):
+            close = self.text.find(")", close + 1, limit)
+            if close < 0:
+                break
+            behind = _DLOPEN_CLOSE.match(self.text, close)
+            before = self.text[max(at, close - 24) : close].replace("\n", "")
+            if behind is not None and _DLOPEN_MODE.search(before):
+                return behind.end()
         return -2
 
     def _headless(self, offset: int) -> None:
@@ -213,6 +219,8 @@ class _Reader:
         evidence = parse_message(joined.text, context)
         self.used = max(self.used, offset + 1)
         if evidence is None or not _tells(evidence):
+            if context.headless:
+                self.used = max(self.used, joined.end)
             return
         self.used = joined.end
         first = self._number(start)
@@ -302,7 +310,11 @@ class _Reader:
             self.calls.append(call)
 
     def _built(self, offset: int, messages: list[BuildMessage]) -> None:
+        if self.taken >= MAX_MESSAGES:
+            return
+        self.taken += 1
         begin, end = self._line(offset)
+        self.used = max(self.used, offset + 1)
         line = self.text[max(begin, offset - 4096) : min(end, offset + 4096)]
         for message in messages:
             evidence = read_build(line, message)
@@ -310,11 +322,11 @@ class _Reader:
                 number = self._number(offset)
                 self._keep(evolve(evidence, lines=(number, number)))
                 break
-        self.used = max(self.used, offset + 1)
 
     def _finish(self) -> tuple[Evidence, ...]:
         self._unread_report()
-        found = [_with_range(e, self._stated_macos()) for e in self.found.values()]
+        stated = self._stated_macos()
+        found = [_with_range(e, stated) for e in self.found.values()]
         for pid, loads in self.loads.items():
             line = self.first_line[("loads", pid)]
             found.append(Evidence(EvidenceKind.LOADS, pid=pid, loads=tuple(loads), lines=(line, line + len(loads) - 1)))
@@ -333,7 +345,7 @@ class _Reader:
             )
         return tuple(sorted(found, key=lambda e: e.lines))
 
-    def _stated_macos(self) -> Evidence:
+    def _stated_macos(self) -> Version | None:
         """Return the release ``sw_vers`` printed somewhere in the text, if it is one and only one."""
         versions = set()
         for offset, _ in _occurrences(self.text, _SW_VERS, 0):
@@ -342,12 +354,12 @@ class _Reader:
                 versions.add(version)
             if len(versions) > 1:
                 break
-        return Evidence(EvidenceKind.TERMINATION, macos=versions.pop() if len(versions) == 1 else None)
+        return versions.pop() if len(versions) == 1 else None
 
 
-def _with_range(evidence: Evidence, stated: Evidence) -> Evidence:
-    if evidence.macos is None and stated.macos is not None and evidence.kind.is_failure:
-        evidence = evolve(evidence, macos=stated.macos)
+def _with_range(evidence: Evidence, stated: Version | None) -> Evidence:
+    if evidence.macos is None and stated is not None and evidence.kind.is_failure:
+        evidence = evolve(evidence, macos=stated)
     return evolve(evidence, macos_range=macos_range(evidence)) if evidence.macos_range is None else evidence
 
 
