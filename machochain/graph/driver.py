@@ -22,7 +22,7 @@ from machochain.graph.mac import Mac
 from machochain.graph.versioned import find_overrides
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
-from machochain.model.image import FileType, LinkedDylib, Slice
+from machochain.model.image import FileType, Image, LinkedDylib, Slice
 from machochain.model.paths import TargetPath, leaf
 from machochain.model.result import Load, LoadedImage, Origin, Outcome
 from machochain.model.search import Attempt, Candidate, SearchRule
@@ -149,6 +149,7 @@ class _Run:
         self._identities: dict[tuple[int, int], int] = {}
         self._found_as: dict[int, str] = {}
         self._expanded: set[int] = set()
+        self._fitting = mac.fitting(self.config)
 
     def result(self) -> Walk:
         return Walk(tuple(self.images), tuple(self.loads), self.message, tuple(dict.fromkeys(self.unknowns)))
@@ -181,7 +182,7 @@ class _Run:
         for top in tops:
             # dyld4's stack starts with the main executable, and each image's own pass puts the image on top of it;
             # dyld2's starts empty (dyld2.cpp: _main(), ``link()``).
-            self._expand(top, (top,) if self.config.profile.classic else (top, main))
+            self._expand(top, () if self.config.profile.classic else _with_run_paths(main))
             if self._halted():
                 return
 
@@ -196,21 +197,22 @@ class _Run:
             self.message = error
         if self._halted():
             return
-        caller = (main, main) if main is not None else ()
-        self._expand(fresh, self._opened_chain(fresh, caller))
+        caller = () if main is None else (main,) if self.config.profile.classic else (main, main)
+        self._expand_opened(fresh, caller)
 
-    def _opened_chain(self, library: LoadedImage, caller: tuple[LoadedImage, ...]) -> tuple[LoadedImage, ...]:
-        """Return the run-path stack of a library that was opened: dyld2 takes no image twice."""
+    def _expand_opened(self, library: LoadedImage, callers: tuple[LoadedImage, ...]) -> None:
+        """Load what an opened library needs: dlopen_from() has it on the stack already, dyld2 has no image twice."""
         if self.config.profile.classic:
-            return (library, *dict.fromkeys(caller))
-        return (library, library, *caller)
+            self._expand(library, _with_run_paths(*callers))
+        else:
+            self._expand(library, _with_run_paths(library, *callers))
 
     def dlopen(self, call: Dlopen) -> None:
         """Search for a library by a path, then load all it needs."""
         main = self.images[0]
         caller = main if call.caller is None else self.images[self._names[call.caller]]
         assert caller.image is not None
-        chain = tuple(dict.fromkeys((caller, main))) if self.config.profile.classic else (caller, main)
+        chain = (main,) if self.config.profile.classic and caller is main else (caller, main)
         request = LoadRequest(
             call.path,
             chain,
@@ -229,7 +231,7 @@ class _Run:
             self.message = prefix + (found.reason or "")
             return
         if found.fresh:
-            self._expand(found.image, self._opened_chain(found.image, chain))
+            self._expand_opened(found.image, chain)
         if self.message is not None:
             self.message = prefix + self.message
 
@@ -244,45 +246,52 @@ class _Run:
             self._fail(messages.inserted_library_failed(self.config, path, found.reason or ""))
         return found.image if found.fresh else None
 
-    def _expand(self, top: LoadedImage, chain: tuple[LoadedImage, ...]) -> None:
+    def _expand(self, top: LoadedImage, above: tuple[LoadedImage, ...]) -> None:
         """Load all an image needs: its own level first, then each of its dependents (loadDependents()).
 
-        A stack stands for dyld's recursion. ``chain`` is the run-path stack while the image's level is loaded.
+        A stack stands for dyld's recursion. ``above`` is the run-path stack the image is put on: of the images that led
+        here those that have run paths, innermost first. The others would be passed over each time.
         """
-        stack = [(top, chain)]
+        stack = [(top, above)]
         while stack:
             image, links = stack.pop()
-            if image.id in self._expanded:
+            if image.id in self._expanded or image.image is None:
                 continue
             self._expanded.add(image.id)
-            below = self._level(image, links)
+            below = self._level(image, image.image, links)
             if self._halted():
                 if self.config.profile.classic:
                     return  # dyld2 throws: nothing more is looked at
                 continue  # dyld4 goes on with what is left of the levels it is in, but no deeper
-            stack.extend((dependent, (dependent, *links)) for dependent in reversed(below))
+            if image.image.run_paths:
+                links = (image, *links)
+            stack.extend([(dependent, links) for dependent in reversed(below) if dependent.id not in self._expanded])
 
-    def _level(self, image: LoadedImage, chain: tuple[LoadedImage, ...]) -> list[LoadedImage]:
-        """Find every direct dependent of one image; return those that are files, in order."""
-        header = image.image
-        if header is None:
-            return []
-        requests_fallbacks = needs_fallbacks(header)
+    def _level(self, image: LoadedImage, header: Image, above: tuple[LoadedImage, ...]) -> list[LoadedImage]:
+        """Find every direct dependent of one image; return those that were found, in order."""
         below: list[LoadedImage] = []
+        chain = (image, *above)
+        names, quick = self._names, not self.config.profile.classic
+        old: bool | None = None
         for dylib in header.loads or _implied_libsystem(image):
-            dylib = _as_read(dylib, uses_flags=self.config.profile.use_flags)  # noqa: PLW2901
-            if dylib.name.startswith("/") and not self.config.profile.classic:
-                known = self._names.get(dylib.name)
-                if known is not None:
-                    self._note(image, dylib, _Found(self.images[known], None, (), None))
-                    below.append(self.images[known])
-                    continue
+            if dylib.use_flags is not None and not self.config.profile.use_flags:
+                dylib = evolve(dylib, use_flags=None)  # noqa: PLW2901  # before dyld-1160.6 they mean nothing
+            # Most commands end here: dyld4 takes what is loaded under that very name without looking further (the
+            # quick check of loadDependents() for absolute paths, that of getLoader() for @rpath/ names).
+            known = names.get(dylib.name)
+            if known is not None and quick and dylib.name.startswith(("/", "@rpath/")):
+                if dylib.ordinal:
+                    self.loads.append(Load(image.id, dylib, known, Outcome.ALREADY_LOADED))
+                below.append(self.images[known])
+                continue
             # A weak re-export is not weak: dyld drops the flag (dyld-1160.6 on; before, re-export counted first).
             weak = dylib.weak and not dylib.reexport
+            if old is None:
+                old = needs_fallbacks(header)
             request = LoadRequest(
                 dylib.name,
                 chain,
-                needs_fallbacks=requests_fallbacks,
+                needs_fallbacks=old,
                 may_be_missing=weak,
                 origin=self._found_as.get(image.id, image.path),
             )
@@ -358,7 +367,8 @@ class _Run:
             answer = self._canonical(path)
             if answer is not None and answer.path is not None and answer.path != path:
                 path = answer.path
-            for candidate in candidates(self.config, evolve(request, path=path)):
+            current = request if path == request.path else evolve(request, path=path)
+            for candidate in candidates(self.config, current):
                 found = self._probe(candidate, request, path, tried)
                 if found is not None:
                     return found
@@ -484,6 +494,17 @@ class _Run:
         return _Found(image, candidate, tuple(tried), None, fresh=True)
 
     def _choose(self, node: Node, candidate: Candidate, request: LoadRequest) -> Slice | str:
+        """Return the slice of a file that the process takes, or dyld's reason for taking none."""
+        # What fits one process fits all of its kind; why a file is refused depends on the path too.
+        known = self._fitting.get((node.identity, request.static))
+        if known is not None:
+            return known
+        chosen = self._examine(node, candidate, request)
+        if isinstance(chosen, Slice) and not self.config.is_simulator:
+            self._fitting[node.identity, request.static] = chosen
+        return chosen
+
+    def _examine(self, node: Node, candidate: Candidate, request: LoadRequest) -> Slice | str:
         if not node.size:
             # dyld takes an empty file for a tombstone and says nothing (mapFileReadOnly()).
             return "file too short" if self.config.profile.classic else ""
@@ -599,6 +620,11 @@ class _Run:
             self._identities.setdefault(image.identity, image.id)
 
 
+def _with_run_paths(*images: LoadedImage) -> tuple[LoadedImage, ...]:
+    """Return the images that have run paths: no other counts for a search."""
+    return tuple(i for i in images if i.image is not None and i.image.run_paths)
+
+
 def image_of(node: Node, piece: Slice, number: int) -> LoadedImage:
     """Return the image that a slice of a file becomes.
 
@@ -638,11 +664,6 @@ def _load(
 def _named(path: str) -> LinkedDylib:
     """A stand-in for a load command where a path was asked for without one."""
     return LinkedDylib(-1, "", path, 0, Version.of(0), Version.of(0))
-
-
-def _as_read(dylib: LinkedDylib, *, uses_flags: bool) -> LinkedDylib:
-    """Return a load command as this dyld reads it: before dyld-1160.6 the flags word means nothing."""
-    return dylib if uses_flags or dylib.use_flags is None else evolve(dylib, use_flags=None)
 
 
 def _implied_libsystem(image: LoadedImage) -> Iterator[LinkedDylib]:

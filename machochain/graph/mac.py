@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from machochain.dyld.config import ProcessConfig
 from machochain.macho.reader import read_source
+from machochain.model.arch import Arch
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, Presence, SystemAnswer, SystemLibraries
-from machochain.model.image import MachOFile
+from machochain.model.image import MachOFile, Slice
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
 from machochain.world.filesystem import ReadableFileSystem, realpath
+
+Fitting = dict[tuple[tuple[int, int] | None, bool], Slice]
+"""By identity of the file and whether a load command asks."""
 
 
 class Mac:
@@ -35,7 +40,8 @@ class Mac:
         self.unmappable = dict(unmappable or {})
         self._read: dict[tuple[int, int], MachOFile | InputError] = {}
         self._nodes: dict[str, Node] = {}
-        self._answers: dict[tuple[str, Version], SystemAnswer] = {}
+        self._answers: dict[tuple[str, int], SystemAnswer] = {}
+        self._fitting: dict[tuple[Arch, int, bool, Version], Fitting] = {}
 
     def look(self, path: str, cwd: str = "/") -> Node:
         """Say what lies at a path; a relative one starts at the working directory."""
@@ -56,11 +62,16 @@ class Mac:
 
     def find_system(self, path: str, macos: Version) -> SystemAnswer:
         """Say whether the OS provides a library at a path."""
-        key = (path, macos)
+        key = (path, macos.packed)
         answer = self._answers.get(key)
         if answer is None:
             answer = self._answers[key] = self.system.find(path, macos)
         return answer
+
+    def fitting(self, config: ProcessConfig) -> Fitting:
+        """Return the table of slices that were found fit for processes of this kind; it grows with use."""
+        kind = (config.arch, config.platform, config.haswell, config.macos)
+        return self._fitting.setdefault(kind, {})
 
     def read(self, node: Node) -> MachOFile | InputError:
         """Return the headers of a file, or why they cannot be read."""
