@@ -97,6 +97,7 @@ class Session:
 
     view: WorldView
     mac: Mac
+    system: EmbeddedCatalogue | SdkLibraries
     tables: SymbolTables
     checker: Checker
     inputs: tuple[Input, ...]
@@ -129,7 +130,7 @@ class Session:
             tree = index_by_name(i.node.real for i in inputs if i.node.real is not None)
             opened = tuple(artifact for artifact in artifacts.values() if artifact is not None)
             return cls(
-                view, mac, SymbolTables(mac, system), Checker(tree), tuple(inputs), tuple(errors), opened,
+                view, mac, system, SymbolTables(mac, system), Checker(tree), tuple(inputs), tuple(errors), opened,
                 stack.pop_all(),
             )  # fmt: skip
 
@@ -274,7 +275,7 @@ def resolve_inputs(session: Session, target: Target, errors: list[InputError]) -
             if not item.named and item.node.identity in reached:
                 continue
             try:
-                results = list(resolve_node(session.mac, item.node, item.name, target, stages=session.stages))
+                results = list(_results_of(session, item, target))
             except InputError as error:
                 errors.append(error)
                 continue
@@ -285,6 +286,16 @@ def resolve_inputs(session: Session, target: Target, errors: list[InputError]) -
             # A library that a later root reached is no root; those in a circle keep the first.
             if item.named or item.node.identity not in reached or item.file_type == FileType.MH_EXECUTE:
                 yield from results
+
+
+def _results_of(session: Session, item: Input, target: Target) -> Iterator[Result]:
+    if not item.archive:
+        return resolve_node(session.mac, item.node, item.name, target, stages=session.stages)
+    from machochain.graph.predict import predict_archive
+
+    # Symbols are settled while the link is predicted: there is no file yet whose tables could be read.
+    stages = (session.checker.stage,)
+    return predict_archive(session.mac, item.node, item.name, target, session.system, stages=stages)
 
 
 def _groups(inputs: tuple[Input, ...]) -> Iterator[list[Input]]:

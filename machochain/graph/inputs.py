@@ -8,10 +8,12 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from machochain.graph.mac import Mac
+from machochain.graph.predict import holds_archives
 from machochain.graph.resolve import LOADABLE
 from machochain.model.artifact import Artifact
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
+from machochain.model.image import FileType
 from machochain.model.paths import HostPath
 from machochain.world.host import iter_files
 from machochain.world.placement import WorldView
@@ -27,6 +29,7 @@ class Input:
         file_type: ``filetype`` of its first slice.
         named: Whether the user named this very file.
         group: Number that files of one folder share.
+        archive: Whether it is a static library, whose program would have to be linked first.
     """
 
     name: str
@@ -34,13 +37,14 @@ class Input:
     file_type: int
     named: bool
     group: int
+    archive: bool = False
 
 
 def find_inputs(mac: Mac, view: WorldView, path: str, group: int) -> Iterator[Input | InputError]:
     """Yield what to start from for one path the user gave; ``group`` numbers that path.
 
-    A named file must be a Mach-O file. In a folder only files that dyld has to do with are taken, by their magic;
-    what cannot be read there is told and the rest goes on.
+    A named file must be a Mach-O file or a static library. In a folder only files that dyld has to do with are taken,
+    by their magic; what cannot be read there is told and the rest goes on.
     """
     if not Path(path).is_dir():
         yield _named(mac, view, path, group)
@@ -74,6 +78,8 @@ def _named(mac: Mac, view: WorldView, path: str, group: int) -> Input | InputErr
     node = mac.look(view.place(path))
     if node.presence is not Presence.PRESENT or node.kind is not NodeKind.FILE:
         return InputError("not a regular file", path=path)
+    if holds_archives(mac, node):
+        return Input(path, node, FileType.MH_OBJECT, True, group, archive=True)
     file = mac.read(node)
     if isinstance(file, InputError):
         return InputError(file.reason, path=path, offset=file.offset, part=file.part, errno=file.errno)

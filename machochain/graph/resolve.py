@@ -144,10 +144,10 @@ def resolve_slice(
         loads=walked.loads,
         unknowns=walked.unknowns,
     )
-    return _with_verdict(result), walked, config
+    return with_verdict(result), walked, config
 
 
-def _with_verdict(result: Result) -> Result:
+def with_verdict(result: Result) -> Result:
     """Settle whether the process launches: no if dyld says so, unknown if evidence is missing."""
     header = result.images[0].image
     if header is not None and header.arch.cputype not in (CPU_ARM64, CPU_X86_64):

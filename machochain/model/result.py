@@ -9,6 +9,7 @@ from attrs import Factory, frozen
 
 from machochain.model.image import Image, LinkedDylib
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.prediction import Prediction
 from machochain.model.search import Attempt, Candidate
 from machochain.model.version import Version
 
@@ -164,6 +165,7 @@ class Result:
         symbols_checked: Whether symbols were looked at at all.
         findings: What the rules have to say.
         unknowns: Why ``launches`` is None, one sentence each.
+        prediction: How the loads were found out, if the program would first have to be linked from an archive.
     """
 
     input: str
@@ -180,3 +182,4 @@ class Result:
     symbols_checked: bool = False
     findings: tuple[Finding, ...] = ()
     unknowns: tuple[str, ...] = ()
+    prediction: Prediction | None = None

@@ -193,6 +193,18 @@ class SdkLibraries:
                 )
         return newer if newer is not None and known.presence is Presence.UNSEEN else known
 
+    def providers(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the libraries that export each symbol themselves, in any SDK or in the catalogue, sorted.
+
+        Raises:
+            InputError: A stub can no longer be read.
+        """
+        found = {symbol: set(names) for symbol, names in self._catalogue.providers(symbols).items()}
+        for sdk in self.sdks:
+            for symbol, names in sdk.providers(s for s, known in found.items() if not known).items():
+                found[symbol].update(names)
+        return {symbol: tuple(sorted(names)) for symbol, names in found.items()}
+
     def _search(self, sdk: Sdk, library: str, symbol: str, arch: str | None) -> tuple[str | None, bool]:
         """Return who exports a symbol, and whether every library of the closure could be asked."""
         stub = sdk.stub(library)

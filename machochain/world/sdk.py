@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Final
 
@@ -86,6 +87,14 @@ class SdkQuality:
         return tuple(found)
 
 
+_OBJC_PREFIXES: Final = ("_OBJC_CLASS_$_", "_OBJC_METACLASS_$_", "_OBJC_EHTYPE_$_", "_OBJC_IVAR_$_")
+
+
+def _bare_name(symbol: str) -> str:
+    """Return what of a symbol stands in every stub that lists it: Objective-C names have lists without prefixes."""
+    return next((symbol.removeprefix(p) for p in _OBJC_PREFIXES if symbol.startswith(p)), symbol)
+
+
 class Sdk:
     """A macOS SDK or sysroot. Stubs are read when asked for and kept."""
 
@@ -163,15 +172,19 @@ class Sdk:
         place = self.index.libraries[name]
         return self._read_macho(place) if place.macho else self._read_stub(name, place)
 
-    def _read_stub(self, name: str, place: Located) -> Stub:
+    def _text(self, place: Located) -> bytes:
+        """Return the text of one stub."""
         file = os.path.join(self.root, place.file)
         try:
             with open(file, "rb") as stream:
                 stream.seek(place.start)
-                data = stream.read(place.end - place.start)
+                return stream.read(place.end - place.start)
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", path=file, errno=error.errno or 0) from None
-        stubs = read(data, file)
+
+    def _read_stub(self, name: str, place: Located) -> Stub:
+        file = os.path.join(self.root, place.file)
+        stubs = read(self._text(place), file)
         for stub in stubs:
             if normalise(stub.install_name) == name:
                 return stub
@@ -234,6 +247,28 @@ class Sdk:
         if found is None:
             found = self._exports[key] = {export.name: export for export in stub.exports(arch, word)}
         return found
+
+    def providers(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the libraries that export each symbol themselves for any architecture, sorted; nothing for none.
+
+        A stub is parsed only if one of the names stands in its text.
+
+        Raises:
+            InputError: A stub can no longer be read.
+        """
+        wanted = {symbol: _bare_name(symbol).encode("utf-8", "surrogateescape") for symbol in symbols}
+        found: dict[str, list[str]] = {}
+        for name in self.libraries() if wanted else ():
+            place = self.index.libraries[name]
+            if not place.macho:
+                data = self._text(place)
+                if not any(text in data for text in wanted.values()):
+                    continue
+            stub = self.stub(name)
+            listed = {e.name for section in stub.sections for e in section.exports} if stub is not None else set()
+            for symbol in wanted.keys() & listed:
+                found.setdefault(symbol, []).append(name)
+        return {symbol: tuple(names) for symbol, names in found.items()}
 
     def quality(self, catalogue: EmbeddedCatalogue) -> SdkQuality:
         """Compare the SDK with itself and with what is known of its macOS.
