@@ -19,8 +19,9 @@ from machochain.cli.options import Modelled, Output, modelled_options, output_op
 def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, output: Output, *, strict: bool) -> None:
     r"""Say of each binary what it loads, from where and why, what is missing, and whether it launches.
 
-    PATH is a Mach-O file or a folder (an .app or framework is one): there every main executable is looked at, and
-    every dylib or bundle that none of them loads.
+    PATH is a Mach-O file, a folder (an .app or framework is one), or an archive (.whl, .zip, .tar.gz and the like, npm
+    and conda packages, Homebrew bottles): there every main executable is looked at, and every dylib or bundle that none
+    of them loads. An archive lies where its installer would put it, unless --at says otherwise.
 
     \b
     machochain resolve ./bin/server

@@ -502,8 +502,8 @@ class Tree:
                 continue
             inside = (here[-1].below or {}).get(fold_name(name))
             if inside is None or (inside.below is None and inside.link is None):
-                # It ends here: at a file, or at nothing. What follows is never walked, but is not to lead out either.
-                return len(here) > pending.count("..")
+                # It ends here, at a file or at nothing, whatever follows.
+                return True
             if inside.below is not None:
                 here.append(inside)
                 continue

@@ -207,6 +207,8 @@ def _tar_entry(
     errors: _Errors,
 ) -> None:
     name = member.name
+    if member.size < 0:
+        raise tarfile.ReadError(f"the size of {name!r} is negative")
     if member.isdir():
         tree.add_directory(name)
     elif member.issym():
@@ -226,7 +228,6 @@ def _tar_entry(
     else:
         stream.seek(member.offset_data)
         left = member.size
-        cut: list[str] = []
 
         def read(size: int) -> bytes:
             nonlocal left
@@ -234,13 +235,9 @@ def _tar_entry(
                 return b""
             data = stream.read_some(min(size, left))
             left -= len(data)
-            if not data:
-                cut.append(name)
             return data
 
         tree.add_file(name, member.size, read, spool=_is_nested if spool else None, errors=errors)
-        if cut:
-            raise tarfile.ReadError("unexpected end of data")
 
 
 def _unlimited(stream: ForwardStream, read: Read) -> Read:
