@@ -1,0 +1,104 @@
+"""Words that all reports of an audit share."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+
+from machochain.dyld.profile import PROFILES, profile_for
+from machochain.model.audit import AuditFinding, AuditInput, AuditReport, Suppression
+from machochain.model.paths import printable
+from machochain.model.result import Severity
+from machochain.model.version import Version
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return ``1 error``, ``2 errors``, ``no errors``."""
+    return f"{number or 'no'} {noun if number == 1 else plural or noun + 's'}"
+
+
+def short(version: Version) -> str:
+    """Return a release as people say it: ``26``, ``13.3``."""
+    return str(version).removesuffix(".0")
+
+
+def releases(versions: Iterable[Version]) -> str:
+    """Return releases in few words: ``12``, ``12 to 26``, ``12, 14 and 26``; runs are of modelled releases."""
+    runs: list[list[Version]] = []
+    for version in sorted(set(versions)):
+        if runs and PROFILES.index(profile_for(version)) - PROFILES.index(profile_for(runs[-1][-1])) <= 1:
+            runs[-1].append(version)
+        else:
+            runs.append([version])
+    words: list[str] = []
+    for run in runs:
+        words += [f"{short(run[0])} to {short(run[-1])}"] if len(run) > 2 else [short(v) for v in run]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def verdict(report: AuditReport) -> str:
+    """Return the verdict in one word or two."""
+    if report.failing:
+        return "failed"
+    if report.errors or report.skipped:
+        return "not complete"
+    return "passed"
+
+
+def summary(report: AuditReport) -> str:
+    """Return one line: what counts, what does not, what could not be seen."""
+    counts = report.counts
+    parts = [
+        count(counts[Severity.ERROR], "error"),
+        count(counts[Severity.WARNING], "warning"),
+        count(counts[Severity.INFO], "note"),
+    ]
+    if report.suppressed:
+        parts.append(f"{len(report.suppressed)} suppressed")
+    if report.stale:
+        parts.append(f"{len(report.stale)} stale suppression{'s' if len(report.stale) > 1 else ''}")
+    if report.errors:
+        parts.append(f"{len(report.errors)} unreadable")
+    if report.skipped:
+        parts.append(f"{len(report.skipped)} not looked at")
+    processes = count(len(report.results), "process", "processes")
+    return f"{', '.join(parts)} in {processes} of {count(len(report.inputs), 'input')}"
+
+
+def sentence(finding: AuditFinding) -> str:
+    """Return what a finding says, with the releases it holds for."""
+    message = printable(finding.finding.message)
+    return f"{message} ({finding.when})" if finding.when else message
+
+
+def why_suppressed(suppression: Suppression) -> str:
+    """Return why a finding does not count, and where that is written."""
+    until = f", until {suppression.expires.isoformat()}" if suppression.expires is not None else ""
+    reason = printable(suppression.reason) or "no reason given"
+    return f"{reason} ({printable(suppression.file)}: {printable(suppression.entry)}{until})"
+
+
+def input_at(path: str, inputs: Sequence[AuditInput]) -> AuditInput | None:
+    """Return the input a user named so."""
+    return next((i for i in inputs if i.path == path), None)
+
+
+def host_file(finding: AuditFinding, inputs: Sequence[AuditInput]) -> str:
+    """Return the file on this machine that a finding is about, as far as one exists.
+
+    That is the file inside a folder, the archive for what is in it, and the input itself for what lies outside of it.
+    """
+    found = input_at(finding.origin, inputs)
+    if found is None or found.archive or found.kind == "file" or finding.path.startswith("/"):
+        return finding.origin
+    return posixpath.join(finding.origin, finding.path)
+
+
+def display_place(finding: AuditFinding) -> str:
+    """Return where a finding was seen, for people: the input, and the file in it where that is another one."""
+    origin = finding.origin.rstrip("/")
+    if finding.path == posixpath.basename(origin):
+        return printable(origin)
+    if finding.path.startswith("/"):
+        return printable(finding.path)
+    return printable(f"{origin}/{finding.path}" if origin else finding.path)

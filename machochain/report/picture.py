@@ -1,0 +1,235 @@
+"""The load graph of an audit as inline SVG: what to draw of it, and the drawing."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from machochain.model.audit import AuditReport
+from machochain.model.paths import leaf, printable
+from machochain.model.result import Origin, Outcome, Severity
+from machochain.report.audit_words import count, releases
+from machochain.report.layered import BOX, Drawing, Point, draw
+from machochain.report.merged import Merged, MergedImage, MergedLoad
+
+MAX_NODES: Final = 400
+"""More boxes are neither readable nor quickly laid out."""
+MAX_WITH_SYSTEM: Final = 40
+"""Up to so many boxes, each library of macOS gets one; beyond, they are left out."""
+MAX_LABEL: Final = 36
+_CHARACTER: Final = 7.3
+"""Width of one character of the labels, in pixels."""
+_MARGIN: Final = 10
+_STATES: Final = {Outcome.MISSING: "missing", Outcome.UNKNOWN: "unknown", Outcome.WEAK_MISSING: "absent"}
+
+
+@frozen
+class PictureNode:
+    """One box: an image, or a library that is not there.
+
+    Attributes:
+        id: Of the element the box links to: ``image-3``, ``lack-0``.
+        label: What stands in the box.
+        name: What the filter looks at: path and install name.
+        title: What is shown when the pointer rests on it.
+        kinds: CSS classes: ``root``, ``os``, ``missing``, ``unknown``, ``absent``, ``error``, ``warning``.
+    """
+
+    id: str
+    label: str
+    name: str
+    title: str
+    kinds: tuple[str, ...]
+
+
+@frozen
+class PictureLine:
+    """One arrow between boxes, given by their places; ``kinds`` are CSS classes."""
+
+    source: int
+    to: int
+    kinds: tuple[str, ...]
+
+
+@frozen
+class Picture:
+    """What is drawn.
+
+    Attributes:
+        nodes: The boxes.
+        lines: The arrows, one for each pair.
+        drawing: Where they are; nodes are numbered as in ``nodes``.
+        keys: Keys of the merged images that have a box.
+        worst: The worst severity of the findings that count, by image key.
+        implied: How many arrows are hidden until asked for.
+        notes: What is left out, one sentence each.
+    """
+
+    nodes: tuple[PictureNode, ...]
+    lines: tuple[PictureLine, ...]
+    drawing: Drawing
+    keys: frozenset[int]
+    worst: Mapping[int, Severity]
+    implied: int
+    notes: tuple[str, ...]
+
+
+def picture(merged: Merged, report: AuditReport) -> Picture:
+    """Choose what to draw, and lay it out."""
+    worst = _worst(merged, report)
+    notes: list[str] = []
+    images = [i for i in merged.images if i.origin is Origin.DISK]
+    system = [i for i in merged.images if i.origin is Origin.OS]
+    if len(images) + len(system) <= MAX_WITH_SYSTEM:
+        images = list(merged.images)
+    elif system:
+        notes.append(f"{count(len(system), 'library', 'libraries')} of macOS are listed below, but not drawn.")
+    lacking = [load for load in merged.loads if load.to is None]
+    if len(images) > MAX_NODES:
+        keep = _most_telling(images, merged, worst, {load.source for load in lacking})
+        notes.append(f"The {len(keep)} most telling of {len(images)} files are drawn; all are listed below.")
+        images = [i for i in images if i.key in keep]
+    shown = {image.key: place for place, image in enumerate(images)}
+    nodes = [_image_node(image, worst.get(image.key)) for image in images]
+    kinds: dict[tuple[int, int], dict[str, None]] = {}
+    for load in merged.loads:
+        if load.source in shown and load.to in shown and load.to is not None:
+            kinds.setdefault((shown[load.source], shown[load.to]), {}).update(dict.fromkeys(_line_kinds(load)))
+    absent: dict[tuple[int, str, str], int] = {}
+    hidden = 0
+    for load in lacking:
+        if load.source not in shown:
+            continue
+        at = (merged.images[load.source].input, _STATES[load.outcome], load.name)
+        if at not in absent:
+            if len(absent) >= MAX_NODES:
+                hidden += 1
+                continue
+            absent[at] = len(nodes)
+            nodes.append(_lacking_node(len(absent) - 1, load))
+        line = kinds.setdefault((shown[load.source], absent[at]), {})
+        line.update(dict.fromkeys((*_line_kinds(load), _STATES[load.outcome])))
+    if hidden:
+        notes.append(f"{hidden} loads that lead nowhere are listed below, but not drawn.")
+    widths = {place: 22 + _CHARACTER * len(node.label) for place, node in enumerate(nodes)}
+    drawing = draw(widths, list(kinds))
+    lines = tuple(PictureLine(a, b, tuple(k)) for (a, b), k in kinds.items() if a != b)
+    return Picture(
+        tuple(nodes), lines, drawing, frozenset(shown), worst, sum((x.source, x.to) in drawing.implied for x in lines),
+        tuple(notes),
+    )  # fmt: skip
+
+
+def _worst(merged: Merged, report: AuditReport) -> dict[int, Severity]:
+    """Return the worst severity of what counts, for each image, notes aside."""
+    by_path: dict[str, Severity] = {}
+    for found in report.active:
+        if found.severity is not Severity.INFO:
+            path = found.finding.image
+            if path not in by_path or by_path[path].rank < found.severity.rank:
+                by_path[path] = found.severity
+    return {image.key: by_path[image.path] for image in merged.images if image.path in by_path}
+
+
+def _most_telling(
+    images: Sequence[MergedImage], merged: Merged, worst: Mapping[int, Severity], lacking: set[int]
+) -> set[int]:
+    """Choose `MAX_NODES` images: those with findings or missing libraries, who loads them, then the rest in order."""
+    users: dict[int, list[int]] = {}
+    for load in merged.loads:
+        if load.to is not None:
+            users.setdefault(load.to, []).append(load.source)
+    files = {i.key for i in images}
+    first = sorted(files & (set(worst) | lacking), key=lambda key: (-worst[key].rank if key in worst else 0, key))
+    keep = dict.fromkeys(first)
+    for key in keep.copy():
+        for user in users.get(key, ()):
+            keep.setdefault(user)
+    for image in images:
+        keep.setdefault(image.key)
+    return set(list(keep)[:MAX_NODES])
+
+
+def _label(path: str) -> str:
+    """Return the file name, cut in the middle if it is long."""
+    name = printable(leaf(path) or path)
+    if len(name) <= MAX_LABEL:
+        return name
+    return f"{name[: MAX_LABEL - 15]}…{name[-14:]}"
+
+
+def _image_node(image: MergedImage, worst: Severity | None) -> PictureNode:
+    kinds = [kind for kind, on in (("root", image.root), ("os", image.origin is Origin.OS)) if on] + (
+        [worst.value] if worst is not None else []
+    )
+    archs = ", ".join(b.arch for b in image.builds)
+    name = image.path if image.install_name in {None, image.path} else f"{image.path} {image.install_name}"
+    title = "\n".join(x for x in (image.path, archs, f"in {count(image.processes, 'process', 'processes')}") if x)
+    return PictureNode(f"image-{image.key}", _label(image.path), name, title, tuple(kinds))
+
+
+def _lacking_node(number: int, load: MergedLoad) -> PictureNode:
+    state = _STATES[load.outcome]
+    title = f"{load.name}\n{state} on macOS {releases(load.macos)}"
+    name = load.name if load.name.startswith("@rpath/") else leaf(load.name) or load.name
+    return PictureNode(f"lack-{number}", _label(name), load.name, title, (state,))
+
+
+def _line_kinds(load: MergedLoad) -> list[str]:
+    pairs = (("weak", load.weak), ("reexport", load.reexport), ("upward", load.upward))
+    return [kind for kind, on in pairs if on]
+
+
+def _h(text: str) -> str:
+    return html.escape("\n".join(printable(line) for line in text.split("\n")), quote=True)
+
+
+def render_svg(drawn: Picture) -> str:
+    """Return the SVG element. Boxes are links to the details of their image, so that they work without a script."""
+    drawing = drawn.drawing
+    width, height = drawing.width + 2 * _MARGIN, drawing.height + 2 * _MARGIN
+    size = f'width="{width:.0f}" height="{height:.0f}" viewBox="{-_MARGIN} {-_MARGIN} {width:.0f} {height:.0f}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="Load graph">',
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">',
+        '<path d="M0 0.8 L7.5 4 L0 7.2 Z"/></marker></defs>',
+    ]
+    if drawing.singles is not None and drawing.lines:
+        words = "Nothing of their own to load, and nobody here loads them:"
+        parts.append(f'<text class="heading" x="0" y="{drawing.singles + 18:.1f}">{words}</text>')
+    for line in drawn.lines:
+        edge = (line.source, line.to)
+        kinds = " ".join(("edge", *line.kinds, *(("implied",) if edge in drawing.implied else ())))
+        parts.append(
+            f'<path class="{kinds}" data-from="{drawn.nodes[line.source].id}" data-to="{drawn.nodes[line.to].id}" '
+            f'd="{_path(drawing.lines[edge])}"/>'
+        )
+    for place, node in enumerate(drawn.nodes):
+        box = drawing.boxes[place]
+        classes = " ".join(("node", *node.kinds))
+        flagged = "error" in node.kinds or "warning" in node.kinds
+        dot = f'<circle class="dot" cx="{box.width - 9:.1f}" cy="{BOX / 2:.0f}" r="4"/>' if flagged else ""
+        parts.append(
+            f'<a class="{classes}" id="node-{node.id}" data-id="{node.id}" data-name="{_h(node.name)}" '
+            f'href="#{node.id}" transform="translate({box.x:.1f} {box.y:.1f})"><title>{_h(node.title)}</title>'
+            f'<rect width="{box.width:.1f}" height="{BOX:.0f}" rx="5"/><text x="9" y="17">{_h(node.label)}</text>'
+            f"{dot}</a>"
+        )
+    return "\n".join([*parts, "</svg>"])
+
+
+def _path(points: Sequence[Point]) -> str:
+    """Return a smooth line: curves from column to column, straight where it passes a column."""
+    (x, y), *rest = points
+    parts = [f"M{x:.1f} {y:.1f}"]
+    for nx, ny in rest:
+        if abs(ny - y) < 0.05:
+            parts.append(f"H{nx:.1f}")
+        else:
+            bend = (nx - x) / 2
+            parts.append(f"C{x + bend:.1f} {y:.1f} {nx - bend:.1f} {ny:.1f} {nx:.1f} {ny:.1f}")
+        x, y = nx, ny
+    return "".join(parts)
