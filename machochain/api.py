@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import groupby
@@ -21,20 +20,23 @@ from machochain.graph.mac import Mac
 from machochain.graph.resolve import Inspector, Target, resolve_node
 from machochain.graph.symbols import SymbolTables, check_symbols
 from machochain.macho.reader import FileKind, FileSource, kind_of
-from machochain.model.artifact import Artifact
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.result import Load, LoadedImage, Result
-from machochain.world.catalogue import EmbeddedCatalogue
 from machochain.world.placement import World, WorldView, open_world
+from machochain.world.system import open_system
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import networkx as nx
 
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario import Matrix
+    from machochain.model.artifact import Artifact
+    from machochain.world.catalogue import EmbeddedCatalogue
     from machochain.world.oslibs import SdkLibraries
 
 StrPath = str | os.PathLike[str]
@@ -118,7 +120,7 @@ class Session:
         with ExitStack() as stack:
             world, artifacts, errors = _unpack(given, world, stack)
             view = open_world(world, [path for path in given if path not in artifacts])
-            system = open_system(world)
+            system = open_system(world.sdks)
             mac = Mac(view, system)
             inputs: list[Input] = []
             for number, path in enumerate(given):
@@ -202,21 +204,6 @@ def is_archive(path: StrPath) -> bool:
 def _check_place(paths: Sequence[str], world: World) -> None:
     if world.at is not None and len(set(paths)) > 1:
         raise UsageError("--at names the place of one input, but there are several")
-
-
-def open_system(world: World) -> EmbeddedCatalogue | SdkLibraries:
-    """Return what is known of the OS: the SDKs that were given, the embedded catalogue behind them.
-
-    Raises:
-        InputError: An SDK folder cannot be read.
-    """
-    catalogue = EmbeddedCatalogue()
-    if not world.sdks:
-        return catalogue
-    from machochain.world.oslibs import SdkLibraries
-    from machochain.world.sdk import Sdk
-
-    return SdkLibraries([Sdk(folder) for folder in world.sdks], catalogue)
 
 
 def resolve(
@@ -396,7 +383,7 @@ def scenarios(
     wanted = (contexts,) if isinstance(contexts, str) else tuple(contexts)
     hop = read_go_command(os.fspath(go)) if go is not None else None
     request = Request(wanted, TargetPath(package_directory) if package_directory is not None else None, hop)
-    return tuple(run_scenarios(os.fspath(binary), request, target or Target(), world, open_system(world)))
+    return tuple(run_scenarios(os.fspath(binary), request, target or Target(), world, open_system(world.sdks)))
 
 
 def inspect(paths: Iterable[StrPath] | StrPath) -> tuple[Inspection, ...]:

@@ -25,6 +25,7 @@ class LazyGroup(click.Group):
         "inspect": "The facts: load commands, versions, signature, Go build info",
         "scenario": "Library by launch context: in place, go run, go test, installed; why they differ",
         "diagnose": "What a pasted dyld message, crash report or log means",
+        "sdk": "What an SDK or the embedded catalogue knows of system libraries",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -14,7 +14,13 @@ from attrs import evolve, frozen
 from machochain.dyld import classic, messages
 from machochain.dyld.atpaths import LoadRequest, expand_executable_path
 from machochain.dyld.config import ProcessConfig
-from machochain.dyld.facts import enforces_compatibility, is_file_relative, might_be_in_shared_cache, needs_fallbacks
+from machochain.dyld.facts import (
+    CRYPTEX,
+    enforces_compatibility,
+    is_file_relative,
+    might_be_in_shared_cache,
+    needs_fallbacks,
+)
 from machochain.dyld.plan import candidates
 from machochain.dyld.policy import first_refusal
 from machochain.dyld.slices import choose_slice, classic_choose_slice, refusal
@@ -681,6 +687,12 @@ def _names_a_system_library(candidate: Candidate, load_path: str) -> bool:
     A load command that names a path of the OS may know more than the catalogue does. A fallback or a run path that
     merely ends up below ``/usr/lib`` names a library of the program: no release has shipped one under such a name.
     """
+    if candidate.path.startswith(CRYPTEX):
+        # Every attempt there that was ever posted failed, for system paths and others (75 of 75 logs).
+        return False
+    if candidate.rule in (SearchRule.CRYPTEX_PREFIX, SearchRule.CRYPTEX_CATALYST_PREFIX):
+        # The path without the prefix comes next: what is known of that one decides.
+        return False
     if might_be_in_shared_cache(load_path):
         return True
     if candidate.rule in (SearchRule.STANDARD_FALLBACK, SearchRule.CUSTOM_FALLBACK, SearchRule.PATH_DIR_OVERRIDE):

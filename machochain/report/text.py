@@ -61,7 +61,12 @@ def verdict(result: Result, style: Style) -> str:
     mark = ("✔ ", "✘ ", "? ") if style.unicode else ("", "", "")
     library = result.file_type != "MH_EXECUTE"
     if result.launches:
-        return style.paint(mark[0] + ("loads" if library else "launches"), "good")
+        # What dyld has no word for: the kernel of Apple silicon kills unsigned code.
+        unsigned = any(f.rule == "MC501" and f.severity is Severity.ERROR for f in result.findings)
+        words = "loads" if library else "launches"
+        return style.paint(
+            f"{mark[0]}{words}{' once it is signed' if unsigned else ''}", "doubt" if unsigned else "good"
+        )
     if result.launches is None:
         return style.paint(mark[2] + "unknown", "doubt")
     return style.paint(mark[1] + ("does not load" if library else "does not launch"), "bad")

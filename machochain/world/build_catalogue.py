@@ -38,6 +38,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypedDict
 
+from machochain.model.errors import InputError
 from machochain.model.version import Version
 from machochain.world.catalogue import MAGIC, SYSTEM_PREFIXES, EmbeddedCatalogue, leads_to, plain_variant, squeeze
 
@@ -56,7 +57,12 @@ class _Library(TypedDict):
     observed: dict[str, list[str]]
 
 
-def _read(path: Path) -> Any:
+def read_facts(path: Path) -> Any:
+    """Return one document of facts; ``.xz`` and ``.gz`` are unpacked.
+
+    Raises:
+        InputError: The file is no such document.
+    """
     data = path.read_bytes()
     if path.suffix == ".xz":
         import lzma  # noqa: PLC0415 - only for compressed input
@@ -66,7 +72,10 @@ def _read(path: Path) -> Any:
         import gzip  # noqa: PLC0415 - only for compressed input
 
         data = gzip.decompress(data)
-    return json.loads(data)
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise InputError(f"no document of facts: {error}", path=str(path)) from error
 
 
 def is_private(path: str) -> bool:
@@ -234,7 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--base", type=Path, metavar="FILE", help="a catalogue to add to, e.g. the embedded one")
     options = parser.parse_args(arguments)
     base = EmbeddedCatalogue(options.base).documents() if options.base else []
-    data = build([*base, *(_read(path) for path in options.facts)])
+    data = build([*base, *(read_facts(path) for path in options.facts)])
     options.output.write_bytes(data)
     sys.stderr.write(f"{options.output}: {len(data)} bytes from {len(options.facts)} documents\n")
     return 0

@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from attrs import frozen
 
-from machochain.cli import main
+from tests.cli.running import run
 from tests.factory.macho import MachO, load
 
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "testdata" / "hello"
 GREETER = str(HELLO / "bin" / "greeter")
 BROKEN = str(HELLO / "bin" / "greeter-broken")
-
-
-@frozen
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def run(*arguments: str, encoding: str = "utf-8") -> Done:
-    """Run the command in this process: starting Python anew for each would take most of the time."""
-    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    code = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main(list(arguments))
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-    texts = []
-    for stream in (out, err):
-        stream.flush()
-        texts.append(stream.buffer.getvalue().decode(stream.encoding))
-    return Done(code, *texts)
 
 
 def test_a_binary_that_launches_exits_with_0_and_says_whose_run_path_found_the_library() -> None:

@@ -1,0 +1,176 @@
+"""``machochain sdk``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from machochain.cli import EXIT_FINDINGS
+from machochain.cli.options import Output, output_options, parse_releases
+from machochain.model.errors import InputError
+from machochain.model.paths import HostPath
+
+_SDK = click.option(
+    "--sdk", "sdks", multiple=True, metavar="DIR", help="An SDK besides the embedded facts. Repeatable."
+)
+_ORIGIN = "Where the SDK came from; kept as provenance."
+
+
+@click.group("sdk")
+def command() -> None:
+    r"""Look at SDKs and at the embedded facts on system libraries.
+
+    \b
+    machochain sdk show /usr/lib/libz.dylib
+    machochain sdk index MacOSX15.sdk -o facts.json
+    machochain sdk catalogue --add facts.json -o my.catalogue   (then: --sdk my.catalogue)
+    """
+
+
+@command.command("index")
+@click.argument("folder", metavar="DIR")
+@click.option("--origin", default="", metavar="TEXT", help=_ORIGIN)
+@click.option("--no-cache", is_flag=True, help="Neither read nor write the cache of this SDK's list of libraries.")
+@output_options("json")
+def index(folder: str, origin: str, output: Output, *, no_cache: bool) -> None:
+    """Write the facts of an SDK (names, versions, symbols; no file of it) for --sdk or the catalogue."""
+    from machochain.world.catalogue import EmbeddedCatalogue
+    from machochain.world.sdk import Sdk
+    from machochain.world.sdk_report import index_sdk, quality
+
+    sdk = Sdk(HostPath(folder), cache=not no_cache)
+    catalogue = EmbeddedCatalogue()
+    output.write(json.dumps(index_sdk(sdk, catalogue, origin=origin)) + "\n")
+    for note in quality(sdk.quality(catalogue))["notes"]:
+        click.echo(f"{folder}: {note}", err=True)
+
+
+@command.command("show")
+@click.argument("library", metavar="LIB")
+@click.option("--macos", multiple=True, metavar="VERSION", help="Releases to answer for. Default: one per dyld.")
+@_SDK
+@output_options("text", "json")
+def show(library: str, macos: tuple[str, ...], sdks: tuple[str, ...], output: Output) -> None:
+    """Say everything known of one system library: since when, under which names, how sure."""
+    from machochain.world.sdk_report import show as facts_of
+
+    releases = parse_releases(macos or ("11..26",), several=True)
+    document = facts_of(library, releases, _sdks(sdks), _catalogue())
+    output.write(json.dumps(document, indent=2) + "\n" if output.format == "json" else _show_text(document))
+
+
+@command.command("symbols")
+@click.argument("library", metavar="LIB")
+@click.option("--arch", metavar="ARCH", help="Only what this architecture gets (SDKs only).")
+@_SDK
+@output_options("text", "json")
+def symbols(library: str, arch: str | None, sdks: tuple[str, ...], output: Output) -> None:
+    """List the symbols of one system library and the SDKs that have them."""
+    from machochain.world.sdk_report import symbols as symbols_of
+
+    document = symbols_of(library, _sdks(sdks), _catalogue(), arch=arch)
+    if document["source"] is None:
+        raise InputError("no symbols of this library are known", path=library)
+    if output.format == "json":
+        output.write(json.dumps(document, indent=2) + "\n")
+        return
+    lines = []
+    for item in document["symbols"]:
+        where = ", ".join(item["sdks"]) if "sdks" in item else ", ".join(item["archs"])
+        lines.append(f"{item['name']}  {where}")
+    output.write("\n".join(lines) + "\n")
+
+
+@command.command("catalogue")
+@click.option(
+    "--add", "facts", multiple=True, metavar="FACTS", help="Output of sdk index to add; needs -o. Repeatable."
+)
+@output_options("text", "json")
+def catalogue(facts: tuple[str, ...], output: Output) -> None:
+    """Say what the embedded facts cover, or add an SDK's to them."""
+    from machochain.world.sdk_report import catalogue_summary
+
+    if facts:
+        from machochain.world.catalogue import EMBEDDED
+        from machochain.world.system import merged
+
+        if output.path is None:
+            raise click.UsageError("--add needs -o FILE")
+        built = merged(EMBEDDED, [HostPath(f) for f in facts])
+        Path(output.path).write_bytes(built.read_bytes())
+        return
+    document = catalogue_summary(_catalogue())
+    if output.format == "json":
+        output.write(json.dumps(document, indent=2) + "\n")
+        return
+    lines = [f"{document['libraries']} libraries", "", f"{'SDK':<8}{'libraries':>10}{'private':>9}  complete below"]
+    for sdk in document["sdks"]:
+        below = ", ".join(sdk["complete_below"]) or "nothing: single libraries only"
+        lines.append(f"{sdk['sdk']:<8}{sdk['libraries']:>10}{sdk['private']:>9}  {below}")
+    output.write("\n".join(lines) + "\n")
+
+
+@command.command("diff")
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@output_options("text", "json")
+@click.pass_context
+def diff(ctx: click.Context, old: str, new: str, output: Output) -> None:
+    """Say what changed from one SDK to another; exits with 1 if anything did."""
+    from machochain.world.sdk_report import diff as changes
+
+    first, second = _sdks((old, new))
+    document = changes(first, second)
+    if output.format == "json":
+        output.write(json.dumps(document, indent=2) + "\n")
+    else:
+        output.write(_diff_text(document))
+    ctx.exit(EXIT_FINDINGS if document["added"] or document["removed"] or document["changed"] else 0)
+
+
+@command.command("clear-cache")
+def clear_cache() -> None:
+    """Remove what is kept on disk of SDKs that were looked at."""
+    from machochain.world.sdk_index import clear_cache as clear
+
+    click.echo(f"{clear()} files removed")
+
+
+def _sdks(folders: tuple[str, ...]) -> list[Any]:
+    from machochain.world.sdk import Sdk
+
+    return [Sdk(HostPath(folder)) for folder in folders]
+
+
+def _catalogue() -> Any:
+    from machochain.world.catalogue import EmbeddedCatalogue
+
+    return EmbeddedCatalogue()
+
+
+def _show_text(document: dict[str, Any]) -> str:
+    lines = [document["path"]]
+    if document["canonical"] and document["canonical"] != document["path"]:
+        lines.append(f"  is {document['canonical']}")
+    lines += [f"  macOS {a['macos']:<7}{a['presence']:<9}{a['why']}" for a in document["releases"]]
+    facts = document["catalogue"]
+    if facts is not None and facts["sdks"]:
+        lines.append(f"  in the SDKs {', '.join(facts['sdks'])}")
+    lines += [f"  in the {stub['sdk']}: {stub['current']} ({', '.join(stub['targets'])})" for stub in document["stubs"]]
+    return "\n".join(lines) + "\n"
+
+
+def _diff_text(document: dict[str, Any]) -> str:
+    lines = [f"+ {name}" for name in document["added"]] + [f"- {name}" for name in document["removed"]]
+    for item in document["changed"]:
+        lines.append(f"~ {item['install_name']}")
+        if "versions" in item:
+            (a, b), (c, d) = item["versions"]
+            lines.append(f"    version {a} ({b}) -> {c} ({d})")
+        for key in ("targets", "reexports", "symbols"):
+            lines += [f"    {sign} {name}" for sign, group in (("+", "added"), ("-", "removed"))
+                      for name in item.get(key, {}).get(group, ())]  # fmt: skip
+    return "\n".join(lines) + "\n" if lines else "no difference\n"
