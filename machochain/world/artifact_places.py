@@ -3,7 +3,8 @@
 The folders are those an installer would choose; what else lies there on a user's Mac, nobody can tell:
 
 - wheel: site-packages of a Python from python.org, /Library/Frameworks/Python.framework/Versions/3.x. Each of its
-  packages is there as a whole; what lies beside them is unseen.
+  packages is there as a whole, unless other wheels put files into it too (PyQt6 and PyQt6-Qt6); what lies beside them
+  is unseen.
 - application (nothing but ``.app`` at the top): /Applications.
 - npm package: /usr/local/lib/node_modules/NAME.
 - conda package: the environment /opt/conda; whatever else is in it is unseen.
@@ -13,7 +14,7 @@ The folders are those an installer would choose; what else lies there on a user'
 """
 
 # A host path is the raw string; pathlib would rewrite it.
-# ruff: noqa: PTH118, PTH208
+# ruff: noqa: PTH112, PTH118, PTH208
 
 from __future__ import annotations
 
@@ -38,6 +39,7 @@ CONDA: Final = "/opt/conda"
 HOMEBREW: Final = {True: "/opt/homebrew", False: "/usr/local"}
 """Homebrew's prefix; whether it is that of Apple silicon (https://docs.brew.sh/Installation)."""
 
+_INIT: Final = re.compile(r"(?:[^/]+\.data/(?:plat|pure)lib/)?([^/]+)/__init__\.[^/]+")
 _SITE_PACKAGES: Final = re.compile(r"(.*)/lib/python[\d.]+/site-packages")
 
 
@@ -101,7 +103,8 @@ def placing(artifact: Artifact, at: TargetPath | None = None) -> Placing:
     place = (at or artifact.default_place).rstrip("/")
     folder = artifact.folder
     if artifact.kind is ArtifactKind.WHEEL:
-        pairs, unseen = _wheel(artifact, place), _around(place, at is None)
+        pairs = _wheel(artifact, place)
+        unseen = [*_around(place, at is None), *(f"{place}/{name}" for name in _shared(artifact))]
     elif artifact.kind is ArtifactKind.APP:
         names = sorted(os.listdir(folder))
         alone = len(names) == 1 and place.endswith(".app")
@@ -140,6 +143,30 @@ def _wheel(artifact: Artifact, place: str) -> list[tuple[str, str]]:
         if entry.host is not None and entry.host.startswith(start)
     ]
     return pairs
+
+
+def _shared(artifact: Artifact) -> list[str]:
+    """Return the packages of a wheel that other wheels put files into as well.
+
+    Those are the ones without an ``__init__`` (PEP 420), and those whose name begins the name of a wheel this one
+    needs: PyQt6 needs PyQt6-Qt6, which brings PyQt6/Qt6. What delocate adds (``pkg.dylibs``) belongs to one wheel.
+    """
+    whole = {
+        match[1] for entry in artifact.entries if (match := _INIT.fullmatch(entry.name)) is not None
+    }  # fmt: skip
+    needed = [_normalised(name) for name in artifact.requires]
+    return [
+        name
+        for name in _names(artifact, "site-packages")
+        if os.path.isdir(os.path.join(artifact.folder, "site-packages", name))
+        and not name.endswith((".dylibs", ".libs", ".dist-info"))
+        and (name not in whole or any(need.startswith(f"{_normalised(name)}-") for need in needed))
+    ]
+
+
+def _normalised(name: str) -> str:
+    """Return a project's name as indexes compare it (https://packaging.python.org/specifications/name-normalization)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _names(artifact: Artifact, part: str) -> list[str]:

@@ -84,7 +84,7 @@ def test_wheels_for_two_platforms_are_macs_of_their_own(tmp_path: Path, scratch:
 def test_what_an_archive_does_not_hold_is_unknown_where_others_put_things(tmp_path: Path, world: World) -> None:
     needing = bundle("@loader_path/../torch/lib/libtorch.dylib")
     lacking = bundle("@loader_path/.dylibs/libz.dylib")
-    path = wheel(tmp_path / "x.whl", {"pkg/needing.so": needing, "pkg/lacking.so": lacking})
+    path = wheel(tmp_path / "x.whl", {"pkg/__init__.py": b"", "pkg/needing.so": needing, "pkg/lacking.so": lacking})
     found = {result.path.rpartition("/")[2]: result.launches for result in resolve(path, world=world).results}
     assert found == {"needing.so": None, "lacking.so": False}
 

@@ -43,6 +43,7 @@ def test_a_wheel_lies_in_site_packages_with_its_parts_where_pip_puts_them(tmp_pa
     path = wheel(
         tmp_path / "any name",
         {
+            "pkg/__init__.py": b"",
             "pkg/.dylibs/libx.dylib": LIBRARY,
             "_fast.abi3.so": LIBRARY,
             "pkg-1.2.data/platlib/other/y.so": LIBRARY,
@@ -83,6 +84,26 @@ def test_a_wheel_lies_in_site_packages_with_its_parts_where_pip_puts_them(tmp_pa
 def test_the_python_of_a_wheel_is_that_of_its_tag(tmp_path: Path, tag: str, python: str) -> None:
     with open_artifact(wheel(tmp_path / "x.whl", {"a.so": LIBRARY}, tag=tag)) as artifact:
         assert artifact.default_place.endswith(f"/{python}/lib/python{python}/site-packages")
+
+
+def test_a_package_that_several_wheels_fill_is_not_complete(tmp_path: Path, mac: World) -> None:
+    path = wheel(
+        tmp_path / "x.whl",
+        {
+            "PyQt6/__init__.py": b"", "PyQt6/QtCore.abi3.so": LIBRARY,
+            "google/proto/x.so": LIBRARY,
+            "own/__init__.cpython-312-darwin.so": LIBRARY, "own/.dylibs/liby.dylib": LIBRARY,
+            "pkg-1.2.data/platlib/plat/__init__.py": b"", "pkg-1.2.data/platlib/plat/x.so": LIBRARY,
+            "module.dylibs/libz.dylib": LIBRARY,
+        },
+        needs="Requires-Dist: PyQt6_Qt6>=6\nRequires-Dist: owner",
+    )  # fmt: skip
+    with open_artifact(path) as artifact:
+        shared = ["PyQt6/Qt6/lib/QtCore", "google/other.so"]
+        assert kinds(artifact, mac, *(f"{SITE}/{name}" for name in shared)) == [UNSEEN] * 2
+        complete = ["own/.dylibs/libgone.dylib", "plat/gone.so", "module.dylibs/libgone.dylib"]
+        assert kinds(artifact, mac, *(f"{SITE}/{name}" for name in complete)) == [ABSENT] * 3
+        assert kinds(artifact, mac, f"{SITE}/PyQt6/QtCore.abi3.so", f"{SITE}/google/proto/x.so") == [FILE] * 2
 
 
 def test_a_wheel_may_be_placed_elsewhere(tmp_path: Path, mac: World) -> None:
