@@ -147,6 +147,13 @@ def _run_path_cause(case: Case, load: Load, there: str | None) -> tuple[str, str
         has = any(i.image is not None and i.image.run_paths for i in case.files)
         words = "no run path of the images that lead to it can be used" if has else "no image has an LC_RPATH"
         return "no-run-path", words + where, remedy
+    if there is None:
+        # There are run paths: what is missing is the file, not another run path.
+        place = next(a.candidate.path for a in load.tried if a.candidate.run_path is not None)
+        remedy = (
+            f"put {printable(leaf(tail))} where dyld looks first: {printable(place)}",
+            f"or give it a run path that leads there: {add_run_path('FOLDER', image.path, image.image)[0]}",
+        )
     return "run-paths-miss", "no run path leads to it" + where, remedy
 
 
@@ -260,10 +267,12 @@ def _case_only(case: Case, load: Load) -> Draft:
     )
     head, _, tail = load.dylib.name.rpartition("/")
     new = f"{head}/{leaf(target.path)}" if head and tail.casefold() == leaf(target.path).casefold() else target.path
-    return load_draft(
-        "MC114", Severity.WARNING, case, load, message,
-        change(load.dylib.name, new, case.requester(load).path), found=target.path,
-    )  # fmt: skip
+    remedy = (
+        (f"spell the files and folders on the way as the program asks for them: {printable(asked)}",)
+        if new == load.dylib.name or load.dylib.name.startswith("@")
+        else change(load.dylib.name, new, case.requester(load).path)
+    )
+    return load_draft("MC114", Severity.WARNING, case, load, message, remedy, found=target.path)
 
 
 _VERSION: Final = re.compile(r"(?:[.-]\d+(?:\.\d+)*)+$")
