@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
 from machochain.graph.mac import Mac
-from machochain.graph.predict import holds_archives
 from machochain.graph.resolve import LOADABLE
-from machochain.model.artifact import Artifact
+from machochain.macho.reader import FileKind, kind_of, kind_of_file
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.image import FileType
 from machochain.model.paths import HostPath
 from machochain.world.host import iter_files
 from machochain.world.placement import WorldView
+
+if TYPE_CHECKING:
+    from machochain.model.artifact import Artifact
+
+_IMAGES: Final = frozenset({FileKind.MACHO, FileKind.UNIVERSAL})
 
 
 @frozen
@@ -53,6 +58,12 @@ def find_inputs(mac: Mac, view: WorldView, path: str, group: int) -> Iterator[In
         if isinstance(item, InputError):
             yield item
             continue
+        try:
+            if kind_of_file(item) not in _IMAGES:
+                continue
+        except InputError as error:
+            yield error
+            continue
         found = _in_folder(mac, view, item, group)
         if found is not None:
             yield found
@@ -78,13 +89,27 @@ def _named(mac: Mac, view: WorldView, path: str, group: int) -> Input | InputErr
     node = mac.look(view.place(path))
     if node.presence is not Presence.PRESENT or node.kind is not NodeKind.FILE:
         return InputError("not a regular file", path=path)
-    if holds_archives(mac, node):
-        return Input(path, node, FileType.MH_OBJECT, True, group, archive=True)
     file = mac.read(node)
+    if (isinstance(file, InputError) or not any(s.image for s in file.slices)) and _holds_archives(mac, node):
+        return Input(path, node, FileType.MH_OBJECT, True, group, archive=True)
     if isinstance(file, InputError):
         return InputError(file.reason, path=path, offset=file.offset, part=file.part, errno=file.errno)
     images = [s.image for s in file.slices if s.image is not None]
     return Input(path, node, images[0].file_type if images else 0, True, group)
+
+
+def _holds_archives(mac: Mac, node: Node) -> bool:
+    """Whether a file is a static library, or a universal file of them."""
+    kind = kind_of(mac.first_bytes(node, 64))
+    if kind is not FileKind.UNIVERSAL:
+        return kind is FileKind.ARCHIVE
+    from machochain.macho.archive import read_archives  # noqa: PLC0415  # most runs meet none
+
+    try:
+        with mac.files.opened(node) as source:
+            return bool(read_archives(source))
+    except InputError:
+        return False
 
 
 def _in_folder(mac: Mac, view: WorldView, path: HostPath, group: int) -> Input | InputError | None:

@@ -60,20 +60,6 @@ class SymbolFinder(Protocol):
         ...
 
 
-def holds_archives(mac: Mac, node: Node) -> bool:
-    """Whether a file is a static library, or a universal file of them."""
-    kind = kind_of(mac.first_bytes(node, 64))
-    if kind is FileKind.ARCHIVE:
-        return True
-    if kind is not FileKind.UNIVERSAL:
-        return False
-    try:
-        with mac.files.opened(node) as source:
-            return bool(read_archives(source))
-    except InputError:
-        return False
-
-
 def predict_archive(
     mac: Mac, node: Node, name: str, target: Target, symbols: SymbolFinder, *, stages: tuple[Inspector, ...] = ()
 ) -> Iterator[Result]:

@@ -171,6 +171,16 @@ def _unreadable(path: str, error: Exception, offset: int | None = None) -> Input
     return InputError(f"cannot be read: {words or type(error).__name__}", path=path, offset=offset, errno=number)
 
 
+def kind_of_file(path: HostPath) -> FileKind:
+    """Recognise a file of this machine; nothing but its first bytes is read.
+
+    Raises:
+        InputError: It cannot be opened or read, or is not a regular file.
+    """
+    with FileSource(path) as source:
+        return kind_of(source.read(0, 8))
+
+
 def slice_reader(source: ByteSource, piece: Slice) -> Callable[[int, int], bytes]:
     """Return ``read(offset, size)`` over one slice: offsets count from its start, nothing behind its end is given."""
     start, length = piece.offset, min(piece.size, max(0, source.size - piece.offset))

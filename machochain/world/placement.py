@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from attrs import field, frozen
@@ -253,6 +253,7 @@ class _Places:
         """Begin with nothing mapped; ``everything``: what is not mapped stands at its own path."""
         self._everything = everything
         self._targets: dict[tuple[int, int], str] = {}
+        self._directories: dict[str, str | None] = {}
 
     def add(self, host: HostPath, target: str, *, first: bool = False) -> None:
         """Note a place; of several places of one host path the first noted counts, or one added as ``first``."""
@@ -260,6 +261,7 @@ class _Places:
         identity = status.st_dev, status.st_ino
         if first or identity not in self._targets:
             self._targets[identity] = "/".join(["", *components(target)])
+            self._directories.clear()
 
     def find(self, path: HostPath) -> TargetPath | None:
         """Return the place of a host path: its place below the nearest directory that has one.
@@ -267,18 +269,32 @@ class _Places:
         The path counts as spelt before it counts as it really is, because a link inside a root leads somewhere else
         on the modelled Mac than on this machine.
         """
-        spellings = _spellings(path)
-        for spelling in spellings:
-            above, below = spelling, ""
-            while True:
-                target = self._of(above, follow=bool(below))
+        if self._targets:
+            for spelling in _spellings(path):
+                target = self._of(spelling, follow=False)
                 if target is not None:
-                    return TargetPath(target + below or "/")
-                parent, name = os.path.split(above)
-                if parent == above:
-                    break
-                above, below = parent, f"/{name}{below}"
-        return TargetPath(spellings[0]) if self._everything else None
+                    return TargetPath(target or "/")
+                parent, name = os.path.split(spelling)
+                above = self._of_directory(parent)
+                if above is not None and parent != spelling:
+                    return TargetPath(f"{above}/{name}")
+        return TargetPath(next(_spellings(path))) if self._everything else None
+
+    def _of_directory(self, directory: str) -> str | None:
+        """Return the place of a directory, links followed; each directory is asked about once."""
+        passed: list[tuple[str, str]] = []
+        while directory not in self._directories:
+            target = self._of(directory, follow=True)
+            parent, name = os.path.split(directory)
+            if target is not None or parent == directory:
+                self._directories[directory] = target
+                break
+            passed.append((directory, name))
+            directory = parent
+        target = self._directories[directory]
+        for below, name in reversed(passed):
+            self._directories[below] = target = None if target is None else f"{target}/{name}"
+        return target
 
     def _of(self, host: str, *, follow: bool) -> str | None:
         try:
@@ -288,10 +304,11 @@ class _Places:
         return self._targets.get((status.st_dev, status.st_ino))
 
 
-def _spellings(path: HostPath) -> list[str]:
-    """Return a path made absolute: as spelt, with the links above its last name resolved, with all resolved."""
+def _spellings(path: HostPath) -> Iterator[str]:
+    """Yield a path made absolute: as spelt, with the links above its last name resolved, with all resolved."""
+    if ".." not in path.split(os.sep):
+        yield os.path.abspath(path)
     directory, name = os.path.split(path)
-    real = os.path.realpath(path)
-    physical = real if name in ("", ".", "..") else os.path.join(os.path.realpath(directory or "."), name)
-    spelt = [] if ".." in path.split(os.sep) else [os.path.abspath(path)]
-    return [*spelt, physical, real]
+    if name not in ("", ".", ".."):
+        yield os.path.join(os.path.realpath(directory or "."), name)
+    yield os.path.realpath(path)
