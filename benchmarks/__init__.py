@@ -1,0 +1,1 @@
+"""Measurements of machochain: right answers and time."""
