@@ -11,6 +11,7 @@ import base64
 import hashlib
 import html
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -46,6 +47,11 @@ _TONES: Final = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.INFO
 def _h(text: str) -> str:
     """Return text that can be neither markup nor control: for element content and quoted attributes."""
     return html.escape(printable(text), quote=True)
+
+
+def _inline(text: str) -> str:
+    """Return a sentence of the catalogue, where backticks enclose code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", _h(text))
 
 
 @lru_cache(maxsize=4)
@@ -114,10 +120,12 @@ def _banner(report: AuditReport) -> Iterator[str]:
     yield '<ul class="tiles">'
     for severity, number in report.counts.items():
         tone = _TONES[severity] if number else "soft"
-        yield f'<li><b class="{tone}">{number}</b>{_NAMES[severity][:-1] if number == 1 else _NAMES[severity]}</li>'
+        name = _NAMES[severity].removesuffix("s") if number == 1 else _NAMES[severity]
+        yield f'<li><b class="{tone}">{number}</b>{name}</li>'
     yield f'<li><b class="soft">{len(report.suppressed)}</b>suppressed</li>'
-    launching = sum(r.launches is True for r in report.results)
-    yield f"<li><b>{launching}/{len(report.results)}</b>processes start</li>"
+    for answer, tone, name in ((True, "good", "start"), (False, "bad", "do not start"), (None, "doubt", "not known")):
+        number = sum(r.launches is answer for r in report.results)
+        yield f'<li><b class="{tone if number else "soft"}">{number}</b>{name}</li>'
     yield "</ul>\n</header>"
 
 
@@ -135,7 +143,7 @@ def _findings(report: AuditReport) -> Iterator[str]:
         times = f' <span class="soft">({len(findings)} times)</span>' if len(findings) > 1 else ""
         yield f"<details{is_open}><summary>{_badge(rule, severity)}{_h(title)}{times}</summary>"
         if rule in RULES:
-            yield f'<p class="soft">{_h(RULES[rule].why)}</p>'
+            yield f'<p class="soft">{_inline(RULES[rule].why)}</p>'
         for found in findings:
             yield from _finding(found, is_open=severity is Severity.ERROR and len(findings) <= 3)
         yield "</details>"

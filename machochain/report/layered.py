@@ -22,6 +22,9 @@ ROW: Final = 34.0
 BOX: Final = 26.0
 """Height of a box."""
 COLUMN_GAP: Final = 72.0
+"""Between columns; more where lines run far up or down (`_STEEPEST`), so that they can be told apart."""
+WIDEST_GAP: Final = 260.0
+_STEEPEST: Final = 8.0
 LINE_ROW: Final = 12.0
 """Room a line takes where it passes between boxes."""
 BLOCK_GAP: Final = 36.0
@@ -310,8 +313,9 @@ class _Block:
             for n in column:
                 if n >= 0:
                     self.boxes[n] = Box(x, y[n] - BOX / 2 - top, width)
-            x += width + COLUMN_GAP
-        self.width = x - COLUMN_GAP
+            climb = max((abs(y[m] - y[n]) for n in column for m in self._after[n]), default=0.0)
+            x += width + min(max(COLUMN_GAP, climb / _STEEPEST), WIDEST_GAP)
+        self.width = rights[-1]
         self.height = max(y.values()) - top + BOX / 2
         for a, b in self.edges:
             self.lines[a, b] = self._line(a, b, y, top, lefts, rights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -20,6 +21,7 @@ MAX_NODES: Final = 400
 MAX_WITH_SYSTEM: Final = 40
 """Up to so many boxes, each library of macOS gets one; beyond, they are left out."""
 MAX_LABEL: Final = 36
+_PYTHON_TAG: Final = re.compile(r"\.(cpython-\d+[a-z]*-darwin|pypy\d+-pp\d+-darwin)\.so$")
 _CHARACTER: Final = 7.3
 """Width of one character of the labels, in pixels."""
 _MARGIN: Final = 10
@@ -114,7 +116,7 @@ def picture(merged: Merged, report: AuditReport) -> Picture:
         line.update(dict.fromkeys((*_line_kinds(load), _STATES[load.outcome])))
     if hidden:
         notes.append(f"{hidden} loads that lead nowhere are listed below, but not drawn.")
-    widths = {place: 22 + _CHARACTER * len(node.label) for place, node in enumerate(nodes)}
+    widths = {place: 22 + _CHARACTER * len(node.label) + 10 * _flagged(node) for place, node in enumerate(nodes)}
     drawing = draw(widths, list(kinds))
     lines = tuple(PictureLine(a, b, tuple(k)) for (a, b), k in kinds.items() if a != b)
     return Picture(
@@ -154,8 +156,8 @@ def _most_telling(
 
 
 def _label(path: str) -> str:
-    """Return the file name, cut in the middle if it is long."""
-    name = printable(leaf(path) or path)
+    """Return the file name, without the tag that all Python modules of a wheel share, cut in the middle if long."""
+    name = _PYTHON_TAG.sub("….so", printable(leaf(path) or path))
     if len(name) <= MAX_LABEL:
         return name
     return f"{name[: MAX_LABEL - 15]}…{name[-14:]}"
@@ -169,6 +171,10 @@ def _image_node(image: MergedImage, worst: Severity | None) -> PictureNode:
     name = image.path if image.install_name in {None, image.path} else f"{image.path} {image.install_name}"
     title = "\n".join(x for x in (image.path, archs, f"in {count(image.processes, 'process', 'processes')}") if x)
     return PictureNode(f"image-{image.key}", _label(image.path), name, title, tuple(kinds))
+
+
+def _flagged(node: PictureNode) -> bool:
+    return "error" in node.kinds or "warning" in node.kinds
 
 
 def _lacking_node(number: int, load: MergedLoad) -> PictureNode:
@@ -210,8 +216,7 @@ def render_svg(drawn: Picture) -> str:
     for place, node in enumerate(drawn.nodes):
         box = drawing.boxes[place]
         classes = " ".join(("node", *node.kinds))
-        flagged = "error" in node.kinds or "warning" in node.kinds
-        dot = f'<circle class="dot" cx="{box.width - 9:.1f}" cy="{BOX / 2:.0f}" r="4"/>' if flagged else ""
+        dot = f'<circle class="dot" cx="{box.width - 10:.1f}" cy="{BOX / 2:.0f}" r="4"/>' if _flagged(node) else ""
         parts.append(
             f'<a class="{classes}" id="node-{node.id}" data-id="{node.id}" data-name="{_h(node.name)}" '
             f'href="#{node.id}" transform="translate({box.x:.1f} {box.y:.1f})"><title>{_h(node.title)}</title>'

@@ -8,6 +8,7 @@
   const search = document.getElementById("filter");
   const tally = document.getElementById("tally");
   const chosen = document.getElementById("chosen");
+  const all = document.getElementById("all-loads") || { checked: false };
   const nodes = [...svg.querySelectorAll(".node")];
   const edges = [...svg.querySelectorAll(".edge")];
   const byId = new Map(nodes.map((node) => [node.dataset.id, node]));
@@ -104,7 +105,7 @@
     for (const edge of edges) {
       const { from, to } = edge.dataset;
       const between = (below.has(from) && below.has(to)) || (above.has(from) && above.has(to));
-      edge.classList.toggle("near", from === id || to === id || (between && !edge.classList.contains("implied")));
+      edge.classList.toggle("near", between && (!edge.classList.contains("implied") || all.checked));
     }
     const close = document.createElement("button");
     close.type = "button";
@@ -150,6 +151,7 @@
       filter(search.value);
     } else if (byId.has(hash)) {
       choose(hash);
+      document.getElementById("graph").scrollIntoView();
     } else {
       choose("");
       if (hash) open(hash);
