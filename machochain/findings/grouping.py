@@ -154,7 +154,10 @@ def words_for(
     every = sorted({*macos, *clean})
     if ended and len(ended) < len(every):
         others = [v for v in every if v not in ended]
-        verb = "launches" if all(v in fine for v in others) else "not"
+        launches = all(v in fine for v in others)
+        if not launches and not clean:
+            return ""
+        verb = "launches" if launches else "not"
         where = "before" if others[-1] < ended[0] else "later" if others[0] > ended[-1] else "on others"
         return f"fails on macOS {_spans(ended, every)}, {verb} {where}"
     return f"on macOS {_spans(macos, every)} only" if clean else ""
