@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from machochain.findings.audit_rules import AUDIT_RULES
+from machochain.findings.golang_rules import GOLANG_RULES
 from machochain.findings.rule import Rule
 from machochain.model.result import Severity
 
@@ -613,7 +614,8 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     {
         r.id: r
         for r in sorted(
-            (*_LOAD_CHAIN, *_VERSIONS, *_NEWER_MACOS, *_LEAKS, *_MACHINE, *_UNSEEN, *AUDIT_RULES), key=lambda r: r.id
+            (*_LOAD_CHAIN, *_VERSIONS, *_NEWER_MACOS, *_LEAKS, *_MACHINE, *_UNSEEN, *AUDIT_RULES, *GOLANG_RULES),
+            key=lambda r: r.id,
         )
     }
 )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from machochain.dyld.profile import PROFILES
-from machochain.findings import leaks, loads, machine, refusals, runpaths, unseen, versions
-from machochain.findings.draft import NO_FACTS, Case, Draft, Facts
+from machochain.findings import golang, leaks, loads, machine, refusals, runpaths, unseen, versions
+from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, GoImage
 from machochain.model.filesystem import Presence
 from machochain.model.image import FileType, MachOFile
 from machochain.model.paths import TargetPath
@@ -50,6 +50,7 @@ class Checker:
         self._tree = tree or {}
         self._images: dict[_ImageKey, tuple[Draft, ...]] = {}
         self._reach: dict[tuple[str, str], bool] = {}
+        self._go: dict[tuple[tuple[int, int], int], GoImage | None] = {}
 
     def check(self, result: Result, facts: Facts = NO_FACTS) -> tuple[Finding, ...]:
         """Return what all rules say about one process, sorted by `order`."""
@@ -57,7 +58,7 @@ class Checker:
         drafts = [*self._of_process(case)]
         for image in case.files:
             drafts += self._of_image(image, case)
-        return tuple(sorted((d.finish(result) for d in drafts), key=order))
+        return tuple(sorted((golang.with_go_ways(d, case).finish(result) for d in drafts), key=order))
 
     def stage(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:  # noqa: ARG002
         """Add the findings to a result: a stage for ``graph.resolve.resolve_node``."""
@@ -72,8 +73,17 @@ class Checker:
         node = look(result.path)
         file = mac.read(node) if node.presence is Presence.PRESENT else None
         slices = tuple(s.arch.name for s in file.slices) if isinstance(file, MachOFile) else ()
-        facts = Facts(looked, find_system, self._tree, slices)
+        go = {i.id: found for i in result.images if (found := self._go_of(mac, i)) is not None}
+        facts = Facts(looked, find_system, self._tree, slices, go=go)
         return evolve(result, findings=self.check(result, facts))
+
+    def _go_of(self, mac: Mac, image: LoadedImage) -> GoImage | None:
+        if image.identity is None:
+            return None
+        key = (image.identity, image.slice_offset)
+        if key not in self._go:
+            self._go[key] = golang.read_go_image(mac, image)
+        return self._go[key]
 
     def _of_process(self, case: Case) -> Iterator[Draft]:
         yield from loads.loads(case)
@@ -83,6 +93,7 @@ class Checker:
         yield from versions.unknown_to_sdks(case)
         yield from leaks.foreign_loads(case)
         yield from machine.architectures(case)
+        yield from golang.go_process(case)
         yield from unseen.unknowns(case)
 
     def _of_image(self, image: LoadedImage, case: Case) -> tuple[Draft, ...]:

@@ -10,6 +10,7 @@ from attrs import Factory, define, frozen
 
 from machochain.findings.catalogue import RULES
 from machochain.model.filesystem import Node, Presence, SystemAnswer
+from machochain.model.go import GoBinary
 from machochain.model.image import FileType
 from machochain.model.paths import TargetPath, directory, leaf
 from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
@@ -29,6 +30,19 @@ _PLAIN_MISSES: Final = frozenset({"no such file", "no such file, not in dyld cac
 
 
 @frozen
+class GoImage:
+    """What the rules need to know of an image that Go made.
+
+    Attributes:
+        binary: What Go left in it; symbols were not looked at.
+        chained_segments: How many segments the chained fixups count; None if there are no such fixups.
+    """
+
+    binary: GoBinary
+    chained_segments: int | None = None
+
+
+@frozen
 class Facts:
     """What rules may ask beyond the result. What is left out costs findings, never truth.
 
@@ -38,6 +52,7 @@ class Facts:
         tree: File name to the places in the analysed tree that bear it.
         slices: Architectures of the file the result is about.
         signatures: Image id to what its signature says; an image that is not named is judged by its load commands.
+        go: Image id to what Go left in it, for images made by Go.
     """
 
     look: Callable[[str], Node] | None = None
@@ -45,6 +60,7 @@ class Facts:
     tree: Mapping[str, tuple[TargetPath, ...]] = Factory(dict)
     slices: tuple[str, ...] = ()
     signatures: Mapping[int, Signature] = Factory(dict)
+    go: Mapping[int, GoImage] = Factory(dict)
 
 
 NO_FACTS: Final = Facts()

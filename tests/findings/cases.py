@@ -9,6 +9,7 @@ from machochain.model.arch import Arch
 from machochain.model.image import HeaderFlag
 from machochain.model.result import Severity
 from tests.factory import Section, build_version, fat, load, raw_command, reexport
+from tests.findings import golang_cases
 from tests.findings.scenes import LIB, RPATH, TOOL, Scene, exe, lib, plugin, with_lib
 
 INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
@@ -184,6 +185,7 @@ TRIGGERS: Final[dict[str, list[tuple[Scene, Severity]]]] = {
     "MC502": [(_alone(exe(arch=I386)), ERROR), (_alone(fat([exe(arch=I386), exe(arch="x86_64")])), INFO)],
     "MC503": [(_alone(exe(arch="arm64e")), WARNING), (_alone(fat([exe(arch="arm64e"), exe()])), INFO)],
     "MC504": [(_alone(exe(platform=7)), ERROR), (_alone(exe(platform=12)), ERROR)],
+    **golang_cases.TRIGGERS,
     "MC901": [
         (Scene({TOOL: exe("/opt/x/libfoo.dylib")}, unseen=("/opt/x",)), INFO),
         (Scene({TOOL: exe(FOO, rpaths=["/opt/x", RPATH]), LIB: lib()}, unseen=("/opt/x",)), INFO),
@@ -301,6 +303,7 @@ NEAR_MISSES: Final[dict[str, list[Scene]]] = {
     "MC502": [_alone(exe(arch="x86_64"))],
     "MC503": [_alone(exe()), with_lib(USES_FOO, lib(arch="arm64e"))],
     "MC504": [_alone(exe(platform=2)), with_lib(USES_FOO, lib(platform=7))],
+    **golang_cases.NEAR_MISSES,
     "MC901": [_alone(exe("/opt/x/libfoo.dylib")), Scene({TOOL: USES_FOO, LIB: lib()}, unseen=("/opt/x",))],
     "MC902": [_alone(exe("/usr/lib/libnew.dylib")), _alone(exe("/usr/lib/libmisspelt.dylib"))],
     "MC903": [
