@@ -9,7 +9,7 @@ from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import might_be_in_shared_cache, too_new
 from machochain.dyld.profile import Profile
 from machochain.model.image import Image
-from machochain.model.result import LoadedImage
+from machochain.model.result import LoadedImage, Origin
 from machochain.model.search import Attempt, Candidate
 
 ENOENT = 2
@@ -97,7 +97,13 @@ def nothing_tried_text(profile: Profile, path: str, *, has_run_paths: bool) -> s
     return ""
 
 
+UNKNOWN_UUID = "XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX"
+"""Stands for the UUID of a library of the OS: every build of macOS has its own."""
+
+
 def _uuid(image: LoadedImage) -> str:
+    if image.origin is Origin.OS and image.image is None:
+        return UNKNOWN_UUID
     return (image.image.uuid_text if image.image is not None else None) or "no uuid"
 
 
@@ -132,12 +138,25 @@ def library_not_loaded(config: ProcessConfig, load_path: str, requester: LoadedI
     return f"Library not loaded: {load_path}\n  Referenced from: {requester.path}\n  Reason: {reason}"
 
 
-def symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedImage, expected: LoadedImage | None) -> str:
+def symbol_not_found(
+    config: ProcessConfig, symbol: str, importer: LoadedImage, expected: LoadedImage | None, load_path: str = ""
+) -> str:
     """Return the lines for a missing symbol of a two-level import.
 
-    dyld-1378, Loader.cpp: resolveSymbol(); ``expected`` None is the weak-linked library that is absent.
+    dyld-1378, Loader.cpp: resolveSymbol(); dyld-852.2, ImageLoaderMachOCompressed.cpp: resolve(), resolveTwolevel().
+
+    Args:
+        config: The process.
+        symbol: The Mach-O name.
+        importer: The image that asks.
+        expected: The library it is bound to; None if that is absent (linked weakly, or missing without a word).
+        load_path: The absent library's load path, which dyld2 prints.
     """
     profile = config.profile
+    if profile.classic and expected is None and load_path:
+        return (
+            f"can't resolve symbol {symbol} in {importer.path} because dependent dylib {load_path} could not be loaded"
+        )
     if profile.classic:
         where = expected.path if expected is not None else "unknown"
         note = _classic_too_new(importer, config)
@@ -167,6 +186,8 @@ def flat_symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedIm
 def weak_symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedImage) -> str:
     """Return the text for a weak-def look-up that found nothing (fatal in chained fixups only)."""
     profile = config.profile
+    if profile.classic:  # dyld-852.2, ImageLoaderMachOCompressed.cpp: resolveWeak()
+        return f"Symbol not found: {symbol}\n  Referenced from: {importer.path}\n  Expected in: weak\n"
     if profile.no_run_path_text == "used":  # dyld-1231.3 on
         return (
             f"Symbol not found: {symbol}\n  Referenced from: <{_uuid(importer)}> {importer.path}"
@@ -175,6 +196,22 @@ def weak_symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedIm
     if profile.wording == "quoted":
         return f"weak-def symbol not found ({symbol})"
     return f"weak-def symbol not found '{symbol}'"
+
+
+def unknown_ordinal(config: ProcessConfig, symbol: str, importer: LoadedImage, ordinal: int, count: int) -> str:
+    """Return the line for a bind to a library ordinal beyond the image's ``count`` libraries, or unknown to dyld.
+
+    dyld-1378, Loader.cpp: resolveSymbol(), at the end of the ordinals; dyld-852.2, ImageLoaderMachOCompressed.cpp:
+    resolve().
+    """
+    path = importer.path
+    if config.profile.classic and ordinal <= 0:
+        return f"bad mach-o binary, unknown special library ordinal ({ordinal}) too big for symbol {symbol} in {path}"
+    if config.profile.classic:
+        return f"bad mach-o binary, library ordinal ({ordinal}) too big (max {count}) for symbol {symbol} in {path}"
+    if config.profile.wording == "quoted":
+        return f"unknown library ordinal {ordinal} in '{path}' when binding ({symbol})"
+    return f"unknown library ordinal {ordinal} in {path} when binding '{symbol}'"
 
 
 def inserted_library_failed(config: ProcessConfig, path: str, reason: str) -> str:

@@ -1,12 +1,16 @@
 """Which symbols the images of a process find, and which one ends the launch.
 
-dyld-1378, Loader.cpp: resolveSymbol(), hasExportedSymbol(); JustInTimeLoader.cpp: applyFixups(): images are bound in
-load order, an image's binds in the order of its tables; the first strong bind without a definition ends the launch.
+dyld-1378, dyldMain.cpp: prepare(); Loader.cpp: resolveSymbol(), hasExportedSymbol(); JustInTimeLoader.cpp:
+applyFixups(): what was inserted is bound first, then the main executable, then the rest in load order, each image in
+the order of its tables; the first strong bind without a definition ends the launch. dyld2 binds what an image depends
+on before the image itself (dyld-852.2, ImageLoader.cpp: recursiveBind()).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from attrs import evolve, frozen
 
@@ -14,12 +18,12 @@ from machochain.dyld import messages
 from machochain.dyld.config import ProcessConfig
 from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
-from machochain.macho.archive import RangeSource
 from machochain.macho.exports import Exports, open_exports
 from machochain.macho.imports import read_imports
+from machochain.macho.reader import RangeSource
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence
-from machochain.model.image import FileType
+from machochain.model.image import FileType, HeaderFlag
 from machochain.model.result import Load, LoadedImage, MissingSymbol, Origin, Outcome, Result
 from machochain.model.stub import SymbolAnswer, SystemSymbols
 from machochain.model.symbols import (
@@ -33,14 +37,40 @@ from machochain.model.symbols import (
 )
 from machochain.model.version import Version
 
-_ImageKey = tuple[object, int]
+FLAT: Final = "flat namespace"
+"""``MissingSymbol.expected_in`` of a symbol that was looked for in every image."""
+WEAK: Final = "weak"
+"""``MissingSymbol.expected_in`` of a symbol that was looked for in every image with weak definitions."""
+
+_CLOSED: Final = frozenset(
+    {
+        "/usr/lib/libSystem.B.dylib",
+        "/usr/lib/libc++.1.dylib",
+        "/usr/lib/libc++abi.dylib",
+        "/usr/lib/libobjc.A.dylib",
+        "/usr/lib/libz.1.dylib",
+        "/usr/lib/libiconv.2.dylib",
+        "/usr/lib/libbz2.1.0.dylib",
+    }
+)
+"""Libraries of the OS that bring no others along but each other; what all others bring along no stub tells."""
+
+_FORGIVES_OVERRIDES: Final = Version.of(15)
+"""dyld-1231.3 on: a library that takes the place of one in the cache may lack symbols (resolveSymbol())."""
 
 
 @frozen
 class _Wanted:
-    """What one image asks for: by library ordinal (self included), and by name alone."""
+    """What one image asks for.
+
+    Attributes:
+        two_level: Imports by library ordinal, self included, in the order of the tables.
+        names: The same: ordinal to names, each once.
+        by_name: Imports by name alone, and those with an ordinal dyld does not know.
+    """
 
     two_level: tuple[Import, ...]
+    names: Mapping[int, tuple[str, ...]]
     by_name: tuple[Import, ...]
 
 
@@ -57,88 +87,133 @@ _NO = _Answer(False)
 
 
 class SymbolTables:
-    """Imports and exports of images, read once for all processes of a run."""
+    """Imports and exports of images, read once for all processes of a run.
+
+    An image has one number in every process of the run; everything is kept under it.
+    """
 
     def __init__(self, mac: Mac, system: SystemSymbols) -> None:
         """Take where files and OS symbols come from."""
         self._mac = mac
         self._system = system
-        self._numbers: dict[_ImageKey, int] = {}
+        self._numbers: dict[tuple[object, int], int] = {}
         self._reexporting: dict[int, bool] = {}
-        self._imports: dict[int, _Wanted] = {}
+        self._entries: dict[int, tuple[Import, ...]] = {}
+        self._wanted: dict[int, _Wanted] = {}
         self._exports: dict[int, Exports | None] = {}
         self._found: dict[int, dict[str, Export | None]] = {}
-        self._answers: dict[tuple[str, str, Version], SymbolAnswer] = {}
-        self._exporters: dict[str, tuple[set[int], set[int]]] = {}
+        self._answers: dict[tuple[str, Version], dict[str, _Answer]] = {}
+        self._exporters: dict[str, tuple[set[int], dict[int, Export]]] = {}
         self.verdicts: dict[tuple[object, ...], tuple[MissingSymbol, ...]] = {}
 
     def number(self, image: LoadedImage) -> int:
         """Return a number that stands for an image in every process of the run."""
         return self._numbers.setdefault((image.identity or image.path, image.slice_offset), len(self._numbers))
 
-    def imports(self, image: LoadedImage) -> _Wanted:
-        """Return what an image asks for; nothing if its file cannot be read any more."""
+    def imports(self, image: LoadedImage) -> tuple[Import, ...]:
+        """Return every symbol an image asks for, in the order of its tables; nothing if its file cannot be read."""
         key = self.number(image)
-        found = self._imports.get(key)
+        found = self._entries.get(key)
         if found is None:
-            entries: tuple[Import, ...] = ()
+            found = ()
             if image.image is not None:
                 try:
                     with self._mac.files.opened(_node(image)) as source:
                         piece = RangeSource(source, image.slice_offset, image.slice_size)
-                        entries = read_imports(image.image, piece.read).entries
-                except InputError:
-                    entries = ()
-            found = self._imports[key] = _Wanted(
-                tuple(e for e in entries if e.ordinal >= 0), tuple(e for e in entries if e.ordinal < 0)
-            )
-        return found
-
-    def reexports(self, image: LoadedImage) -> bool:
-        """Whether an image passes on what other libraries export."""
-        key = self.number(image)
-        if key not in self._reexporting:
-            self._reexporting[key] = image.image is not None and any(x.reexport for x in image.image.loads)
-        return self._reexporting[key]
-
-    def exporters(self, symbol: str, images: dict[int, LoadedImage]) -> set[int]:
-        """Return the numbers of those images that export a symbol themselves."""
-        looked, having = self._exporters.setdefault(symbol, (set(), set()))
-        for number in images.keys() - looked:
-            looked.add(number)
-            exports = self.exports(images[number])
-            if exports is not None and exports.find(symbol) is not None:
-                having.add(number)
-        return having
-
-    def exports(self, image: LoadedImage) -> Exports | None:
-        """Return what an image gives; None if its file cannot be read any more."""
-        key = self.number(image)
-        if key not in self._exports:
-            self._exports[key] = None
-            if image.image is not None:
-                try:
-                    with self._mac.files.opened(_node(image)) as source:
-                        piece = RangeSource(source, image.slice_offset, image.slice_size)
-                        self._exports[key] = open_exports(image.image, piece.read)
+                        found = read_imports(image.image, piece.read).entries
                 except InputError:
                     pass
-        return self._exports[key]
+            self._entries[key] = found
+        return found
 
-    def export(self, image: LoadedImage, exports: Exports, symbol: str) -> Export | None:
-        """Look a symbol up in one image; what was asked before costs nothing again."""
-        known = self._found.setdefault(self.number(image), {})
-        if symbol not in known:
-            known[symbol] = exports.find(symbol)
-        return known[symbol]
+    def wanted(self, image: LoadedImage) -> _Wanted:
+        """Return what an image asks for, sorted by who is asked."""
+        key = self.number(image)
+        found = self._wanted.get(key)
+        if found is None:
+            entries = self.imports(image)
+            two_level = tuple(e for e in entries if e.ordinal >= 0)
+            names: dict[int, dict[str, None]] = {}
+            for entry in two_level:
+                names.setdefault(entry.ordinal, {})[entry.name] = None
+            by_name = tuple(e for e in entries if e.ordinal < 0)
+            found = self._wanted[key] = _Wanted(two_level, {k: tuple(v) for k, v in names.items()}, by_name)
+        return found
 
-    def system(self, library: str, symbol: str, macos: Version) -> SymbolAnswer:
-        """Say whether an OS library gives a symbol, itself or through what it re-exports."""
-        key = (library, symbol, macos)
-        answer = self._answers.get(key)
-        if answer is None:
-            answer = self._answers[key] = self._system.lookup(library, symbol, macos)
-        return answer
+    def reexports(self, image: LoadedImage, number: int) -> bool:
+        """Whether an image passes on what other libraries export."""
+        known = self._reexporting.get(number)
+        if known is None:
+            known = image.image is not None and any(x.reexport for x in image.image.loads)
+            self._reexporting[number] = known
+        return known
+
+    def exporters(self, symbol: str, images: Mapping[int, LoadedImage]) -> Mapping[int, Export]:
+        """Return which images export a symbol, by number: those asked about, and those of other processes."""
+        looked, having = self._exporters.setdefault(symbol, (set(), {}))
+        for number in images.keys() - looked:
+            looked.add(number)
+            exports = self._table(images[number], number)
+            export = exports.find(symbol) if exports is not None else None
+            if export is not None:
+                having[number] = export
+        return having
+
+    def _table(self, image: LoadedImage, number: int) -> Exports | None:
+        """Return what an image gives; None if its file cannot be read any more."""
+        if number not in self._exports:
+            self._exports[number] = None
+            if image.image is not None:
+                try:
+                    with self._mac.files.opened(_node(image)) as source:
+                        piece = RangeSource(source, image.slice_offset, image.slice_size)
+                        self._exports[number] = open_exports(image.image, piece.read)
+                except InputError:
+                    pass
+        return self._exports[number]
+
+    def exports(self, image: LoadedImage, number: int, names: Iterable[str]) -> Mapping[str, Export | None] | None:
+        """Look names up in one image alone; None if its file cannot be read any more.
+
+        The mapping holds what was ever asked of the image; what was asked before costs nothing again.
+        """
+        known = self._found.setdefault(number, {})
+        new = [name for name in names if name not in known]
+        if new:
+            exports = self._table(image, number)
+            if exports is None:
+                return None
+            known.update(exports.find_many(new) if len(new) > 1 else {new[0]: exports.find(new[0])})
+        return known
+
+    def system(self, library: str, names: Iterable[str], macos: Version) -> Mapping[str, _Answer]:
+        """Say of names whether an OS library gives them, itself or through what it re-exports.
+
+        The mapping holds what was ever asked of the library.
+        """
+        known = self._answers.setdefault((library, macos), {})
+        lookup = self._system.lookup
+        for name in names:
+            if name not in known:
+                known[name] = _judged(lookup(library, name, macos), library)
+        return known
+
+    def lookup(self, library: str, symbol: str, macos: Version) -> SymbolAnswer:
+        """Return all that is known of a symbol of an OS library."""
+        return self._system.lookup(library, symbol, macos)
+
+    def is_system(self, path: str, macos: Version) -> bool:
+        """Whether the OS has a library at a path."""
+        return self._mac.find_system(path, macos).presence is Presence.PRESENT
+
+
+def _judged(answer: SymbolAnswer, library: str) -> _Answer:
+    if answer.presence is Presence.PRESENT:
+        return _YES
+    if answer.presence is Presence.ABSENT and (answer.present_in is not None or library.startswith("/usr/lib/")):
+        return _Answer(False, answer.why)
+    # A framework exports more than its stub says: what no stub ever listed may be there all the same.
+    return _Answer(None, answer.why)
 
 
 def _node(image: LoadedImage) -> Node:
@@ -150,7 +225,7 @@ def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: Sym
     process = _Process(walk, config, tables)
     missing: list[MissingSymbol] = []
     fatal: MissingSymbol | None = None
-    for image in walk.images:
+    for image in _bind_order(walk, classic=config.profile.classic):
         for each in process.check(image):
             missing.append(each)
             if fatal is None and each.unknown is None and not each.weak and not each.lazy:
@@ -170,6 +245,31 @@ def _doubt(doubts: Sequence[MissingSymbol], walk: Walk) -> str:
     return f"{first.symbol}{more}, which {walk.images[first.source].path} needs: {first.unknown}"
 
 
+def _bind_order(walk: Walk, *, classic: bool) -> Iterator[LoadedImage]:
+    """Yield the images in the order in which dyld binds them."""
+    inserted = [load.to for load in walk.loads if load.inserted and load.to is not None]
+    if not classic:
+        first = dict.fromkeys(inserted)
+        yield from (walk.images[i] for i in first)
+        yield from (image for image in walk.images if image.id not in first)
+        return
+    below: dict[int, list[int]] = {}
+    for load in walk.loads:
+        if load.to is not None and not load.inserted:
+            below.setdefault(load.source, []).append(load.to)
+    seen: set[int] = set()
+    for root in (0, *inserted, *range(len(walk.images))):
+        waiting = [(root, False)]
+        while waiting:
+            image, done = waiting.pop()
+            if done:
+                yield walk.images[image]
+            elif image not in seen:
+                seen.add(image)
+                waiting.append((image, True))
+                waiting.extend((i, False) for i in reversed(below.get(image, ())))
+
+
 class _Process:
     """One process while its symbols are looked for."""
 
@@ -177,42 +277,59 @@ class _Process:
         self.images = walk.images
         self.config = config
         self.tables = tables
-        self.loads: dict[int, list[Load]] = {}
+        self.loads: dict[int, dict[int, Load]] = {}
         for load in walk.loads:
-            if load.dylib.ordinal:
-                self.loads.setdefault(load.source, []).append(load)
+            if load.dylib.ordinal and not load.inserted:
+                self.loads.setdefault(load.source, {})[load.dylib.ordinal] = load
         self.numbers = [tables.number(image) for image in walk.images]
         self.on_disk = {n: i for n, i in zip(self.numbers, walk.images, strict=True) if i.origin is Origin.DISK}
-        self.incomplete = any(load.to is None for load in walk.loads)
-        self._by_symbol: dict[str, _Answer] = {}
+        self.incomplete = any(load.to is None and load.outcome is not Outcome.WEAK_MISSING for load in walk.loads)
+        self._by_symbol: dict[tuple[str, bool], _Answer] = {}
+        self._overriding = frozenset(self._overrides(walk))
+
+    def _overrides(self, walk: Walk) -> Iterator[int]:
+        """Yield the images that take the place of a library in the shared cache."""
+        if self.config.macos < _FORGIVES_OVERRIDES or not (self.config.library_path or self.config.framework_path):
+            return
+        for load in walk.loads:
+            if load.to is None or self.images[load.to].origin is Origin.OS:
+                continue
+            if self.tables.is_system(load.dylib.name, self.config.macos):
+                yield load.to
 
     def check(self, image: LoadedImage) -> tuple[MissingSymbol, ...]:
         """Return what one image asks for in vain."""
-        if image.image is None:
+        if image.image is None or image.id in self._overriding:
             return ()
-        wanted = self.tables.imports(image)
-        missing = self._two_level(image, wanted.two_level) if wanted.two_level else ()
-        return (*missing, *self._by_name(image, wanted.by_name)) if wanted.by_name else missing
+        wanted = self.tables.wanted(image)
+        missing = self._two_level(image, wanted) if wanted.two_level else ()
+        others = tuple(self._by_name(image, wanted.by_name)) if wanted.by_name else ()
+        return (
+            tuple(_in_order(self.tables.imports(image), missing, others)) if missing and others else missing or others
+        )
 
-    def _two_level(self, image: LoadedImage, entries: tuple[Import, ...]) -> tuple[MissingSymbol, ...]:
+    def _two_level(self, image: LoadedImage, wanted: _Wanted) -> tuple[MissingSymbol, ...]:
         """Look up two-level imports; shared between processes in which the image's providers are the same."""
         key = (self.numbers[image.id], self.config.macos, self._providers(image.id))
         known = self.tables.verdicts.get(key)
         if known is None:
-            known = self.tables.verdicts[key] = tuple(self._check_two_level(image, entries))
+            known = self.tables.verdicts[key] = tuple(self._check_two_level(image, wanted))
         # Ids differ from process to process; all else is the same.
-        return tuple(m if m.source == image.id else evolve(m, source=image.id) for m in known)
+        return tuple(m if m.source == image.id else evolve(m, source=image.id) for m in known) if known else ()
 
     def _providers(self, image: int) -> tuple[object, ...]:
         """Return what identifies the libraries an image binds to, with all they re-export."""
         found: list[object] = []
-        for load in self.loads.get(image, ()):
-            if load.to is None:
-                found.append(load.outcome)
+        numbers, images, reexports = self.numbers, self.images, self.tables.reexports
+        for load in self.loads.get(image, {}).values():
+            to = load.to
+            if to is None:
+                found.append((load.outcome, load.reason is None))
                 continue
-            found.append(self.numbers[load.to])
-            if self.tables.reexports(self.images[load.to]):
-                found.append(tuple(self._reexported(load.to)))
+            number = numbers[to]
+            found.append(number)
+            if reexports(images[to], number):
+                found.append(tuple(self._reexported(to)))
         return tuple(found)
 
     def _reexported(self, image: int) -> Iterator[int]:
@@ -220,80 +337,105 @@ class _Process:
         seen = {image}
         waiting = [image]
         while waiting:
-            for load in self.loads.get(waiting.pop(), ()):
+            for load in self.loads.get(waiting.pop(), {}).values():
                 if load.dylib.reexport and load.to is not None and load.to not in seen:
                     seen.add(load.to)
                     waiting.append(load.to)
                     yield self.numbers[load.to]
 
-    def _check_two_level(self, image: LoadedImage, entries: tuple[Import, ...]) -> Iterator[MissingSymbol]:
-        loads = self.loads.get(image.id, [])
-        expected: str | None
-        for entry in entries:
-            ordinal = entry.ordinal
-            if ordinal == ORDINAL_SELF:
-                answer, expected = self._find(image, entry.name, frozenset()), image.path
-            elif ordinal > len(loads):
-                answer, expected = _Answer(None, f"its library ordinal is {ordinal} of {len(loads)}"), None
-            else:
-                answer, expected = self._from_load(loads[ordinal - 1], entry)
-            if answer.found is not True:
+    def _check_two_level(self, image: LoadedImage, wanted: _Wanted) -> Iterator[MissingSymbol]:
+        """Yield what is not found, in the order of the tables: names are looked up library by library before."""
+        lacking: dict[int, tuple[Mapping[str, _Answer], str | None]] = {}
+        for ordinal, names in wanted.names.items():
+            answers, expected = self._from_library(image, ordinal, names)
+            if answers:
+                lacking[ordinal] = answers, expected
+        if not lacking:
+            return
+        for entry in wanted.two_level:
+            answers, expected = lacking.get(entry.ordinal, ({}, None))
+            answer = answers.get(entry.name)
+            if answer is not None:
                 yield _missing(entry, image, expected, answer)
 
-    def _from_load(self, load: Load, entry: Import) -> tuple[_Answer, str | None]:
+    def _from_library(
+        self, image: LoadedImage, ordinal: int, names: tuple[str, ...]
+    ) -> tuple[Mapping[str, _Answer], str | None]:
+        """Return which names a library ordinal does not provide, and where dyld expects them."""
+        if ordinal == ORDINAL_SELF:
+            return self._lacking(image, names), image.path
+        load = self.loads.get(image.id, {}).get(ordinal)
+        if load is None:
+            if image.image is not None and ordinal <= len(image.image.loads):
+                return dict.fromkeys(names, _Answer(None, f"its library {ordinal} was not looked for")), None
+            return dict.fromkeys(names, _NO), None  # dyld: unknown library ordinal
         if load.to is not None:
             provider = self.images[load.to]
-            return self._find(provider, entry.name, frozenset()), provider.path
+            return self._lacking(provider, names), provider.path
         if load.outcome is Outcome.UNKNOWN:
-            return _Answer(None, f"{load.dylib.name} could not be looked at"), load.dylib.name
+            return dict.fromkeys(names, _Answer(None, f"{load.dylib.name} could not be looked at")), load.dylib.name
         if load.outcome is Outcome.MISSING and load.reason is not None:
             # The launch fails for want of the library: nothing is ever bound.
-            return _Answer(None, f"{load.dylib.name} is missing"), None
-        return _NO, None
+            return dict.fromkeys(names, _Answer(None, f"{load.dylib.name} is missing")), None
+        return dict.fromkeys(names, _NO), None
 
-    def _find(self, image: LoadedImage, symbol: str, above: frozenset[int]) -> _Answer:
-        """Look a symbol up in one image and in what it re-exports, not in its other dependents."""
-        if image.id in above:
+    def _lacking(self, provider: LoadedImage, names: tuple[str, ...]) -> Mapping[str, _Answer]:
+        """Return which names neither a library nor what it re-exports has, with the reason."""
+        if provider.origin is Origin.OS:
+            given = self.tables.system(provider.path, names, self.config.macos)
+            return {name: answer for name in names if (answer := given[name]) is not _YES}
+        known = self.tables.exports(provider, self.numbers[provider.id], names)
+        if known is None:
+            return dict.fromkeys(names, _Answer(None, f"{provider.path} could not be read"))
+        found: dict[str, _Answer] = {}
+        for name in names:
+            export = known[name]
+            if export is None or export.reexport:
+                answer = self._find(provider, name, set())
+                if answer.found is not True:
+                    found[name] = answer
+        return found
+
+    def _find(self, image: LoadedImage, symbol: str, searched: set[int]) -> _Answer:
+        """Look a symbol up in one image and in what it re-exports, not in its other dependents.
+
+        ``searched`` are the images that were asked for this name before: none is asked twice.
+        """
+        if image.id in searched:
             return _NO
+        searched.add(image.id)
         if image.origin is Origin.OS:
-            return self._find_in_os(image.path, symbol)
-        exports = self.tables.exports(image)
-        if exports is None:
+            return self.tables.system(image.path, (symbol,), self.config.macos)[symbol]
+        known = self.tables.exports(image, self.numbers[image.id], (symbol,))
+        if known is None:
             return _Answer(None, f"{image.path} could not be read")
-        loads = self.loads.get(image.id, [])
-        above |= {image.id}
-        export = self.tables.export(image, exports, symbol)
+        export = known[symbol]
         if export is not None:
-            if not export.reexport:
-                return _YES
-            if export.ordinal == 0 or export.ordinal > len(loads):
-                return _NO
-            return self._through(loads[export.ordinal - 1], export.imported_name or symbol, above)
+            return self._follow(image, export, searched) if export.reexport else _YES
         doubt: _Answer | None = None
-        for load in loads:
+        for load in self.loads.get(image.id, {}).values():
             if load.dylib.reexport:
-                answer = self._through(load, symbol, above)
+                answer = self._through(load, symbol, searched)
                 if answer.found:
                     return answer
                 if answer.found is None:
                     doubt = doubt or answer
         return doubt or _NO
 
-    def _through(self, load: Load, symbol: str, above: frozenset[int]) -> _Answer:
+    def _follow(self, image: LoadedImage, export: Export, searched: set[int]) -> _Answer:
+        """Look up a symbol that an image re-exports from another, there under its name there."""
+        load = self.loads.get(image.id, {}).get(export.ordinal)
+        if load is None:
+            return _NO
+        renamed = export.imported_name not in {"", export.name}
+        return self._through(load, export.imported_name or export.name, set() if renamed else searched)
+
+    def _through(self, load: Load, symbol: str, searched: set[int]) -> _Answer:
         if load.to is not None:
-            return self._find(self.images[load.to], symbol, above)
+            return self._find(self.images[load.to], symbol, searched)
         if load.outcome is Outcome.UNKNOWN:
             return _Answer(None, f"{load.dylib.name} could not be looked at")
         return _NO
-
-    def _find_in_os(self, library: str, symbol: str) -> _Answer:
-        answer = self.tables.system(library, symbol, self.config.macos)
-        if answer.presence is Presence.PRESENT:
-            return _YES
-        if answer.presence is Presence.ABSENT and (answer.present_in is not None or library.startswith("/usr/lib/")):
-            return _Answer(False, answer.why)
-        # A framework exports more than its stub says: what no stub ever listed may be there all the same.
-        return _Answer(None, answer.why)
 
     def _by_name(self, image: LoadedImage, entries: tuple[Import, ...]) -> Iterator[MissingSymbol]:
         """Yield what flat, coalesced and main-executable look-ups do not find.
@@ -302,17 +444,18 @@ class _Process:
         """
         if not self._main_known:
             return
+        expected: str | None
         for entry in entries:
             if entry.ordinal == ORDINAL_FLAT:
-                answer, expected = self._anywhere(entry.name), "flat namespace"
+                answer, expected = self._anywhere(entry.name, weak=False), FLAT
             elif entry.ordinal == ORDINAL_WEAK:
                 if entry.kind is not ImportKind.CHAINED:
                     continue  # weak-bind opcodes without a definition are passed over
-                answer, expected = self._anywhere(entry.name), "weak"
+                answer, expected = self._anywhere(entry.name, weak=True), WEAK
             elif entry.ordinal == ORDINAL_MAIN_EXECUTABLE:
-                answer, expected = self._find(self.images[0], entry.name, frozenset()), self.images[0].path
+                answer, expected = self._find(self.images[0], entry.name, set()), self.images[0].path
             else:
-                continue
+                answer, expected = _NO, None  # dyld: unknown library ordinal
             if answer.found is not True:
                 yield _missing(entry, image, expected, answer)
 
@@ -321,24 +464,30 @@ class _Process:
         first = self.images[0].image
         return first is not None and first.file_type == FileType.MH_EXECUTE
 
-    def _anywhere(self, symbol: str) -> _Answer:
-        """Look a symbol up in every image, each alone; the OS has more of them than are modelled here."""
-        known = self._by_symbol.get(symbol)
+    def _anywhere(self, symbol: str, *, weak: bool) -> _Answer:
+        """Look a symbol up in every image (with weak definitions), each alone."""
+        known = self._by_symbol.get((symbol, weak))
         if known is None:
-            known = self._by_symbol[symbol] = self._look_everywhere(symbol)
+            known = self._by_symbol[symbol, weak] = self._look_everywhere(symbol, weak=weak)
         return known
 
-    def _look_everywhere(self, symbol: str) -> _Answer:
-        if not self.tables.exporters(symbol, self.on_disk).isdisjoint(self.on_disk):
-            return _YES
+    def _look_everywhere(self, symbol: str, *, weak: bool) -> _Answer:
+        having = self.tables.exporters(symbol, self.on_disk)
         doubt: _Answer | None = None
-        for image in self.images:
+        for image, number in zip(self.images, self.numbers, strict=True):
             if image.origin is Origin.OS:
-                answer = self._find_in_os(image.path, symbol)
-                if answer.found:
-                    return _YES
-                if answer.found is None:
-                    doubt = doubt or answer
+                answer = self.tables.system(image.path, (symbol,), self.config.macos)[symbol]
+                if answer.found is False and image.path not in _CLOSED:
+                    answer = _Answer(None, f"{image.path} loads libraries of its own, and one may define it")
+            elif number not in having or (weak and not _has_weak_definitions(image)):
+                continue
+            else:
+                export = having[number]
+                answer = self._follow(image, export, {image.id}) if export.reexport else _YES
+            if answer.found:
+                return _YES
+            if answer.found is None:
+                doubt = doubt or answer
         if self.incomplete:
             return _Answer(None, "a library that is not there might define it")
         return doubt or _NO
@@ -346,12 +495,45 @@ class _Process:
     def message(self, missing: MissingSymbol) -> str:
         """Return dyld's words for a missing symbol."""
         importer = self.images[missing.source]
-        if missing.expected_in == "flat namespace":
+        if missing.expected_in == FLAT:
             return messages.flat_symbol_not_found(self.config, missing.symbol, importer)
-        if missing.expected_in == "weak":
+        if missing.expected_in == WEAK:
             return messages.weak_symbol_not_found(self.config, missing.symbol, importer)
-        expected = next((i for i in self.images if i.path == missing.expected_in), None)
-        return messages.symbol_not_found(self.config, missing.symbol, importer, expected)
+        if missing.expected_in is not None:
+            expected = next((i for i in self.images if i.path == missing.expected_in), None)
+            return messages.symbol_not_found(self.config, missing.symbol, importer, expected)
+        ordinal = next(
+            e.ordinal
+            for e in self.tables.imports(importer)
+            if e.name == missing.symbol and not e.weak and not e.lazy and not self._serves(importer, e.ordinal)
+        )
+        load = self.loads.get(importer.id, {}).get(ordinal)
+        if load is None:
+            count = len(importer.image.loads) if importer.image is not None else 0
+            return messages.unknown_ordinal(self.config, missing.symbol, importer, ordinal, count)
+        return messages.symbol_not_found(self.config, missing.symbol, importer, None, load.dylib.name)
+
+    def _serves(self, image: LoadedImage, ordinal: int) -> bool:
+        """Whether a library ordinal leads to an image at all."""
+        if ordinal <= 0:
+            return ordinal >= ORDINAL_WEAK
+        load = self.loads.get(image.id, {}).get(ordinal)
+        return load is not None and load.to is not None
+
+
+def _in_order(
+    entries: tuple[Import, ...], two_level: tuple[MissingSymbol, ...], others: tuple[MissingSymbol, ...]
+) -> Iterator[MissingSymbol]:
+    """Merge what is missing by ordinal and by name, each in the order of the tables, into that order."""
+    first, second = deque(two_level), deque(others)
+    for entry in entries:
+        queue = first if entry.ordinal >= 0 else second
+        if queue and queue[0].symbol == entry.name:
+            yield queue.popleft()
+
+
+def _has_weak_definitions(image: LoadedImage) -> bool:
+    return image.image is not None and bool(image.image.flags & HeaderFlag.MH_WEAK_DEFINES)
 
 
 def _missing(entry: Import, image: LoadedImage, expected: str | None, answer: _Answer) -> MissingSymbol:

@@ -7,7 +7,8 @@ dictionary instead. Images older than the trie (macOS 10.6) and object files are
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from machochain.macho.constants import LC_DYLD_EXPORTS_TRIE, LC_DYLD_INFO, LC_DYLD_INFO_ONLY
@@ -71,6 +72,15 @@ class Exports:
             self._defects[TableDefect(error.text, error.offset)] = None
             return None
 
+    def find_many(self, names: Iterable[str]) -> dict[str, Export | None]:
+        """Look up many names at once: the same answers as ``find`` gives, each node on their ways read once."""
+        wanted = dict.fromkeys(names)
+        try:
+            return {**wanted, **self._table.find_many(wanted)}
+        except _Malformed:
+            # What is malformed counts only for the names whose way it lies on.
+            return {name: self.find(name) for name in wanted}
+
     def all(self) -> tuple[Export, ...]:
         """List every export, in the order of the table; a malformed branch of the trie is left out."""
         out: list[Export] = []
@@ -116,6 +126,9 @@ class _SymbolTable:
 
     def find(self, name: str) -> Export | None:
         return self._exports.get(name)
+
+    def find_many(self, names: Iterable[str]) -> dict[str, Export]:
+        return {name: self._exports[name] for name in names if name in self._exports}
 
     def all(self) -> Iterator[Export | TableDefect]:
         yield from self._exports.values()
@@ -177,11 +190,57 @@ class _Trie:
                 yield TableDefect(error.text, error.offset)
         yield from listed.defects
 
-    def _walk(self, name: bytes) -> int | None:
-        """Return where the payload of a name lies. dyld follows the first edge that fits and never tries a second."""
-        data, size, length, match = self._data, len(self._data), len(name), _EDGE.match
-        done = at = 0
+    def find_many(self, names: Iterable[str]) -> dict[str, Export]:
+        """Look up names together: sorted, those that share an edge lie side by side and go down it as one.
+
+        Raises:
+            _Malformed: On the way to one of them.
+        """
+        spelled = {name.encode("utf-8", "surrogateescape"): name for name in names}
+        if self._index is not None:
+            payloads = {raw: self._index[raw] for raw in spelled if raw in self._index}
+        else:
+            payloads = dict(self._walk_many(sorted(spelled)))
+        return {spelled[raw]: self._export(spelled[raw], payload) for raw, payload in payloads.items()}
+
+    def _walk_many(self, names: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Yield the names that are there with their payloads."""
         visited = {0}
+        stack = [(0, b"", 0, len(names))] if self._data and names else []
+        while stack:
+            at, prefix, low, high = stack.pop()
+            if high - low == 1:
+                payload = self._walk(names[low], at, len(prefix), visited)
+                if payload is not None:
+                    yield names[low], payload
+                continue
+            payload, edges = self._edges(at)
+            if names[low] == prefix:
+                if payload:
+                    yield prefix, payload
+                low += 1
+            if len(edges) > 1 and len({text[:1] for text, _ in edges}) < len(edges):
+                raise self._malformed("two edges begin alike", at)  # each name then finds its own way
+            for text, raw in edges:
+                if not text or text[-1] == 0xFF:
+                    raise self._malformed("an edge without text, or without a text behind it", at)
+                first = bisect_left(names, prefix + text, low, high)
+                behind = text[:-1] + bytes((text[-1] + 1,))
+                last = bisect_left(names, prefix + behind, first, high)
+                if first < last:
+                    stack.append((self._child(raw, at, visited), prefix + text, first, last))
+
+    def _walk(self, name: bytes, at: int = 0, done: int = 0, visited: set[int] | None = None) -> int | None:
+        """Return where the payload of a name lies. dyld follows the first edge that fits and never tries a second.
+
+        Args:
+            name: The name.
+            at: The node to start at.
+            done: How much of the name led there.
+            visited: The nodes on the way there, and others that may not be visited again.
+        """
+        data, size, length, match = self._data, len(self._data), len(name), _EDGE.match
+        visited = {0} if visited is None else visited
         while at < size:
             terminal_size, payload = self._uleb(at)
             if done == length and terminal_size:

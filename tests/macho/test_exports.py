@@ -209,6 +209,27 @@ def test_the_listing_behind_many_lookups_answers_as_the_walk_does(changes: list[
 
 
 @settings(deadline=None)
+@given(NAMES, NAMES)
+def test_many_names_are_found_as_each_is_alone(names: list[str], others: list[str]) -> None:
+    trie = t.trie(dict.fromkeys(names, REGULAR))
+    asked = {*names, *others, ""}
+    assert of_trie(trie).find_many(asked) == {name: of_trie(trie).find(name) for name in asked}
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.binary(min_size=1, max_size=4), st.integers(0, 2000)), min_size=1, max_size=3))
+def test_many_names_of_a_mutated_trie_are_found_as_each_is_alone(changes: list[tuple[bytes, int]]) -> None:
+    names = [f"_{a}{b}{c}" for a in "abc" for b in "xy" for c in range(5)]
+    trie = bytearray(t.trie(dict.fromkeys(names, REGULAR)))
+    for change, place in changes:
+        at = place % (len(trie) - 4)
+        trie[at : at + len(change)] = change
+    asked = [*names, "_a", "_ax", "", "_zz"]
+    alone = {name: Exports(_Trie(bytes(trie), 0), ()).find(name) for name in asked}
+    assert Exports(_Trie(bytes(trie), 0), ()).find_many(asked) == alone
+
+
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=6), st.integers(0, 200))
 def test_mutated_tries_never_raise(change: bytes, at: int) -> None:
     trie = bytearray(t.trie(EXPORTS))
