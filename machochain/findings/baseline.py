@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from machochain.findings.policy import Policy
+from machochain.findings.policy import Ignore, Policy
 from machochain.model.audit import AuditFinding, StaleSuppression, Suppression, SuppressionSource
 from machochain.model.errors import UsageError
 from machochain.model.result import Severity
@@ -158,42 +158,39 @@ def suppress(
         baseline: Findings that are put up with.
         today: Suppressions that expired before this day do not hold.
     """
-    ignores = [
-        (ignore, Suppression(SuppressionSource.POLICY, ignore.file, ignore.entry, ignore.reason, ignore.expires))
-        for ignore in policy.ignores
-    ]
-    entries = dict(baseline.entries) if baseline is not None else {}
-    used: set[str] = set()
+    entries = baseline.entries if baseline is not None else {}
+    used_ignores: set[int] = set()
+    used_entries: set[str] = set()
     marked = []
     for found in findings:
-        suppression = None
-        for ignore, candidate in ignores:
+        reasons = []
+        for number, ignore in enumerate(policy.ignores):
             if ignore.covers(found.finding.rule, found.path, found.finding.subject):
-                used.add(candidate.entry)
-                if suppression is None and _holds(ignore.expires, today):
-                    suppression = candidate
+                used_ignores.add(number)
+                reasons += [_of_ignore(ignore)] if _holds(ignore.expires, today) else []
         entry = entries.get(found.fingerprint)
         if entry is not None and baseline is not None:
-            used.add(entry.fingerprint)
-            tolerated = _holds(entry.expires, today) and found.severity.rank <= entry.severity.rank
-            if suppression is None and tolerated:
-                suppression = _of_entry(entry, baseline)
-        marked.append(evolve(found, suppressed=suppression))
-    known = [s for _, s in ignores]
+            used_entries.add(entry.fingerprint)
+            if _holds(entry.expires, today) and found.severity.rank <= entry.severity.rank:
+                reasons.append(_of_entry(entry, baseline))
+        marked.append(evolve(found, suppressed=reasons[0] if reasons else None))
+    known = [(_of_ignore(ignore), n in used_ignores) for n, ignore in enumerate(policy.ignores)]
     if baseline is not None:
-        known += [_of_entry(entry, baseline) for entry in entries.values()]
-    stale = []
-    for suppression in known:
-        key = suppression.entry
-        if suppression.expires is not None and not _holds(suppression.expires, today):
-            stale.append(StaleSuppression(suppression, f"expired on {suppression.expires}"))
-        elif key.partition(" ")[0] not in used and key not in used:
-            stale.append(StaleSuppression(suppression, "matches nothing"))
+        known += [(_of_entry(entry, baseline), key in used_entries) for key, entry in entries.items()]
+    stale = [
+        StaleSuppression(s, "matches nothing" if _holds(s.expires, today) else f"expired on {s.expires}")
+        for s, used in known
+        if not used or not _holds(s.expires, today)
+    ]
     return tuple(marked), tuple(stale)
 
 
 def _holds(expires: date | None, today: date) -> bool:
     return expires is None or today <= expires
+
+
+def _of_ignore(ignore: Ignore) -> Suppression:
+    return Suppression(SuppressionSource.POLICY, ignore.file, ignore.entry, ignore.reason, ignore.expires)
 
 
 def _of_entry(entry: BaselineEntry, baseline: Baseline) -> Suppression:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final
 
-from attrs import Factory, field, fields, frozen
+from attrs import Factory, fields, frozen
 
 from machochain.findings.catalogue import RULES
 from machochain.model.result import Severity
@@ -123,8 +123,8 @@ class Policy:
         sources: The files it was read from.
     """
 
-    profile: str = "release"
-    expectations: Expectations = field(factory=lambda: Expectations(severity={"MC401": Severity.ERROR}))
+    profile: str
+    expectations: Expectations
     overrides: tuple[Override, ...] = ()
     macos: tuple[Version, ...] = ()
     fail_on: Severity | None = Severity.ERROR
