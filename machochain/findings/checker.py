@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from machochain.dyld.profile import PROFILES
-from machochain.findings import golang, leaks, loads, machine, refusals, runpaths, unseen, versions
+from machochain.findings import leaks, loads, machine, refusals, runpaths, unseen, versions
 from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, GoImage
+from machochain.findings.remedies import is_go
 from machochain.model.filesystem import Presence
 from machochain.model.image import FileType, MachOFile
 from machochain.model.paths import TargetPath
@@ -58,7 +59,7 @@ class Checker:
         drafts = [*self._of_process(case)]
         for image in case.files:
             drafts += self._of_image(image, case)
-        return tuple(sorted((golang.with_go_ways(d, case).finish(result) for d in drafts), key=order))
+        return tuple(sorted((d.finish(result) for d in _with_go(drafts, case)), key=order))
 
     def stage(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:  # noqa: ARG002
         """Add the findings to a result: a stage for ``graph.resolve.resolve_node``."""
@@ -78,10 +79,12 @@ class Checker:
         return evolve(result, findings=self.check(result, facts))
 
     def _go_of(self, mac: Mac, image: LoadedImage) -> GoImage | None:
-        if image.identity is None:
+        if image.identity is None or image.image is None or not is_go(image.image):
             return None
         key = (image.identity, image.slice_offset)
         if key not in self._go:
+            from machochain.findings import golang  # noqa: PLC0415  # most runs never meet a Go file
+
             self._go[key] = golang.read_go_image(mac, image)
         return self._go[key]
 
@@ -93,7 +96,6 @@ class Checker:
         yield from versions.unknown_to_sdks(case)
         yield from leaks.foreign_loads(case)
         yield from machine.architectures(case)
-        yield from golang.go_process(case)
         yield from unseen.unknowns(case)
 
     def _of_image(self, image: LoadedImage, case: Case) -> tuple[Draft, ...]:
@@ -107,6 +109,15 @@ class Checker:
         if found is None:
             found = self._images[key] = tuple(_image_drafts(image, macos, None, main=main))
         return found
+
+
+def _with_go(drafts: list[Draft], case: Case) -> list[Draft]:
+    """Add what there is to say about Go, and Go's ways to what was said, where Go made or will make an image."""
+    if case.result.prediction is None and not any(i.image is not None and is_go(i.image) for i in case.files):
+        return drafts
+    from machochain.findings import golang  # noqa: PLC0415  # most runs never meet a Go file
+
+    return [golang.with_go_ways(draft, case) for draft in (*drafts, *golang.go_process(case))]
 
 
 def _image_drafts(image: LoadedImage, macos: Version, signature: Signature | None, *, main: bool) -> Iterator[Draft]:

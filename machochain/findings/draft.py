@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import Factory, define, frozen
 
 from machochain.findings.catalogue import RULES
 from machochain.model.filesystem import Node, Presence, SystemAnswer
-from machochain.model.go import GoBinary
 from machochain.model.image import FileType
 from machochain.model.paths import TargetPath, directory, leaf
 from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
 from machochain.model.search import SearchRule
-from machochain.model.signature import Signature
+
+if TYPE_CHECKING:
+    from machochain.model.go import GoBinary
+    from machochain.model.signature import Signature
 
 _BESIDE: Final = ("", "/../lib", "/../Frameworks", "/lib", "/.dylibs", "/../.dylibs")
 """Where libraries usually lie, seen from an image's directory."""

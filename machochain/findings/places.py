@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -31,28 +31,26 @@ _CONDA: Final = (
     r"|_h_env_placehold[^/]*)(?:/envs/[^/]+)?(?=/|\Z)"
 )
 # The first that matches counts: caches and prefixes inside home directories say more than the home directory.
-_PLACES: Final = tuple(
-    (kind, words, managed, re.compile(pattern))
-    for kind, words, managed, pattern in (
-        ("go-build", "Go's temporary build directory", False, r"(?:\$WORK|(?:/[^/]+)*/go-build[^/]*)(?=/|\Z)"),
-        ("go-module-cache", "Go's module cache", False, r"(?:/[^/]+)*/pkg/mod(?=/(?:cache/|.*@v))"),
-        ("conda", "a conda environment", True, _CONDA),
-        ("venv", "a Python virtual environment", True, r"(?:/[^/]+)*/\.?venv(?=/|\Z)"),
-        ("homebrew-arm", "Homebrew on Apple silicon", True, r"/opt/homebrew(?=/|\Z)"),
-        ("homebrew-intel", "Homebrew on Intel", True, r"/usr/local(?=/(?:opt|Cellar|Homebrew|Caskroom)(?:/|\Z))"),
-        ("homebrew-linux", "Homebrew on Linux", True, r"/home/linuxbrew(?=/|\Z)"),
-        ("macports", "MacPorts", True, r"/opt/local(?=/|\Z)"),
-        ("fink", "Fink", True, r"/(?:opt/)?sw(?=/|\Z)"),
-        ("nix", "the Nix store", True, r"/nix/store(?=/|\Z)"),
-        ("github-runner", "a GitHub build machine", False, r"/Users/runner(?=/|\Z)"),
-        ("xcode", "Xcode or its tools", False, r"(?:/Applications/Xcode[^/]*\.app|/Library/Developer)(?=/|\Z)"),
-        ("users", "somebody's home directory", False, r"/Users/(?!Shared(?:/|\Z))[^/]+(?=/|\Z)"),
-        ("home", "a home directory of a Linux machine", False, r"/(?:home/[^/]+|root)(?=/|\Z)"),
-        ("temporary", "a temporary directory", False, r"/(?:private/var|private/tmp|var/folders|var/tmp|tmp)(?=/|\Z)"),
-        ("volume", "a mounted volume", False, r"/Volumes/[^/]+(?=/|\Z)"),
-        ("usr-local", "/usr/local", True, r"/usr/local(?=/|\Z)"),
-    )
-)  # fmt: skip
+_PLACES: Final = (
+    ("go-build", "Go's temporary build directory", False, r"(?:\$WORK|(?:/[^/]+)*/go-build[^/]*)(?=/|\Z)"),
+    ("go-module-cache", "Go's module cache", False, r"(?:/[^/]+)*/pkg/mod(?=/(?:cache/|.*@v))"),
+    ("conda", "a conda environment", True, _CONDA),
+    ("venv", "a Python virtual environment", True, r"(?:/[^/]+)*/\.?venv(?=/|\Z)"),
+    ("homebrew-arm", "Homebrew on Apple silicon", True, r"/opt/homebrew(?=/|\Z)"),
+    ("homebrew-intel", "Homebrew on Intel", True, r"/usr/local(?=/(?:opt|Cellar|Homebrew|Caskroom)(?:/|\Z))"),
+    ("homebrew-linux", "Homebrew on Linux", True, r"/home/linuxbrew(?=/|\Z)"),
+    ("macports", "MacPorts", True, r"/opt/local(?=/|\Z)"),
+    ("fink", "Fink", True, r"/(?:opt/)?sw(?=/|\Z)"),
+    ("nix", "the Nix store", True, r"/nix/store(?=/|\Z)"),
+    ("github-runner", "a GitHub build machine", False, r"/Users/runner(?=/|\Z)"),
+    ("xcode", "Xcode or its tools", False, r"(?:/Applications/Xcode[^/]*\.app|/Library/Developer)(?=/|\Z)"),
+    ("users", "somebody's home directory", False, r"/Users/(?!Shared(?:/|\Z))[^/]+(?=/|\Z)"),
+    ("home", "a home directory of a Linux machine", False, r"/(?:home/[^/]+|root)(?=/|\Z)"),
+    ("temporary", "a temporary directory", False, r"/(?:private/var|private/tmp|var/folders|var/tmp|tmp)(?=/|\Z)"),
+    ("volume", "a mounted volume", False, r"/Volumes/[^/]+(?=/|\Z)"),
+    ("usr-local", "/usr/local", True, r"/usr/local(?=/|\Z)"),
+)
+_pattern = cache(re.compile)  # most runs see no absolute path of a build machine
 
 
 @lru_cache(maxsize=4096)
@@ -61,7 +59,7 @@ def place_of(path: str) -> Place | None:
     if not path.startswith(("/", "$WORK")):
         return None
     for kind, words, managed, pattern in _PLACES:
-        match = pattern.match(path)
+        match = _pattern(pattern).match(path)
         if match:
             return Place(kind, words, match.group(), managed)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -42,25 +43,23 @@ _UNIVERSAL: Final = (
     r"|in slice \(\S+\) does not match|MachO header exceeds"
 )
 # In the words of dyld-940 to 1378: why a file that lies at a path does not serve. The first that fits counts.
-_BY_TEXT: Final = tuple(
-    (rule, re.compile(pattern))
-    for rule, pattern in (
-        ("MC309", _UNIVERSAL),
-        ("MC103", r"incompatible architecture|missing compatible architecture|wrong architecture|no matching arch"),
-        ("MC104", r"incompatible platform|not built for platform"),
-        ("MC105", r"cannot link against a? ?(bundle|main)|unloadable mach-o file type|not a dylib|wrong filetype"),
-        ("MC108", r"hardened program|cannot override a protected|^unsafe use of"),
-        ("MC107", r"open\(\) failed|stat\(\) failed with errno=13|errno=13\b"),
-        ("MC106", r"^\Z|^not a (mach-o )?file|not valid mach-o|file too short|unknown file type"),
-        ("MC301", r"missing LC_UUID"),
-        ("MC302", r"duplicate LC_RPATH"),
-        ("MC303", r"duplicate linked dylib"),
-        ("MC304", r"missing LC_LOAD_DYLIB"),
-        ("MC306", r"SG_READ_ONLY"),
-        ("MC305", r"segment permissions is not"),
-        ("MC307", r"duplicate segment name|out of order|^section .* end address"),
-    )
-)  # fmt: skip
+_BY_TEXT: Final = (
+    ("MC309", _UNIVERSAL),
+    ("MC103", r"incompatible architecture|missing compatible architecture|wrong architecture|no matching arch"),
+    ("MC104", r"incompatible platform|not built for platform"),
+    ("MC105", r"cannot link against a? ?(bundle|main)|unloadable mach-o file type|not a dylib|wrong filetype"),
+    ("MC108", r"hardened program|cannot override a protected|^unsafe use of"),
+    ("MC107", r"open\(\) failed|stat\(\) failed with errno=13|errno=13\b"),
+    ("MC106", r"^\Z|^not a (mach-o )?file|not valid mach-o|file too short|unknown file type"),
+    ("MC301", r"missing LC_UUID"),
+    ("MC302", r"duplicate LC_RPATH"),
+    ("MC303", r"duplicate linked dylib"),
+    ("MC304", r"missing LC_LOAD_DYLIB"),
+    ("MC306", r"SG_READ_ONLY"),
+    ("MC305", r"segment permissions is not"),
+    ("MC307", r"duplicate segment name|out of order|^section .* end address"),
+)
+_pattern = cache(re.compile)  # most runs meet few of them
 
 
 def is_miss(reason: str, *, classic: bool) -> bool:
@@ -77,7 +76,7 @@ def is_miss(reason: str, *, classic: bool) -> bool:
 
 def rule_of_reason(reason: str) -> str:
     """Return the rule for a file that was refused with dyld's words."""
-    return next((rule for rule, pattern in _BY_TEXT if pattern.search(reason)), "MC308")
+    return next((rule for rule, pattern in _BY_TEXT if _pattern(pattern).search(reason)), "MC308")
 
 
 def image_refusals(image: LoadedImage, macos: Version, *, main: bool) -> Iterator[Draft]:

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from machochain.macho.constants import ARCHIVE_MAGIC
 from machochain.macho.fat import HEADER_BYTES, MAX_SLICES, parse_fat
-from machochain.macho.reader import ByteSource, FileKind, kind_of
+from machochain.macho.reader import ByteSource, FileKind, RangeSource, kind_of
 from machochain.macho.symtab import name_budget
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
@@ -75,23 +75,6 @@ class Archive:
     arch: Arch | None
     offset: int
     size: int
-
-
-class RangeSource:
-    """A part of a byte source that stands for a file of its own: an archive member, say."""
-
-    __slots__ = ("_offset", "_source", "size")
-
-    def __init__(self, source: ByteSource, offset: int, size: int) -> None:
-        """Cut the range; what lies behind the end of the source is not there."""
-        self._source = source
-        self._offset = offset
-        self.size = max(0, min(size, source.size - offset))
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return bytes of the range; fewer at its end."""
-        size = min(size, self.size - offset)
-        return self._source.read(self._offset + offset, size) if size > 0 and offset >= 0 else b""
 
 
 def read_archives(source: ByteSource) -> tuple[Archive, ...]:

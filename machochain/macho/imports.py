@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from typing import Final
 
@@ -54,6 +55,7 @@ _PLAIN: Final = rb"[\x50-\x5f\x90-\x9f\xb0-\xbf]*+"
 _MORE: Final = _PLAIN + rb"(?:(?:[\x60-\x8f\xa0-\xaf]" + _LEB + rb"|" + _TIMES + rb")" + _PLAIN + rb")*"
 
 
+@cache
 def _stream(idle: bytes, places: bytes, ordinal: bytes, bind: bytes, more: bytes) -> re.Pattern[bytes]:
     """Return the pattern for one symbol; groups: ordinal, flags, name, ordinal behind the name, first bind, rest.
 
@@ -71,11 +73,11 @@ def _stream(idle: bytes, places: bytes, ordinal: bytes, bind: bytes, more: bytes
 
 
 _STREAMS: Final = {
-    ImportKind.BIND: _stream(rb"[\x50-\x5f]", rb"\x70-\x8f", _ORDINAL, _BIND, _MORE),
+    ImportKind.BIND: (rb"[\x50-\x5f]", rb"\x70-\x8f", _ORDINAL, _BIND, _MORE),
     # BIND_OPCODE_DONE ends each symbol, not the stream; most opcodes are not allowed.
-    ImportKind.LAZY_BIND: _stream(rb"\x00", rb"\x70-\x7f", _ORDINAL, rb"[\x90-\x9f]", rb"[\x90-\x9f]*+"),
+    ImportKind.LAZY_BIND: (rb"\x00", rb"\x70-\x7f", _ORDINAL, rb"[\x90-\x9f]", rb"[\x90-\x9f]*+"),
     # No opcode may set an ordinal; empty groups keep the columns the same.
-    ImportKind.WEAK_BIND: _stream(rb"[\x50-\x5f]", rb"\x70-\x8f", rb"()", _BIND, _MORE),
+    ImportKind.WEAK_BIND: (rb"[\x50-\x5f]", rb"\x70-\x8f", rb"()", _BIND, _MORE),
 }
 
 
@@ -200,7 +202,7 @@ def _opcodes(read: ReadAt, place: tuple[int, int] | None, kind: ImportKind) -> _
         return [], None
     offset, size = place
     data, cut = read_table(read, offset, size, kind.value)
-    pattern = _STREAMS.get(kind)
+    pattern = _stream(*_STREAMS[kind]) if kind in _STREAMS else None
     rows = pattern.findall(data) if pattern else []
     if pattern is None or (rows and not _is_end(rows[-1][-1], kind)):
         out, defect = _walk(data, offset, kind)

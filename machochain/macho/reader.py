@@ -165,6 +165,23 @@ class FileSource:
             raise _unreadable(self._path, error, offset) from error
 
 
+class RangeSource:
+    """A part of a byte source that stands for a file of its own: an archive member, say."""
+
+    __slots__ = ("_offset", "_source", "size")
+
+    def __init__(self, source: ByteSource, offset: int, size: int) -> None:
+        """Cut the range; what lies behind the end of the source is not there."""
+        self._source = source
+        self._offset = offset
+        self.size = max(0, min(size, source.size - offset))
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes of the range; fewer at its end."""
+        size = min(size, self.size - offset)
+        return self._source.read(self._offset + offset, size) if size > 0 and offset >= 0 else b""
+
+
 def _unreadable(path: str, error: Exception, offset: int | None = None) -> InputError:
     words = error.strerror if isinstance(error, OSError) else str(error)
     number = error.errno or 0 if isinstance(error, OSError) else 0

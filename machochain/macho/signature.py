@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import plistlib
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from xml.parsers.expat import ExpatError
 
 from attrs import evolve, frozen
 
 from machochain.macho.constants import LC_CODE_SIGNATURE
 from machochain.macho.symtab import ReadAt, read_table
 from machochain.model.image import Image
-from machochain.model.signature import Signature, SignatureKind
+from machochain.model.signature import HASHES, Signature, SignatureKind, digest
 from machochain.model.symbols import TableDefect
 
 MAGIC_EMBEDDED: Final = 0xFADE0CC0
@@ -32,14 +29,6 @@ _MAX_BLOBS: Final = 64
 """codesign writes about ten; more would only cost time."""
 _MAX_DEPTH: Final = 32
 _CHUNK: Final = 1 << 20
-
-_HASHES: Final[Mapping[int, tuple[int, Callable[[bytes], Any]]]] = {
-    1: (20, lambda data: hashlib.sha1(data, usedforsecurity=False)),
-    3: (20, hashlib.sha256),
-    2: (32, hashlib.sha256),
-    4: (48, hashlib.sha384),
-}
-"""Hash type to (bytes kept, function); the order is xnu's preference, the best last (``bsd/kern/ubc_subr.c``)."""
 
 
 class _Bad(Exception):  # noqa: N818 - control flow inside this module, never seen outside
@@ -124,7 +113,7 @@ def _blobs(data: bytes, defects: list[TableDefect]) -> Iterator[_Blob]:
 
 def _best_directory(blobs: list[_Blob], defects: list[TableDefect]) -> Signature | None:
     """Take the directory with the best hash, as the kernel does; of two equals the first."""
-    ranks = list(_HASHES)
+    ranks = list(HASHES)
     best: Signature | None = None
     for blob in blobs:
         try:
@@ -145,9 +134,9 @@ def _directory(blob: _Blob) -> Signature:
         raise _Bad("code directory too small")
     version, flags, hash_at, ident_at, _, pages, limit = struct.unpack_from(">7I", data, 8)
     hash_size, hash_type, _, page_shift = struct.unpack_from("4B", data, 36)
-    if hash_type not in _HASHES:
+    if hash_type not in HASHES:
         raise _Bad(f"code directory has unknown hash type {hash_type}")
-    if hash_size != _HASHES[hash_type][0]:
+    if hash_size != HASHES[hash_type][1]:
         raise _Bad(f"code directory has hash size {hash_size} for hash type {hash_type}")
     if hash_at + pages * hash_size > len(data):
         raise _Bad("code directory's hashes extend beyond it")
@@ -171,7 +160,7 @@ def _directory(blob: _Blob) -> Signature:
         code_limit=limit,
         page_hashes=data[hash_at : hash_at + pages * hash_size],
         hash_size=hash_size,
-        cdhash=_hash(hash_type, data)[:20],
+        code_directory=data,
         runtime=runtime,
     )
 
@@ -181,12 +170,6 @@ def _text(data: bytes, at: int) -> str:
     if at >= len(data) or end < 0:
         raise _Bad("code directory has a text outside of it")
     return data[at:end].decode("utf-8", "surrogateescape")
-
-
-def _hash(hash_type: int, data: bytes) -> bytes:
-    size, function = _HASHES[hash_type]
-    digest: bytes = function(data).digest()
-    return digest[:size]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -221,21 +204,22 @@ def verify_pages(read: ReadAt, signature: Signature) -> int | None:
             page = chunk[(index - first) * size : (index - first + 1) * size]
             if len(page) < min(size, limit - index * size):
                 return index
-            if _hash(signature.hash_type, page) != slots[index * hash_size : (index + 1) * hash_size]:
+            if digest(signature.hash_type, (page,)) != slots[index * hash_size : (index + 1) * hash_size]:
                 return index
     return None
 
 
 def _verify_whole(read: ReadAt, signature: Signature) -> int | None:
     """Page size 0: one hash over everything."""
-    size, function = _HASHES[signature.hash_type]
-    digest = function(b"")
-    for base in range(0, signature.code_limit, _CHUNK):
-        chunk = read(base, min(_CHUNK, signature.code_limit - base))
-        if not chunk:
-            return 0
-        digest.update(chunk)
-    return None if digest.digest()[:size] == signature.page_hashes else 0
+
+    def chunks() -> Iterator[bytes]:
+        for base in range(0, signature.code_limit, _CHUNK):
+            chunk = read(base, min(_CHUNK, signature.code_limit - base))
+            if not chunk:
+                return
+            yield chunk
+
+    return None if digest(signature.hash_type, chunks()) == signature.page_hashes else 0
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -265,6 +249,9 @@ def _from_xml(blob: _Blob) -> dict[str, Any]:
     data = _content(blob, MAGIC_ENTITLEMENTS)
     if not data.strip(b"\0 \t\r\n"):
         return {}
+    import plistlib  # noqa: PLC0415  # most binaries have no entitlements
+    from xml.parsers.expat import ExpatError  # noqa: PLC0415
+
     try:
         found = plistlib.loads(data.rstrip(b"\0"), fmt=plistlib.FMT_XML)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, ExpatError) as error:

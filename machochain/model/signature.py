@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum, IntFlag
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from machochain.model.symbols import TableDefect
+
+HASHES: Final[Mapping[int, tuple[str, int]]] = MappingProxyType(
+    {1: ("sha1", 20), 3: ("sha256", 20), 2: ("sha256", 32), 4: ("sha384", 48)}
+)
+"""Hash type to (name, bytes kept); the order is xnu's preference, the best last (``bsd/kern/ubc_subr.c``)."""
+
+
+def digest(hash_type: int, parts: Iterable[bytes]) -> bytes:
+    """Return the hash of some bytes, as long as code directories keep it; ``hash_type`` is one of ``HASHES``."""
+    import hashlib  # noqa: PLC0415  # loads OpenSSL, and most runs hash nothing
+
+    name, size = HASHES[hash_type]
+    state = hashlib.new(name, usedforsecurity=False)
+    for part in parts:
+        state.update(part)
+    return state.digest()[:size]
 
 
 class SignatureKind(Enum):
@@ -49,7 +66,7 @@ class Signature:
         code_limit: Bytes of the slice the page hashes cover, from its start.
         page_hashes: The hashes of the pages, one after the other.
         hash_size: Bytes of one of them.
-        cdhash: First 20 bytes of the hash of the code directory; None without one.
+        code_directory: The code directory itself.
         runtime: Packed version of the hardened runtime; None if not recorded.
         entitlements: Keys and values; empty if there are none or they cannot be read.
         defects: What is malformed.
@@ -65,7 +82,7 @@ class Signature:
     code_limit: int = 0
     page_hashes: bytes = field(default=b"", repr=False)
     hash_size: int = 0
-    cdhash: bytes | None = None
+    code_directory: bytes = field(default=b"", repr=False)
     runtime: int | None = None
     entitlements: Mapping[str, Any] = field(factory=dict)
     defects: tuple[TableDefect, ...] = ()
@@ -76,6 +93,11 @@ class Signature:
         names = [x.name.lower().replace("_", "-") for x in SignatureFlag if x.name and self.flags & x]
         rest = self.flags & ~sum(SignatureFlag)
         return (*names, hex(rest)) if rest else tuple(names)
+
+    @property
+    def cdhash(self) -> bytes | None:
+        """First 20 bytes of the hash of the code directory; None without one."""
+        return digest(self.hash_type, (self.code_directory,))[:20] if self.code_directory else None
 
     @property
     def hardened(self) -> bool:
