@@ -16,23 +16,30 @@ from machochain._version import __version__
 
 if TYPE_CHECKING:
     from machochain.api import Explanation, Report, explain, inspect, resolve, scenarios
+    from machochain.auditing import audit, diff
+    from machochain.findings.policy import Policy
     from machochain.graph.loadgraph import LoadGraph
     from machochain.graph.resolve import Target
+    from machochain.model.audit import AuditReport
     from machochain.model.errors import InputError, MachochainError, UsageError
     from machochain.model.version import Version
     from machochain.world.placement import World
 
 __all__ = [
+    "AuditReport",
     "Explanation",
     "InputError",
     "LoadGraph",
     "MachochainError",
+    "Policy",
     "Report",
     "Target",
     "UsageError",
     "Version",
     "World",
     "__version__",
+    "audit",
+    "diff",
     "explain",
     "inspect",
     "resolve",
@@ -40,15 +47,19 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AuditReport": "machochain.model.audit",
     "Explanation": "machochain.api",
     "InputError": "machochain.model.errors",
     "LoadGraph": "machochain.graph.loadgraph",
     "MachochainError": "machochain.model.errors",
+    "Policy": "machochain.findings.policy",
     "Report": "machochain.api",
     "Target": "machochain.graph.resolve",
     "UsageError": "machochain.model.errors",
     "Version": "machochain.model.version",
     "World": "machochain.world.placement",
+    "audit": "machochain.auditing",
+    "diff": "machochain.auditing",
     "explain": "machochain.api",
     "inspect": "machochain.api",
     "resolve": "machochain.api",

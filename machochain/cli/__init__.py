@@ -23,8 +23,10 @@ class LazyGroup(click.Group):
         "resolve": "What a binary loads, from where and why; whether it launches",
         "explain": "Each path dyld tries for one library, and its own words",
         "inspect": "The facts: load commands, versions, signature, Go build info",
+        "audit": "All rules over all that is shipped, against a policy: the release gate",
         "scenario": "Library by launch context: in place, go run, go test, installed; why they differ",
         "diagnose": "What a pasted dyld message, crash report or log means",
+        "diff": "What changed in the load chain between two builds or releases",
         "sdk": "What an SDK or the embedded catalogue knows of system libraries",
     }
 

@@ -12,7 +12,7 @@ from typing import IO, Any, TypeVar
 import click
 from attrs import Factory, frozen
 
-from machochain.dyld.profile import NEWEST, profile_for, releases
+from machochain.dyld.profile import NEWEST, parse_range
 from machochain.graph.resolve import Target
 from machochain.model.errors import UsageError
 from machochain.model.paths import TargetPath
@@ -85,15 +85,7 @@ def parse_releases(texts: tuple[str, ...], *, several: bool) -> tuple[Version, .
     Raises:
         UsageError: A release that is not modelled, or more than one where one is meant.
     """
-    found: list[Version] = []
-    for text in texts or (str(NEWEST),):
-        first, dots, last = text.partition("..")
-        if dots:
-            found += releases(Version.parse(first), Version.parse(last))
-        else:
-            version = Version.parse(text)
-            profile_for(version)
-            found.append(version)
+    found = [version for text in texts or (str(NEWEST),) for version in parse_range(text)]
     unique = tuple(dict.fromkeys(found))
     if len(unique) > 1 and not several:
         raise UsageError("one --macos, please: this command looks at one release at a time")

@@ -165,3 +165,17 @@ def releases(first: Version, last: Version) -> tuple[Version, ...]:
     # A bare major as the upper end means all of that release.
     end = Version.of(last.major, 255, 255) if not last.packed & 0xFFFF else last
     return (first, *(p.since for p in PROFILES if first < p.since <= end))
+
+
+def parse_range(text: str) -> tuple[Version, ...]:
+    """Read one release, a range ``A..B`` of them, or ``A..`` up to the newest.
+
+    Raises:
+        UsageError: Not a release that is modelled.
+    """
+    first, dots, last = text.partition("..")
+    if dots:
+        return releases(Version.parse(first), Version.parse(last) if last else NEWEST)
+    version = Version.parse(text)
+    profile_for(version)
+    return (version,)

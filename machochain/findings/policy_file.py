@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from machochain.dyld.profile import NEWEST, profile_for, releases
+from machochain.dyld.profile import parse_range
 from machochain.findings.catalogue import RULES
 from machochain.findings.policy import PROFILES, Bounds, Expectations, Ignore, Override, Policy
 from machochain.model.errors import UsageError
@@ -172,27 +172,13 @@ def _version(value: object, place: _Place) -> Version:
         raise place.error(str(error).removeprefix(f"{place.file}: ")) from None
 
 
-def parse_releases(text: str) -> tuple[Version, ...]:
-    """Read one release, ``A..B``, or ``A..`` up to the newest known.
-
-    Raises:
-        UsageError: Not a release that is modelled.
-    """
-    first, dots, last = text.partition("..")
-    if dots:
-        return releases(Version.parse(first), Version.parse(last) if last else Version.of(NEWEST.major))
-    version = Version.parse(text)
-    profile_for(version)
-    return (version,)
-
-
 def _macos(value: object, place: _Place) -> tuple[Version, ...]:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         raise place.error(f'write versions in quotes: "{value}"')
     found: dict[Version, None] = {}
     for text in _text_or_texts(value, place):
         try:
-            found.update(dict.fromkeys(parse_releases(text)))
+            found.update(dict.fromkeys(parse_range(text)))
         except UsageError as error:
             raise place.error(str(error)) from None
     return tuple(sorted(found))

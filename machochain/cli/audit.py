@@ -1,0 +1,201 @@
+"""``machochain audit``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import evolve
+
+from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE
+from machochain.cli.formats import (
+    FORMATS,
+    Destination,
+    RenderContext,
+    annotate,
+    parse_formats,
+    render,
+    render_context,
+    wants_annotations,
+)
+from machochain.cli.options import Modelled, Output, modelled_options
+from machochain.model.result import Severity
+
+if TYPE_CHECKING:
+    from machochain.auditing import AuditPart
+    from machochain.findings.policy import Policy
+    from machochain.graph.resolve import Target
+    from machochain.model.audit import AuditReport
+
+EXIT_INTERRUPTED = 130
+_SEVERITIES = ("error", "warning", "info", "never")
+
+
+def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from machochain.report.audit_text import render_rules
+
+        click.echo(render_rules(), nl=False)
+        ctx.exit()
+
+
+@click.command("audit")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@modelled_options()
+@click.option("--policy", "policy_file", metavar="FILE", help="Policy to hold the inputs against. Default: searched.")
+@click.option("--no-config", is_flag=True, help="Look for no machochain.toml or pyproject.toml.")
+@click.option("--profile", metavar="NAME", help="Built-in rules to start from: release, wheel, app or dev.")
+@click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 1 from this severity on. Default: error.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if nothing failed but evidence is missing.")
+@click.option("--baseline", metavar="FILE", help="Findings that are known and put up with.")
+@click.option("--write-baseline", metavar="FILE", help="Write all findings there; reasons that are there stay.")
+@click.option("--jobs", type=click.IntRange(0), default=1, metavar="N", help="Work in N processes; 0: one a processor.")
+@click.option(
+    "--format",
+    "forms",
+    multiple=True,
+    metavar="NAME[:FILE]",
+    help=f"How to write the result, and where to; repeatable. One of {', '.join(FORMATS)}.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("-o", "--output", metavar="FILE", help="Write the result to FILE.")
+@click.option("--sarif-anchor", metavar="FILE", help="File of the repository that SARIF results are attached to.")
+@click.option("--github/--no-github", default=None, help="Annotate for GitHub Actions. Default: if it runs there.")
+@click.option("-v", "--verbose", count=True, help="Show notes, all files and what is suppressed, too.")
+@click.option("-q", "--quiet", is_flag=True, help="Write nothing to standard output; the exit code tells.")
+@click.option(
+    "--rules", is_flag=True, is_eager=True, expose_value=False, callback=_print_rules, help="List all rules and exit."
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    paths: tuple[str, ...],
+    modelled: Modelled,
+    policy_file: str | None,
+    *,
+    no_config: bool,
+    profile: str | None,
+    fail_on: str | None,
+    strict: bool,
+    baseline: str | None,
+    write_baseline: str | None,
+    jobs: int,
+    **output: Any,
+) -> None:
+    r"""Hold what you ship against all rules and a policy: the gate of a release.
+
+    PATH is a Mach-O file, a folder, an .app, a wheel, zip, tar, npm or conda package, Homebrew bottle, or an address
+    such as https://… or s3://… (needs fsspec). Without --macos each program is looked at on every generation of dyld
+    from its own minimum to the newest.
+
+    \b
+    machochain audit dist/*.whl --profile wheel
+    machochain audit MyApp.app --macos 12..26 --fail-on warning
+    machochain audit ./server --format text --format sarif:out.sarif --baseline known.json
+    """
+    from machochain.auditing import finish_audit
+    from machochain.findings.baseline import read_baseline
+
+    destinations = parse_formats(output["forms"], output=output["output"], as_json=output["as_json"])
+    context = render_context(os.environ, str(Path.cwd()), anchor=output["sarif_anchor"])
+    stated = ctx.get_parameter_source("macos") is not click.core.ParameterSource.DEFAULT
+    target = modelled.target if stated else evolve(modelled.target, macos=())
+    policy = _policy(policy_file, profile, fail_on, search=not no_config)
+    known = read_baseline(Path(baseline)) if baseline is not None else None
+
+    parts, skipped = _look(paths, policy, target, modelled, jobs or os.cpu_count() or 1)
+    report = finish_audit(parts, policy, target=target, baseline=known, skipped=skipped)
+    if write_baseline is not None and _write_baseline(Path(write_baseline), report):
+        known = read_baseline(Path(write_baseline))
+        report = finish_audit(parts, policy, target=target, baseline=known, skipped=skipped)
+
+    for destination in destinations:
+        place = Output(destination.format, destination.path, output["verbose"], output["quiet"])
+        place.write(_render(report, destination, place, context))
+    if wants_annotations(os.environ, output["github"]):
+        click.echo(annotate(report, os.environ, context), err=True, nl=False)
+    for error in report.errors:
+        click.echo(f"machochain: {error}", err=True)
+    if not report.results and not report.errors and not all(i.kind == "static-archive" for i in report.inputs):
+        click.echo(f"machochain: no Mach-O file in {', '.join(paths)}", err=True)
+        ctx.exit(EXIT_USAGE)
+    ctx.exit(exit_code(report, strict=strict))
+
+
+def exit_code(report: AuditReport, *, strict: bool) -> int:
+    """Return what the shell gets."""
+    if report.skipped:
+        return EXIT_INTERRUPTED
+    if report.errors:
+        return EXIT_USAGE
+    if report.failing:
+        return EXIT_FINDINGS
+    return EXIT_INCOMPLETE if strict and report.incomplete else 0
+
+
+def find_policy_for(file: str | None, profile: str | None, *, search: bool) -> Policy:
+    """Return the policy of the command line: the file that was named or found, or a built-in profile."""
+    from machochain.findings.policy_file import builtin_policy, find_policy, read_policy
+
+    path = Path(file) if file is not None else find_policy(Path.cwd()) if search else None
+    return builtin_policy(profile or "release") if path is None else read_policy(path, profile)
+
+
+def _policy(file: str | None, profile: str | None, fail_on: str | None, *, search: bool) -> Policy:
+    policy = find_policy_for(file, profile, search=search)
+    if fail_on is None:
+        return policy
+    return evolve(policy, fail_on=None if fail_on == "never" else Severity(fail_on))
+
+
+def _look(
+    paths: Sequence[str], policy: Policy, target: Target, modelled: Modelled, jobs: int
+) -> tuple[list[AuditPart], tuple[str, ...]]:
+    """Look at each input; return what was found out and, after Ctrl-C, which were not looked at."""
+    from machochain.auditing import audit_parts
+
+    parts: list[AuditPart] = []
+    progress = sys.stderr.isatty() and len(paths) > 1
+    try:
+        for part in audit_parts(paths, policy, target=target, world=modelled.world, jobs=jobs):
+            parts.append(part)
+            if progress:
+                click.echo(f"\r\x1b[K{len(parts)}/{len(paths)} {Path(part.input.path).name}", err=True, nl=False)
+    except KeyboardInterrupt:
+        return parts, tuple(paths[len(parts) :])
+    finally:
+        if progress:
+            click.echo("\r\x1b[K", err=True, nl=False)
+    return parts, ()
+
+
+def _write_baseline(path: Path, report: AuditReport) -> bool:
+    """Write a baseline; say whether there is one now."""
+    from machochain.findings.baseline import read_baseline, write_baseline
+
+    if report.skipped or report.errors:
+        click.echo(f"machochain: {path} is not written, because not everything could be looked at", err=True)
+        return False
+    before = report.policy.baseline or (str(path) if path.exists() else None)
+    count = write_baseline(path, report.findings, read_baseline(Path(before)) if before is not None else None)
+    click.echo(f"machochain: {count} findings in {path}", err=True)
+    return True
+
+
+def _render(report: AuditReport, destination: Destination, place: Output, context: RenderContext) -> str:
+    if destination.format == "text":
+        from machochain.report.audit_text import render_audit
+
+        return render_audit(report, place.style)
+    if destination.format == "json":
+        import json
+
+        from machochain.report.audit_json import audit_document
+
+        return json.dumps(audit_document(report), indent=2) + "\n"
+    return render(destination.format, report, context)
