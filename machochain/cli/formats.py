@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
@@ -83,51 +83,37 @@ def _parse(text: str, formats: Sequence[str]) -> Destination:
     return Destination(name, path if colon and path != "-" else None)
 
 
-def _sarif(report: AuditReport, context: RenderContext) -> str:
-    from machochain.report.sarif import render_sarif
+def render(form: str, report: AuditReport, context: RenderContext) -> str:
+    """Return a report in one of the formats for other programs: all but ``text`` and ``json``.
 
-    return render_sarif(report, source_root=context.source_root, cwd=context.cwd, anchor=context.anchor)
+    Raises:
+        UsageError: Another format.
+    """
+    if form == "sarif":
+        from machochain.report.sarif import render_sarif
 
+        return render_sarif(report, source_root=context.source_root, cwd=context.cwd, anchor=context.anchor)
+    if form == "junit":
+        from machochain.report.junit import render_junit
 
-def _junit(report: AuditReport, context: RenderContext) -> str:
-    from machochain.report.junit import render_junit
+        return render_junit(report)
+    if form == "github":
+        from machochain.report.github import render_github
 
-    return render_junit(report)
+        return render_github(report, locate=lambda path: repository_path(path, context))
+    if form == "markdown":
+        from machochain.report.markdown import render_markdown
 
+        return render_markdown(report)
+    if form == "cyclonedx":
+        from machochain.report.cyclonedx import render_cyclonedx
 
-def _github(report: AuditReport, context: RenderContext) -> str:
-    from machochain.report.github import render_github
+        return render_cyclonedx(report, epoch=context.epoch)
+    if form == "html":
+        from machochain.report.html import render_html
 
-    return render_github(report, locate=lambda path: repository_path(path, context))
-
-
-def _markdown(report: AuditReport, context: RenderContext) -> str:
-    from machochain.report.markdown import render_markdown
-
-    return render_markdown(report)
-
-
-def _cyclonedx(report: AuditReport, context: RenderContext) -> str:
-    from machochain.report.cyclonedx import render_cyclonedx
-
-    return render_cyclonedx(report, epoch=context.epoch)
-
-
-def _html(report: AuditReport, context: RenderContext) -> str:
-    from machochain.report.html import render_html
-
-    return render_html(report)
-
-
-RENDERERS: Final[Mapping[str, Callable[[AuditReport, RenderContext], str]]] = {
-    "sarif": _sarif,
-    "junit": _junit,
-    "github": _github,
-    "markdown": _markdown,
-    "cyclonedx": _cyclonedx,
-    "html": _html,
-}
-"""The formats for other programs; ``text`` and ``json`` depend on more of the command line."""
+        return render_html(report)
+    raise UsageError(f"no such format: {form!r}")
 
 
 def repository_path(path: str, context: RenderContext) -> str:
@@ -184,4 +170,4 @@ def annotate(report: AuditReport, environment: Mapping[str, str], context: Rende
                 file.write(render_step_summary(report) + "\n")
         except OSError as error:
             raise UsageError(f"{summary}: cannot be written: {error.strerror}") from error
-    return _github(report, context)
+    return render("github", report, context)

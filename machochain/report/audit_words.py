@@ -68,7 +68,7 @@ def summary(report: AuditReport) -> str:
 def sentence(finding: AuditFinding) -> str:
     """Return what a finding says, with the releases it holds for."""
     message = printable(finding.finding.message)
-    return f"{message} ({finding.when})" if finding.when else message
+    return f"{message} ({printable(finding.when)})" if finding.when else message
 
 
 def why_suppressed(suppression: Suppression) -> str:

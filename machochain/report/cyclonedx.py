@@ -96,13 +96,17 @@ def _input(index: int, each: AuditInput) -> dict[str, Any]:
 
 def _purl(each: AuditInput) -> str | None:
     """Return the package URL of a package whose type has one."""
-    version = quote(each.version or "", safe="")
+
+    def part(text: str, safe: str = "") -> str:
+        return quote(text.encode("utf-8", "surrogateescape"), safe=safe)
+
+    version = part(each.version or "")
     if each.kind == "wheel":
-        return f"pkg:pypi/{quote(each.name.lower().replace('_', '-'), safe='-.')}@{version}"
+        return f"pkg:pypi/{part(each.name.lower().replace('_', '-'))}@{version}"
     if each.kind == "npm":
-        return f"pkg:npm/{quote(each.name.lower(), safe='/-._')}@{version}"
+        return f"pkg:npm/{part(each.name.lower(), '/')}@{version}"
     if each.kind == "conda":
-        return f"pkg:conda/{quote(each.name, safe='-._')}@{version}"
+        return f"pkg:conda/{part(each.name)}@{version}"
     return None
 
 

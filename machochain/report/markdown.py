@@ -19,12 +19,18 @@ MAX_PROCESSES: Final = 20
 
 
 def code(text: str) -> str:
-    """Return text as a code span that it cannot leave; pipes are escaped as table cells need it."""
+    """Return text as a code span that it cannot leave."""
     clean = printable(text) or " "
     longest = max((len(run) for run in re.findall("`+", clean)), default=0)
     fence = "`" * (longest + 1)
-    pad = " " if clean[0] in "` " or clean[-1] in "` " else ""
-    return f"{fence}{pad}{clean}{pad}{fence}".replace("|", "\\|")
+    # One space at either end is taken away again (CommonMark 6.1), unless there is nothing else.
+    pad = " " if clean.strip() and (clean[0] in "` " or clean[-1] in "` ") else ""
+    return f"{fence}{pad}{clean}{pad}{fence}"
+
+
+def _cell(text: str) -> str:
+    """Return a code span for a table, where pipes are escaped even in code."""
+    return code(text).replace("|", "\\|")
 
 
 def prose(text: str) -> str:
@@ -114,7 +120,7 @@ def _launches(report: AuditReport) -> list[str]:
     for (path, arch), group in odd[:MAX_PROCESSES]:
         fails = releases(r.macos for r in group if r.launches is False) or "-"
         unknown = releases(r.macos for r in group if r.launches is None) or "-"
-        lines.append(f"| {code(path)} | {arch} | {fails} | {unknown} |")
+        lines.append(f"| {_cell(path)} | {arch} | {fails} | {unknown} |")
     if len(odd) > MAX_PROCESSES:
         lines.append(f"| … and {len(odd) - MAX_PROCESSES} more | | | |")
     return [*lines, ""]
