@@ -245,10 +245,14 @@ class _Run:
         request = LoadRequest(path, (main,), static=True, inserted=True)
         found = self._find(request)
         outcome = Outcome.LOADED if found.fresh else Outcome.ALREADY_LOADED
+        # A search that tried nothing at all leaves no error (loadInsertedLibraries()).
+        fatal = found.reason is not None and not self.config.security.failed_insertion
         if found.image is None:
-            outcome = Outcome.UNKNOWN if found.unknown else Outcome.MISSING
+            outcome = Outcome.UNKNOWN if found.unknown else Outcome.MISSING if fatal else Outcome.WEAK_MISSING
         self.loads.append(_load(main.id, _named(path), found.image, outcome, found, inserted=True))
-        if found.image is None and not found.unknown and not self.config.security.failed_insertion:
+        if found.unknown is not None:
+            self.unknowns.append(found.unknown)
+        if outcome is Outcome.MISSING:
             self._fail(messages.inserted_library_failed(self.config, path, found.reason or ""))
         return found.image if found.fresh else None
 

@@ -41,7 +41,7 @@ _ARCHS = re.compile(
     r"(?P<fat>fat file|mach-o file), but .*\(have ['(](?P<have>[^')]*)[')], need ['(](?P<need>.*)[')]\)\Z"
 )
 _DUPLICATE = re.compile(r"duplicate LC_RPATH '(?P<path>.*)'\Z")
-_ERRNO = re.compile(r"stat\(\) failed with errno=(?P<errno>\d+)\Z")
+_ERRNO = re.compile(r"(?:stat\(\) failed with )?errno=(?P<errno>\d+)(?:, not in dyld cache)?\Z")
 
 
 def era_of(record: Record) -> str:
@@ -74,7 +74,7 @@ def infer_macos(record: Record, tried: Tried) -> str:
     need = _ARCHS.search(text)
     if "arm64e.v1" in text:
         return _within(stated, "26", "26.9")
-    if "slice is not valid mach-o file" in text or "duplicate LC_RPATH" in text:
+    if any(x in text for x in ("slice is not valid mach-o file", "duplicate LC_RPATH", "missing LC_UUID")):
         return _within(stated, "15.4", "26.9")
     if need is not None and need["need"] == "arm64":
         return _within(stated, "13.3", "14.3")
@@ -197,31 +197,37 @@ def replay(record: Record) -> tuple[Walk, Tried]:
     scene = infer_scene(record)
     path, expected = record["library"], tried_of(record)
     walked = play(scene)
-    got = attempts(walked, path)
-    rest = expected[len(got) :]
-    if rest and expected[: len(got)] == got and _custom_fallbacks(path, got, rest):
+    got = attempts(walked, path, scene)
+    same = next((i for i, (one, other) in enumerate(zip(got, expected, strict=False)) if one != other), len(got))
+    rest = expected[same:]
+    if rest and _custom_fallbacks(path, got[:same], got[same:], rest):
         scene.fallbacks = tuple(posixpath.dirname(p) for p, _ in rest)
-        return play(scene), attempts(play(scene), path)
-    if rest and expected[: len(got)] == got:
-        resolved = expected[len(got)][0]
-        if posixpath.basename(resolved) == posixpath.basename(path):
-            relocate(scene, path, resolved)
-            walked = play(scene)
-            got = attempts(walked, path)
-    return walked, got
+    elif rest and same == len(got) and posixpath.basename(rest[0][0]) == posixpath.basename(path):
+        relocate(scene, path, rest[0][0])
+    else:
+        return walked, got
+    walked = play(scene)
+    return walked, attempts(walked, path, scene)
 
 
-def _custom_fallbacks(path: str, got: Tried, rest: Tried) -> bool:
-    """Whether what follows a first group without fallbacks is one attempt per directory."""
+def _custom_fallbacks(path: str, group: Tried, defaults: Tried, rest: Tried) -> bool:
+    """Whether one attempt per directory stands where the model has default fallbacks or nothing."""
     name = posixpath.basename(path)
-    if any(posixpath.basename(p) != name or p.startswith(CRYPTEX) for p, _ in rest) or len({p for p, _ in rest}) < 2:
+    places = [p for p, _ in rest]
+    if any(posixpath.basename(p) != name or p.startswith(CRYPTEX) for p in places) or len(set(places)) < 2:
         return False
-    return not any(posixpath.dirname(p) in _FALLBACKS for p, _ in got)
+    if len(set(places)) < len(places) or any(
+        p.startswith("/usr/") and posixpath.dirname(p) in _FALLBACKS for p, _ in group
+    ):
+        return False
+    return all(posixpath.dirname(p) in _FALLBACKS for p, _ in defaults)
 
 
-def attempts(walked: Walk, path: str) -> Tried:
+def attempts(walked: Walk, path: str, scene: Scene) -> Tried:
+    """What the model tried, as its message tells it: dyld2 keeps what is not there to itself."""
     load = next(x for x in reversed(walked.loads) if x.dylib.name == path and x.reason is not None)
-    return [(a.candidate.path, a.reason + a.suffix) for a in load.tried if a.reason or not a.candidate.path]
+    silent = Version.parse(scene.macos) < Version.of(12)
+    return [(a.candidate.path, a.reason + a.suffix) for a in load.tried if a.reason or not silent]
 
 
 def relocate(scene: Scene, path: str, resolved: str) -> None:
@@ -236,6 +242,8 @@ def relocate(scene: Scene, path: str, resolved: str) -> None:
         old, new = posixpath.dirname(old), posixpath.dirname(new)
         scene.tree.setdefault(deep, None)
     scene.tree.setdefault(new, None)
+    # What was put below the link lies where it points.
+    scene.tree = {place: what for place, what in scene.tree.items() if not place.startswith(old + "/")}
     scene.tree[old] = new
 
 
@@ -247,10 +255,14 @@ def infer_scene(record: Record) -> Scene:
     early = Version.parse(macos) < Version.of(13)
     opens = loader.startswith("dlopen(")
     direct = opens and "dependency" not in form
-    requester = record["referenced_from"]
     scene = Scene(macos, main="/Applications/Model.app/Contents/MacOS/model")
+    if record["referenced_from"] is None and not direct and loader != "DYLD_INSERT_LIBRARIES":
+        record = {**record, "referenced_from": "/opt/model/model.so" if opens else scene.main}
+    requester = record["referenced_from"]
     scene.sdk = "12.0" if fallbacks.used and not _asks_leaf(direct, path, tried) else "15.0"
     if fallbacks.shortened and (early or scene.sdk == "12.0"):
+        scene.security = HARDENED
+    if any(reason.startswith("relative path not allowed") for _, reason in tried):
         scene.security = HARDENED
     _infer_arch(scene, tried)
     if opens:
@@ -262,6 +274,8 @@ def infer_scene(record: Record) -> Scene:
     _build_images(scene, record, owners, direct=direct)
     if not direct and not scene.inserted and requester and not _is_library(requester) and not opens:
         scene.main = requester
+    elif path.startswith("@executable_path/") and tried:
+        _move_main(scene, path[16:], tried[0][0], early=early)
     for attempt, reason in tried:
         _place_candidate(scene, attempt, reason, dlopened=direct)
     return scene
@@ -294,6 +308,18 @@ def _infer_arch(scene: Scene, tried: Tried) -> None:
             scene.arch, scene.haswell = "x86_64", need.startswith("x86_64h")
         else:
             scene.arch = "arm64e" if need == "arm64e" and not early else "arm64"
+
+
+def _move_main(scene: Scene, tail: str, first: str, *, early: bool) -> None:
+    """Put the main executable where ``@executable_path`` + tail is the first path that was tried."""
+    depth = 0
+    while not early and tail.startswith("/.."):
+        tail, depth = tail[3:], depth + 1
+    if not first.endswith(tail):
+        return
+    place = first.removesuffix(tail) + "/model" * (depth + 1)
+    scene.tree[place] = scene.tree.pop(scene.main)
+    scene.main = place
 
 
 @frozen
@@ -340,7 +366,12 @@ def _owners(record: Record, scene: Scene, *, early: bool) -> Owners:
     opened: list[tuple[str, bool]] = []
     if scene.opened is not None:
         rest, opened = _doubled(rest)
-    is_main = scene.opened is None and not (requester and _is_library(requester)) and not rest
+    is_main = scene.opened is None and not (requester and _is_library(requester))
+    if is_main and rest and not main:
+        # The program's own run paths stand there twice: what stands there once is DYLD_FALLBACK_LIBRARY_PATH.
+        scene.fallbacks = tuple(posixpath.dirname(p) for p, _ in tried_of(record))
+        rest = []
+    is_main = is_main and not rest
     between = []
     for index, pair in enumerate(rest):
         place = requester if index == 0 and requester else f"{pair[0].partition('/..')[0]}/between{index}.dylib"
@@ -448,7 +479,10 @@ def _build_images(scene: Scene, record: Record, owners: Owners, *, direct: bool)
 
 def _place_candidate(scene: Scene, path: str, reason: str, *, dlopened: bool) -> None:
     """Put a file at a path that dyld found unfit, such that it is unfit in the same way."""
-    if reason.startswith("no such file") or not path:
+    if reason == "not a file" or reason.startswith("not a file,"):
+        scene.tree.setdefault(path, None)
+        return
+    if reason.startswith(("no such file", "relative path not allowed")) or not path:
         if "/../" in path:
             scene.tree.setdefault(path.partition("/../")[0], None)
         return
@@ -481,11 +515,22 @@ def _unfit(scene: Scene, reason: str, signature: re.Match[str] | None, *, dlopen
         return _universal(names, make)
     if "wrong architecture" in reason:
         return make(arch="x86_64")
+    if "universal wrapper" in reason:
+        return _universal(["i386", "x86_64"], make)
+    if reason == "missing LC_UUID load command":
+        return make(arch=scene.arch, uuid=None, sdk="26.0")
+    if reason.startswith("cannot link against bundle"):
+        return bundle(arch=scene.arch)
+    if not reason:
+        return b""
     return b"no Mach-O file at all\n" * 500
+
+
+_OTHER_ARCHS = {"unknown": (CPU_POWERPC, 0), "ppc": (CPU_POWERPC, 0), "armv7": (12, 9), "arm64_32": (0x0200000C, 1)}
 
 
 def _universal(names: Iterable[str], make: Callable[..., bytes]) -> bytes:
     """A universal file; a name dyld does not know stands for PowerPC."""
-    archs = [Arch.of(CPU_POWERPC, 0) if n == "unknown" else Arch.named(n) for n in names]
+    archs = [Arch.of(*_OTHER_ARCHS[n]) if n in _OTHER_ARCHS else Arch.named(n) for n in names]
     slices = [b"\xfe\xed\xfa\xce" + bytes(4092) if a.cputype == CPU_POWERPC else make(arch=a) for a in archs]
     return fat(slices, archs=archs)
