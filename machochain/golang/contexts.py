@@ -27,16 +27,20 @@ class SymbolicRoot:
         shown: What people see: ``$WORK``.
         path: The made-up target path behind it.
         closed: Whether Go alone writes there, so that nothing but its own files can be found below.
+        around: The made-up directory it lies in: nobody can tell what else is there.
     """
 
     shown: str
     path: TargetPath
     closed: bool
+    around: TargetPath
 
 
 _TEMPORARY: Final = "/private/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T"
-WORK: Final = SymbolicRoot("$WORK", TargetPath(f"{_TEMPORARY}/go-build0"), closed=True)
-GOCACHE: Final = SymbolicRoot("$GOCACHE", TargetPath("/Users/user/Library/Caches/go-build"), closed=True)
+WORK: Final = SymbolicRoot("$WORK", TargetPath(f"{_TEMPORARY}/go-build0"), True, TargetPath("/private/var/folders/zz"))
+GOCACHE: Final = SymbolicRoot(
+    "$GOCACHE", TargetPath("/Users/user/Library/Caches/go-build"), True, TargetPath("/Users/user/Library")
+)
 ROOTS: Final = (WORK, GOCACHE)
 
 _CACHED: Final = f"00/{'0' * 64}-d"

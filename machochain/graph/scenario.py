@@ -223,7 +223,7 @@ def place_context(world: World, context: LaunchContext) -> World:
         world,
         at=context.executable,
         closed=(*world.closed, *(root.path for root in roots if root.closed)),
-        unseen=(*world.unseen, *(directory(root.path) for root in roots)),
+        unseen=(*world.unseen, *(root.around for root in roots)),
     )
 
 
