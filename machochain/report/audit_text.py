@@ -37,7 +37,7 @@ def render_audit(report: AuditReport, style: Style) -> str:
     for error in report.errors:
         lines.append(style.paint(f"cannot read {printable(str(error))}", "bad"))
     for given in report.inputs:
-        if not given.members and given.kind not in {"unreadable", "static-archive"} and not report.errors:
+        if not given.members and given.kind != "unreadable" and not report.errors:
             lines.append(style.paint(f"no Mach-O file in {printable(given.path)}", "doubt"))
     for path in report.skipped:
         lines.append(style.paint(f"not looked at: {printable(path)}", "bad"))
