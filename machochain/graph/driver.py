@@ -155,6 +155,8 @@ class _Run:
         self._identities: dict[tuple[int, int], int] = {}
         self._found_as: dict[int, str] = {}
         self._expanded: set[int] = set()
+        # Of what dyld4 answers to, the names that are compared before anything else is done.
+        self._answering: dict[str, LoadedImage] = {}
         self._fitting = mac.fitting(self.config)
 
     def result(self) -> Walk:
@@ -281,18 +283,18 @@ class _Run:
         """Find every direct dependent of one image; return those that were found, in order."""
         below: list[LoadedImage] = []
         chain = (image, *above)
-        names, quick = self._names, not self.config.profile.classic
+        answering, record, source, already = self._answering, self.loads.append, image.id, Outcome.ALREADY_LOADED
         old: bool | None = None
         for dylib in header.loads or _implied_libsystem(image):
             if dylib.use_flags is not None and not self.config.profile.use_flags:
                 dylib = evolve(dylib, use_flags=None)  # noqa: PLW2901  # before dyld-1160.6 they mean nothing
             # Most commands end here: dyld4 takes what is loaded under that very name without looking further (the
             # quick check of loadDependents() for absolute paths, that of getLoader() for @rpath/ names).
-            known = names.get(dylib.name)
-            if known is not None and quick and dylib.name.startswith(("/", "@rpath/")):
+            known = answering.get(dylib.name)
+            if known is not None:
                 if dylib.ordinal:
-                    self.loads.append(Load(image.id, dylib, known, Outcome.ALREADY_LOADED))
-                below.append(self.images[known])
+                    record(Load(source, dylib, known.id, already))
+                below.append(known)
                 continue
             # A weak re-export is not weak: dyld drops the flag (dyld-1160.6 on; before, re-export counted first).
             weak = dylib.weak and not dylib.reexport
@@ -622,10 +624,15 @@ class _Run:
         self._names.setdefault(image.path, image.id)
         if image.install_name is not None:
             self._install_names.setdefault(image.install_name, image.id)
-            if not self.config.profile.classic:
+        if self.config.profile.classic:
+            if image.id in self._found_as:
+                self._names.setdefault(self._found_as[image.id], image.id)
+        else:
+            self._answering.setdefault(image.path, image)
+            if image.install_name is not None:
                 self._names.setdefault(image.install_name, image.id)
-        if self.config.profile.classic and image.id in self._found_as:
-            self._names.setdefault(self._found_as[image.id], image.id)
+                if image.install_name.startswith(("/", "@rpath/")):
+                    self._answering.setdefault(image.install_name, image)
         if image.identity is not None:
             self._identities.setdefault(image.identity, image.id)
 
