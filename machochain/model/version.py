@@ -12,7 +12,7 @@ from machochain.model.errors import UsageError
 _TEXT = re.compile(r"(\d{1,5})(?:\.(\d{1,3}))?(?:\.(\d{1,3}))?\Z")
 
 
-@frozen(order=True)
+@frozen
 class Version:
     """One packed version.
 
@@ -21,6 +21,20 @@ class Version:
     """
 
     packed: int = field()
+
+    # Written out: those that attrs makes build two tuples, and versions are compared more than anything else.
+
+    def __lt__(self, other: Version) -> bool:
+        return self.packed < other.packed
+
+    def __le__(self, other: Version) -> bool:
+        return self.packed <= other.packed
+
+    def __gt__(self, other: Version) -> bool:
+        return self.packed > other.packed
+
+    def __ge__(self, other: Version) -> bool:
+        return self.packed >= other.packed
 
     @property
     def major(self) -> int:

@@ -200,7 +200,7 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
 
 def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliases: dict[str, tuple[str, int]]) -> bytes:
     chunks = bytearray()
-    rows, details = [], {}
+    rows, details = [], []
     for name in sorted(libraries):
         library = libraries[name]
         place = ""
@@ -210,7 +210,7 @@ def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliase
             chunks += chunk
         facts = json.dumps(library["facts"], separators=(",", ":"), sort_keys=True) if library["facts"] else ""
         rows.append(f"{name}\t{library['mask']:x}\t{place}\t{facts}")
-        details[name] = library["details"]
+        details.append(f"{name}\t{json.dumps(library['details'], separators=(',', ':'), sort_keys=True)}")
     links = []
     for alias, (target, mask) in sorted(aliases.items()):
         implied = squeeze(alias) == squeeze(target) and (target not in libraries or leads_to(alias, target))
@@ -219,7 +219,7 @@ def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliase
     sections = {
         "libraries": zlib.compress("\n".join(rows).encode(), 9),
         "aliases": zlib.compress("\n".join(links).encode(), 9),
-        "details": zlib.compress(json.dumps(details, separators=(",", ":"), sort_keys=True).encode(), 9),
+        "details": zlib.compress("\n".join(details).encode(), 9),
         "symbols": bytes(chunks),
     }
     header = {"schema": "machochain.catalogue/1", "sources": sources, "sections": {}}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -26,7 +26,7 @@ from machochain.model.paths import TargetPath
 from machochain.model.stub import SymbolAnswer
 from machochain.model.version import Version
 
-MAGIC: Final = b"MCCAT\x01"
+MAGIC: Final = b"MCCAT\x02"
 EMBEDDED: Final = Path(__file__).parent / "data" / "catalogue.bin"
 
 SYSTEM_PREFIXES: Final = (
@@ -278,19 +278,17 @@ class EmbeddedCatalogue:
         except zlib.error as error:
             raise InputError(f"the catalogue is damaged: {error}", path=str(self._file)) from None
 
-    def _lines(self, section: str) -> Iterator[tuple[str, str]]:
-        for line in self._read(*self._sections[section]).decode("utf-8", "surrogateescape").split("\n"):
-            if line:
-                name, _, rest = line.partition("\t")
-                yield name, rest
+    def _table(self, section: str) -> dict[str, str]:
+        text = self._read(*self._sections[section]).decode("utf-8", "surrogateescape")
+        return {(parts := line.split("\t", 1))[0]: parts[1] for line in text.split("\n") if line}
 
     @cached_property
     def _rows(self) -> dict[str, str]:
-        return dict(self._lines("libraries"))
+        return self._table("libraries")
 
     @cached_property
     def _aliases(self) -> dict[str, str]:
-        return dict(self._lines("aliases"))
+        return self._table("aliases")
 
     @cached_property
     def _squeezed(self) -> dict[str, list[str]]:
@@ -305,8 +303,12 @@ class EmbeddedCatalogue:
         return {name.casefold(): name for name in (*self._aliases, *self._rows)}
 
     @cached_property
-    def _details(self) -> dict[str, dict[str, Any]]:
-        table: dict[str, dict[str, Any]] = json.loads(self._read(*self._sections["details"]))
+    def _detail_texts(self) -> dict[str, str]:
+        return self._table("details")
+
+    def _details(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return what each SDK says about a library; all of them at once would be a megabyte of JSON."""
+        table: dict[str, dict[str, Any]] = json.loads(self._detail_texts[name])
         return table
 
     def _row(self, name: str) -> _Row:
@@ -541,13 +543,13 @@ class EmbeddedCatalogue:
         return [*documents, elsewhere]
 
     def _export_library(self, name: str, documents: list[dict[str, Any]], elsewhere: dict[str, Any]) -> None:
-        row, block = self._row(name), self._block(name)
+        row, block, details = self._row(name), self._block(name), self._details(name)
         items: list[dict[str, Any]] = []
         for index, document in enumerate(documents):
             if row.mask >> index & 1:
                 listed = block.mask >> index & 1
                 symbols = [n for n, group in block.names.items() if group.mask >> index & 1] if listed else None
-                detail = self._details[name][self.sources[index].id]
+                detail = details[self.sources[index].id]
                 items.append({"install_name": name, **detail, "symbols": symbols, "directives": []})
                 document["libraries"].append(items[-1])
         for symbol, group in block.names.items():
@@ -561,7 +563,7 @@ class EmbeddedCatalogue:
         name = self.canonical(path)
         if name is None:
             return None
-        row = self._row(name)
+        row, details = self._row(name), self._details(name)
         return LibraryFacts(
             path=TargetPath(name),
             sdks=tuple(s.id for s in self._of(row.mask)),
@@ -569,7 +571,7 @@ class EmbeddedCatalogue:
             removed=row.removed,
             legacy=row.legacy,
             observed=row.observed,
-            details=tuple((s.id, self._details[name][s.id]) for s in self._of(row.mask)),
+            details=tuple((s.id, details[s.id]) for s in self._of(row.mask)),
         )
 
     # Symbols
@@ -625,12 +627,12 @@ class EmbeddedCatalogue:
         name = self.canonical(library)
         if name is None:
             return ()
-        having = self._of(self._row(name).mask)
+        having, details = self._of(self._row(name).mask), self._details(name)
         before = [s for s in having if s.low <= macos]
         after = [s for s in having if s.low > macos]
         found: dict[str, None] = {}
         for source in (*before[-1:], *after[:1]):
-            for inner in self._details[name][source.id].get("reexports", ()):
+            for inner in details[source.id].get("reexports", ()):
                 found[self.canonical(inner) or inner] = None
         return tuple(found)
 
