@@ -12,8 +12,7 @@ from attrs import evolve
 from machochain.findings.draft import Case, Draft, GoImage
 from machochain.findings.remedies import is_go, quoted, sign
 from machochain.graph.mac import Mac
-from machochain.macho.archive import RangeSource
-from machochain.macho.reader import sections
+from machochain.macho.reader import RangeSource, sections
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.errors import InputError
 from machochain.model.go import GoLink

@@ -41,6 +41,8 @@ def test_a_schema_is_itself_valid_and_named_after_its_document(name: str) -> Non
         ("resolve", ["resolve", str(ROOT / "pyproject.toml")]),
         ("explain", ["explain", str(HELLO / "bin" / "greeter"), "libgreet.1.dylib"]),
         ("explain", ["explain", str(HELLO / "bin" / "greeter-broken"), "@rpath/libgreet.1.dylib"]),
+        ("scenario", ["scenario", str(HELLO / "bin" / "greeter"), "--contexts", "all", "--macos", "11..26"]),
+        ("resolve", ["resolve", str(ROOT / "testdata" / "go" / "greet.a")]),
         ("inspect", ["inspect", str(HELLO / "bin" / "greeter-universal"), str(HELLO / "lib" / "libgreet.1.dylib")]),
         ("inspect", ["inspect", str(ROOT / "testdata" / "go" / "greet.a"), str(ROOT / "pyproject.toml")]),
     ],
