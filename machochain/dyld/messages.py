@@ -9,6 +9,7 @@ from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import might_be_in_shared_cache, too_new
 from machochain.dyld.profile import Profile
 from machochain.model.image import Image
+from machochain.model.platform import Platform
 from machochain.model.result import LoadedImage, Origin
 from machochain.model.search import Attempt, Candidate
 
@@ -108,9 +109,10 @@ def _uuid(image: LoadedImage) -> str:
 
 
 def _too_new(image: LoadedImage, config: ProcessConfig) -> str:
+    """Return the note behind a requester's path; only its macOS version counts, which is dyld's own platform."""
     if image.image is None:
         return ""
-    minos = too_new(image.image, config.platform, config.macos)
+    minos = too_new(image.image, Platform.MACOS, config.macos)
     return f" (built for macOS {minos} which is newer than running OS)" if minos is not None else ""
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from machochain.dyld import messages as m
 from machochain.dyld.config import HARDENED, RESTRICTED
+from machochain.model.platform import Platform
 from machochain.model.search import Attempt, Candidate, SearchRule
 from tests.dyld.processes import image, process
 
@@ -59,6 +60,12 @@ def test_an_image_without_uuid_says_so() -> None:
 def test_a_requester_that_is_too_new_is_pointed_out(macos: str, minos: str, note: str) -> None:
     text = m.library_not_loaded(process(macos), "l", image("/app/main", minos=minos), "why")
     assert text.splitlines()[1].endswith(f"/app/main{note}")
+
+
+def test_only_the_macos_version_of_a_requester_is_compared() -> None:
+    catalyst = image("/app/main", platform=Platform.MAC_CATALYST, minos="27.0")
+    text = m.library_not_loaded(process("26", platform=Platform.MAC_CATALYST), "l", catalyst, "why")
+    assert text.splitlines()[1].endswith("/app/main")
 
 
 def attempt(path: str, reason: str, suffix: str = "") -> Attempt:
