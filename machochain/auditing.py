@@ -265,8 +265,6 @@ def _renamed(part: AuditPart, local: str, address: str) -> AuditPart:
 
 def _audit_local(path: str, policy: Policy, target: Target, world: World) -> AuditPart:
     kind = _kind(path)
-    if kind == "static-archive":
-        return AuditPart(AuditInput(path, kind, None, leaf(path)))
     if kind == "app" and world.at is None and world.root is None and not world.maps:
         world = evolve(world, at=TargetPath(f"/Applications/{leaf(path.rstrip('/'))}"))
     with Session.open([path], world) as session:
@@ -323,10 +321,11 @@ class _Audit:
                 signed.append(found)
         binaries = tuple(found.binary for found in signed)
         results = self._results(errors)
-        places = _Places(binaries, folder=self.kind != "file" or bool(session.artifacts))
+        holds_files = bool(session.artifacts) or self.kind not in {"file", "static-archive"}
+        places = _Places(binaries, results, members, holds_files=holds_files)
         evident = [*self._of_files(signed, places), *self._of_processes(results, binaries)]
         return AuditPart(
-            self._input(binaries),
+            self._input(),
             tuple(results),
             grouping.group(results, evident, self.policy, self.path, places.locate, self._top(binaries)),
             binaries,
@@ -339,8 +338,8 @@ class _Audit:
         below = item.name.removeprefix(self.path)
         return below.lstrip("/:").replace(os.sep, "/") or leaf(self.path)
 
-    def _input(self, binaries: Sequence[AuditBinary]) -> AuditInput:
-        members = tuple(dict.fromkeys(binary.path for binary in binaries))
+    def _input(self) -> AuditInput:
+        members = tuple(dict.fromkeys(self._member(item) for item in self.session.inputs))
         if self.session.artifacts:
             artifact = self.session.artifacts[0]
             return AuditInput(
@@ -482,11 +481,26 @@ def _stated_tags(wheel: Artifact) -> tuple[str, ...]:
 class _Places:
     """Where things on the modelled Mac are in the input."""
 
-    def __init__(self, binaries: Iterable[AuditBinary], *, folder: bool) -> None:
-        """Learn from binaries of which both are known; only folders and archives have room for more."""
-        self._exact = {str(binary.place): binary.path for binary in binaries}
+    def __init__(
+        self,
+        binaries: Iterable[AuditBinary],
+        results: Iterable[Result],
+        members: Mapping[str, str],
+        *,
+        holds_files: bool,
+    ) -> None:
+        """Learn from files of which both places are known.
+
+        Args:
+            binaries: The input's slices.
+            results: Its processes; that of a static library is about a program that has yet to be linked.
+            members: Where in the input each of its files is, by name.
+            holds_files: Whether there is room for more in it.
+        """
+        self._exact = {str(r.path): members[r.input] for r in results if r.input in members}
+        self._exact.update((str(binary.place), binary.path) for binary in binaries)
         self._prefixes: dict[str, str] = {}
-        if folder:
+        if holds_files:
             for place, path in self._exact.items():
                 outer, inner = _outside(place, path)
                 self._prefixes.setdefault(outer, inner)

@@ -121,7 +121,7 @@ def command(
         click.echo(annotate(report, os.environ, context), err=True, nl=False)
     for error in report.errors:
         click.echo(f"machochain: {error}", err=True)
-    if not report.results and not report.errors and not all(i.kind == "static-archive" for i in report.inputs):
+    if not report.results and not report.errors:
         click.echo(f"machochain: no Mach-O file in {', '.join(paths)}", err=True)
         ctx.exit(EXIT_USAGE)
     ctx.exit(exit_code(report, strict=strict))
