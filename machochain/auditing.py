@@ -28,6 +28,7 @@ from machochain.findings.policy_file import builtin_policy, read_policy
 from machochain.findings.policy_rules import broken_expectations, broken_library_rules
 from machochain.findings.signatures import broken_signature, different_teams, ignored_environment
 from machochain.graph.binaries import SignedBinary, signed_binaries
+from machochain.graph.diff import Diff, compare
 from machochain.graph.inputs import Input
 from machochain.graph.resolve import Target
 from machochain.macho.reader import FileKind, FileSource, kind_of
@@ -215,6 +216,33 @@ def finish_audit(
     )
 
 
+def diff(
+    old: StrPath,
+    new: StrPath,
+    *,
+    policy: Policy | StrPath | None = None,
+    target: Target | None = None,
+    world: World | None = None,
+    today: date | None = None,
+) -> Diff:
+    """Say what changed in the load chain between two builds or releases.
+
+    Args:
+        old: A file, folder, archive or address.
+        new: Another, of the same thing.
+        policy: What is asked of both, as in `audit`.
+        target: The process, as in `audit`.
+        world: The modelled Mac's files.
+        today: The day that decides whether suppressions have expired; by default this machine's.
+
+    Raises:
+        UsageError: The request or the policy makes no sense.
+    """
+    asked = policy_of(policy)
+    before, after = (audit(p, policy=asked, target=target, world=world, today=today) for p in (old, new))
+    return compare(before, after)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # One input
 
@@ -324,10 +352,11 @@ class _Audit:
         holds_files = bool(session.artifacts) or self.kind not in {"file", "static-archive"}
         places = _Places(binaries, results, members, holds_files=holds_files)
         evident = [*self._of_files(signed, places), *self._of_processes(results, binaries)]
+        given = self._input()
         return AuditPart(
-            self._input(),
+            given,
             tuple(results),
-            grouping.group(results, evident, self.policy, self.path, places.locate, self._top(binaries)),
+            grouping.group(results, evident, self.policy, self.path, places.locate, given.top),
             binaries,
             tuple(errors),
         )
@@ -351,6 +380,7 @@ class _Audit:
                 artifact.platforms,
                 True,
                 members,
+                self._top(artifact, members),
             )
         place = self.session.view.place(self.path) if Path(self.path).exists() and not self._unread else None
         return AuditInput(self.path, self.kind, place, leaf(self.path.rstrip("/")), members=members)
@@ -360,15 +390,11 @@ class _Audit:
         """Whether an archive could not be opened: it has no place then."""
         return self.kind == "file" and not self.session.inputs
 
-    def _top(self, binaries: Iterable[AuditBinary]) -> str:
+    def _top(self, artifact: Artifact, members: Iterable[str]) -> str:
         """Return the directory all paths in an archive begin with, where it carries the release's name."""
-        for artifact in self.session.artifacts:
-            top = f"{artifact.name}/{artifact.version}" if artifact.kind is ArtifactKind.BOTTLE else artifact.name
-            if artifact.kind in {ArtifactKind.ARCHIVE, ArtifactKind.BOTTLE} and all(
-                binary.path.startswith(f"{top}/") for binary in binaries
-            ):
-                return top
-        return ""
+        top = f"{artifact.name}/{artifact.version}" if artifact.kind is ArtifactKind.BOTTLE else artifact.name
+        named = artifact.kind in {ArtifactKind.ARCHIVE, ArtifactKind.BOTTLE}
+        return top if named and all(path.startswith(f"{top}/") for path in members) else ""
 
     # releases and processes
 

@@ -108,7 +108,9 @@ class AuditInput:
         version: The version a package states, or None.
         platforms: The platforms a package states: wheel tags and the like.
         archive: Whether it was unpacked.
-        members: Mach-O files that were looked at as the start of a process.
+        members: Paths in the input of the files that dyld has to do with.
+        top: Directory that all these paths begin with and that carries the release's name, for which reason it is no
+            part of fingerprints; empty if there is none.
     """
 
     path: str
@@ -119,6 +121,11 @@ class AuditInput:
     platforms: tuple[str, ...] = ()
     archive: bool = False
     members: tuple[str, ...] = ()
+    top: str = ""
+
+    def stable(self, path: str) -> str:
+        """Return a path in the input as it is called in every release."""
+        return path.removeprefix(f"{self.top}/") if self.top else path
 
 
 @frozen

@@ -83,6 +83,7 @@ def _input_fields(given: AuditInput) -> dict[str, Any]:
         "platforms": list(given.platforms),
         "archive": given.archive,
         "members": list(given.members),
+        "top": given.top,
     }
 
 
