@@ -94,11 +94,11 @@ def host_file(finding: AuditFinding, inputs: Sequence[AuditInput]) -> str:
     return posixpath.join(finding.origin, finding.path)
 
 
-def display_place(finding: AuditFinding) -> str:
-    """Return where a finding was seen, for people: the input, and the file in it where that is another one."""
-    origin = finding.origin.rstrip("/")
-    if finding.path == posixpath.basename(origin):
-        return printable(origin)
+def display_place(finding: AuditFinding, inputs: Sequence[AuditInput]) -> str:
+    """Return where a finding was seen, for people: the input, and the file in it behind a slash or colon."""
     if finding.path.startswith("/"):
         return printable(finding.path)
-    return printable(f"{origin}/{finding.path}" if origin else finding.path)
+    found = input_at(finding.origin, inputs)
+    if found is None or found.kind == "file":
+        return printable(finding.origin)
+    return printable(f"{finding.origin.rstrip('/')}{':' if found.archive else '/'}{finding.path}")

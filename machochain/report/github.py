@@ -55,7 +55,7 @@ def _annotation(command: str, found: AuditFinding, report: AuditReport, locate: 
     finding = found.finding
     file = escape_property(printable(locate(host_file(found, report.inputs))))
     title = escape_property(f"{finding.rule} {finding.name}")
-    text = f"{display_place(found)}: {sentence(found)}"
+    text = f"{display_place(found, report.inputs)}: {sentence(found)}"
     if finding.remedy:
         text += "\nfix: " + "\n     ".join(printable(step) for step in finding.remedy)
     return f"::{command} file={file},line=1,title={title}::{escape_data(text)}"

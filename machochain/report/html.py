@@ -145,7 +145,7 @@ def _findings(report: AuditReport) -> Iterator[str]:
         if rule in RULES:
             yield f'<p class="soft">{_inline(RULES[rule].why)}</p>'
         for found in findings:
-            yield from _finding(found, is_open=severity is Severity.ERROR and len(findings) <= 3)
+            yield from _finding(found, report, is_open=severity is Severity.ERROR and len(findings) <= 3)
         yield "</details>"
     if len(report.active) > len(shown):
         yield f'<p class="soft">{len(report.active) - len(shown)} more are left out here; the JSON report has all.</p>'
@@ -155,11 +155,11 @@ def _badge(rule: str, severity: Severity) -> str:
     return f'<span class="tag {severity.value}">{_h(rule)}</span>'
 
 
-def _finding(found: AuditFinding, *, is_open: bool) -> Iterator[str]:
+def _finding(found: AuditFinding, report: AuditReport, *, is_open: bool) -> Iterator[str]:
     finding = found.finding
     yield f"<details{' open' if is_open else ''}><summary>{_h(sentence(found))}</summary>"
     yield "<dl>"
-    yield f"<dt>in</dt><dd><code>{_h(display_place(found))}</code></dd>"
+    yield f"<dt>in</dt><dd><code>{_h(display_place(found, report.inputs))}</code></dd>"
     if finding.subject:
         yield f"<dt>about</dt><dd><code>{_h(finding.subject)}</code></dd>"
     yield f"<dt>architectures</dt><dd>{_h(', '.join(found.archs))}</dd>"
@@ -346,8 +346,9 @@ def _rest(report: AuditReport) -> Iterator[str]:
         yield f'<details><summary>{count(len(report.suppressed), "finding")}</summary><ul class="plain">'
         for found in report.suppressed[:MAX_FINDINGS]:
             assert found.suppressed is not None
+            place = _h(display_place(found, report.inputs))
             yield (
-                f"<li>{_badge(found.finding.rule, found.severity)}<code>{_h(display_place(found))}</code> "
+                f"<li>{_badge(found.finding.rule, found.severity)}<code>{place}</code> "
                 f'{_h(sentence(found))} <span class="soft">{_h(why_suppressed(found.suppressed))}</span></li>'
             )
         yield "</ul></details>"

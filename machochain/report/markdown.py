@@ -70,7 +70,7 @@ def render_markdown(report: AuditReport, *, limit: int | None = None) -> str:
             continue
         lines += [f"### {heading}", ""]
         for found in findings:
-            lines += [*_finding(found), ""]
+            lines += [*_finding(found, report), ""]
     hidden = len(report.active) - len(shown)
     if hidden:
         lines += [f"… and {hidden} more.", ""]
@@ -80,7 +80,7 @@ def render_markdown(report: AuditReport, *, limit: int | None = None) -> str:
         some = report.suppressed if limit is None else report.suppressed[:limit]
         for found in some:
             assert found.suppressed is not None
-            where = f"{found.finding.rule} {found.finding.name} in {code(display_place(found))}"
+            where = f"{found.finding.rule} {found.finding.name} in {code(display_place(found, report.inputs))}"
             lines.append(f"- {where}: {prose(why_suppressed(found.suppressed))}")
         lines += ["", "</details>", ""]
     if report.stale:
@@ -95,12 +95,13 @@ def render_markdown(report: AuditReport, *, limit: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def _finding(found: AuditFinding) -> list[str]:
+def _finding(found: AuditFinding, report: AuditReport) -> list[str]:
     finding = found.finding
     when = f" ({prose(found.when)})" if found.when else ""
     likely = " (likely)" if finding.confidence.value == "likely" else ""
+    place = code(display_place(found, report.inputs))
     lines = [
-        f"{_MARKS[finding.severity]} **{finding.rule} {finding.name}**{likely} in {code(display_place(found))}  ",
+        f"{_MARKS[finding.severity]} **{finding.rule} {finding.name}**{likely} in {place}  ",
         f"{prose(finding.message)}{when}",
     ]
     if finding.remedy:

@@ -111,7 +111,7 @@ def _result(
     finding = found.finding
     text = sentence(found)
     if anchor is not None:
-        text = f"{display_place(found)}: {text}"
+        text = f"{display_place(found, report.inputs)}: {text}"
     if finding.remedy:
         text += "\n\nFix:\n" + "\n".join(printable(step) for step in finding.remedy)
     location: dict[str, Any] = {

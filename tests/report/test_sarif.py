@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -173,6 +175,15 @@ def test_what_could_not_be_read_is_a_notification_and_the_run_no_success() -> No
     assert invocation["executionSuccessful"] is False
     assert "not a zip file" in invocation["toolExecutionNotifications"][0]["message"]["text"]
     assert log(audit())["runs"][0]["invocations"][0]["executionSuccessful"] is True
+
+
+@pytest.mark.skipif("MACHOCHAIN_SARIF_SCHEMA" not in os.environ, reason="no registry carries the schema of OASIS")
+@pytest.mark.parametrize("report", [full(), hostile(), audit()])
+@pytest.mark.parametrize("anchor", [None, "go.mod"])
+def test_the_log_keeps_to_the_official_schema(report: AuditReport, anchor: str | None) -> None:
+    """Against the file ``sarif-schema-2.1.0.json`` of OASIS, where MACHOCHAIN_SARIF_SCHEMA says it is."""
+    schema = json.loads(Path(os.environ["MACHOCHAIN_SARIF_SCHEMA"]).read_text(encoding="utf-8"))
+    jsonschema.validate(log(report, anchor=anchor), schema, format_checker=jsonschema.FormatChecker())
 
 
 def test_no_more_results_than_github_takes(monkeypatch: pytest.MonkeyPatch) -> None:
