@@ -47,9 +47,14 @@ class Output:
     quiet: bool
     extras: Mapping[str, Any] = Factory(dict)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody wants to read the result."""
+        return not self.quiet or self.path is not None
+
     def write(self, text: str) -> None:
         """Write a result."""
-        if self.quiet and self.path is None:
+        if not self.wanted:
             return
         if self.path is None or self.path == "-":
             _write(sys.stdout, text)

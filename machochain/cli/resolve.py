@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
+
+if TYPE_CHECKING:
+    from machochain.api import Report
 
 
 @click.command("resolve")
@@ -31,6 +35,16 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
     from machochain import api
 
     report = api.resolve(paths, target=modelled.target, world=modelled.world)
+    if output.wanted:
+        _write(report, output)
+    for error in report.errors:
+        click.echo(f"machochain: {error}", err=True)
+    if not report.results and not report.errors:
+        click.echo(f"machochain: no Mach-O file in {', '.join(paths)}", err=True)
+    ctx.exit(_exit_code(report, strict=strict))
+
+
+def _write(report: Report, output: Output) -> None:
     if output.format == "json":
         from machochain.report.resolution import resolve_document
 
@@ -52,17 +66,9 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
             output.write(graphs.render_graphml(report.results))
         else:
             output.write(graphs.render_node_link(report.results))
-    for error in report.errors:
-        click.echo(f"machochain: {error}", err=True)
-    if not report.results and not report.errors:
-        click.echo(f"machochain: no Mach-O file in {', '.join(paths)}", err=True)
-    ctx.exit(_exit_code(report, strict=strict))
 
 
-def _exit_code(report: object, *, strict: bool) -> int:
-    from machochain.api import Report
-
-    assert isinstance(report, Report)
+def _exit_code(report: Report, *, strict: bool) -> int:
     if report.errors or not report.results:
         return EXIT_USAGE
     if report.launches is False:

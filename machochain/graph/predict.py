@@ -26,14 +26,13 @@ from machochain.macho.reader import ByteSource, FileKind, kind_of, read_source, 
 from machochain.macho.symtab import defined_symbols, undefined_symbols
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
-from machochain.model.filesystem import Node, NodeKind, Presence
+from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer
 from machochain.model.go import GoArchive
 from machochain.model.image import BuildVersion, FileType, HeaderFlag, Image, LinkedDylib, LinkEdit, RunPath
 from machochain.model.paths import TargetPath
 from machochain.model.platform import Platform
 from machochain.model.prediction import Prediction
 from machochain.model.result import LoadedImage, MissingSymbol, Origin, Result
-from machochain.model.stub import SymbolAnswer
 from machochain.model.version import Version
 from machochain.tbd.reader import is_stub
 from machochain.tbd.reader import read as read_stubs

@@ -22,10 +22,9 @@ from machochain.macho.exports import Exports, open_exports
 from machochain.macho.imports import read_imports
 from machochain.macho.reader import RangeSource
 from machochain.model.errors import InputError
-from machochain.model.filesystem import Node, NodeKind, Presence
+from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, SystemSymbols
 from machochain.model.image import FileType, HeaderFlag
 from machochain.model.result import Load, LoadedImage, MissingSymbol, Origin, Outcome, Result
-from machochain.model.stub import SymbolAnswer, SystemSymbols
 from machochain.model.symbols import (
     ORDINAL_FLAT,
     ORDINAL_MAIN_EXECUTABLE,

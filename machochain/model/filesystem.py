@@ -89,3 +89,30 @@ class SystemLibraries(Protocol):
     def find(self, path: str, macos: Version) -> SystemAnswer:
         """Say whether the release provides the library at this path (install name or alias, byte for byte)."""
         ...
+
+
+@frozen
+class SymbolAnswer:
+    """Whether a library of the OS provides a symbol, itself or through what it re-exports.
+
+    Attributes:
+        presence: Present, absent, or unseen where the facts do not reach.
+        library: Canonical path of the library that exports it; None unless present.
+        absent_in: Newest release known without the symbol before it appeared; None if none is known.
+        present_in: Oldest release known with it; None if none is.
+        why: What the answer rests on, in one sentence.
+    """
+
+    presence: Presence
+    library: TargetPath | None = None
+    absent_in: Version | None = None
+    present_in: Version | None = None
+    why: str = ""
+
+
+class SystemSymbols(Protocol):
+    """The symbols of the OS's libraries, for one or more releases."""
+
+    def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
+        """Say whether a library (install name or link) exports a symbol, itself or through what it re-exports."""
+        ...

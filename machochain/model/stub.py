@@ -1,14 +1,12 @@
-"""What a linker stub (.tbd, or a Mach-O stub dylib) says about one library, and what is known of one symbol."""
+"""What a linker stub (.tbd, or a Mach-O stub dylib) says about one library."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from attrs import field, frozen
 
-from machochain.model.filesystem import Presence
-from machochain.model.paths import TargetPath
 from machochain.model.version import Version
 
 
@@ -175,30 +173,3 @@ def serving(targets: tuple[str, ...], arch: str, platform: str) -> tuple[str, ..
     if arch == "x86_64h" and f"x86_64-{platform}" in targets:
         return (f"x86_64-{platform}",)
     return ()
-
-
-@frozen
-class SymbolAnswer:
-    """Whether a library of the OS provides a symbol, itself or through what it re-exports.
-
-    Attributes:
-        presence: Present, absent, or unseen where the facts do not reach.
-        library: Canonical path of the library that exports it; None unless present.
-        absent_in: Newest release known without the symbol before it appeared; None if none is known.
-        present_in: Oldest release known with it; None if none is.
-        why: What the answer rests on, in one sentence.
-    """
-
-    presence: Presence
-    library: TargetPath | None = None
-    absent_in: Version | None = None
-    present_in: Version | None = None
-    why: str = ""
-
-
-class SystemSymbols(Protocol):
-    """The symbols of the OS's libraries, for one or more releases."""
-
-    def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
-        """Say whether a library (install name or link) exports a symbol, itself or through what it re-exports."""
-        ...

@@ -21,9 +21,8 @@ from typing import Any, Final, NamedTuple
 from attrs import frozen
 
 from machochain.model.errors import InputError
-from machochain.model.filesystem import Presence, SystemAnswer
+from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.paths import TargetPath
-from machochain.model.stub import SymbolAnswer
 from machochain.model.version import Version
 
 MAGIC: Final = b"MCCAT\x02"

@@ -10,9 +10,8 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from machochain.model.filesystem import Presence, SystemAnswer
+from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.paths import TargetPath
-from machochain.model.stub import SymbolAnswer
 from machochain.model.version import Version
 from machochain.world.catalogue import SYSTEM_PREFIXES, EmbeddedCatalogue, inside_cryptex, normalise
 from machochain.world.sdk import Sdk, SdkQuality
@@ -54,6 +53,11 @@ class SdkLibraries:
         self._ordered: dict[Version, list[_Side]] = {}
         self._qualities: dict[int, SdkQuality] = {}
         self._closures: dict[tuple[int, str, str], tuple[str, ...]] = {}
+
+    @property
+    def catalogue(self) -> EmbeddedCatalogue:
+        """The embedded facts behind the folders."""
+        return self._catalogue
 
     def quality(self, sdk: Sdk) -> SdkQuality:
         """Return how whole an SDK is; found out once."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +49,10 @@ def merged(base: Path, facts: Iterable[HostPath]) -> Path:
     Raises:
         InputError: A document of facts cannot be read.
     """
+    # Most runs add nothing to the catalogue.
+    import hashlib  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
     from machochain.world.build_catalogue import build, read_facts  # noqa: PLC0415
     from machochain.world.sdk_index import cache_folder  # noqa: PLC0415
 

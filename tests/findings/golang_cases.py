@@ -13,11 +13,10 @@ from machochain.graph.mac import Mac
 from machochain.graph.predict import predict_archive
 from machochain.graph.resolve import Target
 from machochain.macho import constants as c
-from machochain.model.filesystem import Presence
+from machochain.model.filesystem import Presence, SymbolAnswer
 from machochain.model.image import FileType
 from machochain.model.paths import TargetPath
 from machochain.model.result import Result, Severity
-from machochain.model.stub import SymbolAnswer
 from machochain.model.version import Version
 from machochain.world.memory import MemoryFileSystem
 from tests.factory import Load, MachO, Section, load, raw_command

@@ -12,11 +12,10 @@ from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, resolve_node
 from machochain.graph.symbols import SymbolTables, check_symbols
-from machochain.model.filesystem import Presence, SystemAnswer
+from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.image import FileType
 from machochain.model.paths import TargetPath
 from machochain.model.result import MissingSymbol, Result
-from machochain.model.stub import SymbolAnswer
 from machochain.model.version import Version
 from machochain.world.memory import MemoryFileSystem
 from tests.factory import Load, MachO
