@@ -17,7 +17,7 @@ _LIBRARY_VALIDATION: Final = (
 
 AUDIT_RULES: Final = (
     Rule(
-        "MC210",
+        "MC231",
         "minos-above-ceiling",
         "A file needs a newer macOS than the policy allows",
         _ERROR,
@@ -30,7 +30,7 @@ AUDIT_RULES: Final = (
         references=("Mudlet/Mudlet#10095", "matthew-brett/delocate#56"),
     ),
     Rule(
-        "MC211",
+        "MC232",
         "minos-below-floor",
         "A file is built for an older macOS than the policy allows",
         _WARNING,
@@ -39,7 +39,7 @@ AUDIT_RULES: Final = (
         ("Build with a deployment target at or above the floor.",),
     ),
     Rule(
-        "MC212",
+        "MC233",
         "sdk-out-of-range",
         "A file is built with an SDK the policy does not allow",
         _WARNING,
@@ -49,7 +49,7 @@ AUDIT_RULES: Final = (
         references=("dyld-1378, mach_o/Policy.cpp",),
     ),
     Rule(
-        "MC220",
+        "MC234",
         "bundle-minimum-too-low",
         "A bundle promises an older macOS than a file in it supports",
         _WARNING,
@@ -63,7 +63,7 @@ AUDIT_RULES: Final = (
         references=("Mudlet/Mudlet#10095",),
     ),
     Rule(
-        "MC221",
+        "MC235",
         "wheel-minimum-too-low",
         "A wheel's platform tag promises an older macOS than a file in it supports",
         _WARNING,

@@ -1,4 +1,4 @@
-"""MC220, MC221 and MC511 to MC513: what bundles and wheels promise, held against the files inside."""
+"""MC234, MC235 and MC511 to MC513: what bundles and wheels promise, held against the files inside."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _minimum(bundle: Bundle, binaries: Iterable[AuditBinary]) -> Iterator[Findin
         key, version = promised
         if build.minos > version:
             yield of_binary(
-                "MC220", Severity.WARNING, binary, f"{key} {version}",
+                "MC234", Severity.WARNING, binary, f"{key} {version}",
                 f"{printable(leaf(binary.place))} ({binary.arch}) needs macOS {build.minos}, but "
                 f"{printable(leaf(bundle.place))} says it runs on {version}",
                 (
@@ -241,7 +241,7 @@ def wheel_findings(tags: Mapping[str, Version], binaries: Iterable[AuditBinary])
         name = printable(leaf(binary.place))
         if promised is not None and build is not None and build.platform == Platform.MACOS and build.minos > promised:
             yield of_binary(
-                "MC221", Severity.WARNING, binary, f"tag macOS {promised}",
+                "MC235", Severity.WARNING, binary, f"tag macOS {promised}",
                 f"{name} ({binary.arch}) needs macOS {build.minos}, but the wheel's tag says {promised}",
                 (
                     f"build it with MACOSX_DEPLOYMENT_TARGET={promised}",

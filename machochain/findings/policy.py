@@ -154,10 +154,10 @@ PROFILES: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
         "release": {"severity": {"MC401": "error"}},
         "wheel": {
             "severity": {
-                "MC120": "off", "MC121": "off", "MC221": "error", "MC401": "error", "MC511": "error", "MC903": "off",
+                "MC120": "off", "MC121": "off", "MC235": "error", "MC401": "error", "MC511": "error", "MC903": "off",
             },
         },
-        "app": {"severity": {"MC220": "error", "MC401": "error", "MC512": "error"}},
+        "app": {"severity": {"MC234": "error", "MC401": "error", "MC512": "error"}},
         "dev": {"severity": {"MC120": "off", "MC121": "off", "MC401": "info", "MC402": "info", "MC403": "off"}},
     }
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""MC210 to MC212, MC410 to MC412 and MC510: what the policy of a project asks for."""
+"""MC231 to MC233, MC410 to MC412 and MC510: what the policy of a project asks for."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _versions(binary: AuditBinary, asked: Expectations) -> Iterator[Finding]:
         low, high = asked.minos.low, asked.minos.high
         if high is not None and minos is not None and minos > high:
             yield of_binary(
-                "MC210", Severity.ERROR, binary, f"minos {minos}",
+                "MC231", Severity.ERROR, binary, f"minos {minos}",
                 f"{name} ({binary.arch}) needs macOS {minos}, the policy allows {high} at most",
                 (f"build it with MACOSX_DEPLOYMENT_TARGET={high}",), minos=str(minos), max=str(high),
             )  # fmt: skip
         if low is not None and (minos is None or minos < low):
             yield of_binary(
-                "MC211", Severity.WARNING, binary, f"minos {minos}",
+                "MC232", Severity.WARNING, binary, f"minos {minos}",
                 f"{name} ({binary.arch}) is built for macOS {minos or '(none)'}, the policy wants {low} or newer",
                 (f"build it with MACOSX_DEPLOYMENT_TARGET={low}",),
                 minos=str(minos) if minos is not None else None, min=str(low),
@@ -47,7 +47,7 @@ def _versions(binary: AuditBinary, asked: Expectations) -> Iterator[Finding]:
         if sdk is None or (low is not None and sdk < low) or (high is not None and sdk > high):
             span = f"{low or ''}..{high or ''}"
             yield of_binary(
-                "MC212", Severity.WARNING, binary, f"sdk {sdk}",
+                "MC233", Severity.WARNING, binary, f"sdk {sdk}",
                 f"{name} ({binary.arch}) is built with sdk {sdk or '(not recorded)'}, the policy wants {span}",
                 ("build it with an SDK of that range",), sdk=str(sdk) if sdk is not None else None,
                 min=str(low) if low is not None else None, max=str(high) if high is not None else None,

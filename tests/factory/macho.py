@@ -197,7 +197,7 @@ class MachO:
         before: Ready load commands placed before the segments.
         extra: Ready load commands placed after all others.
         tweak: Segment name to fields that replace what the layout computed.
-        signed: Sign ad hoc with real page hashes.
+        signed: Sign with real page hashes; ad hoc unless ``cms`` stands for a certificate's signature.
     """
 
     arch: str | Arch = "arm64"
@@ -234,6 +234,7 @@ class MachO:
     team_id: str | None = None
     cs_flags: int = 2
     entitlements: bytes | None = None
+    cms: bytes | None = None
 
     @property
     def _arch(self) -> Arch:
@@ -461,6 +462,8 @@ class MachO:
         )  # fmt: skip
         directory += names + hashes
         blobs = [(0, directory), *sorted(slots.items())]
+        if self.cms is not None:
+            blobs.append((0x10000, struct.pack(">II", 0xFADE0B01, 8 + len(self.cms)) + self.cms))
         at = 12 + 8 * len(blobs)
         index = content = b""
         for kind, blob in blobs:
