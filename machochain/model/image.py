@@ -135,6 +135,12 @@ class LinkedDylib:
         """Whether only its initialisers wait for first use; it is located and mapped at launch all the same."""
         return bool(self.use_flags is not None and self.use_flags & 8)
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What sets it apart from a plain load, in words; empty for a plain one."""
+        marks = (("weak", self.weak), ("re-export", self.reexport), ("upward", self.upward), ("delayed", self.delayed))
+        return tuple(word for word, on in marks if on)
+
 
 @frozen
 class RunPath:

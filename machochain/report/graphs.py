@@ -19,20 +19,6 @@ def _parts(result: Result, *, system: bool) -> tuple[list[LoadedImage], list[Loa
     return images, loads
 
 
-def _kind(load: Load) -> str:
-    words = [
-        word
-        for word, on in (
-            ("weak", load.dylib.weak),
-            ("re-export", load.dylib.reexport),
-            ("upward", load.dylib.upward),
-            ("delayed", load.dylib.delayed),
-        )
-        if on
-    ]
-    return " ".join(words)
-
-
 def _absence(load: Load) -> str:
     return "unknown" if load.outcome is Outcome.UNKNOWN else "missing"
 
@@ -63,7 +49,7 @@ def render_dot(results: Iterable[Result], *, system: bool = False) -> str:
             to = str(load.to) if load.to is not None else f"{_absence(load)}:{_dot_text(load.dylib.name)}"
             style = "dashed" if load.dylib.weak else "solid"
             lines.append(
-                f'    "{number}:{load.source}" -> "{number}:{to}" [style={style}, label="{_dot_text(_kind(load))}"];'
+                f'    "{number}:{load.source}" -> "{number}:{to}" [style={style}, label="{_dot_text(" ".join(load.dylib.kinds))}"];'
             )
         lines.append("  }")
     lines.append("}")
@@ -93,7 +79,7 @@ def render_mermaid(results: Iterable[Result], *, system: bool = False) -> str:
         for load in loads:
             to = f"p{number}i{load.to}" if load.to is not None else absent[_absence(load), load.dylib.name]
             arrow = "-.->" if load.dylib.weak else "-->"
-            kind = _kind(load)
+            kind = " ".join(load.dylib.kinds)
             lines.append(f"    p{number}i{load.source} {arrow}{f'|{kind}|' if kind else ''} {to}")
         lines.append("  end")
     lines += ["  classDef missing stroke:#c00,color:#c00", "  classDef unknown stroke:#c80,color:#c80"]

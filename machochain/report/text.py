@@ -198,17 +198,7 @@ def _is_system(result: Result, load: Load) -> bool:
 
 def _edge(load: Load, image: LoadedImage | None, result: Result, style: Style, *, first: bool) -> str:
     name = printable(load.dylib.name)
-    kinds = [
-        word
-        for word, on in (
-            ("weak", load.dylib.weak),
-            ("re-export", load.dylib.reexport),
-            ("upward", load.dylib.upward),
-            ("delayed", load.dylib.delayed),
-            ("inserted", load.inserted),
-        )
-        if on
-    ]
+    kinds = [*load.dylib.kinds, *(["inserted"] if load.inserted else [])]
     text = name + (f" ({', '.join(kinds)})" if kinds else "")
     if image is None:
         word, kind = {
