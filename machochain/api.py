@@ -13,6 +13,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from machochain.dyld.config import ProcessConfig
 from machochain.findings import Checker, index_by_name
+from machochain.findings.osfacts import gather
 from machochain.graph.driver import Walk
 from machochain.graph.inputs import Input, find_inputs, find_unpacked
 from machochain.graph.loadgraph import LoadGraph, build_graph
@@ -131,9 +132,10 @@ class Session:
                         inputs.append(item)
             tree = index_by_name(i.node.real for i in inputs if i.node.real is not None)
             opened = tuple(artifact for artifact in artifacts.values() if artifact is not None)
+            tables = SymbolTables(mac, system)
+            checker = Checker(tree, gather(mac, tables, system))
             return cls(
-                view, mac, system, SymbolTables(mac, system), Checker(tree), tuple(inputs), tuple(errors), opened,
-                stack.pop_all(),
+                view, mac, system, tables, checker, tuple(inputs), tuple(errors), opened, stack.pop_all()
             )  # fmt: skip
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from machochain.findings.audit_rules import AUDIT_RULES
 from machochain.findings.golang_rules import GOLANG_RULES
 from machochain.findings.rule import Rule
+from machochain.findings.sdk_rules import SDK_RULES
 from machochain.model.result import Severity
 
 FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -614,7 +615,17 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     {
         r.id: r
         for r in sorted(
-            (*_LOAD_CHAIN, *_VERSIONS, *_NEWER_MACOS, *_LEAKS, *_MACHINE, *_UNSEEN, *AUDIT_RULES, *GOLANG_RULES),
+            (
+                *_LOAD_CHAIN,
+                *_VERSIONS,
+                *_NEWER_MACOS,
+                *_LEAKS,
+                *_MACHINE,
+                *_UNSEEN,
+                *AUDIT_RULES,
+                *GOLANG_RULES,
+                *SDK_RULES,
+            ),
             key=lambda r: r.id,
         )
     }

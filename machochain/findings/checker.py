@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from machochain.dyld.profile import PROFILES
-from machochain.findings import leaks, loads, machine, refusals, runpaths, unseen, versions
+from machochain.findings import leaks, loads, machine, refusals, runpaths, sdk, symbols, unseen, versions
 from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, GoImage
 from machochain.findings.remedies import is_go
 from machochain.model.filesystem import Presence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from machochain.dyld.config import ProcessConfig
+    from machochain.findings.osfacts import OSFacts
     from machochain.graph.driver import Walk
     from machochain.graph.mac import Mac
     from machochain.model.filesystem import Node, SystemAnswer
@@ -42,13 +43,15 @@ class Checker:
     A checker belongs to one modelled Mac.
     """
 
-    def __init__(self, tree: Mapping[str, tuple[TargetPath, ...]] | None = None) -> None:
+    def __init__(self, tree: Mapping[str, tuple[TargetPath, ...]] | None = None, os: OSFacts | None = None) -> None:
         """Start a run.
 
         Args:
             tree: File name to the places in the analysed tree that bear it, for `stage`; remedies point there.
+            os: What is known of the OS, for `stage`.
         """
         self._tree = tree or {}
+        self._os = os
         self._images: dict[_ImageKey, tuple[Draft, ...]] = {}
         self._reach: dict[tuple[str, str], bool] = {}
         self._go: dict[tuple[tuple[int, int], int], GoImage | None] = {}
@@ -75,7 +78,7 @@ class Checker:
         file = mac.read(node) if node.presence is Presence.PRESENT else None
         slices = tuple(s.arch.name for s in file.slices) if isinstance(file, MachOFile) else ()
         go = {i.id: found for i in result.images if (found := self._go_of(mac, i)) is not None}
-        facts = Facts(looked, find_system, self._tree, slices, go=go)
+        facts = Facts(looked, find_system, self._tree, slices, go=go, os=self._os)
         return evolve(result, findings=self.check(result, facts))
 
     def _go_of(self, mac: Mac, image: LoadedImage) -> GoImage | None:
@@ -96,6 +99,9 @@ class Checker:
         yield from versions.unknown_to_sdks(case)
         yield from leaks.foreign_loads(case)
         yield from machine.architectures(case)
+        yield from symbols.missing_symbols(case)
+        yield from sdk.compatibility(case)
+        yield from sdk.given_sdks(case)
         yield from unseen.unknowns(case)
 
     def _of_image(self, image: LoadedImage, case: Case) -> tuple[Draft, ...]:
@@ -103,11 +109,11 @@ class Checker:
         main = image.image is not None and image.image.file_type == FileType.MH_EXECUTE
         macos = case.result.macos
         if image.identity is None or signature is not None:
-            return tuple(_image_drafts(image, macos, signature, main=main))
+            return tuple(_image_drafts(image, macos, signature, case.facts, main=main))
         key = (image.identity, image.slice_offset, image.path, main, macos.packed)
         found = self._images.get(key)
         if found is None:
-            found = self._images[key] = tuple(_image_drafts(image, macos, None, main=main))
+            found = self._images[key] = tuple(_image_drafts(image, macos, None, case.facts, main=main))
         return found
 
 
@@ -120,12 +126,17 @@ def _with_go(drafts: list[Draft], case: Case) -> list[Draft]:
     return [golang.with_go_ways(draft, case) for draft in (*drafts, *golang.go_process(case))]
 
 
-def _image_drafts(image: LoadedImage, macos: Version, signature: Signature | None, *, main: bool) -> Iterator[Draft]:
+def _image_drafts(
+    image: LoadedImage, macos: Version, signature: Signature | None, facts: Facts, *, main: bool
+) -> Iterator[Draft]:
     yield from refusals.image_refusals(image, macos, main=main)
     yield from runpaths.static_run_paths(image)
     yield from leaks.foreign_run_paths(image)
     yield from leaks.foreign_install_name(image)
     yield from machine.unsigned(image, signature)
+    if facts.os is not None:
+        yield from symbols.too_new(image, facts.os, macos)
+        yield from sdk.image_rules(image, facts.os, macos, facts.look)
 
 
 def check(result: Result, facts: Facts = NO_FACTS) -> tuple[Finding, ...]:

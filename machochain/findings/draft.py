@@ -16,6 +16,7 @@ from machochain.model.result import Confidence, Finding, Load, LoadedImage, Orig
 from machochain.model.search import SearchRule
 
 if TYPE_CHECKING:
+    from machochain.findings.osfacts import OSFacts
     from machochain.model.go import GoBinary
     from machochain.model.signature import Signature
 
@@ -55,6 +56,7 @@ class Facts:
         slices: Architectures of the file the result is about.
         signatures: Image id to what its signature says; an image that is not named is judged by its load commands.
         go: Image id to what Go left in it, for images made by Go.
+        os: The libraries and symbols of the OS on every release.
     """
 
     look: Callable[[str], Node] | None = None
@@ -63,6 +65,7 @@ class Facts:
     slices: tuple[str, ...] = ()
     signatures: Mapping[int, Signature] = Factory(dict)
     go: Mapping[int, GoImage] = Factory(dict)
+    os: OSFacts | None = None
 
 
 NO_FACTS: Final = Facts()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.draft import KNOWN_VARIABLES, Case, Draft, load_draft
 from machochain.findings.remedies import add_run_path, quoted, run_path_to
-from machochain.findings.versions import is_unknown_to_every_sdk
+from machochain.findings.versions import is_unknown_to_every_sdk, told_elsewhere
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Load, Outcome, Severity
 
@@ -16,7 +16,7 @@ def unknowns(case: Case) -> Iterator[Draft]:
     """Yield why a load is neither served nor missing."""
     for load in case.survey.failed:
         if load.outcome is Outcome.UNKNOWN:
-            if not is_unknown_to_every_sdk(case, load):
+            if not (is_unknown_to_every_sdk(case, load) or told_elsewhere(case, load)):
                 yield _undecided(case, load)
         elif load.outcome is Outcome.MISSING and load.reason is None and load.dylib.name.startswith(KNOWN_VARIABLES):
             yield _silent(case, load)

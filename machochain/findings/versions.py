@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.draft import Case, Draft, load_draft
+from machochain.findings.sdk import has_rule_of_its_own
 from machochain.model.filesystem import Presence
 from machochain.model.image import BuildVersion
 from machochain.model.paths import leaf, printable
@@ -49,9 +50,17 @@ def is_unknown_to_every_sdk(case: Case, load: Load) -> bool:
     return all(a.presence is Presence.UNSEEN for a in case.facts.find_system(load.dylib.name))
 
 
+def told_elsewhere(case: Case, load: Load) -> bool:
+    """Whether a rule of its own says why a library of the OS may not be there."""
+    facts = case.facts.os
+    return facts is not None and has_rule_of_its_own(facts, load.dylib.name, case.requester(load).image)
+
+
 def unknown_to_sdks(case: Case) -> Iterator[Draft]:
     """MC203: system libraries no SDK lists."""
     for load in case.survey.failed:
+        if told_elsewhere(case, load):
+            continue
         if load.outcome is Outcome.UNKNOWN and is_unknown_to_every_sdk(case, load):
             name = printable(load.dylib.name)
             message = f"{printable(leaf(case.requester(load).path))} loads {name}, which no known SDK lists"

@@ -9,7 +9,7 @@ from machochain.model.arch import Arch
 from machochain.model.image import HeaderFlag
 from machochain.model.result import Severity
 from tests.factory import Section, build_version, fat, load, raw_command, reexport
-from tests.findings import golang_cases
+from tests.findings import golang_cases, sdk_cases
 from tests.findings.scenes import LIB, RPATH, TOOL, Scene, exe, lib, plugin, with_lib
 
 INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
@@ -136,6 +136,7 @@ TRIGGERS: Final[dict[str, list[tuple[Scene, Severity]]]] = {
         (_alone(exe("/usr/lib/libmisspelt.dylib")), WARNING),
         (_alone(exe(load("/usr/lib/libmisspelt.dylib", weak=True))), INFO),
     ],
+    **sdk_cases.TRIGGERS,
     "MC301": [
         (_alone(exe(uuid=None, sdk="26.0")), ERROR),
         (_alone(exe(uuid=None, sdk="26.0"), macos="15.4"), WARNING),
@@ -196,6 +197,7 @@ TRIGGERS: Final[dict[str, list[tuple[Scene, Severity]]]] = {
         (Scene({LIB: lib("/app/lib/libfoo.dylib", "@rpath/libbar.dylib")}, at=LIB), INFO),
     ],
     "MC904": [(_alone(exe(FOO), macos="13.3"), WARNING)],
+    "MC905": sdk_cases.UNKNOWN_TRIGGERS,
 }
 
 NEAR_MISSES: Final[dict[str, list[Scene]]] = {
@@ -273,6 +275,7 @@ NEAR_MISSES: Final[dict[str, list[Scene]]] = {
         Scene({TOOL: exe(), "/app/x.so": plugin(minos="14.0")}, at="/app/x.so", options={"main": TOOL}),
     ],
     "MC203": [_alone(exe("/usr/lib/libz.1.dylib")), _alone(exe("/usr/lib/libnew.dylib"), macos="12")],
+    **sdk_cases.NEAR_MISSES,
     "MC301": [_alone(exe(sdk="26.0")), with_lib(USES_FOO)],
     "MC302": [with_lib(exe(FOO, rpaths=[RPATH, RPATH + "/"], sdk="26.0"))],
     "MC303": [with_lib(exe(FOO, "@rpath/../lib/libfoo.dylib", rpaths=[RPATH], sdk="26.0"))],
@@ -319,4 +322,5 @@ NEAR_MISSES: Final[dict[str, list[Scene]]] = {
         Scene({LIB: lib(LIB, "@loader_path/libbar.dylib")}, at=LIB),
     ],
     "MC904": [_alone(exe(FOO), macos="14"), with_lib(USES_FOO, macos="13.3")],
+    "MC905": sdk_cases.UNKNOWN_NEAR_MISSES,
 }

@@ -49,8 +49,8 @@ def test_an_error_means_that_the_process_fails() -> None:
     for scene in SCENES:
         for result in scene.results():
             errors = {f.rule for f in result.findings if f.severity is Severity.ERROR}
-            # what the kernel does to unsigned code is not dyld's verdict
-            assert result.launches is False or errors <= {"MC501"}, (scene.at, errors)
+            # what the kernel does to unsigned code, and an initialiser to its process, is not dyld's verdict
+            assert result.launches is False or errors <= {"MC501", "MC214"}, (scene.at, errors)
 
 
 def test_a_process_that_fails_has_an_error() -> None:
@@ -90,5 +90,5 @@ def test_without_facts_fewer_things_are_told_but_nothing_else() -> None:
         for result in scene.results():
             keys = {(f.rule, f.image, f.load_command, f.subject) for f in result.findings}
             bare = {(f.rule, f.image, f.load_command, f.subject) for f in Checker().check(result, Facts())}
-            # who does not know what all SDKs say can only say that this one release is unknown
-            assert {k for k in bare if k[0] != "MC902"} <= keys
+            # who does not know what all SDKs say can only say that this one release is unknown, or lacks a symbol
+            assert {k for k in bare if k[0] not in {"MC203", "MC205", "MC902"}} <= keys

@@ -1,0 +1,138 @@
+"""What rules may ask about the OS: its libraries and symbols on every release, and the SDKs behind the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from machochain.dyld.profile import PROFILES
+from machochain.model.arch import CPU_ARM64
+from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
+from machochain.model.platform import Platform
+from machochain.model.version import Version
+from machochain.world.catalogue import EmbeddedCatalogue
+
+if TYPE_CHECKING:
+    from machochain.graph.mac import Mac
+    from machochain.graph.symbols import SymbolTables
+    from machochain.model.image import BuildVersion, Image
+    from machochain.model.result import LoadedImage
+    from machochain.model.symbols import Import
+    from machochain.world.catalogue import LibraryFacts, Source
+    from machochain.world.oslibs import SdkLibraries
+
+_FIRST_ARM64 = Version.of(11)
+
+
+@frozen
+class GivenSdk:
+    """One SDK the user named.
+
+    Attributes:
+        name: ``SDK 14.2`` or its folder.
+        version: Of the macOS it is for; None if it does not say.
+        defects: What is wrong with it, one sentence each.
+        poor: Whether what is not in it may be missing only because somebody removed it.
+    """
+
+    name: str
+    version: Version | None
+    defects: tuple[str, ...]
+    poor: bool
+
+
+@frozen
+class OSFacts:
+    """The OS on every release.
+
+    Attributes:
+        find: What a release has at a path.
+        lookup: What is known of a symbol of a library on a release.
+        lacking: Which of some symbols a library certainly lacks on a release.
+        library: What is known of a library, by install name or link; None if nothing is.
+        imports: What an image asks for, in the order of its tables.
+        sources: The SDKs behind the embedded facts, oldest first.
+        sdks: The SDKs the user named, quality included; asked for only once something depends on it.
+    """
+
+    find: Callable[[str, Version], SystemAnswer]
+    lookup: Callable[[str, str, Version], SymbolAnswer]
+    lacking: Callable[[str, Iterable[str], Version], tuple[str, ...]]
+    library: Callable[[str], LibraryFacts | None]
+    imports: Callable[[LoadedImage], tuple[Import, ...]]
+    sources: tuple[Source, ...] = ()
+    sdks: Callable[[], tuple[GivenSdk, ...]] = tuple
+
+    def present(self, path: str, macos: Version) -> str | None:
+        """Return the canonical path of a library a release is known to have; None for any other."""
+        answer = self.find(path, macos)
+        return answer.path if answer.presence is Presence.PRESENT else None
+
+    def absent_on(self, path: str, releases: Iterable[Version]) -> tuple[Version, ...]:
+        """Return the releases that are known not to have a library."""
+        return tuple(r for r in releases if self.find(path, r).presence is Presence.ABSENT)
+
+
+def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibraries) -> OSFacts:
+    """Bring together what a run knows of the OS."""
+    catalogue = system if isinstance(system, EmbeddedCatalogue) else system.catalogue
+    known: list[tuple[GivenSdk, ...]] = []
+
+    def lacking(library: str, names: Iterable[str], macos: Version) -> tuple[str, ...]:
+        wanted = tuple(names)
+        answers = tables.system(library, wanted, macos)
+        return tuple(name for name in wanted if answers[name].found is False)
+
+    def sdks() -> tuple[GivenSdk, ...]:
+        if not known:
+            known.append(_given(system) if not isinstance(system, EmbeddedCatalogue) else ())
+        return known[0]
+
+    return OSFacts(
+        mac.find_system, tables.lookup, lacking, catalogue.library, tables.imports, catalogue.sources, sdks
+    )  # fmt: skip
+
+
+def _given(system: SdkLibraries) -> tuple[GivenSdk, ...]:
+    found = []
+    for sdk in system.sdks:
+        quality = system.quality(sdk)
+        found.append(GivenSdk(sdk.name, sdk.version, quality.sentences(), quality.poor))
+    return tuple(found)
+
+
+def macos_build(header: Image) -> BuildVersion | None:
+    """Return what an image says it was built for, if that is macOS."""
+    build = header.build
+    return build if build is not None and build.platform == Platform.MACOS else None
+
+
+def oldest_release(header: Image) -> Version | None:
+    """Return the oldest macOS an image is meant for; None if it does not say.
+
+    No Mac with an arm64 processor runs anything older than macOS 11, whatever the file says.
+    """
+    build = macos_build(header)
+    if build is None:
+        return None
+    return max(build.minos, _FIRST_ARM64) if header.arch.cputype == CPU_ARM64 else build.minos
+
+
+def releases_from(oldest: Version) -> tuple[Version, ...]:
+    """Return a release and every later one that is modelled."""
+    return (oldest, *(p.since for p in PROFILES if p.since > oldest))
+
+
+def spoken(releases: Iterable[Version]) -> str:
+    """Say which releases: ``macOS 11.0``, ``macOS 11.0 to 13.3``."""
+    ordered = sorted(releases)
+    if len(ordered) == 1:
+        return f"macOS {ordered[0]}"
+    return f"macOS {ordered[0]} to {ordered[-1]}"
+
+
+def versions(table: Mapping[str, Version | None]) -> dict[str, str | None]:
+    """Return versions as evidence: text, or None."""
+    return {key: str(value) if value is not None else None for key, value in table.items()}
