@@ -388,12 +388,29 @@ def scenarios(
     return tuple(run_scenarios(os.fspath(binary), request, target or Target(), world, open_system(world.sdks)))
 
 
-def inspect(paths: Iterable[StrPath] | StrPath) -> tuple[Inspection, ...]:
+def inspect(paths: Iterable[StrPath] | StrPath, *, deep: bool = False) -> tuple[Inspection, ...]:
     """Return the facts of files: load commands, versions, signature, Go build info, archive members.
 
-    A file that cannot be read yields an inspection with its error.
-    """
-    from machochain.graph.inspect import inspect_file
+    Args:
+        paths: Mach-O files and static libraries; of a wheel, zip or tar each such file in it, as ``pkg.whl:dir/file``.
+        deep: Whether to read symbols, imports and exports, too, with our readers and with LIEF.
 
+    Returns:
+        One inspection per file. A file that cannot be read yields an inspection with its error.
+    """
     chosen = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    return tuple(inspect_file(os.fspath(path)) for path in chosen)
+    return tuple(each for path in chosen for each in _inspections(os.fspath(path), deep=deep))
+
+
+def _inspections(path: str, *, deep: bool) -> list[Inspection]:
+    from machochain.graph.inspect import Inspection, inspect_artifact, inspect_file
+
+    if not is_archive(path):
+        return [inspect_file(path, deep=deep)]
+    from machochain.world.artifacts import open_artifact
+
+    try:
+        with open_artifact(path) as artifact:
+            return list(inspect_artifact(artifact, deep=deep))
+    except InputError as error:
+        return [Inspection(path, "unrecognised", error=error.at(path))]

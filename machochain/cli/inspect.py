@@ -12,18 +12,19 @@ from machochain.cli.options import Output, output_options
 
 @click.command("inspect")
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option("--deep", is_flag=True, help="Symbols, imports and exports too, read by LIEF as well as by ourselves.")
 @output_options("text", "json")
 @click.pass_context
-def command(ctx: click.Context, files: tuple[str, ...], output: Output) -> None:
+def command(ctx: click.Context, files: tuple[str, ...], deep: bool, output: Output) -> None:
     """Show the facts of Mach-O files and archives.
 
     Per slice load commands, install name, run paths, versions, uuid, signature, what dyld objects to, Go build info and
-    cgo marks; per archive its members and cgo pragmas.
+    cgo marks; per static library its members and cgo pragmas. Of a wheel, zip or tar each such file in it.
     """
     from machochain import api
     from machochain.report import inspection
 
-    found = api.inspect(files)
+    found = api.inspect(files, deep=deep)
     if output.format == "json":
         output.write(json.dumps(inspection.inspect_document(found), indent=2) + "\n")
     else:

@@ -26,6 +26,8 @@ from machochain.model.paths import HostPath
 from machochain.model.signature import Signature
 
 if TYPE_CHECKING:
+    from machochain.macho.deep import DeepFacts
+    from machochain.model.artifact import Artifact
     from machochain.model.go import GoArchive, GoBinary
 
 
@@ -39,6 +41,7 @@ class SliceFacts:
         signature: Its code signature.
         refusals: What dyld may object to, and from which macOS and sdk on.
         go: What Go left in it; None if it is no Go image.
+        deep: Its symbols, imports and exports, if they were asked for.
     """
 
     piece: Slice
@@ -46,6 +49,7 @@ class SliceFacts:
     signature: Signature
     refusals: tuple[Refusal, ...]
     go: GoBinary | None
+    deep: DeepFacts | None = None
 
 
 @frozen
@@ -83,7 +87,7 @@ class Inspection:
     """What is known of one file.
 
     Attributes:
-        path: The file as the user named it.
+        path: The file as the user named it; one in a wheel, zip or tar as ``pkg.whl:dir/file``.
         kind: ``macho``, ``universal``, ``archive`` or ``unrecognised``.
         size: Its length in bytes; 0 if it cannot be read.
         file: The Mach-O file, or None.
@@ -101,30 +105,57 @@ class Inspection:
     error: InputError | None = None
 
 
-def inspect_file(path: str) -> Inspection:
-    """Inspect a file of this machine; what cannot be read comes back as ``error``."""
+def inspect_file(path: str, *, name: str | None = None, deep: bool = False) -> Inspection:
+    """Inspect a file of this machine; what cannot be read comes back as ``error``.
+
+    Args:
+        path: Where the file is.
+        name: What to call it; by default its path.
+        deep: Whether to read symbols, imports and exports, too.
+    """
+    shown = name or path
     try:
         with FileSource(HostPath(path)) as source:
-            return _inspect(path, source)
+            return _inspect(shown, source, deep=deep)
     except InputError as error:
-        return Inspection(path, "unrecognised", error=error.at(path))
+        told = InputError(error.reason, path=shown, offset=error.offset, part=error.part, errno=error.errno)
+        return Inspection(shown, "unrecognised", error=told)
 
 
-def _inspect(path: str, source: ByteSource) -> Inspection:
+def inspect_artifact(artifact: Artifact, *, deep: bool = False) -> Iterator[Inspection]:
+    """Inspect each Mach-O file and static library of an open archive, archives in it included.
+
+    One that holds none of them is an ``archive`` without members; what could not be read of it is an error each.
+    """
+    found = list(_packed(artifact, deep=deep))
+    yield from found or [Inspection(artifact.path, "archive")]
+
+
+def _packed(artifact: Artifact, *, deep: bool) -> Iterator[Inspection]:
+    for problem in artifact.problems:
+        yield Inspection(problem.path or artifact.path, "unrecognised", error=problem.at(artifact.path))
+    for entry in sorted(artifact.entries, key=lambda entry: entry.name):
+        if entry.macho and entry.host is not None:
+            yield inspect_file(entry.host, name=f"{artifact.path}:{entry.name}", deep=deep)
+    for inner in artifact.nested:
+        yield from _packed(inner, deep=deep)
+
+
+def _inspect(path: str, source: ByteSource, *, deep: bool) -> Inspection:
     kind = kind_of(source.read(0, 64))
     if kind is FileKind.ARCHIVE:
-        return Inspection(path, "archive", source.size, archives=tuple(_archives(source)))
+        return Inspection(path, "archive", source.size, archives=tuple(_archives(source, deep=deep)))
     file = read_source(source)
-    found = tuple(_slices(file, source))
+    found = tuple(_slices(file, source, deep=deep))
     name = "universal" if file.universal else "macho"
     if file.universal and not any(s.piece.image for s in found):
-        archives = tuple(_archives(source))
+        archives = tuple(_archives(source, deep=deep))
         if archives:
             return Inspection(path, "archive", source.size, archives=archives)
     return Inspection(path, name, source.size, file, found)
 
 
-def _slices(file: MachOFile, source: ByteSource) -> Iterator[SliceFacts]:
+def _slices(file: MachOFile, source: ByteSource, *, deep: bool) -> Iterator[SliceFacts]:
     for piece in file.slices:
         image = piece.image
         if image is None:
@@ -138,7 +169,14 @@ def _slices(file: MachOFile, source: ByteSource) -> Iterator[SliceFacts]:
             read_signature(image, read),
             refusals(image, main=image.file_type == FileType.MH_EXECUTE),
             go_binary(image, found, source, piece),
+            _deep(image, found, source, piece) if deep else None,
         )
+
+
+def _deep(image: Image, found: tuple[Section, ...], source: ByteSource, piece: Slice) -> DeepFacts:
+    from machochain.macho.deep import read_deep  # noqa: PLC0415  # brings LIEF, which few ask for
+
+    return read_deep(image, found, slice_reader(source, piece), piece.size)
 
 
 def go_binary(image: Image, found: tuple[Section, ...], source: ByteSource, piece: Slice) -> GoBinary | None:
@@ -156,19 +194,19 @@ def go_binary(image: Image, found: tuple[Section, ...], source: ByteSource, piec
     return describe(image, traces, symbols)
 
 
-def _archives(source: ByteSource) -> Iterator[ArchiveFacts]:
+def _archives(source: ByteSource, *, deep: bool) -> Iterator[ArchiveFacts]:
     from machochain.golang.archive import read_archive as read_go  # noqa: PLC0415
 
     for archive in read_archives(source):
         go = read_go((m.name, member_source(source, m).read) for m in archive.members)
-        yield ArchiveFacts(archive, tuple(map(partial(_member, source), archive.members)), go)
+        yield ArchiveFacts(archive, tuple(map(partial(_member, source, deep=deep), archive.members)), go)
 
 
-def _member(source: ByteSource, member: Member) -> MemberFacts:
+def _member(source: ByteSource, member: Member, *, deep: bool) -> MemberFacts:
     if member.kind not in (MemberKind.MACHO, MemberKind.UNIVERSAL):
         return MemberFacts(member)
     content = member_source(source, member)
     try:
-        return MemberFacts(member, tuple(_slices(read_source(content), content)))
+        return MemberFacts(member, tuple(_slices(read_source(content), content, deep=deep)))
     except InputError as error:
         return MemberFacts(member, error=str(error))

@@ -11,6 +11,7 @@ from machochain.macho.reader import command_name, flag_names, linker_options, su
 from machochain.model.image import Image, LinkedDylib, file_type_name
 from machochain.model.paths import printable
 from machochain.model.platform import platform_name
+from machochain.report.deep import deep_fields, deep_lines
 from machochain.report.resolution import error_fields, tool
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _slice(facts: SliceFacts) -> dict[str, Any]:
             for r in facts.refusals
         ],
         "go": _go(facts.go) if facts.go is not None else None,
-    }
+    } | ({"deep": deep_fields(facts.deep, image)} if facts.deep is not None else {})
 
 
 def _plain(value: Any) -> Any:
@@ -204,6 +205,8 @@ def render_inspections(inspections: Sequence[Inspection], style: Style) -> str:
             lines += _slice_text(facts, style, "  ")
         for archive in inspection.archives:
             lines += _archive_text(archive, style)
+        if inspection.kind == "archive" and not inspection.archives and inspection.error is None:
+            lines.append("  no Mach-O file in it")
     return "\n".join(lines) + "\n"
 
 
@@ -233,6 +236,8 @@ def _slice_text(facts: SliceFacts, style: Style, indent: str) -> Iterator[str]:
         yield f"{indent}  {'commands':<14}{names}"
         for section in facts.sections:
             yield f"{indent}  {'section':<14}{printable(section.segment)},{printable(section.name)}  {section.size}"
+    if facts.deep is not None:
+        yield from (f"{indent}  {key:<14}{value}" for key, value in deep_lines(facts.deep, image, style))
 
 
 def _facts(image: Image, facts: SliceFacts) -> Iterator[tuple[str, str]]:

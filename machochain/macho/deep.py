@@ -1,0 +1,237 @@
+"""What LIEF knows of an image beyond its header, and where it disagrees with our own readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from machochain.macho.exports import open_exports
+from machochain.macho.imports import read_imports
+from machochain.macho.interop import LiefImage, lief_image, lief_text
+from machochain.macho.symtab import N_EXT, N_STAB, N_TYPE, ReadAt
+from machochain.model.errors import InputError
+from machochain.model.image import Image, Section
+from machochain.model.symbols import ORDINAL_WEAK, Export, Import, ImportKind, Imports, TableDefect
+
+if TYPE_CHECKING:
+    import lief
+
+_TYPES: Final = {0x0: "undefined", 0x2: "absolute", 0xA: "indirect", 0xC: "prebound", 0xE: "section"}
+"""``n_type & N_TYPE`` (<mach-o/nlist.h>)."""
+_OBJC: Final = ("__objc_imageinfo", "__objc_classlist", "__image_info")
+
+
+@frozen
+class DeepSymbol:
+    """One entry of the symbol table, debugger entries excluded.
+
+    Attributes:
+        name: The Mach-O name.
+        kind: ``undefined``, ``absolute``, ``indirect``, ``prebound``, ``section``; ``type N`` for other numbers.
+        external: Whether other images may see it.
+        value: ``n_value``: an address as linked, for a symbol of a section.
+        section: Segment and section it lies in, ``__TEXT,__text``; None if in none.
+        ordinal: Library ordinal of an undefined symbol as LIEF reads it, else None.
+    """
+
+    name: str
+    kind: str
+    external: bool
+    value: int
+    section: str | None
+    ordinal: int | None
+
+
+@frozen
+class Disagreement:
+    """One thing that LIEF and our reader read in different ways.
+
+    Attributes:
+        table: ``imports`` or ``exports``.
+        name: The symbol.
+        ours: What our reader says of it; None if it has no such symbol.
+        theirs: What LIEF says of it; None if it has no such symbol.
+    """
+
+    table: str
+    name: str
+    ours: str | None
+    theirs: str | None
+
+
+@frozen
+class DeepFacts:
+    """The tables of one image.
+
+    Attributes:
+        imports: What it asks for, by our own reader.
+        exports: What it gives, by our own reader.
+        export_defects: What is malformed in the table of exports.
+        objc: Whether it has Objective-C metadata.
+        swift: Whether it has Swift metadata.
+        reader: LIEF and its version; None if it refused the image.
+        error: Why LIEF refused it, or None.
+        symbols: The symbol table, by LIEF.
+        debug_symbols: How many debugger entries (stabs) the symbol table has besides.
+        bindings: Places in the image that are bound to a symbol, by LIEF.
+        relocations: Places that are moved with the image, by LIEF.
+        functions: Entries of LC_FUNCTION_STARTS, by LIEF; None without that command.
+        disagreements: Where LIEF reads other imports or exports than we do.
+    """
+
+    imports: Imports
+    exports: tuple[Export, ...]
+    export_defects: tuple[TableDefect, ...]
+    objc: bool
+    swift: bool
+    reader: str | None = None
+    error: str | None = None
+    symbols: tuple[DeepSymbol, ...] = ()
+    debug_symbols: int = 0
+    bindings: int = 0
+    relocations: int = 0
+    functions: int | None = None
+    disagreements: tuple[Disagreement, ...] = ()
+
+
+def read_deep(image: Image, sections: Iterable[Section], read: ReadAt, size: int) -> DeepFacts:
+    """Read the tables of an image with our readers and with LIEF, and compare.
+
+    Args:
+        image: The header.
+        sections: Its sections.
+        read: Bytes of the slice, offsets from its start.
+        size: Length of the slice in bytes; all of it is read, as LIEF needs it whole.
+    """
+    imports = read_imports(image, read)
+    table = open_exports(image, read)
+    exports = table.all()
+    names = [s.name for s in sections]
+    objc = any(name in _OBJC for name in names)
+    swift = any(name.startswith("__swift") for name in names)
+    try:
+        theirs = lief_image(read(0, size))
+    except InputError as error:
+        return DeepFacts(imports, exports, table.defects, objc, swift, error=error.reason)
+    binary = theirs.binary
+    symbols, stabs = _symbols(theirs)
+    starts = binary.function_starts
+    return DeepFacts(
+        imports,
+        exports,
+        table.defects,
+        objc,
+        swift,
+        f"LIEF {theirs.version}",
+        None,
+        symbols,
+        stabs,
+        sum(1 for _ in binary.bindings),
+        len(binary.relocations),
+        len(starts.functions) if starts is not None else None,
+        (
+            *_imports(binary, imports),
+            *_exports(binary, image, exports),
+        ),
+    )
+
+
+def _symbols(theirs: LiefImage) -> tuple[tuple[DeepSymbol, ...], int]:
+    import lief  # noqa: PLC0415  # loaded already: an image of it is here
+
+    binary = theirs.binary
+    places = [f"{lief_text(s.segment_name)},{lief_text(s.name)}" for s in binary.sections]
+    found: list[DeepSymbol] = []
+    stabs = 0
+    for symbol in binary.symbols:
+        if symbol.origin != lief.MachO.Symbol.ORIGIN.SYMTAB:
+            continue
+        number = symbol.raw_type
+        if number & N_STAB:
+            stabs += 1
+            continue
+        kind = _TYPES.get(number & N_TYPE, f"type {number & N_TYPE}")
+        index = symbol.numberof_sections
+        section = places[index - 1] if kind == "section" and 0 < index <= len(places) else None
+        ordinal = symbol.library_ordinal if kind == "undefined" else None
+        name = _name(symbol)
+        found.append(DeepSymbol(name, kind, bool(number & N_EXT), symbol.value, section, ordinal))
+    return tuple(found), stabs
+
+
+def _name(symbol: lief.MachO.Symbol | None) -> str:
+    if symbol is None:
+        return ""
+    try:
+        return lief_text(symbol.name)
+    except UnicodeDecodeError as error:
+        return bytes(error.object).decode("utf-8", "surrogateescape")
+
+
+def _imports(binary: lief.MachO.Binary, imports: Imports) -> Iterator[Disagreement]:
+    theirs = _lief_imports(binary, imports)
+    known = {name for name, _ in theirs}
+    ours = {
+        (each.name, _import_words(each.ordinal, weak=_weak(each)))
+        for each in imports.entries
+        # dyld looks up every entry of the import table; LIEF lists those that a chain leads to.
+        if each.kind is not ImportKind.CHAINED or each.name in known
+    }
+    yield from _compare("imports", ours, theirs)
+
+
+def _weak(each: Import) -> bool:
+    # LIEF does not tell the flag of a weak bind, whose symbol may always be missing.
+    return each.weak and each.kind is not ImportKind.WEAK_BIND
+
+
+def _import_words(ordinal: int, *, weak: bool) -> str:
+    return f"library {ordinal}{', weak' if weak else ''}"
+
+
+def _lief_imports(binary: lief.MachO.Binary, ours: Imports) -> set[tuple[str, str]]:
+    import lief  # noqa: PLC0415  # loaded already: an image of it is here
+
+    if any(each.kind is ImportKind.SYMBOL_TABLE for each in ours.entries):
+        # LIEF does not interpret ordinals of images without fixups: the names are what can be compared.
+        words = {each.name: _import_words(each.ordinal, weak=each.weak) for each in ours.entries}
+        undefined = lief.MachO.Symbol.CATEGORY.UNDEFINED
+        names = {_name(s) for s in binary.symbols if s.category == undefined}
+        return {(name, words.get(name, "undefined")) for name in names}
+    found = set()
+    for binding in binary.bindings:
+        coalesced = (
+            isinstance(binding, lief.MachO.DyldBindingInfo)
+            and binding.binding_class == lief.MachO.DyldBindingInfo.CLASS.WEAK
+        )
+        ordinal = ORDINAL_WEAK if coalesced else binding.library_ordinal
+        weak = not coalesced and binding.weak_import
+        found.add((_name(binding.symbol), _import_words(ordinal, weak=weak)))
+    return found
+
+
+def _exports(binary: lief.MachO.Binary, image: Image, exports: Iterable[Export]) -> Iterator[Disagreement]:
+    table = binary.dyld_exports_trie or binary.dyld_info
+    if image.linkedit.exports_trie is None or table is None:
+        return
+    ours = {(e.name, _export_words(e.flags, 0 if e.reexport else e.value)) for e in exports}
+    theirs = {(_name(e.symbol), _export_words(e.flags, e.address)) for e in table.exports}
+    yield from _compare("exports", ours, theirs)
+
+
+def _export_words(flags: int, value: int) -> str:
+    return f"flags {flags:#x}, value {value:#x}"
+
+
+def _compare(table: str, ours: set[tuple[str, str]], theirs: set[tuple[str, str]]) -> Iterator[Disagreement]:
+    """Yield what only one side has, one entry for each name."""
+    mine: dict[str, list[str]] = {}
+    other: dict[str, list[str]] = {}
+    for name, words in sorted(ours - theirs):
+        mine.setdefault(name, []).append(words)
+    for name, words in sorted(theirs - ours):
+        other.setdefault(name, []).append(words)
+    for name in sorted({*mine, *other}):
+        yield Disagreement(table, name, "; ".join(mine.get(name, ())) or None, "; ".join(other.get(name, ())) or None)
