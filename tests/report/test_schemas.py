@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from machochain.cli import cli
+from machochain.dyld.diagnosis import explain_evidence, read
+from machochain.report.diagnosis import as_document
+from tests.dyld.printed import observations, printed
 
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "testdata" / "hello"
@@ -20,6 +24,15 @@ def schema(name: str) -> dict[str, Any]:
     text = (ROOT / "docs" / "schema" / f"{name}-1.json").read_text()
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+@cache
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema(name))
+
+
+def keeps_to_its_schema(found: object, name: str) -> None:
+    validator(name).validate(found)
 
 
 def document(*arguments: str) -> Any:
@@ -45,7 +58,57 @@ def test_a_schema_is_itself_valid_and_named_after_its_document(name: str) -> Non
         ("resolve", ["resolve", str(ROOT / "testdata" / "go" / "greet.a")]),
         ("inspect", ["inspect", str(HELLO / "bin" / "greeter-universal"), str(HELLO / "lib" / "libgreet.1.dylib")]),
         ("inspect", ["inspect", str(ROOT / "testdata" / "go" / "greet.a"), str(ROOT / "pyproject.toml")]),
+        ("inspect", ["inspect", "--deep", str(HELLO / "bin" / "greeter-universal"), str(HELLO / "lib")]),
+        ("diagnose", ["diagnose", str(ROOT / "README.md")]),
+        ("diagnose", ["diagnose", str(ROOT / "pyproject.toml"), "--binary", str(HELLO / "bin" / "greeter-broken")]),
     ],
 )
 def test_a_document_keeps_to_its_schema(name: str, arguments: list[str]) -> None:
-    jsonschema.validate(document(*arguments), schema(name), cls=jsonschema.Draft202012Validator)
+    keeps_to_its_schema(document(*arguments), name)
+
+
+def test_the_diagnosis_of_each_reported_failure_keeps_to_its_schema() -> None:
+    for record in observations():
+        diagnoses = [explain_evidence(each) for each in read(printed(record))]
+        assert diagnoses
+        keeps_to_its_schema(as_document(diagnoses), "diagnose")
+
+
+LOGS = {
+    "libraries": "dyld[8]: <6F1C0A2B-0000-3000-8000-123456789ABC> /opt/x/libx.dylib\n",
+    "searching": (
+        'dyld[8]: find path "@rpath/libx.dylib"\n'
+        "dyld[8]:   LC_RPATH '@loader_path/../lib' from '/opt/x/bin/x'\n"
+        'dyld[8]:   possible path(@path expansion): "/opt/x/lib/libx.dylib"\n'
+        'dyld[8]:   not found: "@rpath/libx.dylib"\n'
+    ),
+    "trace": '  501/0x1:  stat64("/opt/x/lib/libx.dylib\\0", 0x1, 0x2)\t\t = -1 Err#2\n',
+    "link": "ld: library 'greet' not found\nclang: error: linker command failed with exit code 1\n",
+    "termination": "Termination Reason: Namespace DYLD, Code 1 Library missing\n",
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_the_diagnosis_of_a_log_keeps_to_its_schema(name: str) -> None:
+    diagnoses = [explain_evidence(each) for each in read(LOGS[name])]
+    assert diagnoses
+    keeps_to_its_schema(as_document(diagnoses), "diagnose")
+
+
+def test_a_diagnosis_held_against_a_prediction_keeps_to_its_schema(tmp_path: Path) -> None:
+    broken = str(HELLO / "bin" / "greeter-broken")
+    text = tmp_path / "terminal.txt"
+    text.write_text(f"dyld[1]: {document('resolve', broken)['results'][0]['message']}\n")
+    found = document("diagnose", str(text), "--expect", broken, "--macos", "26")
+    assert [each["agrees"] for each in found["comparisons"]] == [True]
+    keeps_to_its_schema(found, "diagnose")
+
+
+def test_what_deep_adds_is_in_the_schema_and_not_there_unasked() -> None:
+    greeter = str(HELLO / "bin" / "greeter")
+    (deep,) = document("inspect", "--deep", greeter)["files"][0]["slices"]
+    (plain,) = document("inspect", greeter)["files"][0]["slices"]
+    assert {**plain, "deep": deep["deep"]} == deep
+    assert deep["deep"]["lief"]["disagreements"] == []
+    with pytest.raises(jsonschema.ValidationError):
+        keeps_to_its_schema({**document("inspect", greeter), "files": [{"slices": [{**plain, "deep": {}}]}]}, "inspect")
