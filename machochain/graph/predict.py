@@ -16,13 +16,14 @@ from attrs import define, field, frozen
 from machochain.dyld.config import HARDENED, UNRESTRICTED, process_config
 from machochain.dyld.profile import profile_for
 from machochain.golang.archive import read_archive as read_go
+from machochain.golang.buildinfo import read_traces
 from machochain.golang.flags import refused_ldflags
 from machochain.golang.predict import Found, predict_link, search_paths
 from machochain.graph.driver import LIBSYSTEM, walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Inspector, Target, with_verdict
 from machochain.macho.archive import Archive, MemberKind, member_source, read_archives
-from machochain.macho.reader import ByteSource, FileKind, kind_of, read_source, slice_reader
+from machochain.macho.reader import ByteSource, FileKind, kind_of, read_source, sections, slice_reader
 from machochain.macho.symtab import defined_symbols, undefined_symbols
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
@@ -97,6 +98,7 @@ class _Contents:
     Attributes:
         arch: The architecture.
         go: What Go put into the archive; None if Go did not make it.
+        go_version: The Go release that made it, by a header or by the build information of a c-archive's ``go.o``.
         minos: Member name and its oldest release, in file order.
         defined: Symbols the members define.
         wanted: Symbols the members need, in order; True where they can do without.
@@ -105,6 +107,7 @@ class _Contents:
 
     arch: Arch
     go: GoArchive | None
+    go_version: str | None = None
     minos: list[tuple[str, Version]] = field(factory=list)
     defined: set[str] = field(factory=set)
     wanted: dict[str, bool] = field(factory=dict)
@@ -121,7 +124,7 @@ def _contents(archive: Archive, source: ByteSource) -> Iterator[_Contents]:
     if go is not None and go.objects:
         arch = _GOARCH.get(go.objects[0].goarch)
         if arch is not None:
-            found[arch] = _Contents(Arch.named(arch), go)
+            found[arch] = _Contents(Arch.named(arch), go, go.version)
     facts = [f"{archive.error.text} (at offset {archive.error.offset:#x})"] if archive.error is not None else []
     if go is not None:
         facts += [f"{each.member}: {fact.text}" for each in go.objects for fact in each.facts]
@@ -139,8 +142,11 @@ def _contents(archive: Archive, source: ByteSource) -> Iterator[_Contents]:
             if image is None:
                 facts.append(f"{member.name}: {piece.error}")
                 continue
-            here = found.setdefault(image.arch.name, _Contents(image.arch, go))
+            here = found.setdefault(image.arch.name, _Contents(image.arch, go, go.version if go is not None else None))
             read = slice_reader(content, piece)
+            if go is not None and go.kind == "c-archive" and here.go_version is None:
+                build = read_traces(image, sections(image), read).build
+                here.go_version = build.release if build is not None else None
             if image.build is not None and image.build.platform == Platform.MACOS:
                 here.minos.append((member.name, image.build.minos))
             here.defined.update(s.name for s in defined_symbols(image, read).entries)
@@ -182,7 +188,7 @@ def _package_link(content: _Contents, mac: Mac, macos: Version) -> _Link:
     sources = tuple((each.name, each.source) for each in link.loads)
     prediction = Prediction(
         kind="package",
-        go_version=go.version,
+        go_version=content.go_version,
         sources=sources,
         from_imports=link.from_imports,
         unresolved=link.unresolved,
@@ -251,7 +257,7 @@ def _symbol_link(content: _Contents, symbols: SymbolFinder, mac: Mac, macos: Ver
     by_library = {path: [n for n, c in choices.items() if path in c] for path in libraries}
     prediction = Prediction(
         kind="c-archive" if content.go is not None else "static library",
-        go_version=content.go.version if content.go is not None else None,
+        go_version=content.go_version,
         sources=tuple((path, _some(names)) for path, names in by_library.items()),
         flags=tuple(_flags(libraries, mac, macos)),
         unprovided=tuple(unprovided),

@@ -1,5 +1,5 @@
 """Fixtures of the tests that build real programs."""
 
-from tests.toolchain import toolchain
+from tests.toolchain import go_module, toolchain
 
-__all__ = ["toolchain"]
+__all__ = ["go_module", "toolchain"]
