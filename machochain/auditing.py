@@ -403,7 +403,7 @@ class _Audit:
         if asked:
             return list(resolve_inputs(self.session, evolve(self.target, macos=asked), errors))
         target = evolve(self.target, macos=self._own_releases())
-        return [r for r in resolve_inputs(self.session, target, errors) if r.macos >= min(_minimum(r), NEWEST)]
+        return [r for r in resolve_inputs(self.session, target, errors) if r.macos >= _minimum(r)]
 
     def _own_releases(self) -> tuple[Version, ...]:
         """Return the generations of dyld from the minimum of the programs, or else of the libraries, to the newest."""
@@ -416,7 +416,8 @@ class _Audit:
                     own = _clamped(image.build.minos if image.build is not None else _OLDEST)
                     (programs if image.file_type == FileType.MH_EXECUTE else others).add(own)
         # With programs and plug-ins in one input each process still begins at its own minimum.
-        found = {v for first in (programs | others or {_OLDEST}) for v in releases(first, Version.of(NEWEST.major))}
+        end = Version.of(NEWEST.major, 255, 255)
+        found = {version for first in (programs | others or {_OLDEST}) for version in releases(first, end)}
         return tuple(sorted(found))
 
     # findings beyond those of the processes

@@ -61,6 +61,10 @@ def test_a_schema_is_itself_valid_and_named_after_its_document(name: str) -> Non
         ("inspect", ["inspect", "--deep", str(HELLO / "bin" / "greeter-universal"), str(HELLO / "lib")]),
         ("diagnose", ["diagnose", str(ROOT / "README.md")]),
         ("diagnose", ["diagnose", str(ROOT / "pyproject.toml"), "--binary", str(HELLO / "bin" / "greeter-broken")]),
+        ("audit", ["audit", str(HELLO), "--no-config"]),
+        ("audit", ["audit", str(ROOT / "pyproject.toml"), "--no-config"]),
+        ("diff", ["diff", str(HELLO / "bin" / "greeter"), str(HELLO / "bin" / "greeter-broken"), "--no-config"]),
+        ("rule", ["explain", "MC301"]),
     ],
 )
 def test_a_document_keeps_to_its_schema(name: str, arguments: list[str]) -> None:
@@ -112,3 +116,15 @@ def test_what_deep_adds_is_in_the_schema_and_not_there_unasked() -> None:
     assert deep["deep"]["lief"]["disagreements"] == []
     with pytest.raises(jsonschema.ValidationError):
         keeps_to_its_schema({**document("inspect", greeter), "files": [{"slices": [{**plain, "deep": {}}]}]}, "inspect")
+
+
+def test_a_baseline_and_an_audit_under_it_keep_to_their_schemas(tmp_path: Path) -> None:
+    file = tmp_path / "known.json"
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[ignore]]\nrule = "MC103"\nreason = "one slice is enough"\nexpires = 2099-12-31\n')
+    arguments = ["audit", str(HELLO), "--policy", str(policy)]
+    CliRunner().invoke(cli, [*arguments, "--write-baseline", str(file)])
+    jsonschema.validate(json.loads(file.read_text()), schema("baseline"), cls=jsonschema.Draft202012Validator)
+    found = document(*arguments, "--baseline", str(file))
+    jsonschema.validate(found, schema("audit"), cls=jsonschema.Draft202012Validator)
+    assert {f["suppressed"]["source"] for f in found["findings"]} == {"policy", "baseline"}
