@@ -138,7 +138,10 @@ def _headline(matrix: Matrix, group: _Group, style: Style) -> str:
     if matrix.go is not None:
         made = matrix.go.version or "Go, release unknown"
         made += {True: " with cgo", False: " without cgo", None: ""}[matrix.go.cgo]
-    return "  ".join([style.paint(printable(matrix.input), "bold"), matrix.arch, group.releases, made])
+    words = [style.paint(printable(matrix.input), "bold"), matrix.arch, group.releases, made]
+    if matrix.program.cwd != "/":
+        words.append(f"started in {_path(matrix.program.cwd)}")
+    return "  ".join(words)
 
 
 def _letters(matrix: Matrix) -> dict[str, str]:
@@ -199,7 +202,7 @@ def _legend(matrix: Matrix, style: Style) -> list[str]:
     lines = [""]
     for name, column in seen.items():
         lines.append(f"  {letters[name]:2} {printable(column.context.title):{titles}}  {_path(_place(column))}")
-        extra = [f"in {_path(column.cwd)}"] if column.cwd != "/" else []
+        extra = [f"in {_path(column.cwd)}"] if column.cwd != matrix.program.cwd else []
         extra += ["hardened"] if column.result.hardened else []
         extra += [f"without {', '.join(map(printable, column.lost))}"] if column.lost else []
         if extra:

@@ -112,6 +112,7 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
         yield _headline(group[0], style)
         if not short:
             yield from _tree(group[0], style)
+            yield from _predicted(group[0])
             yield from _why(group[0], style)
         return
     first = group[0]
@@ -141,6 +142,8 @@ def _headline(result: Result, style: Style) -> str:
     words = [style.paint(printable(result.input), "bold"), result.arch, f"macOS {result.macos}"]
     if result.hardened:
         words.append("hardened")
+    if result.prediction is not None:
+        words.append("predicted")
     return "  ".join([*words, verdict(result, style)])
 
 
@@ -190,6 +193,23 @@ def _tree(result: Result, style: Style) -> Iterator[str]:
             shown.add(image.id)
             if image.origin is Origin.DISK:
                 push(image, indent + (nothing if is_last else down))
+
+
+def _predicted(result: Result) -> Iterator[str]:
+    """Yield what a program to be linked from an archive rests on."""
+    prediction = result.prediction
+    if prediction is None:
+        return
+    yield ""
+    if prediction.kind == "package":
+        how = "the install names cmd/go recorded" if prediction.from_imports else "the link flags in it"
+        yield f"  predicted from the package by {how}"
+    else:
+        yield "  predicted from the archive by its undefined symbols"
+    if prediction.flags:
+        yield f"  link with: {' '.join(prediction.flags)}"
+    if prediction.static:
+        yield f"  goes into the program: {', '.join(printable(path) for path in prediction.static)}"
 
 
 def _is_system(result: Result, load: Load) -> bool:

@@ -37,7 +37,7 @@ def test_the_table_has_a_letter_for_each_context_and_a_mark_for_each_library(tmp
     done = scenario(tmp_path, RELATIVE, "--contexts", "in-place,go-run,go-test", "--cwd", "/src")
     lines = done.stdout.splitlines()
 
-    assert lines[0].endswith("arm64  macOS 26.0  go1.27.3")
+    assert lines[0].endswith("arm64  macOS 26.0  go1.27.3  started in /src")
     assert lines[2].split() == ["A", "B", "C"]
     assert lines[3].split() == [GREET, "✔", "✘", "✘", "differs"]
     assert lines[4].split() == ["1", "from", "the", "OS", "✔", "✔", "✔", "stable"]
