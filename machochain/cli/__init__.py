@@ -42,6 +42,8 @@ class LazyGroup(click.Group):
 
         module = import_module(f"machochain.cli.{cmd_name}")
         command: click.Command = module.command
+        # The docstrings are raw, as they hold backslashes; click keeps lines apart only after the character itself.
+        command.help = (command.help or "").replace("\\b\n", "\b\n")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

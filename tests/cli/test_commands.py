@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from machochain.cli import LazyGroup
 from tests.cli.running import run
 from tests.factory.macho import MachO, load
 
@@ -157,3 +158,11 @@ def test_a_name_cannot_move_the_cursor_or_forge_a_line(tmp_path: Path) -> None:
     done = run("resolve", str(program))
     assert "\x1b" not in done.stdout
     assert "\\x1b[2J\\x0aok.dylib" in done.stdout
+
+
+@pytest.mark.parametrize("command", [*LazyGroup.COMMANDS])
+def test_the_help_keeps_each_example_on_a_line_of_its_own_and_shows_no_control_mark(command: str) -> None:
+    shown = run(command, "--help").stdout
+    assert "\\b" not in shown
+    assert "\b" not in shown
+    assert not [line for line in shown.splitlines() if line.count("machochain ") > 1 and "Usage" not in line]
