@@ -117,21 +117,56 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
         return
     first = group[0]
     yield "  ".join([style.paint(printable(first.input), "bold"), first.arch])
+    rising = sorted(group, key=lambda r: r.macos)
+    yield from _wrapped(reach(rising), "  ", style)
     spans: list[list[Result]] = []
-    for result in sorted(group, key=lambda r: r.macos):
+    for result in rising:
         if spans and _same_answer(spans[-1][-1], result):
             spans[-1].append(result)
         else:
             spans.append([result])
     for span in spans:
         low, high = span[0].macos, span[-1].macos
-        reach = f"macOS {low}" if low == high else f"macOS {low} to {high}"
-        yield f"  {reach:<22}{verdict(span[0], style)}"
+        releases = f"macOS {low}" if low == high else f"macOS {low} to {high}"
+        yield f"  {releases:<22}{verdict(span[0], style)}"
         if span[0].message is not None:
-            yield from ("      " + printable(line) for line in span[0].message.split("\n"))
+            # dyld2 ends its text with a newline
+            yield from ("      " + printable(line) for line in span[0].message.rstrip("\n").split("\n"))
         elif span[0].launches is None:
             for text in span[0].unknowns:
                 yield from _wrapped(printable(text), "      - ", style)
+
+
+def reach(rising: Sequence[Result]) -> str:
+    """Say in one sentence from which release on a process launches, and how sure that is.
+
+    Args:
+        rising: Results of one process, oldest release first.
+    """
+    verb = "launches" if rising[0].file_type == "MH_EXECUTE" else "loads"
+    bare = verb.removesuffix("es") if verb == "launches" else verb.removesuffix("s")
+    low, high = rising[0].macos, rising[-1].macos
+    verdicts = [r.launches for r in rising]
+    if len(set(verdicts)) == 1:
+        words = {True: f"{verb} on all", False: f"{verb} on none", None: f"not known whether it {verb} on any"}
+        return f"{words[verdicts[0]]} of the releases looked at, macOS {low} to {high}"
+    # What counts is the newest run of each kind: [… False …] [… None …] True … True
+    sure = len(verdicts)
+    while sure and verdicts[sure - 1]:
+        sure -= 1
+    perhaps = sure
+    while perhaps and verdicts[perhaps - 1] is not False:
+        perhaps -= 1
+    if perhaps == len(verdicts):
+        good = [str(r.macos) for r in rising if r.launches]
+        where = f"{verb} on macOS {', '.join(good)} only" if good else f"not known to {bare} anywhere"
+        return f"{where}; does not {bare} on macOS {high}"
+    before = f"; does not {bare} on macOS {rising[perhaps - 1].macos}" if perhaps else ""
+    if sure == len(verdicts):
+        return f"not known whether it {verb} on macOS {rising[perhaps].macos} and newer{before}"
+    open_ones = [str(r.macos) for r in rising[perhaps:sure] if r.launches is None]
+    doubt = f"; not known for macOS {', '.join(open_ones)}" if open_ones else ""
+    return f"{verb} from macOS {rising[sure].macos} on{doubt}{before}"
 
 
 def _same_answer(one: Result, other: Result) -> bool:
