@@ -47,6 +47,8 @@ def sniff(image: Image, path: str, *, sdk_since_10_15: bool) -> str | None:
         path: The path as dyld tried it; some texts repeat it.
         sdk_since_10_15: Whether the image was built with the macOS 10.15 SDK or later.
     """
+    if not image.raw:
+        return None  # a program that is still to be linked
     _, _, _, _, count, length, _ = _HEADER.unpack_from(image.raw)
     found = _Found()
     for part in (

@@ -62,9 +62,9 @@ def read_baseline(path: Path) -> Baseline:
         UsageError: It cannot be read or is none.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES)
-        document = json.loads(data)
+        if path.stat().st_size > _MAX_BYTES:
+            raise UsageError(f"{path}: longer than {_MAX_BYTES} bytes")
+        document = json.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

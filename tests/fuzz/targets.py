@@ -1,0 +1,316 @@
+"""What is fuzzed: seeds, how to change them, and everything that reads the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import plistlib
+import tempfile
+import tomllib
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from attrs import frozen
+
+from machochain import api
+from machochain.dyld.diagnosis import explain_evidence, read
+from machochain.findings.baseline import read_baseline
+from machochain.findings.bundles import parse_plist
+from machochain.findings.policy_file import parse_policy
+from machochain.golang.archive import read_archive, read_object
+from machochain.golang.buildinfo import format_build_info, parse_module_info, read_traces
+from machochain.golang.flags import parse_ldflags, refused_ldflags
+from machochain.golang.marks import describe
+from machochain.graph.resolve import Target as Process
+from machochain.macho.archive import member_source, read_archives
+from machochain.macho.exports import open_exports
+from machochain.macho.imports import read_imports
+from machochain.macho.reader import (
+    BytesSource,
+    flag_names,
+    kind_of,
+    linker_options,
+    read_bytes,
+    read_source,
+    sections,
+    slice_reader,
+    sub_commands,
+)
+from machochain.macho.signature import parse_signature, read_signature, verify_pages
+from machochain.macho.symtab import defined_symbols, external_symbols, undefined_symbols
+from machochain.model.errors import MachochainError
+from machochain.model.signature import SignatureKind
+from machochain.report.diagnosis import as_document, render_text
+from machochain.report.resolution import resolve_document
+from machochain.report.text import Style, render_resolution
+from machochain.tbd.reader import places
+from machochain.tbd.reader import read as read_stubs
+from machochain.world.placement import World
+from tests.dyld.printed import observations, printed
+from tests.factory.macho import Export, Import, MachO, dylib, executable, fat, load, reexport, upward
+from tests.fuzz import mutators
+from tests.golang.test_archive import go_object
+from tests.golang.test_buildinfo import LINES, image_with, inline, pointed
+from tests.macho.test_signature import blob, der, directory, pair, superblob
+from tests.tbd import stubs
+
+TESTDATA = Path(__file__).parents[2] / "testdata"
+
+
+@frozen
+class Target:
+    """One kind of input.
+
+    Attributes:
+        seeds: Sound inputs.
+        mutate: How they are changed.
+        run: Reads an input by every way there is; lets nothing out but a fault of ours.
+    """
+
+    seeds: Callable[[], list[bytes]]
+    mutate: mutators.Mutator
+    run: Callable[[bytes], None]
+
+
+@cache
+def machos() -> list[bytes]:
+    """Made-up files of every kind, and small real ones."""
+    imports = [Import("_a", 1), Import("_b", 2, weak=True)]
+    exports = [Export("_x"), Export("_longer_name"), Export("_r", reexport=(1, "_other"))]
+    made = [
+        MachO(
+            imports=imports, fixups=form, loads=[load("/usr/lib/libSystem.B.dylib"), upward("@rpath/u.dylib")]
+        ).bytes()
+        for form in ("chained", "opcodes")
+    ]
+    made += [
+        dylib("@rpath/libx.dylib", reexport("/usr/lib/libz.1.dylib"), exports=exports),
+        MachO(signed=True, identifier="com.example.tool", cs_flags=0x10002).bytes(),
+        executable("/usr/lib/libSystem.B.dylib", rpaths=["@loader_path/../lib", "@executable_path"]),
+        image_with(inline()),
+        pointed(),
+        pointed(big=True),
+    ]
+    real = [(TESTDATA / "hello" / place).read_bytes() for place in ("bin/greeter", "lib/libgreet.1.dylib")]
+    return [x for x in (*made, *real) if len(x) <= mutators.MOST]
+
+
+def read_macho(data: bytes) -> None:
+    kind_of(data)
+    with suppress(MachochainError):
+        file = read_bytes(data)
+        for piece in file.slices:
+            if piece.image is None:
+                continue
+            image, at = piece.image, slice_reader(BytesSource(data), piece)
+            linker_options(image)
+            sub_commands(image)
+            flag_names(image)
+            found = sections(image)
+            wanted = read_imports(image, at)
+            given = open_exports(image, at)
+            names = [entry.name for entry in wanted.entries[:50]]
+            given.find_many(names)
+            for name in names:
+                given.find(name)
+            given.all()
+            for symbols in (external_symbols, undefined_symbols, defined_symbols):
+                symbols(image, at)
+            signature = read_signature(image, at)
+            assert signature.kind is SignatureKind.NONE or signature.cdhash is not None
+            verify_pages(at, signature)
+            describe(image, read_traces(image, found, at))
+
+
+def fats() -> list[bytes]:
+    thin = [MachO(arch="x86_64").bytes(), MachO(arch="arm64").bytes()]
+    universal = (TESTDATA / "hello" / "bin" / "greeter-universal").read_bytes()
+    made = [fat(thin), fat(thin, fat64=True)]
+    return [x for x in (*made, universal) if len(x) <= mutators.MOST]
+
+
+def archives() -> list[bytes]:
+    found = [path.read_bytes() for path in sorted((TESTDATA / "go").glob("*.a"))]
+    member = MachO(file_type=1).bytes()
+
+    def entry(name: bytes, body: bytes) -> bytes:
+        head = name.ljust(16) + b"0".ljust(12) + b"0".ljust(6) + b"0".ljust(6) + b"644".ljust(8)
+        return head + str(len(body)).encode().ljust(10) + b"`\n" + body + b"\n" * (len(body) & 1)
+
+    found.append(b"!<arch>\n" + entry(b"#1/8", b"long.o\0\0" + member) + entry(b"a.o/", member))
+    found.append(b"!<arch>\n" + entry(b"//", b"very_long_member_name.o/\n") + entry(b"/0", member))
+    return [mutators.bounded(x) for x in found]
+
+
+def read_ar(data: bytes) -> None:
+    source = BytesSource(data)
+    with suppress(MachochainError):
+        for archive in read_archives(source):
+            members = [(m.name, member_source(source, m)) for m in archive.members]
+            with suppress(MachochainError):
+                read_archive((name, part.read) for name, part in members)
+            for _, part in members[:20]:
+                with suppress(MachochainError):
+                    read_source(part)
+
+
+def read_tbd(data: bytes) -> None:
+    for reader in (read_stubs, places):
+        with suppress(MachochainError):
+            reader(data, "x.tbd")
+
+
+def read_module_info(data: bytes) -> None:
+    info, _ = parse_module_info(data.decode("utf-8", "surrogateescape"))
+    format_build_info(info, "x")
+
+
+def read_pragmas(data: bytes) -> None:
+    source = BytesSource(data)
+    with suppress(MachochainError):
+        found = read_object("_go_.o", source.read)
+        words = [word for pragma in found.pragmas for word in pragma[1:]]
+        parse_ldflags(words)
+        refused_ldflags(words)
+    parse_ldflags(data.decode("utf-8", "surrogateescape").split())
+    refused_ldflags(data.decode("utf-8", "surrogateescape").split())
+
+
+def pragmas() -> list[bytes]:
+    texts = (
+        b'[["cgo_ldflag","-L/x"],["cgo_ldflag","-Wl,-rpath,@loader_path/../lib"],["cgo_import_dynamic","_","_","x.dylib"]]',
+        b'[["cgo_import_static","_cgo_a"],["cgo_export_dynamic","main","main"],["cgo_dynamic_linker","/usr/lib/dyld"]]',
+    )
+    flags = (
+        b"-L/a -lb -framework Cocoa -Wl,-rpath,/x -Xlinker -rpath -Xlinker /y -isysroot /s -Wl,-install_name,@rpath/z"
+    )
+    return [*map(go_object, texts), flags]
+
+
+def signatures() -> list[bytes]:
+    code = bytes(9000)
+    entitlements = plistlib.dumps({"com.apple.security.cs.allow-dyld-environment-variables": True, "list": ["a", 1]})
+    inner = der(0x02, b"\x01") + der(0xB0, pair("a", der(0x01, b"\xff")) + pair("b", der(0x30, der(0x0C, b"c"))))
+    return [
+        superblob({0: directory(code), 0x1000: directory(code, hash_type=4), 5: blob(0xFADE7171, entitlements)}),
+        superblob({0: directory(code, page_shift=0), 7: blob(0xFADE7172, der(0x70, inner))}),
+        superblob({0: directory(code), 0x10000: blob(0xFADE0B01, b"cms" * 20)}),
+    ]
+
+
+def read_codesign(data: bytes) -> None:
+    signature = parse_signature(data)
+    verify_pages(BytesSource(bytes(9000)).read, signature)
+    _ = signature.flag_names, signature.hardened, signature.cdhash
+
+
+def plists() -> list[bytes]:
+    content = {
+        "CFBundleExecutable": "x", "LSMinimumSystemVersion": "12.0", "a": [1, 2.5, True, b"data", {"b": "c"}], "u": "ä",
+    }  # fmt: skip
+    return [plistlib.dumps(content, fmt=form) for form in plistlib.PlistFormat]
+
+
+POLICY = b"""profile = "release"
+macos = ["12..26"]
+fail-on = "warning"
+sdks = ["a.sdk"]
+
+[[override]]
+path = "lib/*.dylib"
+
+[[ignore]]
+rule = "MC402"
+path = ["a", "b"]
+library = "/opt/*"
+reason = "known"
+expires = 2027-01-31
+"""
+BASELINE = json.dumps(
+    {
+        "schema": "machochain.baseline/1",
+        "findings": [
+            {"fingerprint": "ab", "rule": "MC101", "path": "x", "subject": "y", "reason": "", "severity": "error"}
+        ],
+    },
+    indent=1,
+).encode()
+
+
+def read_policy_text(data: bytes) -> None:
+    try:
+        document = tomllib.loads(data.decode("utf-8", "replace"))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return  # Python's own reader said no; `read_policy` turns that into a UsageError
+    with suppress(MachochainError):
+        parse_policy(document, "machochain.toml")
+
+
+@cache
+def scratch() -> Path:
+    """A directory of this process."""
+    folder = tempfile.TemporaryDirectory()  # lives as long as the process
+    _KEPT.append(folder)
+    return Path(folder.name)
+
+
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def read_baseline_text(data: bytes) -> None:
+    file = scratch() / "baseline.json"
+    file.write_bytes(data)
+    with suppress(MachochainError):
+        read_baseline(file)
+
+
+@cache
+def messages() -> list[bytes]:
+    found = [printed(record).encode("utf-8", "surrogateescape") for record in observations()]
+    report = {"app_name": "x", "bug_type": "309"}, {"termination": {"reasons": [found[0].decode()]}, "pid": 1}
+    return [*found, "\n".join(map(json.dumps, report)).encode()]
+
+
+def read_message(data: bytes) -> None:
+    try:
+        diagnoses = [explain_evidence(each) for each in read(data)]
+    except MachochainError:
+        return
+    json.dumps(as_document(diagnoses))
+    render_text(diagnoses, width=80).encode("utf-8", "surrogateescape")
+
+
+def resolve_whole(data: bytes) -> None:
+    file = scratch() / "input"
+    file.write_bytes(data)
+    with suppress(MachochainError):
+        world = World(root=scratch(), at="/app/input")
+        report = api.resolve([file], target=Process(macos=("11", "15", "26")), world=world)
+        json.dumps(resolve_document(report.results, report.errors)).encode("ascii")
+        text = render_resolution(report.results, (), Style(verbose=2)) if report.results else ""
+        # What is not text goes to the terminal by surrogate escapes; nothing in a name may steer it.
+        assert "\x1b" not in os.fsdecode(text.encode("utf-8", "surrogateescape"))
+    api.inspect([file])
+
+
+TARGETS = {
+    "macho": Target(machos, mutators.macho, read_macho),
+    "fat": Target(fats, mutators.fat, read_macho),
+    "archive": Target(archives, mutators.text, read_ar),
+    "tbd": Target(lambda: [*stubs.ALL.values()], mutators.text, read_tbd),
+    "build-info": Target(lambda: [LINES.encode()], mutators.text, read_module_info),
+    "pragmas": Target(pragmas, mutators.text, read_pragmas),
+    "signature": Target(signatures, mutators.blind, read_codesign),
+    "plist": Target(plists, mutators.text, lambda data: void(parse_plist(data))),
+    "policy": Target(lambda: [POLICY], mutators.text, read_policy_text),
+    "baseline": Target(lambda: [BASELINE], mutators.text, read_baseline_text),
+    "message": Target(messages, mutators.text, read_message),
+    "resolve": Target(lambda: [*machos(), *fats()], mutators.macho, resolve_whole),
+    "resolve-archive": Target(archives, mutators.text, resolve_whole),
+}
+
+
+def void(_: object) -> None:
+    """Forget a value."""
