@@ -29,8 +29,8 @@ def remedy(scene: Scene, rule: str) -> tuple[str, ...]:
             "/usr/lib/x:@loader_path",
             "MC124",
             (
-                'or build with CGO_LDFLAGS="-Wl,-rpath,/usr/lib/x -Wl,-rpath,@loader_path" go build: the -r of -ldflags '
-                "takes one directory on macOS"
+                'or build with CGO_LDFLAGS="-Wl,-rpath,/usr/lib/x -Wl,-rpath,@loader_path" go build: the -r of '
+                "-ldflags takes one directory on macOS"
             ),
         ),
     ],

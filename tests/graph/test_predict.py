@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import machochain
+from machochain.findings import Checker
+from machochain.graph.mac import Mac
+from machochain.graph.predict import predict_archive
+from machochain.graph.resolve import Target
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
 from machochain.model.image import FileType
 from machochain.model.prediction import Prediction
 from machochain.model.result import Outcome, Result
+from machochain.world.memory import MemoryFileSystem
 from machochain.world.placement import World
 from tests.factory import Import, MachO, fat
-from tests.findings.golang_cases import ar, obj
+from tests.findings.golang_cases import ARCHIVE, Symbols, ar, obj
+from tests.findings.scenes import System
 
 GREET = "@rpath/libgreet.1.dylib"
 DATA = Path(__file__).parents[2] / "testdata" / "go"
@@ -259,3 +268,19 @@ def test_broken_pragmas_are_told_and_the_program_is_predicted_without_them(tmp_p
 def test_an_archive_without_objects_cannot_be_looked_at(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="it has no object file"):
         resolve(tmp_path, ar(("README", b"hello")))
+
+
+_SEEDS = (
+    (DATA / "greet-loader-rpath.a").read_bytes(),
+    ar(("go.o", obj("_compress", minos="13.0")), ("a.o", obj("_greet_add", exports=["_x"]))),
+)
+
+
+@given(seed=st.sampled_from(_SEEDS), at=st.integers(0, 1 << 16), change=st.binary(min_size=1, max_size=8))
+def test_no_damage_makes_a_prediction_fail(seed: bytes, at: int, change: bytes) -> None:
+    at %= len(seed)
+    mac = Mac(MemoryFileSystem({ARCHIVE: seed[:at] + change + seed[at + len(change) :]}), System())
+    checker = Checker()
+    with contextlib.suppress(InputError):
+        for result in predict_archive(mac, mac.look(ARCHIVE), ARCHIVE, Target(), Symbols(), stages=(checker.stage,)):
+            assert result.prediction is not None
