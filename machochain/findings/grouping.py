@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Final
 
 from attrs import define, evolve, field
@@ -15,6 +15,9 @@ from machochain.model.version import Version
 
 _SAME_CAUSE: Final = {"MC904": "MC101"}
 """A rule whose finding is another's on releases where dyld words it differently."""
+
+_OF_ABSENT: Final = frozenset({"MC205", "MC208"})
+"""Rules about missing symbols, which name no library where that is absent."""
 
 Locate = Callable[[str], str]
 """From a path on the modelled Mac to the path inside the input; a path that lies outside stays as it is."""
@@ -50,7 +53,7 @@ def group(
     groups: dict[_Key, _Group] = {}
     releases = sorted({result.macos for result in results})
     for result in results:
-        for finding in result.findings:
+        for finding in _without_consequences(result.findings):
             _add(groups, finding, locate, result)
     for finding in evident:
         _add(groups, finding, locate, None)
@@ -80,6 +83,15 @@ def group(
             )
         )
     return tuple(sorted(found, key=order))
+
+
+def _without_consequences(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield findings but for symbols of libraries that dyld does not miss aloud: their cause is told already."""
+    silent = {finding.image for finding in findings if finding.rule in _SAME_CAUSE}
+    for finding in findings:
+        absent = finding.rule in _OF_ABSENT and finding.evidence.get("library") is None
+        if not (absent and finding.image in silent):
+            yield finding
 
 
 def order(found: AuditFinding) -> tuple[int, str, str, str, str]:
