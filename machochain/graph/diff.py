@@ -132,10 +132,12 @@ class _Side:
     def findings(self) -> dict[tuple[str, str, str], AuditFinding]:
         """Return the findings by rule, subject and path; the worst where there are several."""
         found: dict[tuple[str, str, str], AuditFinding] = {}
+        places = {str(binary.place): binary.path for binary in self.report.binaries}
         for finding in self.report.findings:
+            about = finding.finding.subject
             subject, path = (
                 self._names.get(text, text)
-                for text in (self.stable(finding.finding.subject), self.stable(finding.path))
+                for text in (self.stable(places.get(about, about)), self.stable(finding.path))
             )
             found.setdefault((finding.finding.rule, subject, path), finding)
         return found
