@@ -11,6 +11,10 @@ from machochain.model.paths import directory, leaf, printable
 
 _BIN: Final = '"$BIN"'
 _RESIGN: Final = f"codesign -f -s - {_BIN}   # an edit breaks the signature"
+_LINK: Final = (
+    "link with -Wl,-rpath,FOLDER_OF_THE_LIBRARY",
+    "(CGO_LDFLAGS for Go, link-arg for cargo, CMAKE_INSTALL_RPATH), or afterwards",
+)
 _ADD: Final = f"install_name_tool -add_rpath FOLDER_OF_THE_LIBRARY {_BIN}"
 
 _NO_CELLAR: Final = "a link from the old name to the newer file (in the Cellar): the ABI changed"
@@ -61,7 +65,8 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
                 f"stop-gap: arch -x86_64 /usr/local/bin/brew install {_q(formula or 'FORMULA')}",
             )
         case Cause.RUN_PATH:
-            return (*_link_with_run_path(e), _ADD, _RESIGN)
+            go = _go_verb(e)
+            return _build_anew(go) if go else (*_LINK, _ADD, _RESIGN)
         case Cause.NOT_PACKAGED:
             return (
                 f"copy {name} to where the load path leads{_where(e)}",
@@ -70,8 +75,12 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
             )
         case Cause.RELATIVE_PATH:
             trial = (f"to try: DYLD_LIBRARY_PATH=FOLDER {_BIN}",) if not facts.hardened else ()
+            rename = f"in the library: install_name_tool -id {_q('@rpath/' + leaf(library))} {_q(leaf(library))}"
+            go = _go_verb(e)
+            if go:
+                return (rename, "then link anew:", *_build_anew(go))
             return (
-                f"in the library: install_name_tool -id {_q('@rpath/' + leaf(library))} {_q(leaf(library))}",
+                rename,
                 f"in the binary: {change}",
                 _ADD,
                 _RESIGN,
@@ -164,14 +173,20 @@ def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
     return (first, "if you ship it: rebuild it against the new version")
 
 
-def _link_with_run_path(e: Evidence) -> tuple[str, ...]:
+def _go_verb(e: Evidence) -> str:
+    """Return ``test`` or ``run`` for a program that cmd/go made for one run; ``""`` for any other."""
     place = place_of(e.referenced_from).kind
-    if place in {PlaceKind.GO_TEST, PlaceKind.GO_RUN, PlaceKind.GO_RUN_CACHED}:
-        verb = "test" if place is PlaceKind.GO_TEST else "run"
-        return (f"CGO_LDFLAGS='-Wl,-rpath,FOLDER_OF_THE_LIBRARY' go {verb} …", "or in an existing binary")
+    if place is PlaceKind.GO_TEST:
+        return "test"
+    return "run" if place in {PlaceKind.GO_RUN, PlaceKind.GO_RUN_CACHED} else ""
+
+
+def _build_anew(verb: str) -> tuple[str, ...]:
+    """Return how to link a program of ``go run`` or ``go test`` anew: the file itself is gone or about to be."""
+    fresh = "go test -count=1" if verb == "test" else "go run -a"
     return (
-        "link with -Wl,-rpath,FOLDER_OF_THE_LIBRARY",
-        "(CGO_LDFLAGS for Go, link-arg for cargo, CMAKE_INSTALL_RPATH), or afterwards",
+        f"CGO_LDFLAGS='-Wl,-rpath,/ABSOLUTE/FOLDER/OF/THE/LIBRARY' {fresh} …",
+        "absolute, because the program runs from a temporary folder",
     )
 
 
