@@ -329,8 +329,26 @@ def with_go_ways(draft: Draft, case: Case) -> Draft:
     """Return a draft of another family with Go's ways among its remedies, if Go made or will make the image."""
     if draft.rule.startswith("MC6") or not _made_by_go(draft, case):
         return draft
+    if draft.rule == "MC223":
+        return _flat_by_go(draft, case)
     ways = tuple(w for w in _ways(draft) if w not in draft.remedy)
     return evolve(draft, remedy=(*draft.remedy, *ways)) if ways else draft
+
+
+def _flat_by_go(draft: Draft, case: Case) -> Draft:
+    """Return MC223 about what Go's own linker made: it never sets MH_TWOLEVEL, and that is no mistake of the build."""
+    image = next((i for i in case.files if i.path == draft.image), None)
+    go = case.facts.go.get(image.id) if image is not None else None
+    if go is None or go.binary.link is not GoLink.INTERNAL:
+        return draft
+    return evolve(
+        draft,
+        severity=_INFO,
+        remedy=(
+            "nothing: Go's own linker makes every program so, and from macOS 12 on dyld binds by the library each "
+            "bind names all the same",
+        ),
+    )
 
 
 def _made_by_go(draft: Draft, case: Case) -> bool:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import pytest
 
+import machochain
 from machochain.findings.golang import floor_of
 from machochain.golang.flags import refused_ldflags
-from machochain.model.image import FileType, Image
-from machochain.model.result import Confidence
+from machochain.model.image import FileType, HeaderFlag, Image
+from machochain.model.result import Confidence, Severity
 from machochain.model.version import Version
+from machochain.world.placement import World
 from tests.factory import MachO
 from tests.findings.cases import FOO
-from tests.findings.golang_cases import alone, ar, archive, go_exe, obj, package
+from tests.findings.golang_cases import alone, ar, archive, go_exe, internal, obj, package
 from tests.findings.scenes import RPATH, Scene, exe, lib
 from tests.golang.looking import opened
 
@@ -99,6 +105,20 @@ def test_members_above_the_others_are_named() -> None:
     (finding,) = archive(data).found("MC613")
 
     assert "0.o, 1.o, 2.o and 1 more needs macOS 14.0, other members need 11.0" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("make", "severity"), [(partial(internal, "go1.27.3"), Severity.INFO), (go_exe, Severity.WARNING)]
+)
+def test_the_flat_namespace_of_gos_own_linker_is_no_mistake_of_the_build(
+    tmp_path: Path, make: Callable[..., bytes], severity: Severity
+) -> None:
+    (tmp_path / "tool").write_bytes(make(flags=HeaderFlag.MH_DYLDLINK | HeaderFlag.MH_PIE))
+    (result,) = machochain.resolve(tmp_path / "tool", world=World(root=tmp_path)).results
+
+    (finding,) = [f for f in result.findings if f.rule == "MC223"]
+    assert finding.severity is severity
+    assert finding.remedy[0].startswith("nothing: Go's own linker") is (severity is Severity.INFO)
 
 
 def _header(arch: str) -> Image:
