@@ -124,6 +124,7 @@ AUDIT_RULES: Final = (
         "slice for it.",
         "pip installs the wheel on Macs on which importing it fails.",
         ("Build the missing slice, or tag the wheel for what it has: `wheel tags --platform-tag …`.",),
+        milder="info for a library that is no module: something may open it on one architecture only",
     ),
     Rule(
         "MC512",

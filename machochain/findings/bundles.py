@@ -251,10 +251,11 @@ def wheel_findings(tags: Mapping[str, Version], binaries: Iterable[AuditBinary])
             )  # fmt: skip
         if binary.image.file_type == FileType.MH_EXECUTE:
             continue
+        module = binary.image.file_type == FileType.MH_BUNDLE
         for arch in tags:
             if not _serves(binary.slices, arch):
                 yield of_binary(
-                    "MC511", Severity.WARNING, binary, arch,
+                    "MC511", Severity.WARNING if module else Severity.INFO, binary, arch,
                     f"{name} has no {arch} slice, but the wheel's tag names {arch}",
                     (f"build {name} for {arch}, too, or tag the wheel for what it has",), slices=list(binary.slices),
                 )  # fmt: skip

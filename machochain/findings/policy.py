@@ -157,7 +157,7 @@ PROFILES: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
                 "MC120": "off", "MC121": "off", "MC235": "error", "MC401": "error", "MC511": "error", "MC903": "off",
             },
         },
-        "app": {"severity": {"MC234": "error", "MC401": "error", "MC512": "error"}},
+        "app": {"severity": {"MC234": "error", "MC401": "error"}},
         "dev": {"severity": {"MC120": "off", "MC121": "off", "MC401": "info", "MC402": "info", "MC403": "off"}},
     }
 )  # fmt: skip

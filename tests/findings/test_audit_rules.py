@@ -110,6 +110,7 @@ TRIGGERS: dict[str, list[tuple[Release, Severity]]] = {
     "MC511": [
         (wheel("cp312-cp312-macosx_11_0_universal2", ("pkg/a.so", plugin())), WARNING),
         (wheel("cp312-cp312-macosx_11_0_arm64", ("pkg/a.so", plugin(arch="x86_64"))), WARNING),
+        (wheel("cp312-cp312-macosx_11_0_universal2", ("pkg/liba_x86_64.dylib", lib(arch="x86_64"))), INFO),
     ],
     "MC512": [
         (

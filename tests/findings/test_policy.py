@@ -65,7 +65,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert (asked.allow_run_paths, asked.forbid_run_paths) == (("@loader_path/*",), ("/opt/*",))
     assert asked.minos == Bounds(Version.of(11), Version.of(12))
     assert asked.sdk == Bounds(Version.of(14))
-    assert asked.severity == {"MC234": ERROR, "MC401": ERROR, "MC512": ERROR, "MC402": None, "MC301": WARNING}
+    assert asked.severity == {"MC234": ERROR, "MC401": ERROR, "MC402": None, "MC301": WARNING}
     (ignore,) = policy.ignores
     assert (ignore.rule, ignore.paths, ignore.libraries) == ("MC120", ("a/*", "b/*"), ("/usr/local/lib",))
     assert (ignore.reason, ignore.expires) == ("kept for plug-ins", date(2027, 1, 31))
