@@ -345,8 +345,10 @@ def _flat_by_go(draft: Draft, case: Case) -> Draft:
         draft,
         severity=_INFO,
         remedy=(
-            "nothing: Go's own linker makes every program so, and from macOS 12 on dyld binds by the library each "
-            "bind names all the same",
+            (
+                "nothing: Go's own linker makes every program so, and from macOS 12 on dyld binds by the library each "
+                "bind names all the same"
+            ),
         ),
     )
 

@@ -16,7 +16,7 @@ from machochain.model.prediction import Prediction
 from machochain.model.result import Result
 from machochain.world.placement import World
 from tests.graph.test_scenario import ABSENT, FOUND, MISSING, ONLY_IN_PLACE, row, words
-from tests.toolchain import Toolchain, build_cgo, build_pure, greet_library
+from tests.toolchain import Toolchain, build_cgo, build_pure, greet_library, lipo
 
 pytestmark = pytest.mark.toolchain
 
@@ -86,6 +86,20 @@ def test_five_forms_of_run_path(
     assert found.program.name == "hello"
     launches = {c.context.id: c.result.launches for c in found.columns}
     assert launches == {name: word == FOUND for name, word in expected.items()}
+
+
+def test_an_intel_slice_answers_like_the_other(toolchain: Toolchain, go_module: Path, mac: Mac, tmp_path: Path) -> None:
+    thin = [
+        build_cgo(toolchain, go_module, tmp_path / arch, rpaths=("@loader_path/../lib",), arch=arch)
+        for arch in ("arm64", "amd64")
+    ]
+    lipo(mac.program, *thin)
+    both = [greet_library(toolchain, go_module, install_name=GREET, arch=arch) for arch in ("arm64", "amd64")]
+    lipo(mac.root / "src/lib/libgreet.1.dylib", *both)
+    found = machochain.scenarios(mac.program, contexts="go", world=mac.world)
+
+    assert sorted(m.arch for m in found) == ["arm64", "x86_64"]
+    assert [words(m, GREET) for m in found] == [ONLY_IN_PLACE, ONLY_IN_PLACE]
 
 
 def test_a_library_with_a_leaf_name_depends_on_the_working_directory(
