@@ -14,6 +14,7 @@ from machochain.model.filesystem import Node, Presence
 from machochain.model.image import HeaderFlag, Image, LinkedDylib
 from machochain.model.paths import directory, leaf, printable
 from machochain.model.result import Confidence, LoadedImage, Severity
+from machochain.model.symbols import ORDINAL_FLAT
 from machochain.model.version import Version
 from machochain.world.catalogue import LibraryFacts
 
@@ -55,7 +56,7 @@ def image_rules(image: LoadedImage, facts: OSFacts, macos: Version, look: Look |
             yield from _swift(image, dylib, facts, macos, look)
     yield from _stamp(image, facts)
     yield from _platform(image)
-    yield from _flat(image)
+    yield from _flat(image, facts)
 
 
 def _weaker(dylib: LinkedDylib) -> Severity:
@@ -332,19 +333,29 @@ def _platform(image: LoadedImage) -> Iterator[Draft]:
     )  # fmt: skip
 
 
-def _flat(image: LoadedImage) -> Iterator[Draft]:
-    """MC223: no two-level namespace."""
+def _flat(image: LoadedImage, facts: OSFacts) -> Iterator[Draft]:
+    """MC223: no two-level namespace.
+
+    The flag alone changes little: dyld goes by the ordinal of each bind, and only dyld2 by MH_FORCE_FLAT of the main
+    executable (dyld-852.2, ImageLoaderMachOCompressed.cpp, resolve()).
+    """
     header = image.image
     assert header is not None
     forced = bool(header.flags & HeaderFlag.MH_FORCE_FLAT)
-    if header.flags & HeaderFlag.MH_TWOLEVEL and not forced:
+    if not header.loads or (header.flags & HeaderFlag.MH_TWOLEVEL and not forced):
         return
-    if not header.loads:
-        return
+    loose = sum(entry.ordinal == ORDINAL_FLAT for entry in facts.imports(image))
+    effect = (
+        f"{loose} of its symbols may come from any image"
+        if loose
+        else "macOS 11 binds each of its symbols to any image"
+        if forced
+        else "each of its binds names a library all the same"
+    )
     yield Draft(
-        "MC223", Severity.WARNING, image.path, None, image.path,
-        f"{printable(leaf(image.path))} has a flat namespace: each of its symbols may come from any image",
-        {"forced": forced}, ("link without -flat_namespace and -force_flat_namespace",),
+        "MC223", Severity.WARNING if forced or loose else Severity.INFO, image.path, None, image.path,
+        f"{printable(leaf(image.path))} has a flat namespace: {effect}",
+        {"forced": forced, "flat_binds": loose}, ("link without -flat_namespace and -force_flat_namespace",),
     )  # fmt: skip
 
 

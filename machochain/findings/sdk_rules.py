@@ -244,10 +244,11 @@ SDK_RULES: Final = (
         "An image has a flat namespace",
         _WARNING,
         "The image lacks MH_TWOLEVEL, or carries MH_FORCE_FLAT.",
-        "Each of its symbols is bound to the first image that happens to have one of that name; a library loaded for "
-        "another reason can take the place of the one that was meant.",
+        "Symbols bound without naming a library come from the first image that happens to have one of that name: one "
+        "that is loaded for another reason can take the place of the one that was meant.",
         ("Link without `-flat_namespace` and `-force_flat_namespace`.",),
-        references=(_RESOLVE,),
+        milder="info where each bind names its library all the same",
+        references=(_RESOLVE, "dyld-852.2, src/ImageLoaderMachOCompressed.cpp, resolve()"),
     ),
     Rule(
         "MC905",

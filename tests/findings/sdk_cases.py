@@ -145,7 +145,8 @@ TRIGGERS: Final[dict[str, list[tuple[Scene, Severity]]]] = {
     "MC221": [(_alone(sdks=_sdk("12.0")), INFO), (_alone(sdks=_sdk("26.4")), INFO)],
     "MC222": [(_alone(sdks=_sdk("15.5", poor=True)), INFO)],
     "MC223": [
-        (_alone(flags=_FLAGS), WARNING),
+        (_alone(flags=_FLAGS, imports=[Import("_malloc", -2)]), WARNING),
+        (_alone(flags=_FLAGS, imports=[Import("_malloc", 1)]), INFO),
         (_alone(flags=_FLAGS | HeaderFlag.MH_TWOLEVEL | HeaderFlag.MH_FORCE_FLAT), WARNING),
     ],
 }
