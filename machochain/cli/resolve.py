@@ -25,11 +25,13 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
 
     PATH is a Mach-O file, a folder (an .app or framework is one), or an archive (.whl, .zip, .tar.gz and the like, npm
     and conda packages, Homebrew bottles): there every main executable is looked at, and every dylib or bundle that none
-    of them loads. An archive lies where its installer would put it, unless --at says otherwise.
+    of them loads. An archive lies where its installer would put it, unless --at says otherwise. Of a static library
+    (.a; a package archive of Go too) it says what a program linked from it will load, and what to link with.
 
     \b
     machochain resolve ./bin/server
     machochain resolve MyApp.app --macos 12..26
+    machochain resolve libhello.a --sdk MacOSX.sdk
     machochain resolve ./server --at /usr/local/bin/server --map /opt/homebrew=./bottle
     """
     from machochain import api

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
+
+if TYPE_CHECKING:
+    from machochain.graph.scenario import Matrix
 
 
 @click.command("scenario")
@@ -80,6 +84,15 @@ def command(
         target=modelled.target,
         world=modelled.world,
     )
+    if output.wanted:
+        _write(matrices, output)
+    failed = any(m.launches is False if fail_on == "differs" else m.launches_nowhere for m in matrices)
+    if failed and fail_on != "never":
+        ctx.exit(EXIT_FINDINGS)
+    ctx.exit(EXIT_INCOMPLETE if strict and any(m.launches is None for m in matrices) else 0)
+
+
+def _write(matrices: tuple[Matrix, ...], output: Output) -> None:
     if output.format == "json":
         from machochain.report.scenario import scenario_document
 
@@ -92,7 +105,3 @@ def command(
         from machochain.report.scenario import render_scenarios
 
         output.write(render_scenarios(matrices, output.style))
-    failed = any(m.launches is False if fail_on == "differs" else m.launches_nowhere for m in matrices)
-    if failed and fail_on != "never":
-        ctx.exit(EXIT_FINDINGS)
-    ctx.exit(EXIT_INCOMPLETE if strict and any(m.launches is None for m in matrices) else 0)

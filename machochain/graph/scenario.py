@@ -630,6 +630,8 @@ def _remedy(
             yield from _reach(row, place, columns, go=by_go and go is not None)
         elif reason is Reason.CWD_RELATIVE:
             target = f"{place or '.'}/{name}"
+            if row.verdict is Verdict.BROKEN:
+                yield f"name the caller's own directory with --cwd; here it is {columns[0].cwd}"
             yield f"give the library an id that is no bare name: install_name_tool -id @rpath/{name} {target}"
             yield from _reach(row, place, columns, go=by_go and go is not None)
         elif reason is Reason.ENVIRONMENT:
