@@ -15,7 +15,7 @@ from machochain.model.image import FileType, HeaderFlag, Image
 from machochain.model.result import Confidence, Severity
 from machochain.model.version import Version
 from machochain.world.placement import World
-from tests.factory import MachO
+from tests.factory import Import, MachO
 from tests.findings.cases import FOO
 from tests.findings.golang_cases import alone, ar, archive, go_exe, internal, obj, package
 from tests.findings.scenes import RPATH, Scene, exe, lib
@@ -113,7 +113,8 @@ def test_members_above_the_others_are_named() -> None:
 def test_the_flat_namespace_of_gos_own_linker_is_no_mistake_of_the_build(
     tmp_path: Path, make: Callable[..., bytes], severity: Severity
 ) -> None:
-    (tmp_path / "tool").write_bytes(make(flags=HeaderFlag.MH_DYLDLINK | HeaderFlag.MH_PIE))
+    flat = HeaderFlag.MH_DYLDLINK | HeaderFlag.MH_PIE
+    (tmp_path / "tool").write_bytes(make(flags=flat, imports=[Import("_malloc", -2)]))
     (result,) = machochain.resolve(tmp_path / "tool", world=World(root=tmp_path)).results
 
     (finding,) = [f for f in result.findings if f.rule == "MC223"]
