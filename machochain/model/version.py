@@ -63,6 +63,7 @@ class Version:
         return Version.unpack(major << 16 | minor << 8 | patch)
 
     @staticmethod
+    @lru_cache(maxsize=4096)
     def parse(text: str) -> Version:
         """Read ``"15"``, ``"15.4"`` or ``"15.4.1"``.
 
