@@ -53,7 +53,8 @@ def test_the_era_is_told_from_the_wording() -> None:
         if found.era is not None:
             told += 1
             assert found.era in ERAS[record["era"]], record["id"]
-    assert told >= len(RECORDS) - 1
+    # A flat look-up's line is the same in 12.0 to 12.4 and from 13 on (Loader.cpp resolveSymbol()).
+    assert told >= len([r for r in RECORDS if "flat-lookup" not in r["form"] or r["era"] == "dyld2"]) - 1
 
 
 def test_the_release_lies_in_the_range_of_the_wording() -> None:

@@ -28,6 +28,7 @@ MODERN = (
     " newer than running OS)\n"
     "  Reason: tried: '/a b/libfoo.1.dylib' (no such file), '/usr/lib/libfoo.1.dylib' (no such file, not in dyld cache)"
 )
+WEAK_DEF_15 = "Expected as weak-def export from some loaded dylib"
 RECORDS = observations()
 WRAPPERS = ("hard_wrapped", "soft_wrapped")
 
@@ -489,3 +490,24 @@ def test_a_cut_list_gives_the_attempts_before_the_cut(attempts: list[tuple[str, 
 def test_no_text_makes_the_reader_fail(text: str) -> None:
     with contextlib.suppress(InputError):  # a NUL makes it binary
         assert all(e.lines[0] >= 1 for e in read(f"dyld[1]: Library not loaded: {text}\n Reason: tried: '{text}"))
+
+
+@pytest.mark.parametrize(
+    ("line", "low", "high"),
+    [
+        ("symbol not found in flat namespace '_f'", "12", None),
+        ("symbol not found in flat namespace (_f)", "12.5", "12.7"),
+        ("weak-def symbol not found '_f'", "12", "14.7"),
+        ("weak-def symbol not found (_f)", "12.5", "12.7"),
+        (f"Symbol not found: _f\n  Referenced from: <{UUID}> /a\n  {WEAK_DEF_15}", "15", None),
+    ],
+)
+@pytest.mark.parametrize("before", ["dyld[7]: ", "dlopen(/x/_z.so, 0x0002): "])
+def test_a_line_that_several_releases_word_alike_is_dated_to_all_of_them(
+    before: str, line: str, low: str, high: str | None
+) -> None:
+    (found,) = read(before + line)
+    assert found.symbol == "_f"
+    assert found.macos_range is not None
+    assert found.macos_range.low == Version.parse(low)
+    assert found.macos_range.high == (Version.parse(high) if high else None)

@@ -12,6 +12,8 @@ CRYPTEX: Final = "/System/Volumes/Preboot/Cryptexes/OS"
 """What dyld of macOS 13 and later puts before a path to look for it in the cryptex."""
 
 _OLD_REASONS: Final = ("image not found", "no suitable image found", "Incompatible library version", "unsafe use of")
+_SAME_WORDS: Final = ("symbol not found in flat namespace", "weak-def symbol not found")
+"""Lines that name neither image nor path: 12.0 to 12.4 and 13 or later write the same (Loader.cpp resolveSymbol())."""
 _ARCH_IN_BRACKETS: Final = re.compile(r"\(have \([\w,]+\), need \(")
 
 _BY_ERA: Final = {
@@ -41,6 +43,8 @@ def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None
         return Era.DYLD4_QUOTED
     if evidence.uuid or evidence.expected_uuid or _wording_of_13(evidence, reasons):
         return Era.DYLD4
+    if text.startswith(_SAME_WORDS):
+        return None
     mode = evidence.dlopen_mode
     if mode is not None and not mode.startswith("0x") and not evidence.attempts:
         return Era.DYLD2
@@ -60,7 +64,7 @@ def _wording_of_13(evidence: Evidence, reasons: list[str]) -> bool:
         or any("not in dyld cache" in r for r in reasons)
         or text.startswith("no LC_RPATH's")
         or (evidence.built_for or "").startswith("macOS")
-        or evidence.expected_in == "weak-def export"
+        or (evidence.expected_in == "weak-def export" and not text.startswith(_SAME_WORDS))
     )
 
 
@@ -89,6 +93,9 @@ def macos_range(evidence: Evidence) -> MacOSRange | None:
         else:
             high = min(high or Version.of(11, 7), Version.of(11, 7))
             because.append("the dlopen mode in decimal")
+    if evidence.expected_in == "weak-def export" and not evidence.reason:
+        low = max(low or Version.of(15), Version.of(15))
+        because.append('the words "Expected as weak-def export"')
     if evidence.kind is EvidenceKind.VALIDITY:
         low = Version.of(26)
         because.append("only macOS 26 and later check the main executable itself")
@@ -98,6 +105,8 @@ def macos_range(evidence: Evidence) -> MacOSRange | None:
 
 
 _WORDINGS: Final = (
+    (re.compile(r"^symbol not found in flat"), Version.of(12), None, "a flat look-up without the image that asked"),
+    (re.compile(r"^weak-def symbol not"), Version.of(12), Version.of(14, 7), 'the words "weak-def symbol not found"'),
     (re.compile(r"^no LC_RPATH's found"), Version.of(14), None, 'the words "no LC_RPATH\'s found"'),
     (re.compile(r"^no LC_RPATH's used"), Version.of(15), None, 'the words "no LC_RPATH\'s used"'),
     (re.compile(r"Cryptexes/OS@"), Version.of(13), Version.of(13, 2), "a cryptex path glued to an @-path"),

@@ -48,7 +48,7 @@ _UNFINISHED: Final = (
     ("Incompatible library version", re.compile(r"provides version \d+\.\d+\.\d+")),
     ("unsafe use of", re.compile(r"with restricted binary")),
     ("symbol not found in flat namespace", re.compile(r"namespace\s+(?:'[^']+'|\([^)]+\))")),
-    ("weak-def symbol not found", re.compile(r"found\s+'[^']+'")),
+    ("weak-def symbol not found", re.compile(r"found\s+(?:'[^']+'|\([^)]+\))")),
 )
 
 

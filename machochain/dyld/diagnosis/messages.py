@@ -28,7 +28,7 @@ _TOO_NEW: Final = re.compile(
 _FLAT: Final = re.compile(
     r"symbol not found in flat namespace\s{1,4}(?:'(?P<a>[^'\n]+)'?|\((?P<b>[^\n]+?)\)(?=$|\s|[`\"]))"
 )
-_WEAK_DEF: Final = re.compile(r"weak-def symbol not found\s{1,4}'(?P<a>[^'\n]+)'?")
+_WEAK_DEF: Final = re.compile(r"weak-def symbol not found\s{1,4}(?:'(?P<a>[^'\n]+)'?|\((?P<b>[^\n]+?)\)(?=$|\s|[`\"]))")
 _CLOSURE: Final = re.compile(
     r"dependent dylib '(?P<lib>[^'\n]{0,4096})' not found for '(?P<ref>[^'\n]{0,4096})'(?P<rest>[^\n]*)"
 )
@@ -152,10 +152,11 @@ def _parse_body(body: str, base: Evidence, context: Context) -> tuple[Evidence, 
         return evolve(
             base,
             kind=EvidenceKind.SYMBOL_MISSING,
-            symbol=match["a"],
+            symbol=match["a"] or match["b"],
             expected_in="weak-def export",
             library=base.dlopen_path,
-        ), False
+            reason="weak-def symbol not found",
+        ), match["b"] is not None
     if match := _INSERTED.match(body):
         attempts, reason, cut = _reason(body[match.end() :], match["lib"])
         return evolve(
