@@ -79,11 +79,17 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
     """Bring together what a run knows of the OS."""
     catalogue = system if isinstance(system, EmbeddedCatalogue) else system.catalogue
     known: list[tuple[GivenSdk, ...]] = []
+    libraries: dict[str, LibraryFacts | None] = {}
 
     def lacking(library: str, names: Iterable[str], macos: Version) -> tuple[str, ...]:
         wanted = tuple(names)
         answers = tables.system(library, wanted, macos)
         return tuple(name for name in wanted if answers[name].found is False)
+
+    def library(path: str) -> LibraryFacts | None:
+        if path not in libraries:
+            libraries[path] = catalogue.library(path)
+        return libraries[path]
 
     def sdks() -> tuple[GivenSdk, ...]:
         if not known:
@@ -91,7 +97,7 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
         return known[0]
 
     return OSFacts(
-        mac.find_system, tables.lookup, lacking, catalogue.library, tables.imports, catalogue.sources, sdks
+        mac.find_system, tables.lookup, lacking, library, tables.imports, catalogue.sources, sdks
     )  # fmt: skip
 
 
