@@ -121,6 +121,8 @@ def audit_parts(
 ) -> Iterator[AuditPart]:
     """Yield what each input gives, in the order of the inputs; closing the iterator ends the work.
 
+    After Ctrl-C it yields what other workers have done already before it lets the exception through.
+
     Raises:
         UsageError: The request makes no sense.
     """
@@ -147,10 +149,16 @@ def _in_order(
     executor: Executor, task: _Task, paths: Sequence[str], policy: Policy, target: Target, world: World
 ) -> Iterator[AuditPart]:
     futures: list[Future[AuditPart]] = []
+    turn = 0
     try:
         futures += [executor.submit(task, path, policy, target, world) for path in paths]
-        for future in futures:
+        for turn, future in enumerate(futures, 1):  # noqa: B007  # the exception needs to know how far it came
             yield future.result()
+    except KeyboardInterrupt:
+        # What has been found out is known, whatever its turn.
+        late = [f for f in futures[turn:] if f.done() and not f.cancelled()]
+        yield from (f.result() for f in late if f.exception() is None)
+        raise
     finally:
         for future in futures:
             future.cancel()
@@ -159,20 +167,34 @@ def _in_order(
 @contextmanager
 def _workers(count: int) -> Iterator[Executor]:
     """Open a pool of processes, spawned so that threads of this one do not matter."""
-    pool = ProcessPoolExecutor(count, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    pool = ProcessPoolExecutor(count, get_context("spawn"), signal.signal, (signal.SIGINT, _remember))
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _remember(*_: object) -> None:
+    """Answer Ctrl-C in a worker that waits: from now on it is ignored, by which the next task knows of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _stop(*_: object) -> None:
+    """Answer Ctrl-C in a worker that works: end the task, and with it the files it unpacked."""
+    _remember()
+    raise KeyboardInterrupt
+
+
 def _audit_input_in_worker(path: str, policy: Policy, target: Target, world: World) -> AuditPart:
-    """Let Ctrl-C end the task, and with it the files it unpacked, but never a worker that waits for the next."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Tasks that a pool has handed out already cannot be taken back.
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, _stop)
     try:
         return _audit_input(path, policy, target, world)
     finally:
-        signal.signal(signal.SIGINT, before)
+        if signal.getsignal(signal.SIGINT) is _stop:
+            signal.signal(signal.SIGINT, _remember)
 
 
 def finish_audit(

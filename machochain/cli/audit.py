@@ -167,7 +167,8 @@ def _look(
             if progress:
                 click.echo(f"\r\x1b[K{len(parts)}/{len(paths)} {Path(part.input.path).name}", err=True, nl=False)
     except KeyboardInterrupt:
-        return parts, tuple(paths[len(parts) :])
+        looked_at = {part.input.path for part in parts}
+        return parts, tuple(path for path in paths if path not in looked_at)
     finally:
         if progress:
             click.echo("\r\x1b[K", err=True, nl=False)

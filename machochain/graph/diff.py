@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from typing import Final
 
 from attrs import frozen
 
@@ -227,12 +226,8 @@ def _header(binary: AuditBinary) -> _Facts:
     }
 
 
-_KINDS: Final = ("weak", "reexport", "upward", "delayed")
-
-
 def _load(load: LinkedDylib) -> str:
-    kinds = [kind for kind in _KINDS if getattr(load, kind)]
-    return " ".join([f"{load.current_version} (compatible {load.compatibility_version})", *kinds])
+    return " ".join([f"{load.current_version} (compatible {load.compatibility_version})", *load.kinds])
 
 
 def _run_paths(old: AuditBinary, new: AuditBinary) -> Iterator[Change]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,31 @@ def test_closing_the_work_early_looks_at_no_more(releases: list[str]) -> None:
     parts.close()  # type: ignore[attr-defined]
     assert first.input.path == releases[0]
     assert next(parts, None) is None
+
+
+class Interrupted(Executor):
+    """Works at once; the first task is where Ctrl-C comes, the third has not begun by then."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+
+    def submit(self, task: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.futures.append(future)
+        if len(self.futures) == 1:
+            future.set_exception(KeyboardInterrupt())
+        elif len(self.futures) == 2:
+            future.set_result(task(*arguments, **more))
+        return future
+
+
+def test_what_other_workers_have_done_is_known_after_an_interruption(releases: list[str]) -> None:
+    executor = Interrupted()
+    parts = audit_parts(releases[:3], builtin_policy(), executor=executor)
+    assert next(parts).input.path == releases[1]
+    with pytest.raises(KeyboardInterrupt):
+        next(parts)
+    assert executor.futures[2].cancelled()
 
 
 def test_without_releases_each_process_begins_at_its_own_minimum(tmp_path: Path) -> None:
