@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -108,7 +108,8 @@ def read_deep(image: Image, sections: Iterable[Section], read: ReadAt, size: int
     imports = read_imports(image, read)
     table = open_exports(image, read)
     exports = table.all()
-    names = [s.name for s in sections]
+    found = tuple(sections)
+    names = [s.name for s in found]
     objc = any(name in _OBJC for name in names)
     swift = any(name.startswith("__swift") for name in names)
     try:
@@ -116,7 +117,7 @@ def read_deep(image: Image, sections: Iterable[Section], read: ReadAt, size: int
     except InputError as error:
         return DeepFacts(imports, exports, table.defects, objc, swift, error=error.reason)
     binary = theirs.binary
-    symbols, stabs = _symbols(theirs)
+    symbols, stabs = _symbols(theirs, found)
     starts = binary.function_starts
     return DeepFacts(
         imports,
@@ -138,11 +139,11 @@ def read_deep(image: Image, sections: Iterable[Section], read: ReadAt, size: int
     )
 
 
-def _symbols(theirs: LiefImage) -> tuple[tuple[DeepSymbol, ...], int]:
+def _symbols(theirs: LiefImage, sections: Sequence[Section]) -> tuple[tuple[DeepSymbol, ...], int]:
     import lief  # noqa: PLC0415  # loaded already: an image of it is here
 
     binary = theirs.binary
-    places = [f"{lief_text(s.segment_name)},{lief_text(s.name)}" for s in binary.sections]
+    places = [f"{s.segment},{s.name}" for s in sections]
     found: list[DeepSymbol] = []
     stabs = 0
     for symbol in binary.symbols:

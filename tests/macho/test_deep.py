@@ -89,3 +89,18 @@ def test_an_image_lief_refuses_still_has_what_we_read() -> None:
     found = read_deep(image, sections(image), read, len(data))
     assert (found.reader, found.error) == (None, "LIEF cannot read it")
     assert [e.name for e in found.imports.entries] == ["dyld_stub_binder", "_puts", "_greeting"]
+
+
+def test_names_that_are_no_text_are_kept_byte_for_byte() -> None:
+    data = MachO(
+        loads=LIBRARIES,
+        sections=[Section("__DxTA", "__xdata", b"12345678")],
+        imports=[Import("_xein", 1)],
+        exports=[Export("_xout")],
+    ).bytes()
+    for name in (b"__DxTA", b"__xdata", b"_xein", b"_xout"):
+        data = data.replace(name, name.replace(b"x", b"\xff"))
+    found = facts(data)
+    assert found.error is None
+    assert found.disagreements == ()
+    assert {"_\udcffein", "_\udcffout"} <= {s.name for s in found.symbols}
