@@ -70,10 +70,10 @@ def _private(image: LoadedImage, dylib: LinkedDylib, facts: OSFacts, macos: Vers
     answer = facts.find(dylib.name, macos)
     if answer.presence is Presence.ABSENT:
         return
-    doubt = "" if answer.presence is Presence.PRESENT else f"; whether macOS {macos} has it is not known"
     yield Draft(
         "MC210", _weaker(dylib), image.path, dylib.command_index, dylib.name,
-        f"{printable(leaf(image.path))} loads {printable(dylib.name)}, a private framework{doubt}", {"why": answer.why},
+        f"{printable(leaf(image.path))} loads {printable(dylib.name)}, a private framework",
+        {"present": answer.presence.value, "why": answer.why},
         ("use a public framework", "or open it with dlopen and do without it where it is not there"),
     )  # fmt: skip
 
@@ -235,7 +235,7 @@ def _gone(image: LoadedImage, dylib: LinkedDylib, facts: OSFacts, macos: Version
     if left is not None:
         yield Draft(
             "MC212", _weaker(dylib), image.path, dylib.command_index, dylib.name,
-            f"{who} loads {what}, which SDK {left[1]} no longer has; whether macOS {macos} has it is not known",
+            f"{who} loads {what}, which SDK {left[1]} no longer has; the OS may still have it",
             {"last_sdk": left[0], "first_sdk_without": left[1]}, ("do without it, or ship a copy",), Confidence.LIKELY,
         )  # fmt: skip
 

@@ -69,9 +69,12 @@ def _missing(case: Case, image: LoadedImage, expected: str | None, rule: str, fo
         confidence = Confidence.LIKELY
         evidence["bounds"] = bounds(case.facts.os, system.path, evidence["symbols"], case.result.macos)
         remedy = ("build it for this macOS: -mmacosx-version-min, MACOSX_DEPLOYMENT_TARGET", "or check before each use")
-    where = f"macOS {case.result.macos}"
     if rule == "MC206":
-        message = f"{who} needs {names} of {printable(leaf(expected or ''))}, which is newer than {where}"
+        known = [Version.parse(text) for b in evidence["bounds"] if (text := b["absent_in"]) is not None]
+        lacking = min(known, default=case.result.macos)
+        message = (
+            f"{who} needs {names} of {printable(leaf(expected or ''))}, which macOS {lacking} and older do not have"
+        )
     elif rule == "MC207":
         message = f"{who} looks {names} up in all images of the process, and none has it"
         remedy = ("link with the library that defines it, without -undefined dynamic_lookup",)

@@ -662,6 +662,20 @@ class EmbeddedCatalogue:
             arch: Not looked at: the facts hold for at least one architecture of the library.
         """
         del arch
+        answer = self._lookup(library, symbol, macos)
+        if answer.presence is not Presence.UNSEEN or answer.present_in is None:
+            return answer
+        # What a later SDK lacks, and what appears after that only, was not there before either: symbols do not come,
+        # go and come again. An SDK that no longer re-exports some library can tell this where those before cannot.
+        for source in reversed(self.sources):
+            if macos < source.low < answer.present_in:
+                later = self._lookup(library, symbol, source.low)
+                if later.presence is Presence.ABSENT and later.absent_in is not None and later.absent_in > macos:
+                    return later
+        return answer
+
+    def _lookup(self, library: str, symbol: str, macos: Version) -> SymbolAnswer:
+        """Answer from the SDKs around one release."""
         stored = stored_name(symbol)
         closure = self.closure(library, macos)
         if not closure:

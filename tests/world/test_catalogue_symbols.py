@@ -101,6 +101,17 @@ def test_one_unknown_member_of_the_closure_leaves_it_open(tmp_path: Path) -> Non
     assert presences(facts, "_never", "13.0") == [UNSEEN]
 
 
+def test_what_a_later_sdk_lacks_was_not_there_before(tmp_path: Path) -> None:
+    # 13 re-exports a library whose symbols end with it: between 13 and 14 that library alone could not tell
+    facts = catalogue(
+        tmp_path, sdk("13.0", a=["_a"], b=["_b"]), sdk("14.0", a=["_a"]), sdk("15.0", a=["_a", "_new"])
+    )  # fmt: skip
+    assert presences(facts, "_new", "13.0", "13.3", "14.0", "14.4", "15.0") == [
+        ABSENT, ABSENT, ABSENT, UNSEEN, PRESENT
+    ]  # fmt: skip
+    assert facts.lookup(A, "_new", Version.of(13, 3)).absent_in == Version.of(14)
+
+
 def test_reexports_that_end_in_a_circle_are_searched_once(tmp_path: Path) -> None:
     document = sdk("13.0", a=["_a"], b=["_b"])
     document["libraries"][1]["reexports"] = [A]
