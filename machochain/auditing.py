@@ -294,7 +294,8 @@ def _renamed(part: AuditPart, local: str, address: str) -> AuditPart:
         return address + text[len(local) :] if text.startswith(local) else text
 
     def renamed(finding: Finding) -> Finding:
-        return evolve(finding, input=named(finding.input))
+        steps = (step.replace(local, leaf(local)) for step in finding.remedy)
+        return evolve(finding, input=named(finding.input), remedy=tuple(steps))
 
     return AuditPart(
         evolve(part.input, path=address),
@@ -378,7 +379,7 @@ class _Audit:
         return AuditPart(
             given,
             tuple(results),
-            grouping.group(results, evident, self.policy, self.path, places.locate, given.top),
+            grouping.group(results, evident, self.policy, self.path, places.locate, given.top, self._folder),
             binaries,
             tuple(errors),
         )
@@ -388,6 +389,15 @@ class _Audit:
     def _member(self, item: Input) -> str:
         below = item.name.removeprefix(self.path)
         return below.lstrip("/:").replace(os.sep, "/") or leaf(self.path)
+
+    @property
+    def _folder(self) -> str:
+        """What stands before a path in the input to name the file on this machine; archives have to be unpacked."""
+        if self.session.artifacts:
+            return ""
+        if self.kind in {"file", "static-archive"}:
+            return self.path[: -len(leaf(self.path))]
+        return f"{self.path.rstrip('/')}/"
 
     def _input(self) -> AuditInput:
         members = tuple(dict.fromkeys(self._member(item) for item in self.session.inputs))

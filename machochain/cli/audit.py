@@ -118,7 +118,7 @@ def command(
         place = Output(destination.format, destination.path, output["verbose"], output["quiet"])
         place.write(_render(report, destination, place, context))
     if wants_annotations(os.environ, output["github"]):
-        click.echo(annotate(report, os.environ, context), err=True, nl=False)
+        click.echo(annotate(report, os.environ, context).rstrip("\n"), err=True)
     for error in report.errors:
         click.echo(f"machochain: {error}", err=True)
     if not report.results and not report.errors:

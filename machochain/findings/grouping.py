@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Final
 
 from attrs import define, evolve, field
 
 from machochain.findings.policy import Policy
+from machochain.findings.remedies import quoted
 from machochain.model.audit import AuditFinding
 from machochain.model.result import Confidence, Finding, Result, Severity
 from machochain.model.version import Version
@@ -21,6 +23,8 @@ _OF_ABSENT: Final = frozenset({"MC205", "MC208"})
 
 Locate = Callable[[str], str]
 """From a path on the modelled Mac to the path inside the input; a path that lies outside stays as it is."""
+
+_MORE_OF_A_PATH: Final = r"(?![\w./+@-])"
 
 _Key = tuple[str, str, str]
 
@@ -38,7 +42,13 @@ class _Group:
 
 
 def group(
-    results: Sequence[Result], evident: Iterable[Finding], policy: Policy, origin: str, locate: Locate, top: str = ""
+    results: Sequence[Result],
+    evident: Iterable[Finding],
+    policy: Policy,
+    origin: str,
+    locate: Locate,
+    top: str = "",
+    folder: str = "",
 ) -> tuple[AuditFinding, ...]:
     """Return the findings of one input, grouped and judged, sorted; those whose rule is off are left out.
 
@@ -49,6 +59,7 @@ def group(
         origin: The input, as the user named it.
         locate: Where in the input an image lies.
         top: First directory of every path that changes from release to release and is no part of fingerprints.
+        folder: What stands before a path inside the input in commands that whoever ships it will run.
     """
     groups: dict[_Key, _Group] = {}
     releases = sorted({result.macos for result in results})
@@ -69,7 +80,7 @@ def group(
         fine = {release for release, _ in runs} - {release for release, launches in runs if not launches}
         found.append(
             AuditFinding(
-                finding=evolve(members.worst, severity=judged),
+                finding=evolve(members.worst, severity=judged, remedy=_at_home(members.worst, f"{folder}{path}", path)),
                 reported=members.worst.severity,
                 origin=origin,
                 path=path,
@@ -111,6 +122,15 @@ def fingerprint(rule: str, subject: str, path: str, archs: Iterable[str], top: s
     """
     parts = [rule, _without(subject, top), _without(path, top), *sorted(archs)]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _at_home(finding: Finding, name: str, path: str) -> tuple[str, ...]:
+    """Return the remedy for the file as it lies on this machine, not where users will have it."""
+    if path == finding.image:
+        return finding.remedy
+    there = re.escape(quoted(finding.image)) + _MORE_OF_A_PATH
+    here = quoted(name)
+    return tuple(re.sub(there, lambda _: here, step) for step in finding.remedy)
 
 
 def _without(path: str, top: str) -> str:

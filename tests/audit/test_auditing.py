@@ -190,6 +190,7 @@ def test_an_address_is_fetched_and_keeps_its_name(memory: Any, tmp_path: Path) -
     assert [f.fingerprint for f in there.findings] == [f.fingerprint for f in here.findings]
     assert {f.finding.input for f in packed.findings} == {"memory://bucket/release.zip:dist/tool"}
     assert all("machochain-" not in str(r.input) for r in packed.results)
+    assert all("machochain-" not in step for f in there.findings for step in f.finding.remedy)
 
 
 def test_an_address_that_leads_nowhere_is_an_error(memory: Any) -> None:

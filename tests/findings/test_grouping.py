@@ -10,7 +10,7 @@ from machochain.findings.grouping import words_for
 from machochain.model.result import Severity
 from machochain.model.version import Version
 from tests.factory import fat
-from tests.findings.audited import audited, found, write_tree
+from tests.findings.audited import audited, found, write_tree, zipped
 from tests.findings.scenes import exe, lib
 
 ALL = ("12", "13.3", "14", "15", "15.4", "26")
@@ -103,3 +103,19 @@ def test_an_image_outside_of_the_input_is_named_by_its_place(tmp_path: Path) -> 
 )
 def test_releases_in_words(macos: str, clean: str, ended: str, fine: str, words: str) -> None:
     assert words_for(versions(macos), versions(clean), versions(ended), set(versions(fine))) == words
+
+
+def test_remedies_name_the_file_on_this_machine(tmp_path: Path) -> None:
+    program = exe(rpaths=["/Users/runner/work/x"])
+    folder = write_tree(tmp_path / "My App.app", {"Contents/MacOS/tool": program})
+    packed = tmp_path / "release.zip"
+    packed.write_bytes(zipped({"dist/bin/tool": program}))
+
+    (installed,), (unpacked,) = (found(audited(path), "MC402") for path in (folder, packed))
+
+    assert installed.finding.image == "/Applications/My App.app/Contents/MacOS/tool"
+    assert f"'{folder}/Contents/MacOS/tool' && codesign" in installed.finding.remedy[0]
+    assert "/Applications" not in installed.finding.remedy[0]
+    assert unpacked.finding.remedy == (
+        "install_name_tool -delete_rpath /Users/runner/work/x dist/bin/tool && codesign -f -s - dist/bin/tool",
+    )
