@@ -11,7 +11,7 @@ from machochain.findings.remedies import drop_run_path, quoted, replace_run_path
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import RunPath
 from machochain.model.paths import directory, leaf, printable
-from machochain.model.result import LoadedImage, Severity
+from machochain.model.result import LoadedImage, Outcome, Severity
 from machochain.world.placement import OS_PREFIXES
 
 Reach = MutableMapping[tuple[str, str], bool]
@@ -66,13 +66,15 @@ def idle_run_paths(case: Case, reach: Reach) -> Iterator[Draft]:
 
     A run path counts as used if any library the process asks for by ``@rpath`` lies behind it, also where another
     run path was faster. Nothing is said where nobody looked, nor about directories of the OS, nor where MC402 speaks,
-    nor of a library that asks for nothing by ``@rpath`` while the program that loads it is not known.
+    nor of a library that asks for nothing by ``@rpath`` while the program that loads it is not known. Nor is a
+    directory idle while a library is missing: it may be the one that belongs there.
     """
     look = case.facts.look
     if look is None:
         return
     tails = case.survey.tails
     main = case.main
+    lost = any(x.outcome is Outcome.MISSING and x.dylib.name.startswith("@rpath/") for x in case.survey.failed)
     judged: dict[str, str] = {}
     for image in case.files:
         assert image.image is not None
@@ -84,7 +86,7 @@ def idle_run_paths(case: Case, reach: Reach) -> Iterator[Draft]:
             state = judged.get(place)
             if state is None:
                 state = judged[place] = _state(place, tails, case, reach)
-            if state == "used" or (state == "idle" and main is None and not tails):
+            if state == "used" or (state == "idle" and (lost or (main is None and not tails))):
                 continue
             rule = "MC121" if state == "dead" else "MC120"
             gone = "does not exist" if state == "dead" else "holds no library this process asks for"

@@ -256,6 +256,7 @@ NEAR_MISSES: Final[dict[str, list[Scene]]] = {
         with_lib(exe(FOO, rpaths=[RPATH, "/usr/lib/swift"])),
         _run_path("/app/gone"),
         Scene({LIB: lib(rpaths=["@loader_path"])}, at=LIB),
+        Scene({TOOL: USES_FOO, "/app/lib/README": b"libfoo belongs here"}),
     ],
     "MC121": [
         with_lib(USES_FOO),
