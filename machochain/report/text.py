@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
@@ -13,6 +14,7 @@ from machochain.model.errors import InputError
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Finding, Load, LoadedImage, Origin, Outcome, Result, Severity
 from machochain.model.search import Attempt, Candidate, SearchRule
+from machochain.model.version import Version
 
 _COLOURS = {"good": "32", "bad": "31", "doubt": "33", "dim": "2", "bold": "1"}
 MAX_LISTED = 12
@@ -99,10 +101,13 @@ def render_resolution(results: Sequence[Result], errors: Iterable[InputError], s
 
 
 def _by_process(results: Sequence[Result]) -> list[list[Result]]:
-    """Group the results that differ only in the modelled release."""
-    groups: dict[tuple[str, str], list[Result]] = {}
+    """Group the results that differ only in the modelled release; an input that was named twice is two processes."""
+    groups: dict[tuple[str, str, int], list[Result]] = {}
+    named: Counter[tuple[str, str, Version]] = Counter()
     for result in results:
-        groups.setdefault((result.input, result.arch), []).append(result)
+        again = (result.input, result.arch, result.macos)
+        groups.setdefault((result.input, result.arch, named[again]), []).append(result)
+        named[again] += 1
     return list(groups.values())
 
 
@@ -194,7 +199,10 @@ def _summary(results: Sequence[Result], style: Style) -> str:
 
 
 def _tree(result: Result, style: Style) -> Iterator[str]:
-    """Yield the load tree; OS libraries of one image are folded into one line unless asked for."""
+    """Yield the load tree; OS libraries of one image are folded into one line unless asked for.
+
+    What the program loads at run time (a plug-in that was resolved for it) is a tree of its own below.
+    """
     graph = LoadGraph(result)
     branch, last, down, nothing = style.guides
     shown = {0}
@@ -207,27 +215,33 @@ def _tree(result: Result, style: Style) -> Iterator[str]:
         hidden = len(loads) - len(visible)
         return [*visible, hidden] if hidden else visible
 
-    yield "  " + printable(leaf(result.images[0].path))
     stack: list[tuple[str, Load | int, bool]] = []
 
     def push(image: LoadedImage, indent: str) -> None:
         below = children(image)
         stack.extend((indent, item, i == 0) for i, item in enumerate(reversed(below)))
 
-    push(result.images[0], "  ")
-    while stack:
-        indent, item, is_last = stack.pop()
-        guide = last if is_last else branch
-        if isinstance(item, int):
-            yield f"{indent}{guide}" + style.paint(f"{item} from the OS", "dim")
+    asked_for = {load.to for load in result.loads}
+    for root in result.images:
+        if root.id and (root.id in asked_for or root.origin is not Origin.DISK):
             continue
-        image = result.images[item.to] if item.to is not None else None
-        first = image is None or image.id not in shown
-        yield f"{indent}{guide}{_edge(item, image, result, style, first=first)}"
-        if image is not None and first:
-            shown.add(image.id)
-            if image.origin is Origin.DISK:
-                push(image, indent + (nothing if is_last else down))
+        note = "  " + style.paint(f"[loaded by {printable(leaf(result.images[0].path))} when it runs]", "dim")
+        yield "  " + printable(leaf(root.path)) + (note if root.id else "")
+        shown.add(root.id)
+        push(root, "  ")
+        while stack:
+            indent, item, is_last = stack.pop()
+            guide = last if is_last else branch
+            if isinstance(item, int):
+                yield f"{indent}{guide}" + style.paint(f"{item} from the OS", "dim")
+                continue
+            image = result.images[item.to] if item.to is not None else None
+            first = image is None or image.id not in shown
+            yield f"{indent}{guide}{_edge(item, image, result, style, first=first)}"
+            if image is not None and first:
+                shown.add(image.id)
+                if image.origin is Origin.DISK:
+                    push(image, indent + (nothing if is_last else down))
 
 
 def _predicted(result: Result) -> Iterator[str]:
@@ -309,7 +323,8 @@ def _why(result: Result, style: Style) -> Iterator[str]:
     if result.message is not None:
         yield ""
         yield "  dyld will say:"
-        yield from ("    " + printable(line) for line in result.message.split("\n"))
+        # dyld2 ends its text with a newline
+        yield from ("    " + printable(line) for line in result.message.rstrip("\n").split("\n"))
     if result.launches is None:
         yield ""
         yield "  not known:"
@@ -337,7 +352,7 @@ def _findings(findings: Sequence[Finding], style: Style) -> Iterator[str]:
     hidden = sum(f.severity.rank < floor for f in findings)
     if hidden:
         yield ""
-        yield style.paint(f"{hidden} notes not shown (-v shows them)", "dim")
+        yield style.paint(f"{hidden} {'note' if hidden == 1 else 'notes'} not shown (-v shows them)", "dim")
 
 
 def _wrapped(text: str, first: str, style: Style, *, more: str | None = None) -> list[str]:

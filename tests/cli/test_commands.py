@@ -166,3 +166,20 @@ def test_the_help_keeps_each_example_on_a_line_of_its_own_and_shows_no_control_m
     assert "\\b" not in shown
     assert "\b" not in shown
     assert not [line for line in shown.splitlines() if line.count("machochain ") > 1 and "Usage" not in line]
+
+
+def test_the_tree_shows_a_plug_in_below_the_program_that_loads_it(tmp_path: Path) -> None:
+    (tmp_path / "app").write_bytes(MachO(loads=[load("@loader_path/liba.dylib")]).bytes())
+    (tmp_path / "plug.bundle").write_bytes(
+        MachO(file_type=8, loads=[load("@loader_path/liba.dylib"), load("@rpath/libgone.dylib", weak=True)]).bytes()
+    )
+    (tmp_path / "liba.dylib").write_bytes(MachO(install_name="@loader_path/liba.dylib").bytes())
+    shown = run("resolve", str(tmp_path / "plug.bundle"), "--main", str(tmp_path / "app")).stdout
+    assert "\n  plug.bundle  [loaded by app when it runs]\n  ├─ @loader_path/liba.dylib" in shown
+    assert "├─ @rpath/libgone.dylib (weak)  absent" in shown
+
+
+def test_a_binary_that_is_named_twice_is_two_processes_of_one_release() -> None:
+    shown = run("resolve", GREETER, GREETER).stdout
+    assert "releases looked at" not in shown
+    assert shown.count("macOS 26.0  ✔ launches") == 2
