@@ -231,6 +231,14 @@ def test_an_input_outside_the_root_needs_a_place(here: Path) -> None:
         open_world(World(root=here / "root")).place(here / "outside/tool")
 
 
+def test_a_file_at_a_directory_lies_in_it_under_its_own_name(here: Path) -> None:
+    tool = here / "outside/tool"
+    view = open_world(World(root=here / "root", at="/usr/local/bin/"), [tool])
+    assert view.place(tool) == "/usr/local/bin/tool"
+    view = open_world(World(root=here / "root", at="/opt/app/"), [here / "outside"])
+    assert view.place(tool) == "/opt/app/tool"
+
+
 def test_an_input_file_stands_where_at_says_and_brings_nothing_else(here: Path) -> None:
     tool = here / "outside/tool"
     view = open_world(World(root=here / "root", at="/opt/app/bin/new"), [tool])
