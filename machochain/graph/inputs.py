@@ -88,7 +88,8 @@ def find_unpacked(mac: Mac, view: WorldView, artifact: Artifact, group: int) -> 
 def _named(mac: Mac, view: WorldView, path: str, group: int) -> Input | InputError:
     node = mac.look(view.place(path))
     if node.presence is not Presence.PRESENT or node.kind is not NodeKind.FILE:
-        return InputError("not a regular file", path=path)
+        dangling = node.presence is Presence.ABSENT and Path(path).is_symlink()
+        return InputError("a symbolic link that leads nowhere" if dangling else "not a regular file", path=path)
     file = mac.read(node)
     if (isinstance(file, InputError) or not any(s.image for s in file.slices)) and _holds_archives(mac, node):
         return Input(path, node, FileType.MH_OBJECT, True, group, archive=True)

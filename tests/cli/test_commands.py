@@ -183,3 +183,12 @@ def test_a_binary_that_is_named_twice_is_two_processes_of_one_release() -> None:
     shown = run("resolve", GREETER, GREETER).stdout
     assert "releases looked at" not in shown
     assert shown.count("macOS 26.0  ✔ launches") == 2
+
+
+def test_a_link_that_leads_nowhere_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("gone", "loop"):
+        done = run("resolve", str(tmp_path / name))
+        assert done.returncode == 2
+        assert done.stderr == f"machochain: {tmp_path / name}: a symbolic link that leads nowhere\n"
