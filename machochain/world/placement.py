@@ -208,7 +208,7 @@ def _place_input(path: HostPath, at: TargetPath | None, mounts: MountTree, place
             raise UsageError(f"{path} cannot lie at /: it is not a directory")
         if at.endswith("/") and not os.path.isdir(host):
             # As cp has it: a directory to put the file into.
-            at = TargetPath(at + os.path.basename(path))
+            at = TargetPath(at + path.rpartition("/")[2])
         _mount_host(mounts.at(at), host)
         places.add(host, at, first=True)
         return at
