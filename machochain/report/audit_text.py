@@ -33,7 +33,7 @@ def render_audit(report: AuditReport, style: Style) -> str:
     lines += _suppressed(report, style)
     for stale in report.stale:
         what = f"{printable(stale.suppression.file)}: {printable(stale.suppression.entry)}"
-        lines.append(style.paint(f"stale suppression: {what}: {stale.why}", "doubt"))
+        lines.append(style.paint(f"stale suppression: {what}: {printable(stale.why)}", "doubt"))
     for error in report.errors:
         lines.append(style.paint(f"cannot read {printable(str(error))}", "bad"))
     for given in report.inputs:
@@ -58,7 +58,7 @@ def _cause(cause: Sequence[AuditFinding], report: AuditReport, style: Style) -> 
     rule = RULES[first.finding.rule]
     label = style.paint(f"{first.severity.value}[{rule.id}]", _STYLES[first.severity])
     if len(cause) == 1:
-        yield from _wrapped(f"{label} {sentence(first)}", "", style, more="  ")
+        yield from _wrapped(f"{label} {printable(sentence(first))}", "", style, more="  ")
     else:
         subject = printable(first.finding.subject)
         yield from _wrapped(f"{label} {rule.title}: {subject} ({len(cause)} files)", "", style, more="  ")
