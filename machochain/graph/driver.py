@@ -7,6 +7,7 @@ dyld-1378, dyldMain.cpp: prepare(), JustInTimeLoader.cpp: loadDependents() and L
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from attrs import evolve, frozen
@@ -40,6 +41,10 @@ PROTECTED: Final = frozenset(
     {LIBSYSTEM, "/usr/lib/system/libsystem_secinit.dylib", "/usr/lib/system/libsystem_sandbox.dylib"}
 )
 """Libraries a hardened process never overrides (dyld-1378, isProtectedLibSystemPath())."""
+
+MOST_ATTEMPTS: Final = 50_000
+"""Paths that are tried in one process: load commands times run paths may be more than anybody waits for. Of 159 real
+packages no process tried more than a few hundred."""
 
 
 @frozen
@@ -158,6 +163,7 @@ class _Run:
         # Of what dyld4 answers to, the names that are compared before anything else is done.
         self._answering: dict[str, LoadedImage] = {}
         self._fitting = mac.fitting(self.config)
+        self._attempts_left = MOST_ATTEMPTS
 
     def result(self) -> Walk:
         return Walk(tuple(self.images), tuple(self.loads), self.message, tuple(dict.fromkeys(self.unknowns)))
@@ -323,7 +329,7 @@ class _Run:
         """Take an error as dyld does: dyld2 throws the first, dyld4 goes on with the siblings and tells more."""
         if self.message is None:
             self.message = message
-        elif not self.config.profile.classic:
+        elif self.stops and not self.config.profile.classic:
             self.message = self.message + message if self.config.profile.errors_accumulate else message
 
     def _note(self, image: LoadedImage, dylib: LinkedDylib, found: _Found, *, weak: bool = False) -> None:
@@ -365,7 +371,12 @@ class _Run:
     # -- one search -------------------------------------------------------------------------------------------
 
     def _find(self, request: LoadRequest) -> _Found:
-        return self._find_classic(request) if self.config.profile.classic else self._find_current(request)
+        if self._attempts_left > 0:
+            found = self._find_classic(request) if self.config.profile.classic else self._find_current(request)
+            self._attempts_left -= len(found.tried)
+            if self._attempts_left > 0 or found.image is not None:
+                return found
+        return _Found(None, None, (), None, unknown=f"{MOST_ATTEMPTS} paths were tried; the rest was not looked for")
 
     def _find_current(self, request: LoadRequest) -> _Found:
         """Search as dyld4 does (Loader.cpp: getLoader())."""
@@ -380,7 +391,7 @@ class _Run:
             if answer is not None and answer.path is not None and answer.path != path:
                 path = answer.path
             current = request if path == request.path else evolve(request, path=path)
-            for candidate in candidates(self.config, current):
+            for candidate in islice(candidates(self.config, current), self._attempts_left):
                 found = self._probe(candidate, request, path, tried)
                 if found is not None:
                     return found
@@ -564,7 +575,7 @@ class _Run:
             if known is not None:
                 return _Found(self.images[known], candidate, (), None)
         tried: list[Attempt] = []
-        for candidate in classic.candidates(self.config, request, real, opening=True):
+        for candidate in islice(classic.candidates(self.config, request, real, opening=True), self._attempts_left):
             found = self._open_classic(candidate, request, tried)
             if found is not None:
                 return found

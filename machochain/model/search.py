@@ -34,7 +34,8 @@ class SearchRule(Enum):
         return self in _ON_DISK_ONLY
 
 
-_ON_DISK_ONLY = frozenset({SearchRule.CATALYST_PREFIX_ON_DISK, SearchRule.RAW_PATH_ON_DISK})
+# A tuple: to hash a member costs a call, and this is asked of every path that is tried.
+_ON_DISK_ONLY = (SearchRule.CATALYST_PREFIX_ON_DISK, SearchRule.RAW_PATH_ON_DISK)
 
 
 @frozen

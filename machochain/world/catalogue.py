@@ -39,6 +39,7 @@ SYSTEM_PREFIXES: Final = (
 
 CRYPTEXES: Final = ("/System/Volumes/Preboot/Cryptexes/OS", "/System/Cryptexes/OS")
 """Where the OS cryptex is mounted (the path dyld prints), and the link to it."""
+_INSIDE_CRYPTEXES: Final = tuple(place + "/" for place in CRYPTEXES)
 
 FIRST_SEALED: Final = 11
 """Since this release the system volume is sealed and its libraries are in the shared cache only."""
@@ -51,7 +52,9 @@ NOT_THE_SYSTEMS: Final = "the OS keeps its libraries below /usr/lib and /System 
 
 def inside_cryptex(path: str) -> str | None:
     """Return what follows the place of the OS cryptex, with its slash; None for a path elsewhere."""
-    return next((path[len(place) :] for place in CRYPTEXES if path.startswith(place + "/")), None)
+    if not path.startswith(_INSIDE_CRYPTEXES):
+        return None
+    return next(path[len(place) - 1 :] for place in _INSIDE_CRYPTEXES if path.startswith(place))
 
 
 def squeeze(path: str) -> str:
