@@ -99,8 +99,13 @@ def _compare_library(diagnosis: Diagnosis, result: Result) -> Comparison:
         predicted += (Step(load.found.path, "found"),)
     if not observed:
         same = load.to is None and (evidence.reason is None or load.reason == evidence.reason)
-        words = None if same else f"the model says: {load.reason or 'found'}"
-        return Comparison(evidence.library, same, (), predicted, None, words, other)
+        if same:
+            return Comparison(evidence.library, True, (), predicted, hypotheses=other)
+        words = f"the model says: {load.reason or 'found'}"
+        return Comparison(
+            evidence.library, False, (), predicted, None, words,
+            (*other, *_hypotheses(diagnosis, load, result, observed, predicted, 0)),
+        )  # fmt: skip
     at = _first_difference(observed, predicted, cut=evidence.truncated)
     if at is None:
         return Comparison(evidence.library, True, observed, predicted, hypotheses=other)
@@ -149,7 +154,9 @@ def _uuid_hypothesis(evidence: Evidence, result: Result) -> tuple[str, ...]:
             if mine != evidence.uuid:
                 return (f"another build: the Mac's {leaf(image.path)} has UUID {evidence.uuid}, this one {mine}",)
             return ()
-    return ()
+    if any(i.image is not None and i.image.uuid_text == evidence.uuid for i in result.images):
+        return ()
+    return (f"another program: {leaf(evidence.referenced_from)} with UUID {evidence.uuid} is not in this process",)
 
 
 def _hypotheses(
@@ -179,6 +186,8 @@ def _hypotheses(
     unknown = [r for r in facts.run_paths if r not in mine and not r.startswith("@")]
     if image is not None and unknown and load.dylib.name.startswith("@rpath/"):
         yield f"the run paths differ: the Mac used {', '.join(unknown)}"
+    if mine and (evidence.reason or "").startswith("no LC_RPATH's found"):
+        yield f"the run paths differ: the Mac found none, here are {', '.join(sorted(mine))}"
     if at < len(predicted) and at < len(observed) and observed[at].path == predicted[at].path:
         yield "the files differ: put the Mac's where it has them (--root, --map)"
     elif at < len(predicted) and predicted[at].reason == "found":

@@ -122,3 +122,13 @@ def test_another_build_is_recognised_by_its_uuid() -> None:
     text = message("15.4").replace("20C9CAAB", "00000000")
     done = run("diagnose", "--binary", BROKEN, stdin=text)
     assert "another build" in done.stdout
+
+
+def test_a_message_without_attempts_that_differs_is_explained_too() -> None:
+    pasted = "dyld[7]: " + message("26")
+    older = run("diagnose", "--expect", BROKEN, "--macos", "12.5", stdin=pasted).stdout
+    assert "perhaps: another macOS: the wording is of 14.0 to …, the model is 12.5" in older
+    other = run("diagnose", "--expect", str(HELLO / "bin" / "greeter"), stdin=pasted)
+    assert other.returncode == 1
+    assert "perhaps: another program: greeter-broken with UUID" in other.stdout
+    assert "perhaps: the run paths differ: the Mac found none, here are @executable_path/../lib" in other.stdout
