@@ -1,0 +1,316 @@
+"""Trees and files that nobody meant well: a clear answer, the right exit code, and the other inputs still analysed."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tracemalloc
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from machochain import Report, Target, World, resolve
+from machochain.graph import driver
+from machochain.macho.reader import FileSource, read_bytes
+from machochain.model.errors import InputError
+from machochain.model.paths import HostPath
+from machochain.model.result import Outcome
+from tests.cli.running import run
+from tests.factory.macho import MachO, dylib, executable, fat, load
+
+GOOD = MachO().bytes()
+ROOT_USER = os.geteuid() == 0
+
+
+def placed(folder: Path, **files: bytes) -> Path:
+    """Write files, ``good`` among them."""
+    for name, data in {"good": GOOD, **files}.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def resolved(folder: Path, macos: str = "26") -> Report:
+    return resolve([folder], target=Target(macos=macos), world=World(root=folder.parent))
+
+
+def by_name(report: Report) -> dict[str, bool | None]:
+    return {result.path.rpartition("/")[2]: result.launches for result in report.results}
+
+
+@contextmanager
+def memory_below(most: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
+
+
+def exits(code: int, *arguments: str | Path) -> str:
+    done = run(*map(str, arguments))
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+# -- links and kinds of files --
+
+
+def test_links_that_lead_in_circles_end_with_dylds_errno(tmp_path: Path) -> None:
+    placed(tmp_path, program=executable("@loader_path/a", "@loader_path/self/self/self/good"))
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "self").symlink_to(".")
+    report = resolved(tmp_path)
+    assert by_name(report) == {"good": True, "program": False}
+    failed = next(r for r in report.results if r.path.endswith("program"))
+    first = failed.loads[0]
+    assert first.outcome is Outcome.MISSING
+    assert first.tried[0].reason.startswith("errno=62"), first.tried
+    assert "incompatible" not in (failed.message or "")
+
+
+def test_a_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
+    placed(tmp_path)
+    for number in range(20):
+        (tmp_path / f"again{number}").symlink_to(tmp_path, target_is_directory=True)
+    assert len(resolved(tmp_path).results) == 1
+
+
+def test_a_fifo_and_a_socket_in_a_tree_are_passed_over_and_refused_by_name(tmp_path: Path) -> None:
+    placed(tmp_path, program=executable("@loader_path/fifo"))
+    os.mkfifo(tmp_path / "fifo")
+    assert by_name(resolved(tmp_path)) == {"good": True, "program": False}
+    for command in ("resolve", "inspect", "audit"):
+        assert "not a regular file" in exits(2, command, tmp_path / "fifo")
+    assert "launches" in exits(2, "resolve", tmp_path / "fifo", tmp_path / "good")
+
+
+def test_a_device_is_refused_by_name() -> None:
+    for command in ("resolve", "inspect", "audit"):
+        assert "not a regular file" in exits(2, command, "/dev/zero")
+
+
+def test_sparse_files_of_8_gigabytes_cost_what_their_headers_cost(tmp_path: Path) -> None:
+    placed(tmp_path, **{"big.dylib": dylib("@rpath/big.dylib"), "zero": b"", "fat": fat([GOOD])})
+    for name in ("big.dylib", "zero", "fat"):
+        os.truncate(tmp_path / name, 8 << 30)
+    with memory_below(16 << 20):
+        report = resolved(tmp_path)
+    assert not report.errors
+    assert {"good", "big.dylib", "fat"} <= set(by_name(report))
+    for name in ("wheel.whl", "packed.tar.gz", "archive.a"):
+        (tmp_path / name).write_bytes({"w": b"PK\x03\x04", "p": b"\x1f\x8b\x08\0", "a": b"!<arch>\n"}[name[0]])
+        os.truncate(tmp_path / name, 8 << 30)
+        with memory_below(64 << 20):
+            assert resolve([tmp_path / name]).errors
+
+
+# -- permissions, and what changes meanwhile --
+
+
+@pytest.mark.skipif(ROOT_USER, reason="nothing is forbidden to root")
+def test_what_may_not_be_read_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    placed(tmp_path, secret=GOOD)
+    (tmp_path / "secret").chmod(0)
+    (tmp_path / "closed").mkdir(mode=0)
+    output = exits(2, "resolve", tmp_path)
+    assert "secret: cannot be read: Permission denied" in output
+    assert "closed: cannot be read: Permission denied" in output
+    assert "launches" in output
+
+
+def test_a_directory_that_cannot_be_listed_is_told_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed(tmp_path)
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    report = resolved(tmp_path)
+    assert [str(error).partition("closed: ")[2] for error in report.errors] == ["cannot be read: Permission denied"]
+    assert by_name(report) == {"good": True}
+
+
+def test_a_file_that_vanishes_between_listing_and_reading_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed(tmp_path, gone=GOOD)
+    opened = FileSource.__init__
+
+    def vanishing(self: FileSource, path: HostPath) -> None:
+        if path.endswith("gone"):
+            (tmp_path / "gone").unlink(missing_ok=True)
+        opened(self, path)
+
+    monkeypatch.setattr(FileSource, "__init__", vanishing)
+    report = resolved(tmp_path)
+    assert ["No such file" in str(error) for error in report.errors] == [True]
+    assert by_name(report) == {"good": True}
+
+
+def test_a_file_that_shrinks_while_it_is_read_gives_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    placed(tmp_path, shrinking=MachO(signed=True, identifier="x").bytes())
+    read = FileSource.read
+
+    def shrinking(self: FileSource, offset: int, size: int) -> bytes:
+        data = read(self, offset, size)
+        return data[: len(data) // 2] if offset else data
+
+    monkeypatch.setattr(FileSource, "read", shrinking)
+    report = resolved(tmp_path)
+    assert not report.errors
+    assert set(by_name(report)) == {"good", "shrinking"}
+
+
+# -- names --
+
+
+def test_names_of_64_kib_are_kept_in_json_and_refused_by_the_modelled_kernel(tmp_path: Path) -> None:
+    name, run_path = "n" * 65536, "/" + "r" * 65536
+    placed(tmp_path, program=executable(f"@rpath/{name}", "/" + name, rpaths=[run_path]))
+    document = json.loads(exits_with_json(1, tmp_path / "program"))
+    loads = document["results"][0]["loads"]
+    assert {load["name"] for load in loads} >= {f"@rpath/{name}", "/" + name}
+    assert loads[0]["tried"][0]["path"] == f"{run_path}/{name}"
+    assert "errno=63" in loads[0]["tried"][0]["reason"]
+
+
+def test_names_that_are_no_text_are_kept_in_json_and_harmless_on_a_terminal(tmp_path: Path) -> None:
+    name = b"@rpath/\xff\xfe\x1b[2J<b>\r\n.dylib"
+    placed(tmp_path, program=MachO(loads=[load(name)], rpaths=[b"/\xc3\x28"]).bytes())
+    load = json.loads(exits_with_json(1, tmp_path / "program"))["results"][0]["loads"][0]
+    assert load["name"].encode("utf-8", "surrogateescape") == name
+    shown = exits(1, "resolve", tmp_path / "program")
+    assert "\x1b" not in shown
+    assert "\r" not in shown
+
+
+def test_file_names_that_are_no_text_are_read_and_told(tmp_path: Path) -> None:
+    placed(tmp_path)
+    strange = os.fsencode(tmp_path) + b"/\xff\x1b[31m\n"
+    with open(strange, "wb") as file:  # noqa: PTH123  # a name of bytes
+        file.write(GOOD)
+    report = resolved(tmp_path)
+    assert sorted(os.fsencode(r.input).rpartition(b"/")[2] for r in report.results) == [b"good", b"\xff\x1b[31m\n"]
+    assert "\x1b" not in exits(0, "resolve", tmp_path)
+
+
+def test_a_name_ends_at_its_first_nul(tmp_path: Path) -> None:
+    placed(tmp_path, program=MachO(loads=[load(b"/x/a.dylib\0/usr/lib/libz.1.dylib")]).bytes())
+    (result,) = resolve([tmp_path / "program"]).results
+    assert result.loads[0].dylib.name == "/x/a.dylib"
+
+
+def test_names_that_differ_in_case_are_one_file_there_however_many_they_are_here(tmp_path: Path) -> None:
+    placed(tmp_path, program=executable("@loader_path/LIBX.dylib"), **{"libx.dylib": dylib("x"), "Libx.dylib": b""})
+    runs = [resolved(tmp_path) for _ in range(2)]
+    assert runs[0].results == runs[1].results
+    assert "program" in by_name(runs[0])
+
+
+def test_a_name_is_found_in_either_normal_form(tmp_path: Path) -> None:
+    placed(tmp_path, program=executable("@loader_path/" + unicodedata.normalize("NFD", "libé.dylib")))
+    (tmp_path / unicodedata.normalize("NFC", "libé.dylib")).write_bytes(dylib("x"))
+    assert by_name(resolved(tmp_path))["program"] is True
+
+
+# -- numbers --
+
+
+def test_ten_thousand_run_paths_are_all_tried(tmp_path: Path) -> None:
+    placed(tmp_path, program=executable("@rpath/a.dylib", rpaths=[f"/r/{n}" for n in range(10_000)]))
+    failed = next(r for r in resolved(tmp_path).results if r.path.endswith("program"))
+    owners = [attempt.candidate.run_path for attempt in failed.loads[0].tried]
+    assert {x for x in owners if x is not None} == set(range(10_000))
+
+
+def test_fifty_thousand_loads_are_all_answered(tmp_path: Path) -> None:
+    names = [f"/l/{n}.dylib" for n in range(100)] + ["/usr/lib/libSystem.B.dylib"] * 49_900
+    placed(tmp_path, program=executable(*names))
+    failed = next(r for r in resolved(tmp_path, "14").results if r.path.endswith("program"))
+    assert len(failed.loads) == 50_000
+    assert sum(load.outcome is Outcome.MISSING for load in failed.loads) == 100
+
+
+def test_more_paths_than_anybody_waits_for_are_not_tried_and_this_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "MOST_ATTEMPTS", 500)
+    program = executable(*[f"@rpath/{n}" for n in range(60)], rpaths=[f"/r/{n}" for n in range(60)])
+    placed(tmp_path, program=program)
+    for macos in ("11", "26"):
+        failed = next(r for r in resolved(tmp_path, macos).results if r.path.endswith("program"))
+        assert sum(len(load.tried) for load in failed.loads) <= 500
+        assert {load.outcome for load in failed.loads[20:60]} == {Outcome.UNKNOWN}
+        assert "500 paths were tried; the rest was not looked for" in failed.unknowns
+        assert failed.launches is False
+
+
+def test_two_to_the_32_load_commands_are_a_defect_of_a_small_file() -> None:
+    data = bytearray(GOOD)
+    struct.pack_into("<II", data, 16, 0xFFFFFFFF, 0xFFFFFFFF)
+    with memory_below(4 << 20):
+        (piece,) = read_bytes(bytes(data)).slices
+    assert piece.image is not None
+    assert piece.image.defects
+
+
+def test_a_universal_file_of_two_to_the_32_slices_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    placed(tmp_path, many=b"\xca\xfe\xba\xbf" + b"\xff" * 4 + bytes(4096))
+    with memory_below(8 << 20):
+        report = resolved(tmp_path)
+    assert "good" in by_name(report)
+
+
+def test_libraries_that_need_each_other_are_loaded_once_each(tmp_path: Path) -> None:
+    count = 300
+    ring = {
+        f"lib{n}.dylib": dylib(
+            f"@rpath/lib{n}.dylib", *[f"@loader_path/lib{(n + step) % count}.dylib" for step in (0, 1)]
+        )
+        for n in range(count)
+    }
+    placed(tmp_path, program=executable("@loader_path/lib0.dylib"), **ring)
+    result = next(r for r in resolved(tmp_path).results if r.path.endswith("program"))
+    assert result.launches is True
+    assert len([i for i in result.images if i.identity is not None]) == count + 1
+
+
+def test_a_chain_of_two_thousand_libraries_needs_no_stack(tmp_path: Path) -> None:
+    count = 2000
+    chain = {f"lib{n}.dylib": dylib(f"/x/{n}", f"@loader_path/lib{n + 1}.dylib") for n in range(count - 1)}
+    placed(tmp_path, program=executable("@loader_path/lib0.dylib"), **chain, **{f"lib{count - 1}.dylib": dylib("/end")})
+    result = next(r for r in resolved(tmp_path).results if r.path.endswith("program"))
+    assert result.launches is True
+
+
+def test_a_directory_a_thousand_levels_deep_is_walked(tmp_path: Path) -> None:
+    placed(tmp_path)
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1000):
+        os.mkdir("d", dir_fd=here)  # longer than any path may be
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    report = resolved(tmp_path)
+    assert by_name(report) == {"good": True}
+    assert all(isinstance(error, InputError) for error in report.errors)
+
+
+def exits_with_json(code: int, path: Path) -> str:
+    done = run("resolve", str(path), "--json")
+    assert done.returncode == code, done.stderr
+    return done.stdout
