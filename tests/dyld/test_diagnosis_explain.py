@@ -186,3 +186,12 @@ def test_names_are_quoted_in_commands_and_cannot_move_the_cursor() -> None:
 )
 def test_a_reason_dyld_states_settles_the_cause(reason: str, cause: Cause) -> None:
     assert diagnose("/l/a.dylib", "/l/a.dylib", reason=reason).cause is cause
+
+
+def test_a_list_that_was_cut_between_the_fallback_folders_shows_no_run_path() -> None:
+    whole = "Reason: tried: '/usr/local/lib/libx.dylib' (no such file), '/usr/lib/libx.dylib' (no such file)"
+    (found,) = read(f"dyld[3]: Library not loaded: @rpath/libx.dylib\n  Referenced from: /b/main\n  {whole[:-22]}")
+    assert found.truncated
+    d = explain_evidence(found)
+    assert rules(d) == ["STANDARD_FALLBACK"]
+    assert d.process.run_paths == ()

@@ -227,6 +227,9 @@ class _Search:
         )
         if paths[-2:] == pair:
             return 2
+        if self.evidence.truncated and self.evidence.era not in _NEW_ERAS and paths[-1:] == pair[:1]:
+            # Cut between the two. Were it a run path, the main executable's second turn would show it again.
+            return int(paths.count(pair[0]) == 1)
         return 1 if paths[-1:] == pair[1:] and paths.count(pair[1]) == 1 else 0
 
     def _run_path_text(self, path: str, tail: str, following: str) -> tuple[str | None, str]:
