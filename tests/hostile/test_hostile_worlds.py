@@ -190,8 +190,8 @@ def test_names_of_64_kib_are_kept_in_json_and_refused_by_the_modelled_kernel(tmp
 def test_names_that_are_no_text_are_kept_in_json_and_harmless_on_a_terminal(tmp_path: Path) -> None:
     name = b"@rpath/\xff\xfe\x1b[2J<b>\r\n.dylib"
     placed(tmp_path, program=MachO(loads=[load(name)], rpaths=[b"/\xc3\x28"]).bytes())
-    load = json.loads(exits_with_json(1, tmp_path / "program"))["results"][0]["loads"][0]
-    assert load["name"].encode("utf-8", "surrogateescape") == name
+    first = json.loads(exits_with_json(1, tmp_path / "program"))["results"][0]["loads"][0]
+    assert first["name"].encode("utf-8", "surrogateescape") == name
     shown = exits(1, "resolve", tmp_path / "program")
     assert "\x1b" not in shown
     assert "\r" not in shown
