@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from machochain.macho.interop import lief_image, lief_text, to_macholib
-from machochain.macho.reader import command_name, sections
+from machochain.macho.reader import command_name, read_file, sections
 from machochain.model.image import Image, MachOFile
+from machochain.model.paths import HostPath
 from machochain.model.version import Version
 
 Facts = dict[str, Any]
@@ -270,6 +271,8 @@ _FIELD: Final = re.compile(
 )
 _PROTECTION: Final = {"r": 1, "w": 2, "x": 4}
 Key = tuple[str, str]
+REFUSED: Final = "refused: "
+"""Begins what stands in place of an answer."""
 
 
 def llvm(name: str) -> str | None:
@@ -278,16 +281,34 @@ def llvm(name: str) -> str | None:
 
 
 def objdump(files: Sequence[Path], *options: str) -> dict[Key, list[str]]:
-    """Return the lines llvm-objdump prints, by file and architecture; ``""`` for that of a thin file."""
+    """Return the lines llvm-objdump prints, by file and architecture; ``""`` for that of a thin file.
+
+    It ends at the first slice it refuses. Then each is asked for alone, and a refused one has one line, `REFUSED` and
+    the reason.
+    """
+    done = _objdump("--arch=all", *options, *map(str, files))
+    if not done.returncode:
+        return _by_slice(done, {str(path) for path in files})
+    found: dict[Key, list[str]] = {}
+    for path in files:
+        for piece in read_file(HostPath(str(path))).slices:
+            done = _objdump(f"--arch={piece.arch.name}", *options, str(path))
+            words = done.stderr.decode("utf-8", "surrogateescape").strip().partition(f"'{path}': ")[2]
+            parts = {(str(path), ""): [f"{REFUSED}{words}"]} if done.returncode else _by_slice(done, {str(path)})
+            found[str(path), piece.arch.name] = [line for lines in parts.values() for line in lines]
+    return found
+
+
+def _objdump(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     tool = llvm("llvm-objdump")
     assert tool is not None
-    done = subprocess.run(
-        [tool, "--macho", "--arch=all", *options, *map(str, files)], capture_output=True, check=True
-    ).stdout.decode("utf-8", "surrogateescape")
-    names = {str(path) for path in files}
+    return subprocess.run([tool, "--macho", *arguments], capture_output=True, check=False)
+
+
+def _by_slice(done: subprocess.CompletedProcess[bytes], names: set[str]) -> dict[Key, list[str]]:
     found: dict[Key, list[str]] = {}
     lines: list[str] = []
-    for line in done.split("\n"):
+    for line in done.stdout.decode("utf-8", "surrogateescape").split("\n"):
         key = _heading(line, names)
         if key is not None:
             lines = found.setdefault(key, [])

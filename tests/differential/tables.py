@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from machochain.macho.symtab import ReadAt, defined_symbols, undefined_symbols
 from machochain.model.image import Image
 from machochain.model.signature import SignatureKind
 from machochain.model.symbols import ImportKind
-from tests.differential.headers import Facts, llvm
+from tests.differential.headers import REFUSED, Facts, llvm
 
 OPTIONS: Final = ("--bind", "--lazy-bind", "--weak-bind", "--chained-fixups", "--exports-trie")
 _BINDS: Final = {
@@ -29,7 +30,7 @@ _BINDS: Final = {
     "--weak-bind": (ImportKind.WEAK_BIND, 5),
 }
 _CHAINED: Final = re.compile(r"(lib_ordinal|weak_import|name_offset) += (-?\d+)(?: \((.*)\))?")
-_EXPORT: Final = re.compile(r"(?:0x([0-9A-F]+)  |\[re-export\] )(.+?)((?: \[[^]]*\])*)(?: \(from .*\))?")
+_EXPORT: Final = re.compile(r"(?:0x([0-9A-F]+)  |\[re-export\] )(.+?)((?: \[[^]]*\])*)(?: \((?:(.+) )?from .*\))?")
 _WEAK: Final = " (weak_import)"
 
 
@@ -44,32 +45,47 @@ def our_tables(image: Image, read: ReadAt) -> Facts:
     }
     found["chained imports"] = [e[:3] for e in imports.entries if e.kind is ImportKind.CHAINED]
     found["exports"] = {
-        e.name: (e.reexport, 0 if e.reexport else e.value + base * (not e.absolute), e.weak) for e in exports
+        e.name: (e.imported_name, 0 if e.reexport else e.value + base * (not e.absolute), e.weak) for e in exports
     }
     return found
 
 
 def their_tables(lines: dict[str, list[str]]) -> Facts:
-    """Read what llvm-objdump prints of one slice; ``lines`` by option."""
-    found: Facts = {}
-    for option, (kind, columns) in _BINDS.items():
-        found[kind.value] = {
-            (name.removesuffix(_WEAK), name.endswith(_WEAK))
-            for line in lines[option]
-            if line.startswith("__") and not line.endswith("strong")
-            for name in (line.split(None, columns)[columns],)
-        }
-    fields = [match for line in lines["--chained-fixups"] if (match := _CHAINED.fullmatch(line.strip()))]
-    found["chained imports"] = [
+    """Read what llvm-objdump prints of one slice; ``lines`` by option. What it refuses is a text with the reason."""
+    readers: dict[str, tuple[str, Callable[[list[str]], Any]]] = {
+        **{option: (kind.value, partial(_binds, columns)) for option, (kind, columns) in _BINDS.items()},
+        "--chained-fixups": ("chained imports", _chained),
+        "--exports-trie": ("exports", _exports),
+    }
+    return {
+        field: lines[option][0] if lines[option] and lines[option][0].startswith(REFUSED) else reader(lines[option])
+        for option, (field, reader) in readers.items()
+    }
+
+
+def _binds(columns: int, lines: list[str]) -> set[tuple[str, bool]]:
+    return {
+        (name.removesuffix(_WEAK), name.endswith(_WEAK))
+        for line in lines
+        if line.startswith("__") and not line.endswith("strong")
+        for name in (line.split(None, columns)[columns],)
+    }
+
+
+def _chained(lines: list[str]) -> list[tuple[str, int, bool]]:
+    fields = [match for line in lines if (match := _CHAINED.fullmatch(line.strip()))]
+    return [
         (name[3], int(ordinal[2]), weak[2] == "1")
         for ordinal, weak, name in zip(fields[::3], fields[1::3], fields[2::3], strict=True)
     ]
-    found["exports"] = {
-        match[2]: (match[1] is None, int(match[1] or "0", 16), "weak_def" in match[3])
-        for line in lines["--exports-trie"]
+
+
+def _exports(lines: list[str]) -> dict[str, tuple[str, int, bool]]:
+    return {
+        match[2]: ("" if match[1] else match[4] or match[2], int(match[1] or "0", 16), "weak_def" in match[3])
+        for line in lines
         if (match := _EXPORT.fullmatch(line.strip()))
     }
-    return found
 
 
 def our_symbols(image: Image, read: ReadAt) -> Facts:
