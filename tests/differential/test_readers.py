@@ -15,8 +15,9 @@ import pytest
 from machochain.macho.deep import read_deep
 from machochain.macho.interop import lief_image
 from machochain.macho.reader import FileSource, read_file, read_source, sections, slice_reader
+from machochain.macho.signature import read_signature, verify_pages
 from machochain.macho.symtab import ReadAt
-from machochain.model.image import Image, MachOFile, Slice
+from machochain.model.image import Image, MachOFile, Question, Slice
 from machochain.model.paths import HostPath
 from tests.differential.headers import as_objdump_shows, by_lief, by_macholib, by_objdump, llvm, objdump, of, ours
 from tests.differential.known import Difference, differences, judge
@@ -179,3 +180,12 @@ def test_go_finds_build_information_where_we_do_and_prints_the_same(
         if expected.get(name) != printed.get(name)
     ]
     judge(package, ["build info"], "go", found)
+
+
+def test_real_files_have_no_structural_defect_and_their_signatures_fit_their_bytes(files: list[Path]) -> None:
+    for path, _, image, _ in opened(spread(files, HEADERS)):
+        assert [each.text for each in image.defects if each.question is Question.ALWAYS] == [], path
+    for path, _, image, read in opened(spread(files, WHOLE)):
+        signature = read_signature(image, read)
+        assert signature.defects == (), path
+        assert verify_pages(read, signature) is None, path
