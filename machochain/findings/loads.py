@@ -227,7 +227,12 @@ def _environment(case: Case, load: Load) -> Draft:
     embedded = any(text.startswith(names) for text in own)
     by = "LC_DYLD_ENVIRONMENT of the executable" if embedded else " or ".join(names)
     message = f"{_who(case, load)} gets {printable(load.dylib.name)} from {printable(load.found.path)} because of {by}"
-    remedy = add_run_path(load.found.path.rpartition("/")[0] or "/", image.path, image.image)
+    # A run path serves only who asks for @rpath, and dyld puts the whole of what follows behind it.
+    tail = load.dylib.name.removeprefix("@rpath")
+    if tail != load.dylib.name and load.found.path.endswith(tail):
+        remedy = add_run_path(load.found.path.removesuffix(tail) or "/", image.path, image.image)
+    else:
+        remedy = change(load.dylib.name, load.found.path, image.path)
     severity = Severity.INFO if embedded else Severity.WARNING
     return load_draft("MC111", severity, case, load, message, () if embedded else remedy, found=load.found.path)
 

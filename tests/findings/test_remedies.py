@@ -45,6 +45,21 @@ def test_a_go_program_without_uuid_is_told_which_go_writes_one() -> None:
     assert the(Scene({TOOL: exe(uuid=None, sdk="26.0")}), "MC301") == ("link again without -Wl,-no_uuid",)
 
 
+@pytest.mark.parametrize(
+    ("name", "place", "remedy"),
+    [
+        ("/old/libfoo.dylib", "/v/libfoo.dylib", "-change /old/libfoo.dylib /v/libfoo.dylib"),
+        ("@rpath/libfoo.dylib", "/v/libfoo.dylib", "-add_rpath /v"),
+        ("@rpath/sub/libfoo.dylib", "/v/libfoo.dylib", "-change @rpath/sub/libfoo.dylib /v/libfoo.dylib"),
+        ("@rpath/F.framework/Versions/A/F", "/v/F.framework/Versions/A/F", "-add_rpath /v"),
+    ],
+)
+def test_what_a_variable_finds_is_found_without_it_by_the_remedy(name: str, place: str, remedy: str) -> None:
+    environment = {"DYLD_LIBRARY_PATH": "/v", "DYLD_FRAMEWORK_PATH": "/v"}
+    ways = the(Scene({TOOL: exe(name), place: lib(name)}, options={"environment": environment}), "MC111")
+    assert ways[0] == f"install_name_tool {remedy} {TOOL} && {SIGN}"
+
+
 def test_a_signature_that_cannot_be_read_is_none() -> None:
     (result,) = Scene({TOOL: exe()}).results()
 
