@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -65,6 +66,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    # What a run makes are values without cycles, nearly all kept to its end: looking for garbage among them every
+    # 700 allocations finds none and took a fifth of the time of a large audit.
+    gc.set_threshold(50_000, 50, 50)
     try:
         code = cli.main(arguments, prog_name="machochain", standalone_mode=False)
     except click.exceptions.Exit as stop:

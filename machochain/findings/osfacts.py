@@ -53,6 +53,7 @@ class OSFacts:
         lacking: Which of some symbols a library certainly lacks on a release.
         library: What is known of a library, by install name or link; None if nothing is.
         imports: What an image asks for, in the order of its tables.
+        strong: Of these, those that must be there: library ordinal to names, and whether each is bound lazily alone.
         sources: The SDKs behind the embedded facts, oldest first.
         sdks: The SDKs the user named, quality included; asked for only once something depends on it.
     """
@@ -62,6 +63,7 @@ class OSFacts:
     lacking: Callable[[str, Iterable[str], Version], tuple[str, ...]]
     library: Callable[[str], LibraryFacts | None]
     imports: Callable[[LoadedImage], tuple[Import, ...]]
+    strong: Callable[[LoadedImage], Mapping[int, Mapping[str, bool]]]
     sources: tuple[Source, ...] = ()
     sdks: Callable[[], tuple[GivenSdk, ...]] = tuple
 
@@ -80,6 +82,7 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
     catalogue = system if isinstance(system, EmbeddedCatalogue) else system.catalogue
     known: list[tuple[GivenSdk, ...]] = []
     libraries: dict[str, LibraryFacts | None] = {}
+    needed: dict[int, dict[int, dict[str, bool]]] = {}
 
     def lacking(library: str, names: Iterable[str], macos: Version) -> tuple[str, ...]:
         wanted = tuple(names)
@@ -91,13 +94,24 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
             libraries[path] = catalogue.library(path)
         return libraries[path]
 
+    def strong(image: LoadedImage) -> Mapping[int, Mapping[str, bool]]:
+        number = tables.number(image)
+        found = needed.get(number)
+        if found is None:
+            found = needed[number] = {}
+            for entry in tables.imports(image):
+                if entry.ordinal > 0 and not entry.weak:
+                    names = found.setdefault(entry.ordinal, {})
+                    names[entry.name] = names.get(entry.name, True) and entry.lazy
+        return found
+
     def sdks() -> tuple[GivenSdk, ...]:
         if not known:
             known.append(_given(system) if not isinstance(system, EmbeddedCatalogue) else ())
         return known[0]
 
     return OSFacts(
-        mac.find_system, tables.lookup, lacking, library, tables.imports, catalogue.sources, sdks
+        mac.find_system, tables.lookup, lacking, library, tables.imports, strong, catalogue.sources, sdks
     )  # fmt: skip
 
 

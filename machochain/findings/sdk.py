@@ -299,10 +299,9 @@ def _stamp(image: LoadedImage, facts: OSFacts) -> Iterator[Draft]:
         return
     known = facts.library(LIBSYSTEM)
     older: tuple[Version, str, Version] | None = None
-    for source in facts.sources if known is not None else ():
-        current = (
-            _version(str(dict(known.details).get(source.id, {}).get("current", ""))) if known is not None else None
-        )
+    details = dict(known.details) if known is not None else {}
+    for source in facts.sources if details else ():
+        current = _version(str(details.get(source.id, {}).get("current", "")))
         if current is not None and current < linked.current_version:
             older = (
                 max(older, (source.low, source.id, current)) if older is not None else (source.low, source.id, current)

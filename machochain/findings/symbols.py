@@ -178,12 +178,9 @@ def _symbols_too_new(
 ) -> Iterator[Draft]:
     header = image.image
     assert header is not None
-    wanted: dict[int, dict[str, bool]] = {}
-    for entry in facts.imports(image):
-        if 0 < entry.ordinal <= len(header.loads) and entry.ordinal not in absent and not entry.weak:
-            names = wanted.setdefault(entry.ordinal, {})
-            names[entry.name] = names.get(entry.name, True) and entry.lazy
-    for ordinal, names in wanted.items():
+    for ordinal, names in facts.strong(image).items():
+        if ordinal > len(header.loads) or ordinal in absent:
+            continue
         dylib = header.loads[ordinal - 1]
         if not might_be_in_shared_cache(dylib.name) or dylib.weak:
             continue
