@@ -51,6 +51,8 @@ class MountState(Enum):
     """A file or directory of this machine stands there."""
     EMPTY = "empty"
     """A directory stands there that holds nothing but what is mounted deeper."""
+    ABSENT = "absent"
+    """Nothing stands there, unless something is mounted deeper."""
     UNSEEN = "unseen"
     """Nobody can tell, except about what is mounted deeper."""
 
@@ -157,7 +159,7 @@ class HostFolder:
         if not self._mounts or names is None:
             return names
         kept = {name for name in names if fold_name(name, case_sensitive=self._case_sensitive) not in self._mounts}
-        return kept | {mount.name for mount in self._mounts.values()}
+        return kept | {m.name for m in self._mounts.values() if m.below or m.state is not MountState.ABSENT}
 
     def _base_names(self) -> frozenset[str] | None:
         if not self._names_known:
@@ -223,6 +225,9 @@ class HostFolder:
             else:
                 if stat.S_ISDIR(status.st_mode) or not mount.below:
                     return self._entry(mount.name, mount.host, status, mount.below, complete=complete)
+        elif mount.state is MountState.ABSENT:
+            if not mount.below:
+                return None
         elif mount.state is MountState.UNSEEN:
             complete = False
             if not mount.below:

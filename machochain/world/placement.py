@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 from attrs import field, frozen
@@ -18,6 +19,8 @@ from machochain.world.host import HostFileSystem, Mount, MountState, MountTree
 
 OS_PREFIXES: Final = ("/usr/lib", "/System", "/Library/Apple")
 """What the operating system owns: of this machine's own tree nothing below these is ever looked at."""
+_LINKS_OF_LINUX: Final = ("/lib", "/lib32", "/lib64", "/libx32")
+"""Links into /usr that no Mac has: with them ``lib/libx.dylib`` would lead from / into the OS's own directory."""
 
 StrPath = str | os.PathLike[str]
 
@@ -167,6 +170,9 @@ def _mount_base(world: World, mounts: MountTree, places: _Places) -> None:
     _mount_host(mounts.root, HostPath(os.path.abspath(os.sep)))
     for prefix in OS_PREFIXES:
         mounts.at(prefix).state = MountState.EMPTY
+    for name in _LINKS_OF_LINUX:
+        if Path(name).is_symlink():
+            mounts.at(name).state = MountState.ABSENT
 
 
 def _mount_maps(world: World, mounts: MountTree, places: _Places) -> None:

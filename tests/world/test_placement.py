@@ -57,6 +57,19 @@ def test_below_the_prefixes_of_the_os_this_machine_is_never_looked_at(prefix: st
     assert look(view, f"{prefix.upper()}/libSystem.B.dylib") == ABSENT
 
 
+@pytest.mark.parametrize("name", ["/lib", "/lib32", "/lib64", "/libx32"])
+def test_links_that_only_linux_has_are_not_there(name: str, tmp_path: Path) -> None:
+    view = open_world(World())
+    assert look(view, name) == look(view, f"{name}/libx.dylib") == ABSENT
+    write(tmp_path, "libx.dylib")
+    mapped = open_world(World(maps={name: tmp_path}))
+    assert look(mapped, f"{name}/libx.dylib").kind is NodeKind.FILE
+    assert look(mapped, f"{name}/libm.so") == ABSENT
+    deeper = open_world(World(maps={f"{name}/x": tmp_path}))
+    assert look(deeper, name).kind is NodeKind.DIRECTORY
+    assert look(deeper, f"{name}/libm.so") == ABSENT
+
+
 def test_a_link_of_this_machine_into_the_os_finds_nothing_either(tmp_path: Path) -> None:
     (tmp_path / "lib").symlink_to("/usr/lib")
     assert look(open_world(World()), tmp_path / "lib").real == "/usr/lib"
