@@ -13,7 +13,7 @@ from machochain.findings.catalogue import RULES
 from machochain.findings.draft import KNOWN_VARIABLES, Case, Draft, load_draft
 from machochain.findings.places import place_of
 from machochain.findings.refusals import is_miss, rule_of_reason
-from machochain.findings.remedies import add_run_path, beside, bundle, change, quoted, run_path_to
+from machochain.findings.remedies import add_run_path, beside, bundle, change, quoted, reach
 from machochain.model.filesystem import Presence
 from machochain.model.image import FileType
 from machochain.model.paths import leaf, printable
@@ -140,8 +140,10 @@ def _cause(case: Case, load: Load) -> tuple[str, str, tuple[str, ...]]:
 def _run_path_cause(case: Case, load: Load, there: str | None) -> tuple[str, str, tuple[str, ...]]:
     image = case.requester(load)
     tail = load.dylib.name.removeprefix("@rpath/")
-    run_path = run_path_to(there, tail, image.path) if there is not None else "@loader_path/../lib"
-    remedy = add_run_path(run_path, image.path, image.image)
+    if there is not None:
+        remedy = reach(load.dylib.name, there, image.path, image.image)
+    else:
+        remedy = add_run_path("@loader_path/../lib", image.path, image.image)
     where = f", though {printable(there)} exists" if there is not None else ""
     if not any(a.candidate.run_path is not None for a in load.tried):
         has = any(i.image is not None and i.image.run_paths for i in case.files)

@@ -68,6 +68,24 @@ def add_run_path(run_path: str, image: str, header: Image | None) -> tuple[str, 
     return tuple(ways)
 
 
+def reach(name: str, library: str, image: str, header: Image | None) -> tuple[str, ...]:
+    """Return the ways to let an image find a library at its place that it asks for by ``@rpath``.
+
+    A run path helps only where all that follows ``@rpath`` lies behind it; else the load path has to change. (A bare
+    name may lie there by another one, as the library's place is its real path.)
+
+    Args:
+        name: The load path.
+        library: Where the library lies.
+        image: Where the image lies.
+        header: Its headers, if they were read.
+    """
+    tail = name.partition("/")[2]
+    if "/" not in tail or library.casefold().endswith("/" + tail.casefold()):
+        return add_run_path(run_path_to(library, tail, image), image, header)
+    return change(name, beside(library, image), image)
+
+
 def is_go(image: Image) -> bool:
     """Whether the headers alone show that Go's toolchain made an image.
 

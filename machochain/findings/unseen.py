@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.draft import KNOWN_VARIABLES, Case, Draft, load_draft
-from machochain.findings.remedies import add_run_path, quoted, run_path_to
+from machochain.findings.remedies import add_run_path, quoted, reach
 from machochain.findings.versions import is_unknown_to_every_sdk, told_elsewhere
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Load, Outcome, Severity
@@ -62,7 +62,8 @@ def _silent(case: Case, load: Load) -> Draft:
         f"{case.result.macos} says nothing, and the process ends at the first symbol bound to it"
     )
     there = case.elsewhere(load)
-    tail = load.dylib.name.partition("/")[2]
-    run_path = "@loader_path/../lib" if there is None else run_path_to(there, tail, image.path)
-    remedy = add_run_path(run_path, image.path, image.image)
+    if there is not None:
+        remedy = reach(load.dylib.name, there, image.path, image.image)
+    else:
+        remedy = add_run_path("@loader_path/../lib", image.path, image.image)
     return load_draft("MC904", Severity.WARNING, case, load, message, remedy)

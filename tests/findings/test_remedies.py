@@ -45,6 +45,14 @@ def test_a_go_program_without_uuid_is_told_which_go_writes_one() -> None:
     assert the(Scene({TOOL: exe(uuid=None, sdk="26.0")}), "MC301") == ("link again without -Wl,-no_uuid",)
 
 
+@pytest.mark.parametrize(("macos", "rule"), [("26", "MC101"), ("13.3", "MC904")])
+def test_a_library_that_lies_without_its_folder_is_named_anew(macos: str, rule: str) -> None:
+    ways = the(with_lib(exe("@rpath/sub/libfoo.dylib"), macos=macos), rule)
+    assert ways == (
+        f"install_name_tool -change @rpath/sub/libfoo.dylib @loader_path/../lib/libfoo.dylib {TOOL} && {SIGN}",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "place", "remedy"),
     [
