@@ -13,7 +13,7 @@ from pathlib import Path
 from machochain.macho.reader import is_macho
 
 WHEELS = {
-    "numpy": "numpy==2.3.5", "scipy": "scipy==1.16.3", "vtk": "vtk==9.5.2", "pillow": "pillow==12.0.0",
+    "numpy": "numpy==2.5.5", "scipy": "scipy==1.18.1", "vtk": "vtk==9.7.2", "pillow": "pillow==12.0.0",
     "adbc-driver-flightsql": "adbc-driver-flightsql==1.9.0", "lxml": "lxml==6.0.2",
 }  # fmt: skip
 """By short name: what is asked of ``pip download``. Chains, wide trees, Go's c-shared."""
