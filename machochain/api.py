@@ -227,16 +227,35 @@ def resolve(
 
     Raises:
         UsageError: The request makes no sense.
-        InputError: A path does not exist.
+        InputError: No path exists. One of several that does not is among the report's errors.
     """
     chosen = [os.fspath(paths)] if isinstance(paths, (str, os.PathLike)) else [os.fspath(p) for p in paths]
     target = target or Target()
     world = world or World()
     _check_place(chosen, world)
+    chosen, absent = _existing(chosen)
     groups = _apart(chosen) if executor is None else [[path] for path in chosen]
     run = map if executor is None or len(groups) < 2 else executor.map
     parts = list(run(_resolve, groups, [target] * len(groups), [world] * len(groups)))
-    return Report(tuple(r for part in parts for r in part.results), tuple(e for part in parts for e in part.errors))
+    errors = (*absent, *(e for part in parts for e in part.errors))
+    return Report(tuple(r for part in parts for r in part.results), errors)
+
+
+def _existing(paths: Sequence[str]) -> tuple[list[str], list[InputError]]:
+    """Split what was named into what is there and why the rest is not; raise if that is all."""
+    there, absent = [], []
+    for path in paths:
+        try:
+            os.lstat(path)
+        except OSError as error:
+            gone = isinstance(error, FileNotFoundError)
+            words = "no such file or directory" if gone else f"cannot be read: {error.strerror}"
+            absent.append(InputError(words, path=path, errno=error.errno or 0))
+        else:
+            there.append(path)
+    if absent and not there:
+        raise absent[0]
+    return there, absent
 
 
 def _resolve(paths: Sequence[str], target: Target, world: World) -> Report:
