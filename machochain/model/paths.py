@@ -23,6 +23,11 @@ def directory(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+def printable_lines(message: str) -> list[str]:
+    """Return the lines of a message of dyld, each as `printable` shows it but for the tabs, which are dyld2's own."""
+    return ["\t".join(printable(part) for part in line.split("\t")) for line in message.rstrip("\n").split("\n")]
+
+
 def printable(text: str) -> str:
     r"""Return text that is safe on a terminal and in a log: control characters and stray bytes as ``\xNN``.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from machochain.graph.loadgraph import LoadGraph, image_fields, load_fields
-from machochain.model.paths import leaf, printable
+from machochain.model.paths import leaf, printable, printable_lines
 from machochain.model.result import Load, LoadedImage, Outcome, Result
 from machochain.report.resolution import tool
 from machochain.report.text import Style, render_attempts, verdict
@@ -86,7 +86,7 @@ def render_explanations(explanations: Sequence[Explained], style: Style) -> str:
             lines.append("  by way of " + arrow.join(printable(leaf(load.dylib.name)) for load in chain[:-1]))
         lines += _outcome(e, style)
         if e.message is not None:
-            lines += ["", "dyld will say:", *("  " + printable(x) for x in e.message.split("\n"))]
+            lines += ["", "dyld will say:", *("  " + line for line in printable_lines(e.message))]
         remedy = _remedy(e)
         if remedy:
             lines += ["", "fix:", *("  " + printable(step) for step in remedy)]

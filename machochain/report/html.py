@@ -249,7 +249,8 @@ def _processes(report: AuditReport) -> Iterator[str]:
     for (path, arch, message), group in list(messages.items())[:MAX_PROCESSES]:
         where = f"{path} ({arch}), macOS {releases(r.macos for r in group)}"
         yield f"<details><summary>dyld will say: <code>{_h(where)}</code></summary><pre>"
-        yield "\n".join(_h(line) for line in message.split("\n")) + "</pre></details>"
+        lines = message.rstrip("\n").split("\n")
+        yield "\n".join("\t".join(_h(part) for part in line.split("\t")) for line in lines) + "</pre></details>"
 
 
 def _rank(group: Sequence[Result]) -> int:

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from machochain.graph.loadgraph import LoadGraph
 from machochain.model.errors import InputError
-from machochain.model.paths import leaf, printable
+from machochain.model.paths import leaf, printable, printable_lines
 from machochain.model.result import Finding, Load, LoadedImage, Origin, Outcome, Result, Severity
 from machochain.model.search import Attempt, Candidate, SearchRule
 from machochain.model.version import Version
@@ -135,8 +135,7 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
         releases = f"macOS {low}" if low == high else f"macOS {low} to {high}"
         yield f"  {releases:<22}{verdict(span[0], style)}"
         if span[0].message is not None:
-            # dyld2 ends its text with a newline
-            yield from ("      " + printable(line) for line in span[0].message.rstrip("\n").split("\n"))
+            yield from ("      " + line for line in printable_lines(span[0].message))
         elif span[0].launches is None:
             for text in span[0].unknowns:
                 yield from _wrapped(printable(text), "      - ", style)
@@ -323,8 +322,7 @@ def _why(result: Result, style: Style) -> Iterator[str]:
     if result.message is not None:
         yield ""
         yield "  dyld will say:"
-        # dyld2 ends its text with a newline
-        yield from ("    " + printable(line) for line in result.message.rstrip("\n").split("\n"))
+        yield from ("    " + line for line in printable_lines(result.message))
     if result.launches is None:
         yield ""
         yield "  not known:"

@@ -192,3 +192,24 @@ def test_a_link_that_leads_nowhere_is_called_that(tmp_path: Path) -> None:
         done = run("resolve", str(tmp_path / name))
         assert done.returncode == 2
         assert done.stderr == f"machochain: {tmp_path / name}: a symbolic link that leads nowhere\n"
+
+
+@pytest.mark.parametrize("command", [["resolve"], ["resolve", "--macos", "12"], ["explain"]])
+def test_the_tabs_of_dyld2_are_shown_as_they_are(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "app").write_bytes(MachO(loads=[load("@loader_path/liba.dylib")]).bytes())
+    (tmp_path / "liba.dylib").write_bytes(b"no library\n" * 1000)
+    asked = ["liba.dylib"] if command[0] == "explain" else []
+    shown = run(*command, str(tmp_path / "app"), *asked, "--macos", "11").stdout
+    assert f"\t{tmp_path}/liba.dylib: unknown file type" in shown
+    assert "\\x09" not in shown
+    assert not [line for line in shown.splitlines() if line != line.rstrip()]
+
+
+def test_a_missing_file_does_not_keep_the_others_from_being_looked_at() -> None:
+    done = run("resolve", "/no/such/file", GREETER, "/no/other")
+    assert done.returncode == 2
+    assert "launches" in done.stdout
+    assert done.stderr.splitlines() == [
+        "machochain: /no/such/file: no such file or directory", "machochain: /no/other: no such file or directory",
+    ]  # fmt: skip
+    assert run("resolve", "/no/such/file", "/no/other").stdout == ""
