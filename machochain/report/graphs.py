@@ -48,9 +48,8 @@ def render_dot(results: Iterable[Result], *, system: bool = False) -> str:
         for load in loads:
             to = str(load.to) if load.to is not None else f"{_absence(load)}:{_dot_text(load.dylib.name)}"
             style = "dashed" if load.dylib.weak else "solid"
-            lines.append(
-                f'    "{number}:{load.source}" -> "{number}:{to}" [style={style}, label="{_dot_text(" ".join(load.dylib.kinds))}"];'
-            )
+            kinds = _dot_text(" ".join(load.dylib.kinds))
+            lines.append(f'    "{number}:{load.source}" -> "{number}:{to}" [style={style}, label="{kinds}"];')
         lines.append("  }")
     lines.append("}")
     return "\n".join(lines) + "\n"
