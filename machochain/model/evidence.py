@@ -249,6 +249,7 @@ class Cause(Enum):
     NO_UUID = "no-uuid"
     DUPLICATE_RUN_PATH = "duplicate-run-path"
     MALFORMED = "malformed"
+    INSERTED = "inserted-library"
     PROBE = "probe"
     BUILD = "build"
     UNKNOWN = "unknown"

@@ -195,3 +195,51 @@ def test_a_list_that_was_cut_between_the_fallback_folders_shows_no_run_path() ->
     d = explain_evidence(found)
     assert rules(d) == ["STANDARD_FALLBACK"]
     assert d.process.run_paths == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "formula"),
+    [
+        ("/opt/homebrew/opt/xz/lib/liblzma.5.dylib", "xz"),
+        ("/usr/local/opt/xz/lib/liblzma.5.dylib", "xz"),
+        ("/usr/local/Homebrew/opt/xz/lib/liblzma.5.dylib", ""),
+        ("/opt/homebrew/Cellar/xz/5.4/lib/liblzma.5.dylib", "xz"),
+        ("/opt/homebrew/lib/liblzma.5.dylib", ""),
+        ("/opt/homebrew/*/liblzma.5.dylib", ""),
+        ("/opt/homebrew/opt/*/liblzma.5.dylib", ""),
+    ],
+)
+def test_a_formula_is_named_only_where_the_path_names_it(path: str, formula: str) -> None:
+    assert formula_of(path) == formula
+
+
+def test_a_path_a_crash_report_hides_parts_of_is_in_no_command() -> None:
+    path = "/opt/homebrew/*/libzstd.1.dylib"
+    text = (
+        f"Termination Reason: Namespace DYLD, Code 1 Library missing\nLibrary not loaded: {path}\n"
+        f"Referenced from: <{UUID}> /Applications/A.app/Contents/MacOS/A\n"
+        f"Reason: tried: '{path}' ({NONE}), '{K}{path}' ({NONE}), '{path}' ({NONE})\n"
+        "(terminated at launch; ignore backtrace)\n"
+    )
+    (found,) = read(text)
+    steps = explain_evidence(found).remedy
+    assert not [step for step in steps if "*" in step or "brew install" in step]
+    assert any("-change OLD_PATH @rpath/libzstd.1.dylib" in step and "otool -L" in step for step in steps)
+
+
+def test_an_inserted_library_is_nobodys_load_command() -> None:
+    (found,) = read(
+        f"dyld[1]: terminating because inserted dylib '/no/l.dylib' could not be loaded: tried: '/no/l.dylib' ({NONE})"
+    )
+    d = explain_evidence(found)
+    assert d.cause is Cause.INSERTED
+    assert d.headline == "l.dylib is missing: DYLD_INSERT_LIBRARIES of the process names it."
+    assert not [step for step in d.remedy if "install_name_tool" in step]
+
+
+def test_a_process_that_needs_arm64_is_of_macos_13_or_later() -> None:
+    reason = "mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64')"
+    (found,) = read(f"dlopen(/m/x.node, 0x0001): tried: '/m/x.node' ({reason})")
+    assert found.macos_range is not None
+    assert str(found.macos_range.low) == "13.0"
+    assert found.macos_range.high is None

@@ -69,6 +69,8 @@ def classify(evidence: Evidence, facts: ProcessFacts) -> Verdict:
         return _certain(Cause.OLD_LIBRARY, "dyld says that the library it found is older than the one linked against.")
     if kind is EvidenceKind.TERMINATION:
         return _termination(evidence)
+    if evidence.request is Request.INSERTED and kind is EvidenceKind.LIBRARY_MISSING:
+        return _certain(Cause.INSERTED, "No load command asks for it: DYLD_INSERT_LIBRARIES names it.")
     library = evidence.library or ""
     if "@@" in library:
         return _certain(Cause.PLACEHOLDER, "The load path still has a packager's placeholder (@@…@@) in it.")

@@ -14,6 +14,8 @@ CRYPTEX: Final = "/System/Volumes/Preboot/Cryptexes/OS"
 _OLD_REASONS: Final = ("image not found", "no suitable image found", "Incompatible library version", "unsafe use of")
 _SAME_WORDS: Final = ("symbol not found in flat namespace", "weak-def symbol not found")
 """Lines that name neither image nor path: 12.0 to 12.4 and 13 or later write the same (Loader.cpp resolveSymbol())."""
+_NEEDS_ARM64: Final = re.compile(r"need '(?:arm64e' or ')?arm64'")
+"""Up to 12.4 dyld names the best architecture only, which is arm64e on every Apple silicon Mac."""
 _ARCH_IN_BRACKETS: Final = re.compile(r"\(have \([\w,]+\), need \(")
 
 _BY_ERA: Final = {
@@ -61,6 +63,7 @@ def _wording_of_13(evidence: Evidence, reasons: list[str]) -> bool:
     text = evidence.reason or ""
     return (
         any(CRYPTEX in t.path for t in evidence.attempts)
+        or any(_NEEDS_ARM64.search(r) for r in reasons)
         or any("not in dyld cache" in r for r in reasons)
         or text.startswith("no LC_RPATH's")
         or (evidence.built_for or "").startswith("macOS")

@@ -8,7 +8,7 @@ from machochain.dyld.diagnosis.attempts import explain_attempts
 from machochain.dyld.diagnosis.causes import classify
 from machochain.dyld.diagnosis.places import place_of
 from machochain.dyld.diagnosis.remedies import remedies, warnings
-from machochain.model.evidence import Diagnosis, Evidence, EvidenceKind, Place, PlaceKind
+from machochain.model.evidence import Diagnosis, Evidence, EvidenceKind, Place, PlaceKind, Request
 from machochain.model.paths import leaf, printable
 
 _BUILD_HEADLINES: Final = {
@@ -56,6 +56,8 @@ def _headline(e: Evidence) -> str:
     asker = printable(leaf(e.referenced_from or "")) or "the program"
     process = printable(leaf(e.process or "")) or "the process"
     match e.kind:
+        case EvidenceKind.LIBRARY_MISSING if e.request is Request.INSERTED:
+            return f"{library} is missing: DYLD_INSERT_LIBRARIES of {process} names it."
         case EvidenceKind.LIBRARY_MISSING:
             return f"{library} is missing: {asker} needs it."
         case EvidenceKind.ARCHITECTURE:
@@ -80,7 +82,8 @@ def _headline(e: Evidence) -> str:
         case EvidenceKind.LOADS:
             return f"A log of {len(e.loads)} loaded images."
         case EvidenceKind.SEARCHES:
-            return f"A log of {len(e.searches)} searches, {sum(s.missing for s in e.searches)} in vain."
+            noun = "search" if len(e.searches) == 1 else "searches"
+            return f"A log of {len(e.searches)} {noun}, {sum(s.missing for s in e.searches)} in vain."
         case EvidenceKind.TRACE:
             return f"A trace of {len(e.calls)} file calls on libraries; failed ones are normal."
 

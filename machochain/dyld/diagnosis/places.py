@@ -58,8 +58,9 @@ def bundle_of(path: str | None) -> str:
 
 def formula_of(path: str) -> str:
     """Return the Homebrew formula a load path belongs to, ``""`` if the path does not name it."""
-    match = re.match(rf"(?:/opt/homebrew|/usr/local|.*/Homebrew|.*)/(?:opt|Cellar)/({_SEGMENT})/", path)
-    return match[1] if match and _is_brewed(path) else ""
+    match = re.match(rf"(?:/opt/homebrew|/usr/local|.*/Homebrew|.*)/(?:opt(?!/homebrew/)|Cellar)/({_SEGMENT})/", path)
+    # Crash reports put a star in the place of what they hide.
+    return match[1] if match and _is_brewed(path) and "*" not in match[1] else ""
 
 
 def _is_brewed(path: str) -> bool:

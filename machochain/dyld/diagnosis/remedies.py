@@ -44,7 +44,10 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
     name = printable(leaf(library)) or "the library"
     formula = formula_of(library)
     install = f"brew install {_q(formula)}" if formula else f"install the package that brings {name}"
-    change = f"install_name_tool -change {_q(library)} {_q('@rpath/' + leaf(library))} {_BIN}"
+    # A crash report may have put a star in the place of a part of the path.
+    old = "OLD_PATH" if e.redacted and "*" in library else _q(library)
+    change = f"install_name_tool -change {old} {_q('@rpath/' + leaf(library))} {_BIN}"
+    change += f"   # OLD_PATH in full: otool -L {_BIN}" if old == "OLD_PATH" else ""
     bad = _q(refused_file(e))
     match cause:
         case Cause.STALE_DEPENDENT:
@@ -150,6 +153,11 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
             )
         case Cause.MALFORMED:
             return (f"fetch or build it again; see what it is: file {bad}",)
+        case Cause.INSERTED:
+            return (
+                f"unset DYLD_INSERT_LIBRARIES, or put {name} where it says",
+                "see who sets it: env | grep DYLD_, launchctl getenv DYLD_INSERT_LIBRARIES, the tool that starts it",
+            )
         case Cause.PROBE:
             return (
                 f"put {name} where the program looks, or give it the full path",
