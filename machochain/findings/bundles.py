@@ -135,11 +135,16 @@ def _missing_executable(mac: Mac, bundle: Bundle, binaries: Sequence[AuditBinary
     nodes = [mac.look(path) for path in bundle.executables]
     if not nodes or any(n.presence is Presence.UNSEEN or n.kind is NodeKind.FILE for n in nodes):
         return
+    name = str(bundle.info["CFBundleExecutable"])
+    # Wheels and zips often lose the links of a framework: its library is then found where it really lies, and loads
+    # name that path.
+    versions = f"{bundle.place}/Versions/"
+    if any(b.place.startswith(versions) and leaf(b.place) == name for b in binaries):
+        return
     program = bundle.suffix in _PROGRAMS
     inside = next((b for b in binaries if b.place.startswith(bundle.place + "/")), None)
     origin = inside.origin if inside is not None else binaries[0].origin if binaries else bundle.place
     rule = RULES["MC513"]
-    name = str(bundle.info["CFBundleExecutable"])
     yield Finding(
         rule.id, rule.name, Severity.ERROR if program else Severity.WARNING, Confidence.CERTAIN, origin,
         inside.arch if inside is not None else "", bundle.plist, None, name,

@@ -10,8 +10,11 @@ from machochain.model.paths import directory, leaf, printable
 
 
 def quoted(text: str) -> str:
-    """Return a word for a POSIX shell."""
-    return shlex.quote(printable(text))
+    """Return a word for a shell: POSIX, but for names that cannot be printed, which bash and zsh read as bytes."""
+    if text.isprintable():
+        return shlex.quote(text)
+    raw = text.encode("utf-8", "surrogateescape")
+    return "$'" + "".join(chr(b) if 0x20 <= b < 0x7F and b not in b"'\\" else f"\\x{b:02x}" for b in raw) + "'"
 
 
 def sign(path: str) -> str:

@@ -216,6 +216,13 @@ NEAR_MISSES: dict[str, list[Release]] = {
         app({"CFBundleExecutable": "script"}, ("MacOS/script", b"#!/bin/sh\n"), ("MacOS/tool", exe())),
         app({}, ("MacOS/tool", exe())),
         app({"CFBundleExecutable": 7}, ("MacOS/tool", exe())),
+        # a wheel keeps no links: the library of a framework is there under its version alone
+        Release(
+            {
+                "F.framework/Resources/Info.plist": plist(CFBundleExecutable="F"),
+                "F.framework/Versions/B/F": lib(),
+            }
+        ),
     ],
     "MC520": [tool(exe()), tool(exe(signed=False)), tool(exe(signed=False, arch="x86_64"))],
     "MC521": [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from machochain.findings import Checker, Facts, index_by_name
 from machochain.findings.loads import library_base
 from machochain.findings.places import foreign, place_of
-from machochain.findings.remedies import run_path_to
+from machochain.findings.remedies import quoted, run_path_to
 from machochain.model.paths import TargetPath
 from machochain.model.signature import Signature, SignatureKind
 from tests.factory import Section, load
@@ -43,6 +45,14 @@ def test_a_go_program_is_told_its_own_flag() -> None:
 def test_a_go_program_without_uuid_is_told_which_go_writes_one() -> None:
     assert the(Scene({TOOL: exe(uuid=None, sdk="26.0", sections=GO)}), "MC301")[0] == "build with Go 1.24 or newer"
     assert the(Scene({TOOL: exe(uuid=None, sdk="26.0")}), "MC301") == ("link again without -Wl,-no_uuid",)
+
+
+@pytest.mark.parametrize("name", ["plain", "two words", "it's", "a\nb\x1b[1m\\n'", "\udcff\udc80f", "é\u2028"])
+def test_a_quoted_name_is_the_same_name_in_a_shell(name: str) -> None:
+    word = quoted(name)
+    assert word.isprintable()
+    shown = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout  # our own text
+    assert shown == name.encode("utf-8", "surrogateescape")
 
 
 @pytest.mark.parametrize(("macos", "rule"), [("26", "MC101"), ("13.3", "MC904")])
