@@ -132,7 +132,7 @@ def test_a_file_name_cannot_break_out_of_a_command() -> None:
 
     assert "\n" not in "".join(finding.remedy)
     assert "\n" not in finding.message
-    assert """'/app/a; rm -rf '"'"'$HOME'"'"'\\x0a'""" in finding.remedy[0]
+    assert r"$'/app/a; rm -rf \x27$HOME\x27\x0a'" in finding.remedy[0]
 
 
 def test_the_run_paths_that_were_tried_are_evidence() -> None:
