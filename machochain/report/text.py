@@ -163,8 +163,12 @@ def reach(rising: Sequence[Result]) -> str:
         perhaps -= 1
     if perhaps == len(verdicts):
         good = [str(r.macos) for r in rising if r.launches]
-        where = f"{verb} on macOS {', '.join(good)} only" if good else f"not known to {bare} anywhere"
-        return f"{where}; does not {bare} on macOS {high}"
+        if good:
+            return f"{verb} on macOS {', '.join(good)} only; does not {bare} on macOS {high}"
+        open_ones = [str(r.macos) for r in rising if r.launches is None]
+        return (
+            f"does not {bare} on any of the releases looked at but macOS {', '.join(open_ones)}, where it is not known"
+        )
     before = f"; does not {bare} on macOS {rising[perhaps - 1].macos}" if perhaps else ""
     if sure == len(verdicts):
         return f"not known whether it {verb} on macOS {rising[perhaps].macos} and newer{before}"

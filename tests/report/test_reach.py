@@ -32,7 +32,7 @@ def result(macos: str, launches: bool | None, kind: str) -> Result:
         ("?TTTTT", "launches from macOS 12.0 on; not known for macOS 11.0"),
         ("F?????", "not known whether it launches on macOS 12.0 and newer; does not launch on macOS 11.0"),
         ("TT??FF", "launches on macOS 11.0, 12.0 only; does not launch on macOS 26.0"),
-        ("FF??FF", "not known to launch anywhere; does not launch on macOS 26.0"),
+        ("FF??FF", "does not launch on any of the releases looked at but macOS 13.0, 14.0, where it is not known"),
         ("TFTTTT", "launches from macOS 13.0 on; does not launch on macOS 12.0"),
         ("F?T?TT", "launches from macOS 15.0 on; not known for macOS 12.0, 14.0; does not launch on macOS 11.0"),
     ],
