@@ -157,6 +157,8 @@ def test_ctrl_c_ends_with_what_is_known(tmp_path: Path) -> None:
     slow = tmp_path / "slow"
     os.mkfifo(slow)
     code = (
+        # whoever started the tests in the background made them, and all they start, deaf to the signal
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys\nfrom pathlib import Path\nimport machochain.auditing as a\nfrom machochain.cli import main\n"
         "plain = a._audit_local\n"
         "def look(path, *rest):\n"
@@ -172,7 +174,10 @@ def test_ctrl_c_ends_with_what_is_known(tmp_path: Path) -> None:
         assert process.stderr.readline() == "waiting\n"
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "error[MC101]" in out
