@@ -57,7 +57,7 @@ def _answer(files: set[str], missing: set[str], case: Case) -> Answers:
 
 def macholib(case: Case, root: Path) -> Answers:
     """macholib's graph."""
-    from macholib.MachOGraph import MachOGraph, MissingMachO  # noqa: PLC0415  # only where it is installed
+    from macholib.MachOGraph import MachOGraph, MissingMachO  # only where it is installed
 
     start = str(root / case.start)
     graph = MachOGraph(executable_path=str(Path(start).parent))
@@ -100,7 +100,7 @@ def delocate(case: Case, root: Path) -> Answers:
 
 
 def _delocate(case: Case, root: Path) -> Answers:
-    from delocate.libsana import get_dependencies  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  # only where it is installed
+    from delocate.libsana import get_dependencies  # type: ignore[import-not-found,unused-ignore]  # only where it is installed
 
     start = str(root / case.start)
     found: set[str] = set()
@@ -122,7 +122,7 @@ def _delocate(case: Case, root: Path) -> Answers:
 
 def pyinstaller(case: Case, root: Path) -> Answers:
     """PyInstaller's search, one library after the other."""
-    from PyInstaller.depend import bindepend  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415  # only where it is installed
+    from PyInstaller.depend import bindepend  # type: ignore[import-not-found,import-untyped,unused-ignore]  # only where it is installed
 
     start = os.path.realpath(root / case.start)
     found: set[str] = set()

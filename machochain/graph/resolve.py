@@ -16,7 +16,7 @@ from machochain.macho.signature import read_signature
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
-from machochain.model.image import FileType, MachOFile, Slice, file_type_name
+from machochain.model.image import FileType, MachOFile, Question, Slice, file_type_name
 from machochain.model.paths import TargetPath
 from machochain.model.result import LoadedImage, Outcome, Result
 from machochain.model.signature import Signature, SignatureFlag
@@ -25,6 +25,7 @@ from machochain.model.version import Version
 LOADABLE: Final = frozenset({FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE})
 """File types dyld has to do with."""
 
+_CUT_SHORT: Final = "load command content extends beyond end of file"
 _ALLOW_DYLD: Final = "com.apple.security.cs.allow-dyld-environment-variables"
 
 
@@ -155,7 +156,20 @@ def with_verdict(result: Result) -> Result:
     missing = any(load.outcome is Outcome.MISSING and load.reason is not None for load in result.loads)
     if result.message is not None or missing:
         return evolve(result, launches=False)
-    return evolve(result, launches=None if result.unknowns else True)
+    unknowns = (*result.unknowns, *_cut_short(result))
+    return evolve(result, launches=None if unknowns else True, unknowns=unknowns)
+
+
+def _cut_short(result: Result) -> Iterator[str]:
+    """Yield a sentence for each image whose file ends within a segment, where dyld itself does not look.
+
+    dyld asks for the ends of segments only where it validates an image; for the rest the kernel decides what it maps.
+    """
+    for image in result.images:
+        for defect in image.image.defects if image.image is not None else ():
+            if defect.question is Question.ALWAYS and defect.text.endswith(_CUT_SHORT):
+                yield f"{image.path} is cut short: {defect.text}; dyld does not look, what the kernel does is not known"
+                break
 
 
 def _process_of(mac: Mac, library: LoadedImage, target: Target) -> tuple[LoadedImage | None, Security]:
