@@ -45,7 +45,7 @@ def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.command("audit")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
-@modelled_options()
+@modelled_options(releases="each from the file's own minimum on")
 @click.option("--policy", "policy_file", metavar="FILE", help="Policy to hold the inputs against. Default: searched.")
 @click.option("--no-config", is_flag=True, help="Look for no machochain.toml or pyproject.toml.")
 @click.option("--profile", metavar="NAME", help="Built-in rules to start from: release, wheel, app or dev.")

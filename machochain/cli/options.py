@@ -112,12 +112,12 @@ def parse_environment(pairs: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def modelled_options(*, several: bool = True) -> Callable[[F], F]:
+def modelled_options(*, several: bool = True, releases: str = "the newest") -> Callable[[F], F]:
     """Add the options of the modelled Mac; the command receives them as ``modelled``."""
     options = [
         click.option(
             "--macos", multiple=True, metavar="VERSION",
-            help="macOS release to model, 11 to 26 and point releases; repeatable, and A..B. Default: the newest.",
+            help=f"macOS release to model, 11 to 26 and point releases; repeatable, and A..B. Default: {releases}.",
         ),
         click.option("--arch", metavar="ARCH", help="Only this slice (arm64, x86_64, arm64e, …). Default: each one."),
         click.option("--root", metavar="DIR", help="DIR is / of the modelled Mac; nothing outside it exists."),

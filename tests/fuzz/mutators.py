@@ -76,7 +76,8 @@ def text(data: bytes, chance: random.Random) -> bytes:
                 other = chance.randrange(len(lines))
                 lines[at], lines[other] = lines[other], lines[at]
             case 3:
-                lines[at] = lines[at] * chance.choice((2, 10, 100))
+                times = chance.choice((2, 10, 100))
+                lines[at] = lines[at][: MOST // times] * times
             case 4:
                 lines[at] = chance.choice((b" ", b"  ", b"\t", b"> ")) * chance.choice((1, 3, 40)) + lines[at]
             case _:
