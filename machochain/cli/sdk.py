@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from machochain.cli import EXIT_FINDINGS
 from machochain.cli.options import Output, output_options, parse_releases
-from machochain.model.errors import InputError
-from machochain.model.paths import HostPath
+from machochain.model.errors import InputError, UsageError
+from machochain.model.paths import HostPath, leaf
+
+if TYPE_CHECKING:
+    from machochain.world.catalogue import EmbeddedCatalogue
 
 _SDK = click.option(
     "--sdk", "sdks", multiple=True, metavar="DIR", help="An SDK besides the embedded facts. Repeatable."
@@ -48,6 +51,32 @@ def index(folder: str, origin: str, output: Output, *, no_cache: bool) -> None:
         click.echo(f"{folder}: {note}", err=True)
 
 
+def _full_name(library: str) -> str:
+    """Return the install name behind a bare name such as ``libz.dylib`` or ``Security``.
+
+    Raises:
+        UsageError: None or several libraries have that name.
+    """
+    if "/" in library:
+        return library
+    catalogue = _catalogue()
+    frameworks = "/System/Library/Frameworks"
+    likely = (
+        f"/usr/lib/{library}",
+        f"/usr/lib/{library}.dylib",
+        f"{frameworks}/{library}.framework/{library}",
+        f"/usr/lib/swift/{library}",
+    )
+    for path in likely:
+        if catalogue.canonical(path) is not None:
+            return path
+    named = [path for path in catalogue.libraries() if leaf(path) == library]
+    if len(named) == 1:
+        return named[0]
+    wanted = f"which one: {', '.join(named[:5])}" if named else "give its path, such as /usr/lib/libz.1.dylib"
+    raise UsageError(f"{len(named) or 'no'} libraries of the OS are named {library!r}; {wanted}")
+
+
 @command.command("show")
 @click.argument("library", metavar="LIB")
 @click.option("--macos", multiple=True, metavar="VERSION", help="Releases to answer for. Default: one per dyld.")
@@ -58,7 +87,7 @@ def show(library: str, macos: tuple[str, ...], sdks: tuple[str, ...], output: Ou
     from machochain.world.sdk_report import show as facts_of
 
     releases = parse_releases(macos or ("11..26",), several=True)
-    document = facts_of(library, releases, _sdks(sdks), _catalogue())
+    document = facts_of(_full_name(library), releases, _sdks(sdks), _catalogue())
     output.write(json.dumps(document, indent=2) + "\n" if output.format == "json" else _show_text(document))
 
 
@@ -71,7 +100,7 @@ def symbols(library: str, arch: str | None, sdks: tuple[str, ...], output: Outpu
     """List the symbols of one system library and the SDKs that have them."""
     from machochain.world.sdk_report import symbols as symbols_of
 
-    document = symbols_of(library, _sdks(sdks), _catalogue(), arch=arch)
+    document = symbols_of(_full_name(library), _sdks(sdks), _catalogue(), arch=arch)
     if document["source"] is None:
         raise InputError("no symbols of this library are known", path=library)
     if output.format == "json":
@@ -145,7 +174,7 @@ def _sdks(folders: tuple[str, ...]) -> list[Any]:
     return [Sdk(HostPath(folder)) for folder in folders]
 
 
-def _catalogue() -> Any:
+def _catalogue() -> EmbeddedCatalogue:
     from machochain.world.catalogue import EmbeddedCatalogue
 
     return EmbeddedCatalogue()

@@ -24,6 +24,29 @@ def test_show_names_the_releases_and_what_the_answer_rests_on() -> None:
     assert "macOS 14.0   present" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("libz.dylib", "/usr/lib/libz.dylib"),
+        ("libz", "/usr/lib/libz.dylib"),
+        ("Security", "/System/Library/Frameworks/Security.framework/Security"),
+        ("libswiftCore.dylib", "/usr/lib/swift/libswiftCore.dylib"),
+    ],
+)
+def test_a_bare_name_is_enough(name: str, path: str) -> None:
+    done = run("sdk", "show", name, "--macos", "14")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == path
+    assert "macOS 14.0   present" in done.stdout
+
+
+@pytest.mark.parametrize("what", ["show", "symbols"])
+def test_a_bare_name_nobody_bears_is_an_error_that_helps(what: str) -> None:
+    done = run("sdk", what, "libnobody.dylib")
+    assert done.returncode == 2
+    assert "no libraries of the OS are named 'libnobody.dylib'; give its path" in done.stderr
+
+
 def test_show_reads_a_given_sdk_too(tmp_path: Path) -> None:
     root = sdk(tmp_path / "MacOSX14.2.sdk")
     found = json.loads(run("sdk", "show", "/usr/lib/libz.dylib", "--sdk", str(root), "--json").stdout)
