@@ -57,40 +57,34 @@ def headers_lief(tree: Path) -> Task:
     return run
 
 
-def symbols_machochain(tree: Path) -> Task:
-    from machochain.macho.imports import read_imports
+def _per_image(tree: Path, count: Callable[[Any, Any], int]) -> Task:
+    """Sum what is counted in each image, given its header and how to read it."""
     from machochain.macho.reader import FileSource, read_source, slice_reader
 
     files = binaries(tree)
 
     def run() -> int:
-        count = 0
+        total = 0
         for path in files:
             with FileSource(path) as source:  # type: ignore[arg-type]
                 for piece in read_source(source).slices:
                     if piece.image is not None:
-                        count += len(read_imports(piece.image, slice_reader(source, piece)).entries)
-        return count
+                        total += count(piece.image, slice_reader(source, piece))
+        return total
 
     return run
+
+
+def symbols_machochain(tree: Path) -> Task:
+    from machochain.macho.imports import read_imports
+
+    return _per_image(tree, lambda image, read: len(read_imports(image, read).entries))
 
 
 def exports_machochain(tree: Path) -> Task:
     from machochain.macho.exports import open_exports
-    from machochain.macho.reader import FileSource, read_source, slice_reader
 
-    files = binaries(tree)
-
-    def run() -> int:
-        count = 0
-        for path in files:
-            with FileSource(path) as source:  # type: ignore[arg-type]
-                for piece in read_source(source).slices:
-                    if piece.image is not None:
-                        count += len(open_exports(piece.image, slice_reader(source, piece)).all())
-        return count
-
-    return run
+    return _per_image(tree, lambda image, read: len(open_exports(image, read).all()))
 
 
 def _symbols_lief(tree: Path, attribute: str) -> Task:

@@ -93,11 +93,6 @@ def best_slice(file: MachOFile, config: ProcessConfig) -> Slice | None:
     return next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
 
 
-def main_slices(file: MachOFile) -> tuple[Slice, ...]:
-    """Return the slices a Mac can start as a process."""
-    return tuple(s for s in file.slices if s.image is not None)
-
-
 def _quoted_list(names: str, profile: Profile) -> str:
     return f"({names})" if profile.wording == "quoted" else f"'{names}'"
 

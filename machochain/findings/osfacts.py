@@ -82,7 +82,6 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
     catalogue = system if isinstance(system, EmbeddedCatalogue) else system.catalogue
     known: list[tuple[GivenSdk, ...]] = []
     libraries: dict[str, LibraryFacts | None] = {}
-    needed: dict[int, dict[int, dict[str, bool]]] = {}
 
     def lacking(library: str, names: Iterable[str], macos: Version) -> tuple[str, ...]:
         wanted = tuple(names)
@@ -95,15 +94,7 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
         return libraries[path]
 
     def strong(image: LoadedImage) -> Mapping[int, Mapping[str, bool]]:
-        number = tables.number(image)
-        found = needed.get(number)
-        if found is None:
-            found = needed[number] = {}
-            for entry in tables.imports(image):
-                if entry.ordinal > 0 and not entry.weak:
-                    names = found.setdefault(entry.ordinal, {})
-                    names[entry.name] = names.get(entry.name, True) and entry.lazy
-        return found
+        return tables.wanted(image).strong
 
     def sdks() -> tuple[GivenSdk, ...]:
         if not known:

@@ -300,21 +300,6 @@ def parse_context(text: str, program: Program) -> LaunchContext:
     )  # fmt: skip
 
 
-_WORK_PATH: Final = re.compile(r"/go-build\d+/b\d+/(exe/)?[^/]+")
-_CACHE_PATH: Final = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{64}-d/[^/]+")
-
-
-def context_of_path(path: str) -> str | None:
-    """Return the id of the Go context an executable's path comes from, e.g. out of a crash report; None for none."""
-    work = _WORK_PATH.search(path)
-    if work is not None and work.end() == len(path):
-        if work.group(1):
-            return "go-run"
-        return "go-test" if path.endswith(".test") else None
-    cached = _CACHE_PATH.search(path)
-    return "go-run-cached" if cached is not None and cached.end() == len(path) else None
-
-
 def escapes(run_path: str, executable: str) -> bool | None:
     """Say whether ``@executable_path/...`` can reach anything but Go's own files; None if it is no such path.
 

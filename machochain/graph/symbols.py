@@ -66,11 +66,13 @@ class _Wanted:
         two_level: Imports by library ordinal, self included, in the order of the tables.
         names: The same: ordinal to names, each once.
         by_name: Imports by name alone, and those with an ordinal dyld does not know.
+        strong: Those of a library that must be there: its ordinal to names, and whether each is bound lazily alone.
     """
 
     two_level: tuple[Import, ...]
     names: Mapping[int, tuple[str, ...]]
     by_name: tuple[Import, ...]
+    strong: Mapping[int, Mapping[str, bool]]
 
 
 @frozen
@@ -133,10 +135,14 @@ class SymbolTables:
             entries = self.imports(image)
             two_level = tuple(e for e in entries if e.ordinal >= 0)
             names: dict[int, dict[str, None]] = {}
+            strong: dict[int, dict[str, bool]] = {}
             for entry in two_level:
                 names.setdefault(entry.ordinal, {})[entry.name] = None
+                if entry.ordinal and not entry.weak:
+                    needed = strong.setdefault(entry.ordinal, {})
+                    needed[entry.name] = needed.get(entry.name, True) and entry.lazy
             by_name = tuple(e for e in entries if e.ordinal < 0)
-            found = self._wanted[key] = _Wanted(two_level, {k: tuple(v) for k, v in names.items()}, by_name)
+            found = self._wanted[key] = _Wanted(two_level, {k: tuple(v) for k, v in names.items()}, by_name, strong)
         return found
 
     def reexports(self, image: LoadedImage, number: int) -> bool:

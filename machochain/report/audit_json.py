@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from machochain.model.audit import AuditBinary, AuditFinding, AuditInput, AuditReport, Suppression
-from machochain.model.result import Result
 from machochain.model.version import Version
-from machochain.report.resolution import error_fields, finding_fields, tool
+from machochain.report.resolution import error_fields, finding_fields, process_fields, tool
 
 AUDIT_SCHEMA: Final = "machochain.audit/1"
 
@@ -33,7 +32,7 @@ def audit_document(report: AuditReport) -> dict[str, Any]:
         },
         "inputs": [_input_fields(given) for given in report.inputs],
         "findings": [audit_finding_fields(finding) for finding in report.findings],
-        "processes": [_process_fields(result) for result in report.results],
+        "processes": [process_fields(result) for result in report.results],
         "binaries": [_binary_fields(binary) for binary in report.binaries],
         "stale": [{**_suppression_fields(stale.suppression), "why": stale.why} for stale in report.stale],
         "errors": [error_fields(error) for error in report.errors],
@@ -84,20 +83,6 @@ def _input_fields(given: AuditInput) -> dict[str, Any]:
         "archive": given.archive,
         "members": list(given.members),
         "top": given.top,
-    }
-
-
-def _process_fields(result: Result) -> dict[str, Any]:
-    return {
-        "input": result.input,
-        "path": result.path,
-        "arch": result.arch,
-        "file_type": result.file_type,
-        "macos": str(result.macos),
-        "hardened": result.hardened,
-        "launches": result.launches,
-        "message": result.message,
-        "unknowns": list(result.unknowns),
     }
 
 

@@ -62,8 +62,8 @@ def symbol_fields(result: Result) -> dict[str, Any]:
     }
 
 
-def result_fields(result: Result) -> dict[str, Any]:
-    """Return one process."""
+def process_fields(result: Result) -> dict[str, Any]:
+    """Return which process was modelled and what becomes of it, without what it loads."""
     return {
         "input": result.input,
         "path": result.path,
@@ -74,6 +74,13 @@ def result_fields(result: Result) -> dict[str, Any]:
         "launches": result.launches,
         "message": result.message,
         "unknowns": list(result.unknowns),
+    }
+
+
+def result_fields(result: Result) -> dict[str, Any]:
+    """Return one process."""
+    return {
+        **process_fields(result),
         "images": [image_fields(image) for image in result.images],
         "loads": [load_fields(load) for load in result.loads],
         "symbols": symbol_fields(result),

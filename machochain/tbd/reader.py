@@ -219,6 +219,10 @@ def _version(text: str, what: str, line: int) -> Version:
     return Version.of(min(major, 0xFFFF), min(minor, 0xFF), min(patch, 0xFF))
 
 
+def _version_of(document: dict[str, Value], key: str, line: int) -> Version:
+    return _version(_string(document.get(key), key, line), key, line)
+
+
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
 
@@ -325,10 +329,8 @@ def _legacy(document: dict[str, Value], version: int, install_name: str, line: i
     return Stub(
         install_name=install_name,
         version=version,
-        current=_version(_string(document.get("current-version"), "current-version", line), "current-version", line),
-        compat=_version(
-            _string(document.get("compatibility-version"), "compatibility-version", line), "compatibility-version", line
-        ),
+        current=_version_of(document, "current-version", line),
+        compat=_version_of(document, "compatibility-version", line),
         targets=targets,
         umbrella=(TargetList(targets, (umbrella,)),) if umbrella else (),
         clients=tuple(clients),
@@ -370,10 +372,8 @@ def _modern(document: dict[str, Value], version: int, install_name: str, line: i
     return Stub(
         install_name=install_name,
         version=version,
-        current=_version(_string(document.get("current-version"), "current-version", line), "current-version", line),
-        compat=_version(
-            _string(document.get("compatibility-version"), "compatibility-version", line), "compatibility-version", line
-        ),
+        current=_version_of(document, "current-version", line),
+        compat=_version_of(document, "compatibility-version", line),
         targets=targets,
         umbrella=_listed(document, "parent-umbrella", "umbrella", targets, line),
         clients=_listed(document, "allowable-clients", "clients", targets, line),

@@ -11,7 +11,6 @@ from machochain.golang.contexts import (
     Program,
     closed_root,
     context,
-    context_of_path,
     contexts,
     escapes,
     parse_context,
@@ -19,6 +18,7 @@ from machochain.golang.contexts import (
 )
 from machochain.model.errors import UsageError
 from machochain.model.paths import TargetPath
+from tests.golang.places import context_of_path
 
 HELLO = Program(
     name="hello",

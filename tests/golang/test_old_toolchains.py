@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from machochain.golang.contexts import Program, context, context_of_path
+from machochain.golang.contexts import Program, context
 from machochain.model.go import GoLink
 from machochain.model.paths import TargetPath
+from tests.golang.places import context_of_path
 from tests.golang.test_toolchain import WHERE_GO, archive_at, look, same_as_go_version, where
 from tests.toolchain import Toolchain, build_cgo, build_pure, install_release
 

@@ -11,13 +11,14 @@ import pytest
 
 from machochain.golang.archive import read_archive
 from machochain.golang.buildinfo import format_build_info
-from machochain.golang.contexts import Program, context, context_of_path, shown
+from machochain.golang.contexts import Program, context, shown
 from machochain.golang.flags import refused_ldflags
 from machochain.golang.predict import Found, predict_link, search_paths
 from machochain.model.go import GoArchive, GoBinary, GoLink, ImportDynamic, ImportStatic
 from machochain.model.image import Image
 from machochain.model.paths import TargetPath
 from tests.golang.looking import binary_of, members_of, opened, reading
+from tests.golang.places import context_of_path
 from tests.golang.test_flags import ALLOWED, REFUSED
 from tests.toolchain import Toolchain, build_cgo, build_pure, greet_library, lipo
 
