@@ -30,19 +30,24 @@ before, so whoever owns an SDK can close a gap of the embedded one.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
+import lzma
 import re
 import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, BinaryIO, Final, TypedDict
 
-from machochain.model.errors import InputError
+from machochain.model.errors import InputError, UsageError
 from machochain.model.version import Version
 from machochain.world.catalogue import MAGIC, SYSTEM_PREFIXES, EmbeddedCatalogue, leads_to, plain_variant, squeeze
 
-_HIDE = re.compile(r"\$ld\$hide\$os(\d+\.\d+)\$(.+)", re.DOTALL)
+_HIDE = re.compile(r"\$ld\$hide\$os(\d{1,5}\.\d{1,2})\$(.+)", re.DOTALL)
+_BREAKS: Final = re.compile(r"[\t\n]")
+_MOST: Final = 256 << 20
+"""Bytes of one document, unpacked: twenty times what the largest SDK gives."""
 
 
 class _Library(TypedDict):
@@ -63,19 +68,103 @@ def read_facts(path: Path) -> Any:
     Raises:
         InputError: The file is no such document.
     """
-    data = path.read_bytes()
-    if path.suffix == ".xz":
-        import lzma  # noqa: PLC0415 - only for compressed input
-
-        data = lzma.decompress(data)
-    elif path.suffix == ".gz":
-        import gzip  # noqa: PLC0415 - only for compressed input
-
-        data = gzip.decompress(data)
     try:
-        return json.loads(data)
-    except ValueError as error:
+        data = _bounded(path)
+        document = json.loads(data)
+        _check(document)
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror or error}", path=str(path), errno=error.errno or 0
+        ) from error
+    except (ValueError, EOFError, RecursionError, UsageError, lzma.LZMAError, zlib.error) as error:
         raise InputError(f"no document of facts: {error}", path=str(path)) from error
+    return document
+
+
+def _bounded(path: Path) -> bytes:
+    with _opened(path) as file:
+        data = file.read(_MOST + 1)
+    if len(data) > _MOST:
+        raise ValueError(f"longer than {_MOST} bytes")
+    return data
+
+
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile | lzma.LZMAFile:
+    if path.suffix == ".xz":
+        return lzma.open(path)
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def _check(document: Any) -> None:
+    """Check that a document has one of the two forms, and that its names can be told apart in the tables made of them.
+
+    Raises:
+        ValueError: It is not so.
+        UsageError: A version is none.
+    """
+    fields = _fields_of(document, "the document")
+    match fields.get("schema"):
+        case "machochain.sdk-facts/1":
+            _check_sdk(fields)
+        case "machochain.os-facts/1":
+            for key, count in (
+                ("introduced", 3),
+                ("removed", 3),
+                ("legacy", 3),
+                ("observed", 3),
+                ("observed_symbols", 4),
+            ):
+                for row in _list_of(fields.get(key, []), key):
+                    if len(_texts(row, key)) != count:
+                        raise ValueError(f"an entry of {key} has not {count} texts")
+                    for text in row[1:2] if count == 3 and key != "observed" else row[count - 2 :]:
+                        Version.parse(text)
+        case other:
+            raise ValueError(f"its schema is {other!r}")
+
+
+def _check_sdk(fields: dict[str, Any]) -> None:
+    _texts([fields.get("sdk")], "sdk")
+    for key in ("low", "high"):
+        Version.parse(_texts([fields.get(key)], key)[0])
+    for key in ("complete", "missing"):
+        _texts(fields.get(key, []), key)
+    origin = fields.get("origin", "")
+    _texts([origin] if isinstance(origin, str) else origin, "origin")
+    for item in _list_of(fields.get("libraries"), "libraries"):
+        library = _fields_of(item, "libraries")
+        _texts([library.get("install_name")], "install_name")
+        for key in ("current", "compat"):
+            _texts([library.get(key) or ""], key)
+        for key in ("targets", "umbrella", "clients", "reexports", "flags", "symbols", "directives"):
+            _texts(library.get(key) or [], key)
+        if any(name.startswith("=") for name in library.get("symbols") or ()):
+            raise ValueError("the name of a symbol begins with =")
+    aliases = _fields_of(fields.get("aliases", {}), "aliases")
+    _texts([*aliases, *aliases.values()], "aliases")
+
+
+def _fields_of(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: no object")  # noqa: TRY004 - of the document, not of an argument
+    return value
+
+
+def _list_of(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{where}: no list")  # noqa: TRY004 - of the document, not of an argument
+    return value
+
+
+def _texts(value: Any, where: str) -> list[str]:
+    """Return a list of texts that fit into one field of one line, in bytes."""
+    for text in _list_of(value, where):
+        if not isinstance(text, str):
+            raise ValueError(f"{where}: {text!r} is no text")  # noqa: TRY004 - of the document, not of an argument
+        if _BREAKS.search(text):
+            raise ValueError(f"{where}: {text!r} holds what ends a field or line")
+        text.encode("utf-8", "surrogateescape")
+    return list(value)
 
 
 def is_private(path: str) -> bool:
@@ -135,7 +224,7 @@ def _pack_symbols(library: _Library) -> bytes:
     for key in sorted(groups):
         lines.append(key)
         lines.extend(sorted(groups[key]))
-    return zlib.compress("\n".join(lines).encode("utf-8", "surrogateescape"), 9)
+    return _packed(lines)
 
 
 def _merge_os_facts(document: dict[str, Any], libraries: dict[str, _Library]) -> None:
@@ -198,6 +287,10 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
     return _write(list(sources.values()), libraries, aliases)
 
 
+def _packed(lines: Iterable[str]) -> bytes:
+    return zlib.compress("\n".join(lines).encode("utf-8", "surrogateescape"), 9)
+
+
 def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliases: dict[str, tuple[str, int]]) -> bytes:
     chunks = bytearray()
     rows, details = [], []
@@ -217,9 +310,9 @@ def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliase
         if alias.startswith(SYSTEM_PREFIXES) and alias not in libraries and not implied and not plain_variant(alias):
             links.append(f"{alias}\t{target}\t{mask:x}")
     sections = {
-        "libraries": zlib.compress("\n".join(rows).encode(), 9),
-        "aliases": zlib.compress("\n".join(links).encode(), 9),
-        "details": zlib.compress("\n".join(details).encode(), 9),
+        "libraries": _packed(rows),
+        "aliases": _packed(links),
+        "details": _packed(details),
         "symbols": bytes(chunks),
     }
     header = {"schema": "machochain.catalogue/1", "sources": sources, "sections": {}}

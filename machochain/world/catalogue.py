@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
-from machochain.model.errors import InputError
+from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
@@ -45,6 +45,13 @@ FIRST_SEALED: Final = 11
 """Since this release the system volume is sealed and its libraries are in the shared cache only."""
 
 _VERSIONS = re.compile(r"(\.framework)/Versions/[^/]+")
+
+_DATED: Final = frozenset({"introduced", "removed", "legacy", "observed"})
+_SECTIONS: Final = ("libraries", "aliases", "details", "symbols")
+_MOST: Final = 64 << 20
+"""Bytes of one table, unpacked: many times what the embedded catalogue needs."""
+_DAMAGE: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, UsageError)
+"""What comes of reading a table that is not as it was written."""
 
 
 NOT_THE_SYSTEMS: Final = "the OS keeps its libraries below /usr/lib and /System only"
@@ -212,12 +219,43 @@ class _Row(NamedTuple):
 
 
 def _dated(items: Iterable[Any]) -> tuple[tuple[Version, str], ...]:
-    return tuple(sorted((Version.parse(v), str(why)) for v, why in items))
+    return tuple(sorted((Version.parse(v), _text(why)) for v, why in items))
 
 
 def _spoken(items: Iterable[str]) -> str:
     names = list(items)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _source(item: dict[str, Any]) -> Source:
+    return Source(
+        id=_text(item["id"]),
+        low=Version.parse(_text(item["low"])),
+        high=Version.parse(_text(item["high"])),
+        complete=_texts(item["complete"]),
+        missing=_texts(item["missing"]),
+        links=bool(item["links"]),
+        origin=_texts(item["origin"]),
+    )
+
+
+def _detail(item: dict[str, Any]) -> dict[str, Any]:
+    """Check what one SDK says about a library: texts and lists of texts."""
+    for value in item.values():
+        _ = _text(value) if isinstance(value, str) else _texts(value)
+    return item
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text where a text belongs")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("no list where a list belongs")
+    return tuple(map(_text, value))
 
 
 class EmbeddedCatalogue:
@@ -242,29 +280,44 @@ class EmbeddedCatalogue:
                 if start[:-4] != MAGIC:
                     raise InputError("not a catalogue of this version", path=str(file))
                 length = int.from_bytes(start[-4:], "little")
-                header = json.loads(zlib.decompress(stream.read(length)))
-        except (OSError, ValueError, zlib.error) as error:
+                self._base = len(start) + length
+                self._size = stream.seek(0, 2) - self._base
+                if self._size < 0:
+                    raise self._damaged("it is cut")
+                stream.seek(len(start))
+                packed = stream.read(length)
+        except OSError as error:
             raise InputError(f"cannot read the catalogue: {error}", path=str(file)) from None
-        self._base = len(MAGIC) + 4 + length
         self._blocks: dict[str, _Block] = {}
         self._sets: dict[int, tuple[Source, ...]] = {}
         self._closures: dict[tuple[str, Version], tuple[str, ...]] = {}
         self._lacking: dict[tuple[str, Version], SymbolAnswer] = {}
-        self._sections: dict[str, tuple[int, int]] = {k: (v[0], v[1]) for k, v in header["sections"].items()}
-        self.sources: tuple[Source, ...] = tuple(
-            Source(
-                id=item["id"],
-                low=Version.parse(item["low"]),
-                high=Version.parse(item["high"]),
-                complete=tuple(item["complete"]),
-                missing=tuple(item["missing"]),
-                links=item["links"],
-                origin=tuple(item["origin"]),
-            )
-            for item in header["sources"]
-        )
+        self._sections: dict[str, tuple[int, int]] = {}
+        try:
+            header = json.loads(self._unpacked(packed))
+            for name in _SECTIONS:
+                offset, size = header["sections"][name]
+                self._sections[name] = self._place(offset, size, self._size)
+            self.sources: tuple[Source, ...] = tuple(_source(item) for item in header["sources"])
+        except _DAMAGE as error:
+            raise self._damaged(error) from None
 
     # Reading
+
+    def _damaged(self, why: object) -> InputError:
+        words = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
+        return InputError(f"the catalogue is damaged: {words}", path=str(self._file))
+
+    @staticmethod
+    def _place(offset: int, length: int, size: int) -> tuple[int, int]:
+        """Return a place that lies within so many bytes.
+
+        Raises:
+            ValueError: It does not.
+        """
+        if offset < 0 or length < 0 or offset + length > size:
+            raise ValueError("a place outside")
+        return offset, length
 
     def _raw(self, offset: int, length: int) -> bytes:
         try:
@@ -274,15 +327,22 @@ class EmbeddedCatalogue:
         except OSError as error:
             raise InputError(f"cannot read the catalogue: {error}", path=str(self._file)) from None
 
-    def _read(self, offset: int, length: int) -> bytes:
+    def _unpacked(self, data: bytes) -> bytes:
+        stream = zlib.decompressobj()
         try:
-            return zlib.decompress(self._raw(offset, length))
+            text = stream.decompress(data, _MOST)
         except zlib.error as error:
-            raise InputError(f"the catalogue is damaged: {error}", path=str(self._file)) from None
+            raise self._damaged(error) from None
+        if not stream.eof:
+            raise self._damaged("a table is cut, or larger than any")
+        return text
 
     def _table(self, section: str) -> dict[str, str]:
-        text = self._read(*self._sections[section]).decode("utf-8", "surrogateescape")
-        return {(parts := line.split("\t", 1))[0]: parts[1] for line in text.split("\n") if line}
+        text = self._unpacked(self._raw(*self._sections[section])).decode("utf-8", "surrogateescape")
+        try:
+            return {(parts := line.split("\t", 1))[0]: parts[1] for line in text.split("\n") if line}
+        except IndexError as error:
+            raise self._damaged(error) from None
 
     @cached_property
     def _rows(self) -> dict[str, str]:
@@ -310,22 +370,47 @@ class EmbeddedCatalogue:
 
     def _details(self, name: str) -> dict[str, dict[str, Any]]:
         """Return what each SDK says about a library; all of them at once would be a megabyte of JSON."""
-        table: dict[str, dict[str, Any]] = json.loads(self._detail_texts[name])
-        return table
+        try:
+            table = json.loads(self._detail_texts[name])
+            return {source.id: _detail(table[source.id]) for source in self._of(self._row(name).mask)}
+        except _DAMAGE as error:
+            raise self._damaged(error) from None
 
     def _row(self, name: str) -> _Row:
-        mask, place, facts = self._rows[name].split("\t", 2)
-        table = json.loads(facts) if facts else {}
-        offset, _, length = place.partition(":")
-        observed = [Version.parse(v) for item in table.get("observed", ()) for v in item]
-        return _Row(
-            mask=int(mask, 16),
-            place=(int(offset), int(length)) if place else None,
-            introduced=_dated(table.get("introduced", ())),
-            removed=_dated(table.get("removed", ())),
-            legacy=_dated(table.get("legacy", ())),
-            observed=(min(observed), max(observed)) if observed else None,
-        )
+        try:
+            mask, place, facts = self._rows[name].split("\t", 2)
+            table = json.loads(facts) if facts else {}
+            observed = [Version.parse(v) for item in table.get("observed", ()) for v in item]
+            return _Row(
+                mask=int(mask, 16),
+                place=self._symbols_place(place),
+                introduced=_dated(table.get("introduced", ())),
+                removed=_dated(table.get("removed", ())),
+                legacy=_dated(table.get("legacy", ())),
+                observed=(min(observed), max(observed)) if observed else None,
+            )
+        except _DAMAGE as error:
+            raise self._damaged(error) from None
+
+    def _symbols_place(self, text: str) -> tuple[int, int] | None:
+        """Read where the symbols of a library lie.
+
+        Raises:
+            ValueError: Nowhere.
+        """
+        offset, _, length = text.partition(":")
+        return self._place(int(offset), int(length), self._sections["symbols"][1]) if text else None
+
+    def _alias(self, path: str) -> tuple[str, int]:
+        """Return where a link leads, and the SDKs that have it: one at least."""
+        try:
+            target, mask = self._aliases[path].split("\t")
+            sdks = int(mask, 16)
+        except _DAMAGE as error:
+            raise self._damaged(error) from None
+        if not self._of(sdks):
+            raise self._damaged("a link that no SDK has")
+        return target, sdks
 
     def _of(self, mask: int) -> tuple[Source, ...]:
         sources = self._sets.get(mask)
@@ -348,9 +433,8 @@ class EmbeddedCatalogue:
         path = normalise(path)
         if path in self._rows:
             return path
-        alias = self._aliases.get(path)
-        if alias is not None:
-            target = alias.partition("\t")[0]
+        if path in self._aliases:
+            target, _ = self._alias(path)
             return target if target in self._rows else self._through_frameworks(target)
         return self._through_frameworks(path)
 
@@ -416,8 +500,8 @@ class EmbeddedCatalogue:
 
     def _judge_link(self, path: str, macos: Version) -> SystemAnswer | None:
         """Return why a link to a present library may not be there; None if it is."""
-        target, mask = self._aliases[path].split("\t")
-        having = self._of(int(mask, 16))
+        target, mask = self._alias(path)
+        having = self._of(mask)
         lacking = [s for s in self.sources if s.links and s.covers(path) and s not in having]
         if not any(s.high <= macos for s in having):
             if any(s.low >= macos for s in lacking) and having:
@@ -534,13 +618,15 @@ class EmbeddedCatalogue:
             documents.append({**text, **lists, "links": source.links, "libraries": [], "aliases": {}})
         elsewhere: dict[str, Any] = {"schema": "machochain.os-facts/1", "observed_symbols": []}
         for name, rest in self._rows.items():
-            for key, items in json.loads(rest.split("\t", 2)[2] or "{}").items():
-                elsewhere.setdefault(key, []).extend([name, *item] for item in items)
+            self._row(name)  # what is damaged is told here
+            facts = json.loads(rest.split("\t", 2)[2] or "{}")
+            for key in sorted(_DATED & facts.keys()):
+                elsewhere.setdefault(key, []).extend([name, *item] for item in facts[key])
             self._export_library(name, documents, elsewhere)
-        for alias, rest in self._aliases.items():
-            target, mask = rest.split("\t")
+        for alias in self._aliases:
+            target, mask = self._alias(alias)
             for source, document in zip(self.sources, documents, strict=True):
-                if source in self._of(int(mask, 16)):
+                if source in self._of(mask):
                     document["aliases"][alias] = target
         return [*documents, elsewhere]
 
@@ -555,7 +641,7 @@ class EmbeddedCatalogue:
                 items.append({"install_name": name, **detail, "symbols": symbols, "directives": []})
                 document["libraries"].append(items[-1])
         for symbol, group in block.names.items():
-            if group.hidden is not None:
+            if group.hidden is not None and items:
                 items[-1]["directives"].append(f"$ld$hide$os{group.hidden}${symbol}")
             if group.observed is not None:
                 elsewhere["observed_symbols"].append([name, symbol, *map(str, group.observed)])
@@ -587,19 +673,22 @@ class EmbeddedCatalogue:
 
     def _parse_block(self, place: tuple[int, int]) -> _Block:
         start = self._sections["symbols"][0]
-        text = self._read(start + place[0], place[1]).decode("utf-8", "surrogateescape")
+        text = self._unpacked(self._raw(start + place[0], place[1])).decode("utf-8", "surrogateescape")
         first, *groups = text.split("\n=")
         names: dict[str, _Group] = {}
-        for body in groups:
-            head, *members = body.split("\n")
-            mask, hidden, low, high = head.split(" ")
-            group = _Group(
-                mask=int(mask, 16),
-                hidden=Version.parse(hidden) if hidden else None,
-                observed=(Version.parse(low), Version.parse(high)) if low else None,
-            )
-            names.update(dict.fromkeys(members, group))
-        return _Block(int(first, 16), names)
+        try:
+            for body in groups:
+                head, *members = body.split("\n")
+                mask, hidden, low, high = head.split(" ")
+                group = _Group(
+                    mask=int(mask, 16),
+                    hidden=Version.parse(hidden) if hidden else None,
+                    observed=(Version.parse(low), Version.parse(high)) if low else None,
+                )
+                names.update(dict.fromkeys(members, group))
+            return _Block(int(first, 16), names)
+        except _DAMAGE as error:
+            raise self._damaged(error) from None
 
     def symbols(self, library: str) -> tuple[SymbolFacts, ...]:
         """Return what is known of every symbol of one library itself, sorted by name.
@@ -752,11 +841,13 @@ class EmbeddedCatalogue:
         data = self._raw(start, length)
         keys = {key.encode("utf-8", "surrogateescape"): symbol for key, symbol in wanted.items()}
         for name, rest in self._rows.items():
-            place = rest.split("\t", 2)[1]
-            if not place:
+            try:
+                place = self._symbols_place(rest.split("\t", 2)[1])
+            except _DAMAGE as error:
+                raise self._damaged(error) from None
+            if place is None:
                 continue
-            offset, _, size = place.partition(":")
-            lines = set(zlib.decompress(data[int(offset) : int(offset) + int(size)]).split(b"\n"))
+            lines = set(self._unpacked(data[place[0] : place[0] + place[1]]).split(b"\n"))
             for key in lines & keys.keys():
                 found[keys[key]].append(name)
         return {symbol: tuple(names) for symbol, names in found.items()}

@@ -31,7 +31,7 @@ from machochain.model.version import Version
 from machochain.tbd import places
 from machochain.world.catalogue import SYSTEM_PREFIXES, leads_to, normalise, plain_variant, squeeze
 
-SCHEMA: Final = "machochain.sdk-index/1"
+SCHEMA: Final = "machochain.sdk-index/2"
 _FOLDERS: Final = ("System", "usr/lib", "Library/Apple")
 _SKIPPED: Final = frozenset({"Headers", "PrivateHeaders", "Modules", "include", "share", "man", "Documentation"})
 _TEXT_LINK_LIMIT: Final = 1024
@@ -158,7 +158,7 @@ def _walk(root: HostPath) -> list[_Entry]:
                 elif entry.is_dir(follow_symlinks=False):
                     if name not in _SKIPPED and not name.endswith((".lproj", ".swiftmodule")):
                         waiting.append(f"{folder}/{name}")
-                elif _matters(folder, name):
+                elif _matters(folder, name) and entry.is_file(follow_symlinks=False):
                     try:
                         status = entry.stat(follow_symlinks=False)
                     except OSError:
@@ -310,7 +310,7 @@ def clear_cache() -> int:
     count = 0
     if folder is not None and os.path.isdir(folder):
         for name in os.listdir(folder):
-            if name.endswith(".json"):
+            if name.endswith((".json", ".bin")):
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(folder, name))  # noqa: PTH108
                     count += 1
@@ -355,28 +355,37 @@ def _build(root: HostPath, entries: list[_Entry]) -> SdkIndex:
 
 
 def _store(file: str, fingerprint: str, found: SdkIndex) -> None:
-    """Write atomically; whatever goes wrong only costs time at the next run."""
+    """Write atomically; whatever goes wrong only costs time at the next run.
+
+    The first line tells of which files it is, and the sum of the second.
+    """
     fields = {a.name: getattr(found, a.name) for a in SdkIndex.__attrs_attrs__ if a.init}
+    body = json.dumps(fields)
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)  # noqa: PTH103
         descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(file), suffix=".tmp")
         try:
             with open(descriptor, "w", encoding="ascii") as stream:
-                stream.write(json.dumps({"schema": SCHEMA, "fingerprint": fingerprint, "index": fields}))
+                stream.write(f"{_head(fingerprint, body)}\n{body}")
             os.replace(temporary, file)  # noqa: PTH105
         except OSError:
             os.unlink(temporary)  # noqa: PTH108
             raise
 
 
+def _head(fingerprint: str, body: str) -> str:
+    digest = hashlib.blake2b(body.encode("ascii"), digest_size=16).hexdigest()
+    return json.dumps({"schema": SCHEMA, "fingerprint": fingerprint, "digest": digest})
+
+
 def _load(file: str, fingerprint: str) -> SdkIndex | None:
-    """Return a kept index; None unless it is whole, of this version, and of exactly these files."""
+    """Return a kept index; None unless it is what was written, by this version, and of exactly these files."""
     try:
-        with open(file, encoding="ascii") as stream:
-            document = json.load(stream)
-        if document["schema"] != SCHEMA or document["fingerprint"] != fingerprint:
+        with open(file, encoding="ascii", newline="") as stream:
+            head, _, body = stream.read().partition("\n")
+        if head != _head(fingerprint, body):
             return None
-        fields = document["index"]
+        fields = json.loads(body)
         libraries = {}
         for name, (path, start, end, macho) in fields["libraries"].items():
             if not (isinstance(path, str) and isinstance(macho, bool) and 0 <= int(start) <= int(end)):
@@ -396,7 +405,7 @@ def _load(file: str, fingerprint: str) -> SdkIndex | None:
             dangling=tuple(str(x) for x in fields["dangling"]),
             unreadable=tuple((str(x), str(y)) for x, y in fields["unreadable"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,30 +47,62 @@ def open_system(sdks: Iterable[HostPath] = ()) -> EmbeddedCatalogue | SdkLibrari
 def merged(base: Path, facts: Iterable[HostPath]) -> Path:
     """Return a catalogue with further facts in it, built once and kept in the cache folder.
 
+    What is kept counts only while it is what was written: its name holds the sums of what it was made of and of itself.
+    Where nothing can be kept, it is built anew for each run.
+
     Raises:
         InputError: A document of facts cannot be read.
     """
     # Most runs add nothing to the catalogue.
     import hashlib  # noqa: PLC0415
-    import tempfile  # noqa: PLC0415
 
     from machochain.world.build_catalogue import build, read_facts  # noqa: PLC0415
     from machochain.world.sdk_index import cache_folder  # noqa: PLC0415
 
     texts = [Path(path) for path in facts]
-    key = hashlib.sha256(base.read_bytes())
+    key = hashlib.sha256(_bytes(base))
     for text in texts:
-        key.update(text.read_bytes())
-    folder = Path(cache_folder() or tempfile.gettempdir())
-    kept = folder / f"catalogue-{key.hexdigest()[:32]}.bin"
-    if not kept.exists():
-        data = build([*EmbeddedCatalogue(base).documents(), *(read_facts(text) for text in texts)])
-        folder.mkdir(parents=True, exist_ok=True)
-        # Written aside and put in place at once: another run may look at the same moment.
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(data)
-        Path(file.name).replace(kept)
-    return kept
+        key.update(_bytes(text))
+    start = f"catalogue-{key.hexdigest()[:32]}-"
+    folder = cache_folder()
+    for kept in sorted(Path(folder).glob(f"{start}*.bin")) if folder is not None else ():
+        with suppress(OSError):
+            if kept.name == f"{start}{hashlib.sha256(kept.read_bytes()).hexdigest()[:32]}.bin":
+                return kept
+    data = build([*EmbeddedCatalogue(base).documents(), *(read_facts(text) for text in texts)])
+    name = f"{start}{hashlib.sha256(data).hexdigest()[:32]}.bin"
+    if folder is not None:
+        with suppress(OSError):
+            return _put(data, Path(folder), name)
+    return _put(data, _passing_folder(), name)
+
+
+def _put(data: bytes, folder: Path, name: str) -> Path:
+    """Write a file aside and put it in its place at once: another run may look at the same moment."""
+    import tempfile  # noqa: PLC0415
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        file.write(data)
+    return Path(file.name).replace(folder / name)
+
+
+def _passing_folder() -> Path:
+    """Return a folder of this user's own that goes when the run ends."""
+    import atexit  # noqa: PLC0415
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
+    folder = tempfile.mkdtemp(prefix="machochain-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=str(path), errno=error.errno or 0) from error
 
 
 def _is_json(path: HostPath) -> bool:

@@ -321,34 +321,53 @@ def test_any_change_of_the_sdk_outdates_the_kept_index(tmp_path: Path, change: s
     assert index(HostPath(str(root))) != before
 
 
-HEAD = '{"schema": "machochain.sdk-index/1", "fingerprint": "FP"'
-
-
 @pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "null",
-        '{"schema": "other"}',
-        HEAD + "}",
-        HEAD + ', "index": {"libraries": {"/a": ["../../etc", 0, 1, false]}}}',
-        HEAD + ', "index": {"libraries": {"/a": ["a", 5, 1, false]}}}',
-        HEAD + ', "index": {"libraries": {"/a": ["a", 1, 2, 0]}}}',
-        HEAD + ', "index": {"libraries": {}, "links": {"a": 1}}}',
-        "\u00e9",
-        "[" * 100000,
-    ],
+    "text", ["", "{", "[]", "null", '{"schema": "other"}', "HEAD", "HEAD\n", "HEAD\n{}", "\u00e9", "[" * 100000]
 )
 def test_a_broken_kept_index_is_ignored_and_replaced(tmp_path: Path, text: str) -> None:
     root = HostPath(str(sdk(tmp_path / "S.sdk")))
     first = index(root)
     file = kept()[0]
-    fingerprint = json.loads(file.read_text())["fingerprint"]
-    file.write_text(text.replace("FP", fingerprint))
+    written = file.read_text()
+    file.write_text(text.replace("HEAD", written.partition("\n")[0]))
     assert index(root) == first
-    assert json.loads(file.read_text())["index"]["libraries"]
+    assert file.read_text() == written
+
+
+def test_a_kept_index_whose_content_was_changed_is_not_believed(tmp_path: Path) -> None:
+    root = HostPath(str(sdk(tmp_path / "S.sdk")))
+    first = index(root)
+    file = kept()[0]
+    file.write_text(file.read_text().replace("libz.1.tbd", "libq.1.tbd"))
+    assert index(root) == first
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"libraries": {"/a": ["../../etc", 0, 1, false]}}',
+        '{"libraries": {"/a": ["a", 5, 1, false]}}',
+        '{"libraries": {"/a": ["a", 1, 2, 0]}}',
+        '{"libraries": {"/a": ["a", 1, Infinity, false]}}',
+        '{"libraries": {}, "links": {"a": 1}}',
+        "{",
+        "null",
+        "[" * 100000,
+    ],
+)
+def test_a_kept_index_that_makes_no_sense_is_ignored_though_its_sum_be_right(tmp_path: Path, body: str) -> None:
+    root = HostPath(str(sdk(tmp_path / "S.sdk")))
+    first = index(root)
+    file = kept()[0]
+    fingerprint = json.loads(file.read_text().partition("\n")[0])["fingerprint"]
+    file.write_text(f"{sdk_index._head(fingerprint, body)}\n{body}")
+    assert index(root) == first
+
+
+def test_only_regular_files_are_looked_at(tmp_path: Path) -> None:
+    root = sdk(tmp_path / "S.sdk")
+    os.mkfifo(root / "usr/lib/libfifo.tbd")
+    assert index(HostPath(str(root))).files == 3
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
