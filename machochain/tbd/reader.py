@@ -18,7 +18,7 @@ from machochain.model.errors import InputError
 from machochain.model.stub import Directive, ExportKind, Stub, StubExport, StubSection, TargetList
 from machochain.model.version import Version
 from machochain.tbd.directives import PREFIX, parse_directive
-from machochain.tbd.tree import Value, parse
+from machochain.tbd.tree import MAX_DEPTH, Value, parse
 
 _START = re.compile(r"^---(?P<tag>[ \t]+\S+)?[ \t]*$", re.MULTILINE)
 _INSTALL_NAME = re.compile(rb"""\ninstall-name:[ \t]*(?:'([^'\n]*)'|"([^"\\\n]*)"|([^'"#\s][^#\n]*?))[ \t]*\n""")
@@ -407,16 +407,22 @@ def _read_json(text: str) -> Iterator[Stub]:
 
 
 def _flatten(value: Any) -> dict[str, Value]:
-    """Turn numbers and the like into text, so that both notations share their helpers."""
+    """Turn numbers and the like into text, so that both notations share their helpers.
 
-    def plain(item: Any) -> Value:
+    Raises:
+        InputError: It is nested deeper than any stub.
+    """
+
+    def plain(item: Any, depth: int) -> Value:
+        if isinstance(item, dict | list) and depth > MAX_DEPTH:
+            raise InputError("nested deeper than any stub", part="line 1")
         if isinstance(item, dict):
-            return {key: plain(inner) for key, inner in item.items()}
+            return {key: plain(inner, depth + 1) for key, inner in item.items()}
         if isinstance(item, list):
-            return [plain(inner) for inner in item]
+            return [plain(inner, depth + 1) for inner in item]
         return item if isinstance(item, str) else "" if item is None else str(item)
 
-    return {key: plain(inner) for key, inner in value.items()}
+    return {key: plain(inner, 1) for key, inner in value.items()}
 
 
 def _json_stub(library: dict[str, Value], version: int) -> Stub:
