@@ -46,6 +46,7 @@ from machochain.world.catalogue import MAGIC, SYSTEM_PREFIXES, EmbeddedCatalogue
 
 _HIDE = re.compile(r"\$ld\$hide\$os(\d{1,5}\.\d{1,2})\$(.+)", re.DOTALL)
 _BREAKS: Final = re.compile(r"[\t\n]")
+_CHUNK: Final = 1 << 20
 _MOST: Final = 256 << 20
 """Bytes of one document, unpacked: twenty times what the largest SDK gives."""
 
@@ -82,11 +83,13 @@ def read_facts(path: Path) -> Any:
 
 
 def _bounded(path: Path) -> bytes:
+    data = bytearray()
     with _opened(path) as file:
-        data = file.read(_MOST + 1)
-    if len(data) > _MOST:
-        raise ValueError(f"longer than {_MOST} bytes")
-    return data
+        while part := file.read(_CHUNK):  # one read of the most there may be would make room for it
+            data += part
+            if len(data) > _MOST:
+                raise ValueError(f"longer than {_MOST} bytes")
+    return bytes(data)
 
 
 def _opened(path: Path) -> BinaryIO | gzip.GzipFile | lzma.LZMAFile:
