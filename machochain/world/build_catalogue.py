@@ -138,9 +138,9 @@ def _check_sdk(fields: dict[str, Any]) -> None:
         library = _fields_of(item, "libraries")
         _texts([library.get("install_name")], "install_name")
         for key in ("current", "compat"):
-            _texts([library.get(key) or ""], key)
+            _texts([] if (text := library.get(key)) is None else [text], key)
         for key in ("targets", "umbrella", "clients", "reexports", "flags", "symbols", "directives"):
-            _texts(library.get(key) or [], key)
+            _texts([] if (listed := library.get(key)) is None else listed, key)
         if any(name.startswith("=") for name in library.get("symbols") or ()):
             raise ValueError("the name of a symbol begins with =")
     aliases = _fields_of(fields.get("aliases", {}), "aliases")
