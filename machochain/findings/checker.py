@@ -9,8 +9,7 @@ from attrs import evolve
 
 from machochain.dyld.profile import PROFILES
 from machochain.findings import leaks, loads, machine, refusals, runpaths, sdk, symbols, unseen, versions
-from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, GoImage
-from machochain.findings.remedies import is_go
+from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, GoImage, Scene
 from machochain.model.filesystem import Presence
 from machochain.model.image import FileType, MachOFile
 from machochain.model.paths import TargetPath
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from machochain.model.filesystem import Node, SystemAnswer
     from machochain.model.signature import Signature
 
-_ImageKey = tuple[tuple[int, int] | None, int, str, bool, int]
+_FileKey = tuple[tuple[int, int], int, str]
+"""Identity of the file, offset of the slice, path."""
 
 
 def order(finding: Finding) -> tuple[int, str, str, int, str]:
@@ -52,17 +52,22 @@ class Checker:
         """
         self._tree = tree or {}
         self._os = os
-        self._images: dict[_ImageKey, tuple[Draft, ...]] = {}
+        self._static: dict[_FileKey, tuple[Draft, ...]] = {}
+        self._on_release: dict[tuple[_FileKey, bool, int], tuple[Draft, ...]] = {}
         self._reach: dict[tuple[str, str], bool] = {}
         self._go: dict[tuple[tuple[int, int], int], GoImage | None] = {}
+        self._walk: tuple[Walk, Scene, tuple[Draft, ...]] | None = None
 
     def check(self, result: Result, facts: Facts = NO_FACTS) -> tuple[Finding, ...]:
         """Return what all rules say about one process, sorted by `order`."""
         case = Case(result, facts)
-        drafts = [*self._of_process(case)]
+        return self._finished(case, tuple(self._of_scene(case)))
+
+    def _finished(self, case: Case, of_scene: tuple[Draft, ...]) -> tuple[Finding, ...]:
+        drafts = [*self._of_process(case), *of_scene]
         for image in case.files:
-            drafts += self._of_image(image, case)
-        return tuple(sorted((d.finish(result) for d in _with_go(drafts, case)), key=order))
+            drafts += self._of_release(image, case)
+        return tuple(sorted((d.finish(case.result) for d in _with_go(drafts, case)), key=order))
 
     def stage(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:  # noqa: ARG002
         """Add the findings to a result: a stage for ``graph.resolve.resolve_node``."""
@@ -74,15 +79,19 @@ class Checker:
         def looked(path: str) -> Node:
             return look(path)
 
+        known = self._walk
+        scene = known[1] if known is not None and known[0] is walk else Scene.of(result)
         node = look(result.path)
         file = mac.read(node) if node.presence is Presence.PRESENT else None
         slices = tuple(s.arch.name for s in file.slices) if isinstance(file, MachOFile) else ()
-        go = {i.id: found for i in result.images if (found := self._go_of(mac, i)) is not None}
-        facts = Facts(looked, find_system, self._tree, slices, go=go, os=self._os)
-        return evolve(result, findings=self.check(result, facts))
+        go = {i.id: found for i in scene.made_by_go if (found := self._go_of(mac, i)) is not None}
+        case = Case(result, Facts(looked, find_system, self._tree, slices, go=go, os=self._os), scene)
+        if known is None or known[0] is not walk:
+            known = self._walk = walk, scene, tuple(self._of_scene(case))
+        return evolve(result, findings=self._finished(case, known[2]))
 
     def _go_of(self, mac: Mac, image: LoadedImage) -> GoImage | None:
-        if image.identity is None or image.image is None or not is_go(image.image):
+        if image.identity is None:
             return None
         key = (image.identity, image.slice_offset)
         if key not in self._go:
@@ -91,49 +100,68 @@ class Checker:
             self._go[key] = golang.read_go_image(mac, image)
         return self._go[key]
 
-    def _of_process(self, case: Case) -> Iterator[Draft]:
-        yield from loads.loads(case)
+    def _of_scene(self, case: Case) -> Iterator[Draft]:
+        """Yield what is true of a process on every release that comes to the same walk; none is both sides of 12."""
         yield from loads.twice(case)
         yield from runpaths.idle_run_paths(case, self._reach)
         yield from versions.newer_dependencies(case)
-        yield from versions.unknown_to_sdks(case)
         yield from leaks.foreign_loads(case)
+        yield from sdk.compatibility(case)
+        for image in case.files:
+            yield from self._of_file(image, case)
+
+    def _of_process(self, case: Case) -> Iterator[Draft]:
+        yield from loads.loads(case)
+        yield from versions.unknown_to_sdks(case)
         yield from machine.architectures(case)
         yield from symbols.missing_symbols(case)
-        yield from sdk.compatibility(case)
         yield from sdk.given_sdks(case)
         yield from unseen.unknowns(case)
 
-    def _of_image(self, image: LoadedImage, case: Case) -> tuple[Draft, ...]:
+    def _of_file(self, image: LoadedImage, case: Case) -> tuple[Draft, ...]:
         signature = case.facts.signatures.get(image.id)
-        main = image.image is not None and image.image.file_type == FileType.MH_EXECUTE
-        macos = case.result.macos
         if image.identity is None or signature is not None:
-            return tuple(_image_drafts(image, macos, signature, case.facts, main=main))
-        key = (image.identity, image.slice_offset, image.path, main, macos.packed)
-        found = self._images.get(key)
+            return tuple(_static_drafts(image, signature, case.facts))
+        key = (image.identity, image.slice_offset, image.path)
+        found = self._static.get(key)
         if found is None:
-            found = self._images[key] = tuple(_image_drafts(image, macos, None, case.facts, main=main))
+            found = self._static[key] = tuple(_static_drafts(image, None, case.facts))
+        return found
+
+    def _of_release(self, image: LoadedImage, case: Case) -> tuple[Draft, ...]:
+        macos = case.result.macos
+        main = image.image is not None and image.image.file_type == FileType.MH_EXECUTE
+        if image.identity is None:
+            return tuple(_release_drafts(image, macos, case.facts, main=main))
+        key = ((image.identity, image.slice_offset, image.path), main, macos.packed)
+        found = self._on_release.get(key)
+        if found is None:
+            found = self._on_release[key] = tuple(_release_drafts(image, macos, case.facts, main=main))
         return found
 
 
 def _with_go(drafts: list[Draft], case: Case) -> list[Draft]:
     """Add what there is to say about Go, and Go's ways to what was said, where Go made or will make an image."""
-    if case.result.prediction is None and not any(i.image is not None and is_go(i.image) for i in case.files):
+    if case.result.prediction is None and not case.scene.made_by_go:
         return drafts
     from machochain.findings import golang  # noqa: PLC0415  # most runs never meet a Go file
 
     return [golang.with_go_ways(draft, case) for draft in (*drafts, *golang.go_process(case))]
 
 
-def _image_drafts(
-    image: LoadedImage, macos: Version, signature: Signature | None, facts: Facts, *, main: bool
-) -> Iterator[Draft]:
-    yield from refusals.image_refusals(image, macos, main=main)
+def _static_drafts(image: LoadedImage, signature: Signature | None, facts: Facts) -> Iterator[Draft]:
+    """Yield what is true of an image in every process on every release."""
     yield from runpaths.static_run_paths(image)
     yield from leaks.foreign_run_paths(image)
     yield from leaks.foreign_install_name(image)
     yield from machine.unsigned(image, signature)
+    if facts.os is not None:
+        yield from sdk.static_rules(image, facts.os)
+
+
+def _release_drafts(image: LoadedImage, macos: Version, facts: Facts, *, main: bool) -> Iterator[Draft]:
+    """Yield what is true of an image in every process on one release."""
+    yield from refusals.image_refusals(image, macos, main=main)
     if facts.os is not None:
         yield from symbols.too_new(image, facts.os, macos)
         yield from sdk.image_rules(image, facts.os, macos, facts.look)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import Factory, define, frozen
 
 from machochain.findings.catalogue import RULES
+from machochain.findings.remedies import is_go
 from machochain.model.filesystem import Node, Presence, SystemAnswer
 from machochain.model.image import FileType
 from machochain.model.paths import TargetPath, directory, leaf
@@ -123,20 +124,28 @@ class Survey:
 
 
 @define(slots=False)
-class Case:
-    """One process under examination."""
+class Scene:
+    """What a process loads: the same on every release that comes to the same walk.
 
-    result: Result
-    facts: Facts
+    Attributes:
+        images: In load order.
+        loads: In the order dyld asks.
+        path: Of the image the result is about.
+    """
 
-    def requester(self, load: Load) -> LoadedImage:
-        """Return the image that asks."""
-        return self.result.images[load.source]
+    images: tuple[LoadedImage, ...]
+    loads: tuple[Load, ...]
+    path: str
+
+    @classmethod
+    def of(cls, result: Result) -> Scene:
+        """Return that of a result."""
+        return cls(result.images, result.loads, result.path)
 
     @cached_property
     def files(self) -> tuple[LoadedImage, ...]:
         """The images that were read from disk, in load order."""
-        return tuple(i for i in self.result.images if i.origin is Origin.DISK and i.image is not None)
+        return tuple(i for i in self.images if i.origin is Origin.DISK and i.image is not None)
 
     @cached_property
     def survey(self) -> Survey:
@@ -145,7 +154,7 @@ class Case:
         odd: list[Load] = []
         outside: list[Load] = []
         tails: dict[str, None] = {}
-        for load in self.result.loads:
+        for load in self.loads:
             name = load.dylib.name
             if name.startswith("@rpath/"):
                 tails[name] = None
@@ -170,13 +179,57 @@ class Case:
     @cached_property
     def main(self) -> LoadedImage | None:
         """The main executable; None if nobody named the process."""
-        first = self.result.images[0]
+        first = self.images[0]
         return first if first.image is not None and first.image.file_type == FileType.MH_EXECUTE else None
 
     @cached_property
     def subject(self) -> LoadedImage:
         """The image the result is about: not the main executable if a library was asked about."""
-        return next((i for i in self.files if i.path == self.result.path), self.result.images[0])
+        return next((i for i in self.files if i.path == self.path), self.images[0])
+
+    @cached_property
+    def made_by_go(self) -> tuple[LoadedImage, ...]:
+        """The images that Go made."""
+        return tuple(i for i in self.files if i.image is not None and is_go(i.image))
+
+
+@define(slots=False)
+class Case:
+    """One process under examination.
+
+    Attributes:
+        result: What became of it.
+        facts: What rules may ask beyond that.
+        scene: What it loads.
+    """
+
+    result: Result
+    facts: Facts
+    scene: Scene = Factory(lambda case: Scene.of(case.result), takes_self=True)
+
+    @property
+    def files(self) -> tuple[LoadedImage, ...]:
+        """As in `Scene`."""
+        return self.scene.files
+
+    @property
+    def survey(self) -> Survey:
+        """As in `Scene`."""
+        return self.scene.survey
+
+    @property
+    def main(self) -> LoadedImage | None:
+        """As in `Scene`."""
+        return self.scene.main
+
+    @property
+    def subject(self) -> LoadedImage:
+        """As in `Scene`."""
+        return self.scene.subject
+
+    def requester(self, load: Load) -> LoadedImage:
+        """Return the image that asks."""
+        return self.result.images[load.source]
 
     def elsewhere(self, load: Load) -> TargetPath | None:
         """Return where the analysed tree, or a usual place beside the requester, has a file of the wanted name."""

@@ -94,7 +94,7 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
         return libraries[path]
 
     def strong(image: LoadedImage) -> Mapping[int, Mapping[str, bool]]:
-        return tables.wanted(image).strong
+        return tables.wanted(image, tables.number(image)).strong
 
     def sdks() -> tuple[GivenSdk, ...]:
         if not known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from machochain.dyld.facts import enforces_compatibility, might_be_in_shared_cache
@@ -39,24 +40,33 @@ def has_rule_of_its_own(facts: OSFacts, name: str, image: Image | None) -> bool:
     return image is not None and _left_sdk(facts, name, image) is not None
 
 
+def static_rules(image: LoadedImage, facts: OSFacts) -> Iterator[Draft]:
+    """Yield what is true of an image in every process on every release."""
+    header = image.image
+    if header is None:
+        return
+    for dylib in header.loads:
+        if might_be_in_shared_cache(dylib.name):
+            yield from _openssl(image, dylib)
+    yield from _stamp(image, facts)
+    yield from _platform(image)
+    yield from _flat(image, facts)
+
+
 def image_rules(image: LoadedImage, facts: OSFacts, macos: Version, look: Look | None) -> Iterator[Draft]:
-    """Yield what is true of an image in every process."""
+    """Yield what is true of an image in every process on one release."""
     header = image.image
     if header is None:
         return
     for dylib in header.loads:
         name = dylib.name
         if might_be_in_shared_cache(name):
-            yield from _openssl(image, dylib)
             yield from _private(image, dylib, facts, macos)
             yield from _gone(image, dylib, facts, macos)
             if facts.present(name, macos) is not None:
                 yield from _served(image, dylib, facts, macos)
         if leaf(name).startswith("libswift"):
             yield from _swift(image, dylib, facts, macos, look)
-    yield from _stamp(image, facts)
-    yield from _platform(image)
-    yield from _flat(image, facts)
 
 
 def _weaker(dylib: LinkedDylib) -> Severity:
@@ -141,6 +151,7 @@ def _nearest(known: LibraryFacts, key: str, macos: Version) -> tuple[str, Versio
     return found
 
 
+@lru_cache(maxsize=4096)
 def _version(text: str) -> Version | None:
     try:
         return Version.parse(text)

@@ -187,8 +187,11 @@ def _symbols_too_new(
         path = facts.present(dylib.name, macos)
         if path is None:
             continue
+        lacking = facts.lacking(path, names, oldest)
+        if not lacking:
+            continue
         gone = set(facts.lacking(path, names, macos))
-        newer = [n for n in facts.lacking(path, names, oldest) if n not in gone]
+        newer = [n for n in lacking if n not in gone]
         known = [b for b in bounds(facts, path, newer, oldest) if b["present_in"] is not None]
         if known:
             yield _newer_symbols(

@@ -24,8 +24,9 @@ from machochain.dyld.facts import (
 )
 from machochain.dyld.plan import candidates
 from machochain.dyld.policy import first_refusal
+from machochain.dyld.profile import Profile
 from machochain.dyld.slices import choose_slice, classic_choose_slice, refusal
-from machochain.graph.mac import Mac
+from machochain.graph.mac import Mac, Trail
 from machochain.graph.versioned import find_overrides
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
@@ -56,12 +57,38 @@ class Walk:
         loads: In the order they were asked for.
         message: dyld's text if the walk failed, else None.
         unknowns: What could not be decided, one sentence each.
+        profile: The generation of dyld that walked.
+        searches: Every search with what it came to, in order: enough to tell whether another release comes to the
+            same.
     """
 
     images: tuple[LoadedImage, ...]
     loads: tuple[Load, ...]
     message: str | None
     unknowns: tuple[str, ...]
+    profile: Profile
+    searches: tuple[tuple[LoadRequest, Found], ...] = ()
+
+
+@frozen
+class Found:
+    """What one search came to: an image, or the reason why not.
+
+    Attributes:
+        image: What serves.
+        candidate: The path by which it was found; None if it answered by name before any path was tried.
+        tried: What failed before.
+        reason: dyld's words; None if it has none.
+        fresh: Whether the image was loaded just now.
+        unknown: Why nobody can tell what dyld would find.
+    """
+
+    image: LoadedImage | None
+    candidate: Candidate | None
+    tried: tuple[Attempt, ...]
+    reason: str | None
+    fresh: bool = False
+    unknown: str | None = None
 
 
 @frozen
@@ -80,12 +107,21 @@ class Dlopen:
     caller: str | None = None
 
 
-def walk(mac: Mac, main: LoadedImage, config: ProcessConfig, *, cwd: str = "/") -> Walk:
+def walk(mac: Mac, main: LoadedImage, config: ProcessConfig, *, cwd: str = "/", like: Walk | None = None) -> Walk:
     """Launch an executable: find all it needs, as dyld would.
 
     If the launch fails, dyld stops early and says one thing. The walk is then repeated without stopping, so that
     ``loads`` tells everything that is missing; ``message`` stays what dyld says.
+
+    Args:
+        mac: The modelled Mac.
+        main: The executable.
+        config: The process.
+        cwd: Its working directory.
+        like: A walk of the same executable on another release: returned itself if this one comes out the same.
     """
+    if like is not None and _Run(mac, config, cwd).repeats(like):
+        return like
     run = _Run(mac, config, cwd)
     run.launch(main)
     if run.message is None:
@@ -96,9 +132,26 @@ def walk(mac: Mac, main: LoadedImage, config: ProcessConfig, *, cwd: str = "/") 
 
 
 def walk_library(
-    mac: Mac, library: LoadedImage, config: ProcessConfig, *, main: LoadedImage | None = None, cwd: str = "/"
+    mac: Mac,
+    library: LoadedImage,
+    config: ProcessConfig,
+    *,
+    main: LoadedImage | None = None,
+    cwd: str = "/",
+    like: Walk | None = None,
 ) -> Walk:
-    """Open a dylib or bundle in a process: with ``main`` after it has launched, else in one nobody knows."""
+    """Open a dylib or bundle in a process: with ``main`` after it has launched, else in one nobody knows.
+
+    Args:
+        mac: The modelled Mac.
+        library: What is opened.
+        config: The process.
+        main: Its executable.
+        cwd: Its working directory.
+        like: A walk of the same images on another release: returned itself if this one comes out the same.
+    """
+    if like is not None and _Run(mac, config, cwd).repeats(like):
+        return like
 
     def attempt(*, stops: bool) -> _Run:
         run = _Run(mac, config, cwd, stops=stops)
@@ -127,18 +180,6 @@ def open_library(mac: Mac, main: LoadedImage, config: ProcessConfig, call: Dlope
     return run.result()
 
 
-@frozen
-class _Found:
-    """What one search came to: an image, or the reason why not."""
-
-    image: LoadedImage | None
-    candidate: Candidate | None
-    tried: tuple[Attempt, ...]
-    reason: str | None
-    fresh: bool = False
-    unknown: str | None = None
-
-
 class _Run:
     """The state of one process while it loads (dyld: ``RuntimeState``)."""
 
@@ -163,10 +204,47 @@ class _Run:
         # Of what dyld4 answers to, the names that are compared before anything else is done.
         self._answering: dict[str, LoadedImage] = {}
         self._fitting = mac.fitting(self.config)
+        self._trails = mac.trails(self.config, cwd)
         self._attempts_left = MOST_ATTEMPTS
+        self._searches: list[tuple[LoadRequest, Found]] = []
 
     def result(self) -> Walk:
-        return Walk(tuple(self.images), tuple(self.loads), self.message, tuple(dict.fromkeys(self.unknowns)))
+        return Walk(
+            tuple(self.images),
+            tuple(self.loads),
+            self.message,
+            tuple(dict.fromkeys(self.unknowns)),
+            self.config.profile,
+            tuple(self._searches),
+        )
+
+    def repeats(self, like: Walk) -> bool:
+        """Whether this process comes to all that another release came to.
+
+        What a walk does beside its searches depends on the images alone, but for what is looked at first here. So if
+        each search, one after the other, finds the same in the same way, the walks are the same.
+        """
+        mine, other = self.config.profile, like.profile
+        if like.message is not None or mine.classic or other.classic or self.config.inserted or self.unknowns:
+            return False
+        if mine.use_flags != other.use_flags and _has_use_flags(like.images):
+            return False
+        for request, found in like.searches:
+            requester = request.chain[0].id
+            if requester == len(self.images) and not self._begins_with(like.images[requester]):
+                return False
+            if not _agree(self._search(request), found):
+                return False
+        return all(self._begins_with(image) for image in like.images[len(self.images) :])
+
+    def _begins_with(self, image: LoadedImage) -> bool:
+        """Add an image nobody searched for: the main executable, or a library that is opened. False if dyld refuses."""
+        assert image.image is not None
+        main = image.image.file_type == FileType.MH_EXECUTE
+        if main and self.config.is_simulator and self.config.root_path is None:
+            return False
+        self._add(image)
+        return first_refusal(image.image, self.config.macos, main=main) is None
 
     def _halted(self) -> bool:
         """Whether dyld has given up; the run that tells all that is missing never does."""
@@ -332,7 +410,7 @@ class _Run:
         elif self.stops and not self.config.profile.classic:
             self.message = self.message + message if self.config.profile.errors_accumulate else message
 
-    def _note(self, image: LoadedImage, dylib: LinkedDylib, found: _Found, *, weak: bool = False) -> None:
+    def _note(self, image: LoadedImage, dylib: LinkedDylib, found: Found, *, weak: bool = False) -> None:
         """Record what became of a load command."""
         if found.image is not None:
             outcome = Outcome.LOADED if found.fresh else Outcome.ALREADY_LOADED
@@ -353,7 +431,7 @@ class _Run:
             first = next(a.candidate.path for a in found.tried if a.unseen)
             self.unknowns.append(f"{first} comes before {found.image.path} for {dylib.name}, and nobody looked there")
 
-    def _check_compatibility(self, image: LoadedImage, dylib: LinkedDylib, found: _Found) -> _Found:
+    def _check_compatibility(self, image: LoadedImage, dylib: LinkedDylib, found: Found) -> Found:
         """Refuse a library that is too old, where dyld does (dyld-852.2, ImageLoader.cpp)."""
         provider = found.image
         if not self.config.profile.classic or provider is None or provider.image is None:
@@ -366,24 +444,33 @@ class _Run:
             f"Incompatible library version: {leaf(image.path)} requires version {need.full} or later, "
             f"but {leaf(provider.path)} provides version {have.full}"
         )
-        return _Found(None, None, found.tried, reason)
+        return Found(None, None, found.tried, reason)
 
     # -- one search -------------------------------------------------------------------------------------------
 
-    def _find(self, request: LoadRequest) -> _Found:
+    def _find(self, request: LoadRequest) -> Found:
+        found = self._search(request)
+        self._searches.append((request, found))
+        return found
+
+    def _search(self, request: LoadRequest) -> Found:
         if self._attempts_left > 0:
             found = self._find_classic(request) if self.config.profile.classic else self._find_current(request)
             self._attempts_left -= len(found.tried)
             if self._attempts_left > 0 or found.image is not None:
                 return found
-        return _Found(None, None, (), None, unknown=f"{MOST_ATTEMPTS} paths were tried; the rest was not looked for")
+        return Found(None, None, (), None, unknown=f"{MOST_ATTEMPTS} paths were tried; the rest was not looked for")
 
-    def _find_current(self, request: LoadRequest) -> _Found:
+    def _find_current(self, request: LoadRequest) -> Found:
         """Search as dyld4 does (Loader.cpp: getLoader())."""
         path = request.path
         known = self._loaded_by_run_path_name(request)
         if known is not None:
-            return _Found(known, None, (), None)
+            return Found(known, None, (), None)
+        trail = self._trails.get((self.mac.standpoint(request.chain[0]), path)) if request.static else None
+        found = self._follow(trail, request) if trail is not None else None
+        if found is not None:
+            return found
         tried: list[Attempt] = []
         unknown: str | None = None
         for _ in range(2):
@@ -398,7 +485,7 @@ class _Run:
             if self.config.hardened and is_file_relative(request.path):
                 known_id = self._names.get(path)
                 if known_id is not None:
-                    return _Found(self.images[known_id], None, tuple(tried), None)
+                    return Found(self.images[known_id], None, tuple(tried), None)
                 break
             if path.startswith("@") or (not request.static and "/" not in path):
                 break
@@ -411,7 +498,39 @@ class _Run:
             unknown = f"{request.path}: {seen.candidate.path} may or may not exist"
         elif self._depends_on_process(request):
             unknown = f"{request.path}: depends on the process that loads {request.chain[0].path}"
-        return _Found(None, None, tuple(tried), self._reason(request, tuple(tried)), unknown=unknown)
+        return Found(None, None, tuple(tried), self._reason(request, tuple(tried)), unknown=unknown)
+
+    def _follow(self, trail: Trail, request: LoadRequest) -> Found | None:
+        """Take the way that led another process to a file; None if something loaded here answers on the way."""
+        names = self._names
+        if any(attempt.candidate.path in names for attempt in trail.tried):
+            return None
+        tried, candidate = trail.tried, trail.candidate
+        requester = request.chain[0].id
+        if trail.requester != requester:
+            tried = tuple(evolve(a, candidate=_asked_by(a.candidate, requester)) for a in tried)
+            candidate = _asked_by(candidate, requester)
+        known = names.get(candidate.path)
+        if known is None and trail.node.identity is not None:
+            known = self._identities.get(trail.node.identity)
+        if known is not None:
+            return Found(self.images[known], candidate, tried, None)
+        return self._take(trail.node, trail.piece, candidate, tried)
+
+    def _remember(self, request: LoadRequest, found: Found, node: Node, piece: Slice) -> None:
+        """Keep the way to a file if no other process of this kind can go another: see `Mac.trails`."""
+        requester = request.chain[0]
+        if not request.static or request.inserted or request.path.startswith("@executable_path"):
+            return
+        if requester.image is None or any(r.path.startswith("@executable_path") for r in requester.image.run_paths):
+            return
+        assert found.candidate is not None
+        ways = (found.candidate, *(attempt.candidate for attempt in found.tried))
+        if all(c.image in (None, requester.id) for c in ways) and not any(
+            self.mac.find_system(a.candidate.path, self.config.macos).presence is Presence.PRESENT for a in found.tried
+        ):
+            asked = self.mac.standpoint(requester), request.path
+            self._trails[asked] = Trail(requester.id, found.tried, found.candidate, node, piece)
 
     def _reason(self, request: LoadRequest, tried: tuple[Attempt, ...]) -> str | None:
         """Return dyld's words for a failed search; None if dyld has none and goes on in silence."""
@@ -457,13 +576,13 @@ class _Run:
                 return answer if answer.presence is Presence.PRESENT else None
         return None
 
-    def _probe(self, candidate: Candidate, request: LoadRequest, load_path: str, tried: list[Attempt]) -> _Found | None:
+    def _probe(self, candidate: Candidate, request: LoadRequest, load_path: str, tried: list[Attempt]) -> Found | None:
         """Try one path; return what it gave, or note why it did not serve."""
         path = candidate.path
         profile = self.config.profile
         known = self._names.get(path)
         if known is not None:
-            return _Found(self.images[known], candidate, tuple(tried), None)
+            return Found(self.images[known], candidate, tuple(tried), None)
         if self.config.hardened and is_file_relative(path):
             tried.append(Attempt(candidate, "relative path not allowed in hardened program"))
             return None
@@ -472,7 +591,7 @@ class _Run:
             # An alias of a cached library that is loaded counts even where only the disk is searched.
             known = self._names.get(answer.path or path)
             if known is not None:
-                return _Found(self.images[known], candidate, tuple(tried), None)
+                return Found(self.images[known], candidate, tuple(tried), None)
             if not candidate.rule.on_disk_only:
                 return self._load_system(answer, candidate, tried)
         node = self.mac.look(path, self.cwd)
@@ -491,7 +610,7 @@ class _Run:
             return None
         known = self._identities.get(node.identity) if node.identity else None
         if known is not None:
-            return _Found(self.images[known], candidate, tuple(tried), None)
+            return Found(self.images[known], candidate, tuple(tried), None)
         if profile.protects_libsystem and self.config.hardened and load_path in PROTECTED:
             reason = "cannot override a protected system dylib"
             suffix = ", not in dyld cache" if might_be_in_shared_cache(path) else ""
@@ -499,22 +618,28 @@ class _Run:
             return None
         return self._load_file(node, candidate, request, tried)
 
-    def _load_system(self, answer: SystemAnswer, candidate: Candidate, tried: list[Attempt]) -> _Found:
+    def _load_system(self, answer: SystemAnswer, candidate: Candidate, tried: list[Attempt]) -> Found:
         path = answer.path or TargetPath(candidate.path)
         image = LoadedImage(len(self.images), path, Origin.OS, install_name=path)
         self._add(image)
-        return _Found(image, candidate, tuple(tried), None, fresh=True)
+        return Found(image, candidate, tuple(tried), None, fresh=True)
 
-    def _load_file(self, node: Node, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> _Found | None:
+    def _load_file(self, node: Node, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> Found | None:
         """Read a file and load its slice, or note dyld's reason for refusing it."""
         chosen = self._choose(node, candidate, request)
         if isinstance(chosen, str):
             tried.append(Attempt(candidate, chosen))
             return None
-        image = image_of(node, chosen, len(self.images))
+        found = self._take(node, chosen, candidate, tuple(tried))
+        self._remember(request, found, node, chosen)
+        return found
+
+    def _take(self, node: Node, piece: Slice, candidate: Candidate, tried: tuple[Attempt, ...]) -> Found:
+        """Load a slice of a file."""
+        image = image_of(node, piece, len(self.images))
         self._found_as[image.id] = candidate.path
         self._add(image)
-        return _Found(image, candidate, tuple(tried), None, fresh=True)
+        return Found(image, candidate, tried, None, fresh=True)
 
     def _choose(self, node: Node, candidate: Candidate, request: LoadRequest) -> Slice | str:
         """Return the slice of a file that the process takes, or dyld's reason for taking none."""
@@ -554,11 +679,11 @@ class _Run:
             return chosen
         return messages.not_valid_reason(self.config.profile, chosen.image, path, kernel)
 
-    def _find_classic(self, request: LoadRequest) -> _Found:
+    def _find_classic(self, request: LoadRequest) -> Found:
         """Search as dyld2 does: compare every permutation with what is loaded, then open (dyld2.cpp: load())."""
         refused = classic.restriction(self.config, request)
         if refused is not None:
-            return _Found(None, None, (), refused)
+            return Found(None, None, (), refused)
 
         def real(path: str) -> str | None:
             node = self.mac.look(path, self.cwd)
@@ -567,13 +692,13 @@ class _Run:
         if request.path.startswith("@rpath/"):
             known = self._install_names.get(request.path)
             if known is not None:
-                return _Found(self.images[known], None, (), None)
+                return Found(self.images[known], None, (), None)
         for candidate in classic.candidates(self.config, request, real, opening=False):
             known = self._names.get(candidate.path)
             if known is None and not request.static:
                 known = self._install_names.get(candidate.path)  # LoadContext.matchByInstallName
             if known is not None:
-                return _Found(self.images[known], candidate, (), None)
+                return Found(self.images[known], candidate, (), None)
         tried: list[Attempt] = []
         for candidate in islice(classic.candidates(self.config, request, real, opening=True), self._attempts_left):
             found = self._open_classic(candidate, request, tried)
@@ -586,9 +711,9 @@ class _Run:
             unknown = f"{request.path}: {seen.candidate.path} may or may not exist"
         elif self._depends_on_process(request):
             unknown = f"{request.path}: depends on the process that loads {request.chain[0].path}"
-        return _Found(None, None, tuple(tried), messages.classic_tried_text(shown), unknown=unknown)
+        return Found(None, None, tuple(tried), messages.classic_tried_text(shown), unknown=unknown)
 
-    def _open_classic(self, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> _Found | None:
+    def _open_classic(self, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> Found | None:
         """Try to open one path (loadPhase5load()); a file that is not there leaves no trace in the message."""
         path = candidate.path
         if self.config.hardened and not path.startswith("/"):
@@ -599,7 +724,7 @@ class _Run:
         if answer.presence is Presence.PRESENT:
             known = self._names.get(answer.path or path)
             if known is not None:
-                return _Found(self.images[known], candidate, tuple(tried), None)
+                return Found(self.images[known], candidate, tuple(tried), None)
             return self._load_system(answer, candidate, tried)
         node = self.mac.look(path, self.cwd)
         if node.presence is not Presence.PRESENT:
@@ -614,7 +739,7 @@ class _Run:
             return None
         known = self._identities.get(node.identity) if node.identity else None
         if known is not None:
-            return _Found(self.images[known], candidate, tuple(tried), None)
+            return Found(self.images[known], candidate, tuple(tried), None)
         chosen = self._choose(node, candidate, request)
         if isinstance(chosen, str):
             tried.append(Attempt(candidate, chosen))
@@ -623,11 +748,8 @@ class _Run:
         name = chosen.image.install_name
         if name is not None and name.startswith("/") and name in self._install_names:
             # Another image has this install name: dyld2 takes that one (checkandAddImage()).
-            return _Found(self.images[self._install_names[name]], candidate, tuple(tried), None)
-        image = image_of(node, chosen, len(self.images))
-        self._found_as[image.id] = path
-        self._add(image)
-        return _Found(image, candidate, tuple(tried), None, fresh=True)
+            return Found(self.images[self._install_names[name]], candidate, tuple(tried), None)
+        return self._take(node, chosen, candidate, tuple(tried))
 
     def _add(self, image: LoadedImage) -> None:
         """Put an image on the list and index what it answers to (JustInTimeLoader::matchesPath())."""
@@ -646,6 +768,32 @@ class _Run:
                     self._answering.setdefault(image.install_name, image)
         if image.identity is not None:
             self._identities.setdefault(image.identity, image.id)
+
+
+def _agree(one: Found, other: Found) -> bool:
+    """Whether two searches on one Mac came to the same in the same way."""
+    if (one.image is None) is not (other.image is None):
+        return False
+    if one.image is not None and other.image is not None:
+        # A path and a slice are one file: the headers need no comparing.
+        if one.image.id != other.image.id or one.image.path != other.image.path:
+            return False
+        if one.image.slice_offset != other.image.slice_offset or one.image.origin is not other.image.origin:
+            return False
+    return (
+        one.fresh is other.fresh
+        and one.candidate == other.candidate
+        and one.tried == other.tried
+        and one.reason == other.reason
+        and one.unknown == other.unknown
+    )
+
+
+def _asked_by(candidate: Candidate, requester: int) -> Candidate:
+    """Return a candidate as another process has it, where the requester has another id."""
+    if candidate.image is None:
+        return candidate
+    return Candidate(candidate.path, candidate.rule, requester, candidate.run_path)
 
 
 def _with_run_paths(*images: LoadedImage) -> tuple[LoadedImage, ...]:
@@ -675,12 +823,16 @@ def image_of(node: Node, piece: Slice, number: int) -> LoadedImage:
     )
 
 
+def _has_use_flags(images: tuple[LoadedImage, ...]) -> bool:
+    return any(x.use_flags is not None for i in images if i.image is not None for x in i.image.loads)
+
+
 def _load(
     source: int,
     dylib: LinkedDylib,
     image: LoadedImage | None,
     outcome: Outcome,
-    found: _Found,
+    found: Found,
     *,
     inserted: bool = False,
 ) -> Load:

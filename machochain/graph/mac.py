@@ -4,18 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from attrs import evolve, frozen
+
 from machochain.dyld.config import ProcessConfig
+from machochain.dyld.facts import needs_fallbacks
 from machochain.macho.reader import read_source
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, Presence, SystemAnswer, SystemLibraries
-from machochain.model.image import MachOFile, Slice
-from machochain.model.paths import TargetPath
+from machochain.model.image import FileType, MachOFile, Slice
+from machochain.model.paths import TargetPath, directory
+from machochain.model.result import LoadedImage
+from machochain.model.search import Attempt, Candidate
 from machochain.model.version import Version
 from machochain.world.filesystem import ReadableFileSystem, realpath
 
 Fitting = dict[tuple[tuple[int, int] | None, bool], Slice]
 """By identity of the file and whether a load command asks."""
+
+
+@frozen
+class Trail:
+    """How a search comes to a file that no image of the process has answered for.
+
+    Attributes:
+        requester: Id of the image that asked, in the process that went first; attempts and candidate name it.
+        tried: What failed before.
+        candidate: The path that served.
+        node: What lies there.
+        piece: The slice that was taken.
+    """
+
+    requester: int
+    tried: tuple[Attempt, ...]
+    candidate: Candidate
+    node: Node
+    piece: Slice
+
+
+Trails = dict[tuple[int, str], Trail]
+"""By standpoint of the image that asks, and the load path."""
 
 
 class Mac:
@@ -42,6 +70,9 @@ class Mac:
         self._nodes: dict[str, Node] = {}
         self._answers: dict[tuple[str, int], SystemAnswer] = {}
         self._fitting: dict[tuple[Arch, int, bool, Version], Fitting] = {}
+        self._trails: dict[tuple[ProcessConfig, str], Trails] = {}
+        self._standpoints: dict[tuple[str, int], int] = {}
+        self._standpoint_numbers: dict[tuple[object, ...], int] = {}
 
     def look(self, path: str, cwd: str = "/") -> Node:
         """Say what lies at a path; a relative one starts at the working directory."""
@@ -72,6 +103,30 @@ class Mac:
         """Return the table of slices that were found fit for processes of this kind; it grows with use."""
         kind = (config.arch, config.platform, config.haswell, config.macos)
         return self._fitting.setdefault(kind, {})
+
+    def trails(self, config: ProcessConfig, cwd: str) -> Trails:
+        """Return the ways to files that processes of this kind have found; it grows with use.
+
+        They are the same whatever the main executable is: none leads through ``@executable_path`` or the run paths of
+        another image than the one that asks.
+        """
+        return self._trails.setdefault((evolve(config, main_path=None), cwd), {})
+
+    def standpoint(self, image: LoadedImage) -> int:
+        """Return a number that images share which search from one directory by the same run paths."""
+        key = (image.path, image.slice_offset)
+        known = self._standpoints.get(key)
+        if known is None:
+            header = image.image
+            run_paths = tuple(r.path for r in header.run_paths) if header is not None else ()
+            # What lies in a framework is searched for by its whole path (``Malformed::loaderPathsAreReal``).
+            place = key if "/Versions/" in image.path else directory(image.path)
+            old = header is not None and needs_fallbacks(header)
+            main = header is not None and header.file_type == FileType.MH_EXECUTE
+            what = (place, run_paths, old, main)
+            known = self._standpoint_numbers.setdefault(what, len(self._standpoint_numbers))
+            self._standpoints[key] = known
+        return known
 
     def read(self, node: Node) -> MachOFile | InputError:
         """Return the headers of a file, or why they cannot be read."""

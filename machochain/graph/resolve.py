@@ -79,8 +79,9 @@ def resolve_node(
     if isinstance(file, InputError):
         raise file.at(name)
     for piece in chosen_slices(file, target, name):
+        walked: Walk | None = None
         for macos in target.macos:
-            result, walked, config = resolve_slice(mac, node, piece, name, macos, target)
+            result, walked, config = resolve_slice(mac, node, piece, name, macos, target, like=walked)
             for stage in stages:
                 result = stage(result, walked, config, mac)
             yield result
@@ -109,9 +110,9 @@ def chosen_slices(file: MachOFile, target: Target, name: str) -> tuple[Slice, ..
 
 
 def resolve_slice(
-    mac: Mac, node: Node, piece: Slice, name: str, macos: Version, target: Target
+    mac: Mac, node: Node, piece: Slice, name: str, macos: Version, target: Target, *, like: Walk | None = None
 ) -> tuple[Result, Walk, ProcessConfig]:
-    """Model one process: one slice on one release."""
+    """Model one process: one slice on one release; ``like`` is what the slice came to on another."""
     profile = profile_for(macos)
     image = image_of(node, piece, 0)
     header = image.image
@@ -120,7 +121,7 @@ def resolve_slice(
         signature = signature_of(mac, node, piece)
         security = security_of(image, signature, target.hardened)
         config = process_config(profile, macos, header, image.path, security=security, environment=target.environment)
-        walked = walk(mac, image, config, cwd=target.cwd)
+        walked = walk(mac, image, config, cwd=target.cwd, like=like)
     else:
         main, security = _process_of(mac, image, target)
         config = process_config(
@@ -131,7 +132,7 @@ def resolve_slice(
             security=security,
             environment=target.environment,
         )
-        walked = walk_library(mac, image, config, main=main, cwd=target.cwd)
+        walked = walk_library(mac, image, config, main=main, cwd=target.cwd, like=like)
     result = Result(
         input=name,
         path=image.path,

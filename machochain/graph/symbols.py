@@ -105,11 +105,26 @@ class SymbolTables:
         self._found: dict[int, dict[str, Export | None]] = {}
         self._answers: dict[tuple[str, Version], dict[str, _Answer]] = {}
         self._exporters: dict[str, tuple[set[int], dict[int, Export]]] = {}
-        self.verdicts: dict[tuple[object, ...], tuple[MissingSymbol, ...]] = {}
+        self._provider_numbers: dict[tuple[object, ...], int] = {}
+        self._wiring: _Wiring | None = None
+        self.verdicts: dict[tuple[int, int, int], tuple[MissingSymbol, ...]] = {}
+        self.served: set[tuple[int, int, int]] = set()
+        """Importer, ordinal, provider: numbers of files of which the second itself has all that the first asks for."""
 
     def number(self, image: LoadedImage) -> int:
         """Return a number that stands for an image in every process of the run."""
         return self._numbers.setdefault((image.identity or image.path, image.slice_offset), len(self._numbers))
+
+    def providers(self, identified: tuple[object, ...]) -> int:
+        """Return a number that stands for what an image binds to."""
+        return self._provider_numbers.setdefault(identified, len(self._provider_numbers))
+
+    def wiring(self, walk: Walk) -> _Wiring:
+        """Return who binds to what in a process; releases that come to the same walk follow one another."""
+        known = self._wiring
+        if known is None or known.walk is not walk:
+            known = self._wiring = _Wiring(walk, self)
+        return known
 
     def imports(self, image: LoadedImage) -> tuple[Import, ...]:
         """Return every symbol an image asks for, in the order of its tables; nothing if its file cannot be read."""
@@ -127,10 +142,9 @@ class SymbolTables:
             self._entries[key] = found
         return found
 
-    def wanted(self, image: LoadedImage) -> _Wanted:
+    def wanted(self, image: LoadedImage, number: int) -> _Wanted:
         """Return what an image asks for, sorted by who is asked."""
-        key = self.number(image)
-        found = self._wanted.get(key)
+        found = self._wanted.get(number)
         if found is None:
             entries = self.imports(image)
             two_level = tuple(e for e in entries if e.ordinal >= 0)
@@ -142,7 +156,7 @@ class SymbolTables:
                     needed = strong.setdefault(entry.ordinal, {})
                     needed[entry.name] = needed.get(entry.name, True) and entry.lazy
             by_name = tuple(e for e in entries if e.ordinal < 0)
-            found = self._wanted[key] = _Wanted(two_level, {k: tuple(v) for k, v in names.items()}, by_name, strong)
+            found = self._wanted[number] = _Wanted(two_level, {k: tuple(v) for k, v in names.items()}, by_name, strong)
         return found
 
     def reexports(self, image: LoadedImage, number: int) -> bool:
@@ -275,13 +289,12 @@ def _bind_order(walk: Walk, *, classic: bool) -> Iterator[LoadedImage]:
                 waiting.extend((i, False) for i in reversed(below.get(image, ())))
 
 
-class _Process:
-    """One process while its symbols are looked for."""
+class _Wiring:
+    """Who binds to what in a process: the same on every release that comes to the same walk."""
 
-    def __init__(self, walk: Walk, config: ProcessConfig, tables: SymbolTables) -> None:
+    def __init__(self, walk: Walk, tables: SymbolTables) -> None:
+        self.walk = walk
         self.images = walk.images
-        self.config = config
-        self.tables = tables
         self.loads: dict[int, dict[int, Load]] = {}
         for load in walk.loads:
             if load.dylib.ordinal and not load.inserted:
@@ -289,6 +302,50 @@ class _Process:
         self.numbers = [tables.number(image) for image in walk.images]
         self.on_disk = {n: i for n, i in zip(self.numbers, walk.images, strict=True) if i.origin is Origin.DISK}
         self.incomplete = any(load.to is None and load.outcome is not Outcome.WEAK_MISSING for load in walk.loads)
+        self._tables = tables
+        self._providers: dict[int, int] = {}
+
+    def providers(self, image: int) -> int:
+        """Return a number that stands for the libraries an image binds to, with all they re-export."""
+        known = self._providers.get(image)
+        if known is None:
+            known = self._providers[image] = self._tables.providers(tuple(self._identified(image)))
+        return known
+
+    def _identified(self, image: int) -> Iterator[object]:
+        numbers, images, reexports = self.numbers, self.images, self._tables.reexports
+        for load in self.loads.get(image, {}).values():
+            to = load.to
+            if to is None:
+                yield load.outcome, load.reason is None
+                continue
+            number = numbers[to]
+            yield number
+            if reexports(images[to], number):
+                yield tuple(self._reexported(to))
+
+    def _reexported(self, image: int) -> Iterator[int]:
+        """Yield the numbers of everything an image re-exports, directly or not."""
+        seen = {image}
+        waiting = [image]
+        while waiting:
+            for load in self.loads.get(waiting.pop(), {}).values():
+                if load.dylib.reexport and load.to is not None and load.to not in seen:
+                    seen.add(load.to)
+                    waiting.append(load.to)
+                    yield self.numbers[load.to]
+
+
+class _Process:
+    """One process while its symbols are looked for."""
+
+    def __init__(self, walk: Walk, config: ProcessConfig, tables: SymbolTables) -> None:
+        self.wiring = tables.wiring(walk)
+        self.images = walk.images
+        self.loads = self.wiring.loads
+        self.numbers = self.wiring.numbers
+        self.config = config
+        self.tables = tables
         self._by_symbol: dict[tuple[str, bool], _Answer] = {}
         self._overriding = frozenset(self._overrides(walk))
 
@@ -306,7 +363,7 @@ class _Process:
         """Return what one image asks for in vain."""
         if image.image is None or image.id in self._overriding:
             return ()
-        wanted = self.tables.wanted(image)
+        wanted = self.tables.wanted(image, self.numbers[image.id])
         missing = self._two_level(image, wanted) if wanted.two_level else ()
         others = tuple(self._by_name(image, wanted.by_name)) if wanted.by_name else ()
         return (
@@ -315,38 +372,12 @@ class _Process:
 
     def _two_level(self, image: LoadedImage, wanted: _Wanted) -> tuple[MissingSymbol, ...]:
         """Look up two-level imports; shared between processes in which the image's providers are the same."""
-        key = (self.numbers[image.id], self.config.macos, self._providers(image.id))
+        key = (self.numbers[image.id], self.config.macos.packed, self.wiring.providers(image.id))
         known = self.tables.verdicts.get(key)
         if known is None:
             known = self.tables.verdicts[key] = tuple(self._check_two_level(image, wanted))
         # Ids differ from process to process; all else is the same.
         return tuple(m if m.source == image.id else evolve(m, source=image.id) for m in known) if known else ()
-
-    def _providers(self, image: int) -> tuple[object, ...]:
-        """Return what identifies the libraries an image binds to, with all they re-export."""
-        found: list[object] = []
-        numbers, images, reexports = self.numbers, self.images, self.tables.reexports
-        for load in self.loads.get(image, {}).values():
-            to = load.to
-            if to is None:
-                found.append((load.outcome, load.reason is None))
-                continue
-            number = numbers[to]
-            found.append(number)
-            if reexports(images[to], number):
-                found.append(tuple(self._reexported(to)))
-        return tuple(found)
-
-    def _reexported(self, image: int) -> Iterator[int]:
-        """Yield the numbers of everything an image re-exports, directly or not."""
-        seen = {image}
-        waiting = [image]
-        while waiting:
-            for load in self.loads.get(waiting.pop(), {}).values():
-                if load.dylib.reexport and load.to is not None and load.to not in seen:
-                    seen.add(load.to)
-                    waiting.append(load.to)
-                    yield self.numbers[load.to]
 
     def _check_two_level(self, image: LoadedImage, wanted: _Wanted) -> Iterator[MissingSymbol]:
         """Yield what is not found, in the order of the tables: names are looked up library by library before."""
@@ -376,6 +407,12 @@ class _Process:
             return dict.fromkeys(names, _NO), None  # dyld: unknown library ordinal
         if load.to is not None:
             provider = self.images[load.to]
+            key = (self.numbers[image.id], ordinal, self.numbers[load.to])
+            if key in self.tables.served:
+                return {}, provider.path
+            if provider.origin is Origin.DISK and self._has_all(provider, names):
+                self.tables.served.add(key)
+                return {}, provider.path
             return self._lacking(provider, names), provider.path
         if load.outcome is Outcome.UNKNOWN:
             return dict.fromkeys(names, _Answer(None, f"{load.dylib.name} could not be looked at")), load.dylib.name
@@ -400,6 +437,11 @@ class _Process:
                 if answer.found is not True:
                     found[name] = answer
         return found
+
+    def _has_all(self, provider: LoadedImage, names: tuple[str, ...]) -> bool:
+        """Whether a file itself has all of some names: so it is in every process and on every release."""
+        known = self.tables.exports(provider, self.numbers[provider.id], names)
+        return known is not None and all((e := known[name]) is not None and not e.reexport for name in names)
 
     def _find(self, image: LoadedImage, symbol: str, searched: set[int]) -> _Answer:
         """Look a symbol up in one image and in what it re-exports, not in its other dependents.
@@ -477,7 +519,7 @@ class _Process:
         return known
 
     def _look_everywhere(self, symbol: str, *, weak: bool) -> _Answer:
-        having = self.tables.exporters(symbol, self.on_disk)
+        having = self.tables.exporters(symbol, self.wiring.on_disk)
         doubt: _Answer | None = None
         for image, number in zip(self.images, self.numbers, strict=True):
             if image.origin is Origin.OS:
@@ -493,7 +535,7 @@ class _Process:
                 return _YES
             if answer.found is None:
                 doubt = doubt or answer
-        if self.incomplete:
+        if self.wiring.incomplete:
             return _Answer(None, "a library that is not there might define it")
         return doubt or _NO
 

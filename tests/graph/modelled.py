@@ -79,10 +79,18 @@ def configured(
 
 
 def launch(
-    mac: Mac, path: str = "/app/main", macos: str = "26", *, cwd: str = "/", arch: str | None = None, **more: Any
+    mac: Mac,
+    path: str = "/app/main",
+    macos: str = "26",
+    *,
+    cwd: str = "/",
+    arch: str | None = None,
+    like: Walk | None = None,
+    **more: Any,
 ) -> Walk:
     """Start a program; ``more`` is what `configured` takes."""
-    return walk(mac, image_at(mac, path, arch), configured(mac, path, macos, arch=arch, **more), cwd=cwd)
+    config = configured(mac, path, macos, arch=arch, **more)
+    return walk(mac, image_at(mac, path, arch), config, cwd=cwd, like=like)
 
 
 def dlopen(
@@ -101,13 +109,15 @@ def dlopen(
     return open_library(mac, image_at(mac, path), config, Dlopen(library, mode, caller), cwd=cwd)
 
 
-def examine(mac: Mac, library: str, macos: str = "26", *, cwd: str = "/", **more: Any) -> Walk:
+def examine(
+    mac: Mac, library: str, macos: str = "26", *, cwd: str = "/", like: Walk | None = None, **more: Any
+) -> Walk:
     """Look at a library in a process nobody knows."""
     image = image_at(mac, library)
     assert image.image is not None
     version = Version.parse(macos)
     config = process_config(profile_for(version), version, image.image, None, **more)
-    return walk_library(mac, image, config, cwd=cwd)
+    return walk_library(mac, image, config, cwd=cwd, like=like)
 
 
 def paths(walked: Walk) -> list[str]:

@@ -667,3 +667,34 @@ def test_images_keep_their_origin() -> None:
     walked = launch(make_mac({"/app/main": executable()}))
     origins: list[tuple[LoadedImage, Origin]] = [(i, i.origin) for i in walked.images]
     assert [o for _, o in origins] == [Origin.DISK, Origin.OS]
+
+
+# -- what processes and releases share ----------------------------------------------------------------------------
+
+
+def test_a_release_that_comes_to_the_same_shares_the_walk() -> None:
+    mac = make_mac({"/app/main": executable("@loader_path/a"), "/app/a": dylib("/a")})
+    first = launch(mac, macos="13.3")
+    assert launch(mac, macos="14", like=first) is first
+    assert launch(mac, macos="11", like=first) is not first
+
+
+def test_flags_of_use_commands_keep_releases_apart() -> None:
+    mac = make_mac({"/app/main": executable(use("@loader_path/a", 8)), "/app/a": dylib("/a")})
+    before, after = launch(mac, macos="14"), launch(mac, macos="14.4")
+    assert (before.loads[0].dylib.use_flags, after.loads[0].dylib.use_flags) == (None, 8)
+    for macos, like in (("14.4", before), ("14", after)):
+        assert launch(mac, macos=macos, like=like).loads == launch(mac, macos=macos).loads != like.loads
+
+
+def test_a_process_does_not_follow_another_past_an_image_that_answers() -> None:
+    """The first program passes /app/one by; in the second something loaded has that very install name."""
+    tree: Tree = {
+        "/app/first": executable("@rpath/a", rpaths=["/app/one", "/app/two"]),
+        "/app/second": executable("/app/odd", "@rpath/a", rpaths=["/app/one", "/app/two"]),
+        "/app/two/a": dylib("@rpath/b"),
+        "/app/odd": dylib("/app/one/a"),
+    }
+    mac = make_mac(tree)
+    assert paths(launch(mac, "/app/first", "12")) == ["/app/first", "/app/two/a"]
+    assert paths(launch(mac, "/app/second", "12")) == ["/app/second", "/app/odd"]

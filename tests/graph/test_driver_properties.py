@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, Security
 from machochain.graph.driver import Walk
+from machochain.model.errors import InputError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.result import Origin, Outcome
 from tests.factory import Load, delayed, dylib, executable, load, reexport, upward
-from tests.graph.modelled import GENERATIONS, launch, make_mac
+from tests.graph.modelled import GENERATIONS, examine, launch, make_mac
 
 Tree = dict[str, bytes | str | None]
 FOLDERS = ("/app", "/app/lib", "/opt/one", "/opt/two", "/usr/local/lib")
@@ -173,3 +174,21 @@ def test_a_launch_fails_exactly_if_something_strong_is_missing_and_said(scene: S
         assert not [x for x in missing if not x.inserted]
     else:
         assert missing
+
+
+@given(scenes(), st.permutations(GENERATIONS), st.lists(st.sampled_from(PLACES), max_size=3, unique=True))
+def test_what_processes_and_releases_share_changes_nothing(
+    scene: Scene, order: list[str], libraries: list[str]
+) -> None:
+    """On one Mac, each release after another, every process comes to what it comes to alone on a new one."""
+    tree = {**scene.tree, "/opt/one/tool": scene.tree["/app/main"]}
+    shared = make_mac(tree)
+    like: dict[str, Walk] = {}
+    opened = [p for p in libraries if tree.get(p) and not isinstance(shared.read(shared.look(p)), InputError)]
+    for macos in order:
+        more: dict[str, Any] = {"security": scene.security, "environment": scene.environment, "cwd": scene.cwd}
+        for root in ("/app/main", "/opt/one/tool", *opened):
+            start = launch if root in ("/app/main", "/opt/one/tool") else examine
+            found = start(shared, root, macos, like=like.get(root), **more)
+            assert told(found) == told(start(make_mac(tree), root, macos, **more))
+            like[root] = found
