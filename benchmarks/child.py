@@ -8,33 +8,46 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.measure import megabytes
 from benchmarks.tasks import TASKS
+
+ENOUGH = 20.0
+"""CPU seconds after which a task is not run once more."""
 
 
 def main() -> None:
     task, tree, times = sys.argv[1:]
     try:
-        run = TASKS[task](Path(tree))
+        work = TASKS[task](Path(tree))
     except ImportError as error:
         print(json.dumps({"absent": str(error)}))
         return
     seconds = []
     for _ in range(int(times)):
-        start = time.process_time()
-        run()
-        seconds.append(time.process_time() - start)
-        if sum(seconds) > 20:
+        start = spent()
+        answer = work.run()
+        seconds.append(spent() - start)
+        if sum(seconds) > ENOUGH:
             break
-    print(json.dumps({"seconds": min(seconds), "peak": peak()}))
+    most = peak()
+    print(json.dumps({"seconds": min(seconds), "peak": most, "count": work.count(answer)}))
+
+
+def spent() -> float:
+    """Return CPU seconds of this process and of those it started and waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def peak() -> float:
-    """Return the peak of this process's memory in MB; ``ru_maxrss`` of Linux knows that of the parent too."""
+    """Return the memory of the largest process, MB; ``ru_maxrss`` of Linux knows that of the parent too."""
+    children = megabytes(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     status = Path("/proc/self/status")
     if status.exists():
-        return next(int(x.split()[1]) for x in status.read_text().splitlines() if x.startswith("VmHWM")) / 1024
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+        lines = status.read_text().splitlines()
+        return max(children, next(int(x.split()[1]) for x in lines if x.startswith("VmHWM")) / 1024)
+    return max(children, megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 
-main()
+if __name__ == "__main__":
+    main()

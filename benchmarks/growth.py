@@ -1,15 +1,33 @@
-"""How cost grows with the number of images: chains, wide trees, run paths; on files that are made up."""
+"""How cost grows with the number of images: depth, width, both, and run paths; on files that are made up."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from machochain import api
+from attrs import frozen
+
+from benchmarks.measure import FailedError, task_cost
 from tests.factory.macho import dylib, executable
+
+COUNTS = (1, 10, 100, 1000, 10_000)
+
+
+@frozen
+class Point:
+    """The cost of resolving one program.
+
+    Attributes:
+        size: Images; of `run_paths` run paths times libraries.
+        seconds: CPU time.
+        peak: Memory, MB.
+    """
+
+    size: int
+    seconds: float
+    peak: float
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -18,16 +36,25 @@ def _write(path: Path, data: bytes) -> None:
     os.truncate(path, len(data))
 
 
-def chain(folder: Path, count: int) -> None:
-    """A program and libraries that each need the next."""
+def depth(folder: Path, count: int) -> int:
+    """Make a program and libraries that each need the next; return how many images are loaded."""
     _write(folder / "program", executable(*["@loader_path/lib0.dylib"][: count - 1]))
     for number in range(count - 1):
         needs = [f"@loader_path/lib{number + 1}.dylib"] if number < count - 2 else []
         _write(folder / f"lib{number}.dylib", dylib(f"/x/lib{number}.dylib", *needs))
+    return count
 
 
-def wide(folder: Path, count: int) -> None:
-    """A chain of layers of a hundred libraries that a layer's first needs."""
+def width(folder: Path, count: int) -> int:
+    """Make a program that needs all libraries itself; return how many images are loaded."""
+    _write(folder / "program", executable(*[f"@loader_path/lib{n}.dylib" for n in range(count - 1)]))
+    for number in range(count - 1):
+        _write(folder / f"lib{number}.dylib", dylib(f"/x/lib{number}.dylib"))
+    return count
+
+
+def layers(folder: Path, count: int) -> int:
+    """Make layers of a hundred libraries that the first of the layer above needs; return how many are loaded."""
     for start in range(0, count, 100):
         size = min(100, count - start)
         names = [f"@loader_path/lib{n}.dylib" for n in range(start + 1, min(start + size + 1, count))]
@@ -35,36 +62,51 @@ def wide(folder: Path, count: int) -> None:
         _write(name, executable(*names) if start == 0 else dylib(f"/x/{start}", *names))
         for number in range(start + 1, start + size):
             _write(folder / f"lib{number}.dylib", dylib(f"/x/lib{number}.dylib"))
+    return count
 
 
-def run_paths(folder: Path, count: int) -> None:
-    """A program whose libraries are found by the last of as many run paths as there are libraries."""
+def run_paths(folder: Path, count: int) -> int:
+    """Make a program whose libraries are found by the last of as many run paths; return how many are loaded."""
     side = max(1, int(count**0.5))
     names = [f"@rpath/lib{n}.dylib" for n in range(side)]
     paths = [*[f"@loader_path/no{n}" for n in range(side - 1)], "@loader_path"]
     _write(folder / "program", executable(*names, rpaths=paths))
     for number in range(side):
         _write(folder / f"lib{number}.dylib", dylib(f"@rpath/lib{number}.dylib"))
+    return side + 1
 
 
-SHAPES: dict[str, Callable[[Path, int], None]] = {
-    "chain": chain, "layers of 100": wide, "run paths by libraries": run_paths,
-}  # fmt: skip
+SHAPES: dict[str, Callable[[Path, int], int]] = {
+    "depth: each needs the next": depth,
+    "width: the program needs all": width,
+    "layers of 100": layers,
+    "run paths by libraries": run_paths,
+}
 
 
-def measure(counts: tuple[int, ...]) -> dict[str, list[tuple[int, float]]]:
-    """Return for each shape (images, CPU seconds to resolve the program)."""
-    found: dict[str, list[tuple[int, float]]] = {}
+def measure(counts: tuple[int, ...], times: int) -> dict[str, list[Point]]:
+    """Return the cost of each shape by its size.
+
+    Raises:
+        FailedError: A program was not resolved, or not all of its libraries were found.
+    """
+    found: dict[str, list[Point]] = {}
     for shape, make in SHAPES.items():
-        for count in counts:
+        for size in counts:
             with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                make(folder, count)
-                seconds = []
-                for _ in range(5 if count < 1000 else 2):
-                    start = time.process_time()
-                    (result,) = api.resolve([folder / "program"]).results
-                    seconds.append(time.process_time() - start)
-                assert result.launches, (shape, count, result.message)
-                found.setdefault(shape, []).append((count, min(seconds)))
+                images = make(Path(name), size)
+                cost = task_cost("program", Path(name), times if size < 1000 else min(times, 2))
+            if cost.count != images:
+                raise FailedError(f"{shape}: {cost.count} of {images} images are loaded")
+            found.setdefault(shape, []).append(Point(size, cost.seconds, cost.peak))
     return found
+
+
+def table(grown: dict[str, list[Point]]) -> str:
+    """Return the points as a table in Markdown."""
+    sizes = [point.size for point in next(iter(grown.values()))]
+    lines = ["| images | " + " | ".join(grown) + " |", "|---:|" + "---:|" * len(grown)]
+    for number, size in enumerate(sizes):
+        cells = [f"{points[number].seconds:.4f} s, {points[number].peak:.0f} MB" for points in grown.values()]
+        lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
