@@ -7,7 +7,8 @@ A host path names a file on the machine this program runs on.
 
 from __future__ import annotations
 
-from typing import NewType
+import re
+from typing import Final, NewType
 
 TargetPath = NewType("TargetPath", str)
 HostPath = NewType("HostPath", str)
@@ -26,6 +27,14 @@ def directory(path: str) -> str:
 def printable_lines(message: str) -> list[str]:
     """Return the lines of a message of dyld, each as `printable` shows it but for the tabs, which are dyld2's own."""
     return ["\t".join(printable(part) for part in line.split("\t")) for line in message.rstrip("\n").split("\n")]
+
+
+_LONE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
+
+def encodable(text: str) -> str:
+    """Return text whose surrogates each stand for a byte; JSON can state others, which no file name can hold."""
+    return text if text.isascii() else _LONE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def printable(text: str) -> str:

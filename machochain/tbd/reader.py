@@ -15,6 +15,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from machochain.model.errors import InputError
+from machochain.model.paths import encodable
 from machochain.model.stub import Directive, ExportKind, Stub, StubExport, StubSection, TargetList
 from machochain.model.version import Version
 from machochain.tbd.directives import PREFIX, parse_directive
@@ -420,7 +421,7 @@ def _flatten(value: Any) -> dict[str, Value]:
             return {key: plain(inner, depth + 1) for key, inner in item.items()}
         if isinstance(item, list):
             return [plain(inner, depth + 1) for inner in item]
-        return item if isinstance(item, str) else "" if item is None else str(item)
+        return encodable(item) if isinstance(item, str) else "" if item is None else str(item)
 
     return {key: plain(inner, 1) for key, inner in value.items()}
 

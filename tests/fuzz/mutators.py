@@ -1,10 +1,12 @@
-"""Changes that keep most of a file as it was: blind ones, and ones that know Mach-O files and lines of text."""
+"""Changes that keep most of an input as it was: blind ones, and ones that know lines of text and nested values."""
 
 from __future__ import annotations
 
+import json
+import plistlib
 import random
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 Mutator = Callable[[bytes, random.Random], bytes]
 
@@ -17,13 +19,127 @@ NUMBERS = (
 )  # fmt: skip
 WIDE = (*NUMBERS, 1 << 32, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 0x1000, (1 << 64) - 1)
 TOKENS = (
-    b"", b" ", b"\t", b"\n", b"\r\n", b"\0", b"\xff\xfe", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"'", b'"',
-    b"[", b"]", b"{", b"}", b"(", b")", b",", b":", b";", b"=", b"-", b"---\n", b"...\n", b"&a ", b"*a", b"!!binary ",
-    b"<<: *a", b"null", b"true", b"-1", b"1e999", b"NaN", b"99999999999999999999", b"2024-02-30", b"@rpath/",
-    b"@executable_path/../", b"../", b"/" * 64, b"${SRCDIR}", b"\x1b[2J", b"<script>", b"\\u0000", b"\\ud800", b"%s%n",
-    b"Library not loaded: ", b"Referenced from: ", b"Reason: tried: '", b"' (no such file)", b"dyld[1]: ", b"$ld$hide$",
-    b"[" * 200, b"{" * 200, b'{"a":' * 200, b"- " * 200, b"<dict>" * 200, b"<array>" * 200,
-)  # fmt: skip
+    b"",
+    b" ",
+    b"\t",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"\xff\xfe",
+    b"\xc3\x28",
+    b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80",
+    b"'",
+    b'"',
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b"(",
+    b")",
+    b",",
+    b":",
+    b";",
+    b"=",
+    b"-",
+    b"---\n",
+    b"...\n",
+    b"&a ",
+    b"*a",
+    b"!!binary ",
+    b"<<: *a",
+    b"null",
+    b"true",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"99999999999999999999",
+    b"2024-02-30",
+    b"@rpath/",
+    b"@executable_path/../",
+    b"../",
+    b"/" * 64,
+    b"${SRCDIR}",
+    b"\x1b[2J",
+    b"<script>",
+    b"\\u0000",
+    b"\\ud800",
+    b"%s%n",
+    b"Library not loaded: ",
+    b"Referenced from: ",
+    b"Reason: tried: '",
+    b"' (no such file)",
+    b"dyld[1]: ",
+    b"$ld$hide$",
+    b"[" * 200,
+    b"{" * 200,
+    b'{"a":' * 200,
+    b"- " * 200,
+    b"<dict>" * 200,
+    b"<array>" * 200,
+    b"!!timestamp 2024-02-30",
+    b"!!int ''",
+    b"0o9",
+    b"1_000:61",
+    b"? ",
+    b"%YAML 9\n---\n",
+    b"\xef\xbb\xbf",
+    b"\xe2\x80\xae",
+    b"\xe2\x80\xa8",
+    b"\xc2\x85",
+    b"9" * 5000,
+    b"11.0",
+    b"26",
+    b"0xffffffff",
+    b"-0",
+    b"Infinity",
+)
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    1 << 31,
+    1 << 63,
+    1 << 64,
+    -(1 << 63),
+    10**30,
+    1.5,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+    1e308,
+    "",
+    "a",
+    "/",
+    "..",
+    "../../x",
+    "\0",
+    "\ud800",
+    "\x1b[2J",
+    "11.0",
+    "26",
+    "x" * 300,
+    "ä",
+    "\n",
+    "12.345.678",
+    "0x1",
+    "-1",
+    "null",
+    [],
+    {},
+    [[]],
+    [None],
+    {"": None},
+    {"a": {"a": []}},
+    ["a", 1],
+    [1, 2],
+    "2024-02-30",
+)
+DEEP = 900
+"""Levels of nesting, now and then: readers that descend by calls have at most a thousand."""
 
 
 def bounded(data: bytes) -> bytes:
@@ -62,12 +178,12 @@ def blind(data: bytes, chance: random.Random) -> bytes:
 
 def text(data: bytes, chance: random.Random) -> bytes:
     """Move, double and cut lines; put tokens of the formats where they do not belong; now and then blindly."""
-    if chance.random() < 0.25:
+    if chance.random() < 0.2:
         return blind(data, chance)
     lines = data.splitlines(keepends=True) or [b""]
     for _ in range(chance.choice((1, 1, 2, 4, 10))):
         at = chance.randrange(len(lines))
-        match chance.randrange(6):
+        match chance.randrange(7):
             case 0:
                 lines.insert(chance.randrange(len(lines) + 1), lines[at])
             case 1 if len(lines) > 1:
@@ -80,6 +196,8 @@ def text(data: bytes, chance: random.Random) -> bytes:
                 lines[at] = lines[at][: MOST // times] * times
             case 4:
                 lines[at] = chance.choice((b" ", b"  ", b"\t", b"> ")) * chance.choice((1, 3, 40)) + lines[at]
+            case 5:
+                lines[at] = _word(lines[at], chance)
             case _:
                 where = chance.randrange(len(lines[at]) + 1)
                 cut = where + chance.choice((0, 0, 1, 5, 100))
@@ -87,80 +205,107 @@ def text(data: bytes, chance: random.Random) -> bytes:
     return bounded(b"".join(lines))
 
 
-def macho(data: bytes, chance: random.Random) -> bytes:
-    """Change the header and single fields of load commands of one slice, or move commands; else blindly."""
-    start = chance.choice(slice_starts(data))
-    if chance.random() < 0.2 or len(data) < start + 32:
-        return blind(data, chance)
-    changed = bytearray(data)
-    for _ in range(chance.choice((1, 1, 2, 3, 6))):
-        commands = command_places(changed, start)
-        if not commands or chance.random() < 0.15:
-            changed[(field := start + 4 * chance.randrange(8)) : field + 4] = _u32(chance.choice(NUMBERS))
-            continue
-        at, size = chance.choice(commands)
-        other, other_size = chance.choice(commands)
-        match chance.randrange(6):
-            case 0:
-                changed[at : at + 4] = _u32(
-                    chance.choice((*range(0x3A), 0x80000018, 0x8000001C, 0x80000033, 0x80000034))
-                )
-            case 1:
-                changed[at + 4 : at + 8] = _u32(chance.choice((*NUMBERS, size - 8, size + 8, size - 1)))
-            case 2:
-                where = at + 8 + 4 * chance.randrange(max(1, (size - 8) // 4))
-                old = int.from_bytes(changed[where : where + 4], "little")
-                near = (old + chance.choice((-8, -4, -1, 1, 4, 8, 4096))) & 0xFFFFFFFF
-                changed[where : where + 4] = _u32(chance.choice((*NUMBERS, near, len(data) - 1, len(data))))
-            case 3:
-                where = at + 8 + 8 * chance.randrange(max(1, (size - 8) // 8))
-                changed[where : where + 8] = struct.pack("<Q", chance.choice(WIDE))
-            case 4:
-                changed[at : at + size], changed[other : other + other_size] = (
-                    changed[other : other + other_size],
-                    changed[at : at + size],
-                )
-            case _:
-                changed[at : at + min(size, other_size)] = changed[other : other + min(size, other_size)]
-    return bounded(bytes(changed))
+def _word(line: bytes, chance: random.Random) -> bytes:
+    """Put a token in the place of a whole word."""
+    words = line.split(b" ")
+    words[chance.randrange(len(words))] = chance.choice(TOKENS)
+    return b" ".join(words)
 
 
-def fat(data: bytes, chance: random.Random) -> bytes:
-    """Change the fat header's numbers; else one slice."""
-    if chance.random() < 0.4:
-        return macho(data, chance)
-    changed = bytearray(data)
-    for _ in range(chance.choice((1, 1, 2, 4))):
-        at = 4 * chance.randrange(17)
-        number = chance.choice((*NUMBERS, len(data), len(data) - 1, 0x01000007, 0x0100000C, 0x80000002))
-        changed[at : at + 4] = number.to_bytes(4, "big")
-    return bounded(bytes(changed))
+def values(data: bytes, chance: random.Random) -> bytes:
+    """Change single values of JSON (one document, or one a line) or a property list; else the text."""
+    if chance.random() < 0.25:
+        return text(data, chance)
+    if data.startswith((b"bplist", b"<?xml")):
+        try:
+            return _plist(plistlib.loads(data), data, chance)
+        except Exception:  # noqa: BLE001 - plistlib raises anything; then it is text
+            return text(data, chance)
+    try:
+        return bounded(_json(json.loads(data), chance))
+    except (ValueError, RecursionError):
+        pass
+    lines = data.split(b"\n", 1)
+    try:
+        documents = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        return text(data, chance)
+    at = chance.randrange(len(documents))
+    return bounded(b"\n".join(_json(x, chance) if i == at else lines[i] for i, x in enumerate(documents)))
 
 
-def slice_starts(data: bytes) -> Sequence[int]:
-    """Where slices begin."""
-    if data[:4] not in (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf"):
-        return (0,)
-    wide = data[3] == 0xBF
-    step, place = (32, ">8xQ") if wide else (20, ">8xI")
-    count = min(int.from_bytes(data[4:8], "big"), 8)
-    found = [struct.unpack_from(place, data, 8 + step * i)[0] for i in range(count) if 8 + step * i + step <= len(data)]
-    return found or (0,)
+def _json(document: Any, chance: random.Random) -> bytes:
+    return json.dumps(nested(document, chance), indent=chance.choice((None, 1))).encode("ascii")
 
 
-def command_places(data: bytes | bytearray, start: int) -> list[tuple[int, int]]:
-    """Offset and size of each load command that lies where it says."""
-    head = 32 if data[start : start + 1] == b"\xcf" else 28
-    count = min(int.from_bytes(data[start + 16 : start + 20], "little"), 200)
-    at, found = start + head, []
-    for _ in range(count):
-        size = int.from_bytes(data[at + 4 : at + 8], "little")
-        if size < 8 or at + size > len(data):
-            break
-        found.append((at, size))
-        at += size
-    return found
+def _plist(document: Any, data: bytes, chance: random.Random) -> bytes:
+    form = plistlib.FMT_BINARY if data.startswith(b"bplist") else plistlib.FMT_XML
+    for _ in range(4):
+        try:
+            return bounded(plistlib.dumps(nested(document, chance), fmt=form, sort_keys=False))
+        except (TypeError, ValueError, OverflowError, AttributeError):
+            continue  # null, NUL in XML, and integers over 64 bits have no form there
+    return text(data, chance)
 
 
-def _u32(number: int) -> bytes:
-    return struct.pack("<I", number & 0xFFFFFFFF)
+def nested(document: Any, chance: random.Random) -> Any:
+    """Return a document with some values put elsewhere, doubled, dropped, or of another type."""
+    for _ in range(chance.choice((1, 1, 1, 2, 4))):
+        places = list(_places(document))
+        path = chance.choice(places)
+        kind = chance.randrange(8)
+        if kind < 4:
+            new = chance.choice(VALUES)
+        elif kind == 4:
+            new = _at(document, chance.choice(places))
+        elif kind == 5:
+            old = _at(document, path)
+            new = chance.choice(([old], {"a": old}, [old, old], str(old)))
+        elif kind == 6:
+            old = _at(document, path)
+            new = (
+                old * chance.choice((0, 2, 50))
+                if isinstance(old, list | str) and len(old) < 50
+                else chance.choice(VALUES)
+            )
+        else:
+            new = 1
+            for _ in range(chance.choice((3, 30, DEEP))):
+                new = chance.choice(([new], {"a": new}))
+        document = _with(document, path, new, drop=kind == 0 and chance.random() < 0.5)
+    return document
+
+
+_Path = tuple[str | int, ...]
+
+
+def _places(document: Any, path: _Path = ()) -> Any:
+    if len(path) > 50:
+        return
+    yield path
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from _places(value, (*path, key))
+    elif isinstance(document, list):
+        for index, value in enumerate(document[:200]):
+            yield from _places(value, (*path, index))
+
+
+def _at(document: Any, path: _Path) -> Any:
+    for step in path:
+        document = document[step]
+    return document
+
+
+def _with(document: Any, path: _Path, new: Any, *, drop: bool) -> Any:
+    """Return a copy of a document with one value replaced, or left out."""
+    if not path:
+        return new
+    step, rest = path[0], path[1:]
+    if isinstance(document, dict):
+        if drop and not rest:
+            return {k: v for k, v in document.items() if k != step}
+        return {k: _with(v, rest, new, drop=drop) if k == step else v for k, v in document.items()}
+    if drop and not rest:
+        return [v for i, v in enumerate(document) if i != step]
+    return [_with(v, rest, new, drop=drop) if i == step else v for i, v in enumerate(document)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import plistlib
-import tempfile
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +22,7 @@ from machochain.golang.archive import read_archive, read_object
 from machochain.golang.buildinfo import format_build_info, parse_module_info, read_traces
 from machochain.golang.flags import parse_ldflags, refused_ldflags
 from machochain.golang.marks import describe
+from machochain.graph.compare import compare
 from machochain.graph.resolve import Target as Process
 from machochain.macho.archive import member_source, read_archives
 from machochain.macho.exports import open_exports
@@ -41,8 +41,9 @@ from machochain.macho.reader import (
 from machochain.macho.signature import parse_signature, read_signature, verify_pages
 from machochain.macho.symtab import defined_symbols, external_symbols, undefined_symbols
 from machochain.model.errors import MachochainError
+from machochain.model.result import Result
 from machochain.model.signature import SignatureKind
-from machochain.report.diagnosis import as_document, render_text
+from machochain.report.diagnosis import as_document, comparison_fields, render_comparisons, render_text
 from machochain.report.resolution import resolve_document
 from machochain.report.text import Style, render_resolution
 from machochain.tbd.reader import places
@@ -50,7 +51,12 @@ from machochain.tbd.reader import read as read_stubs
 from machochain.world.placement import World
 from tests.dyld.printed import observations, printed
 from tests.factory.macho import Export, Import, MachO, dylib, executable, fat, load, reexport, upward
-from tests.fuzz import mutators
+from tests.fuzz import commands, containers, mutators, systems, twin
+from tests.fuzz.machos import ar
+from tests.fuzz.machos import fat as mutate_fat
+from tests.fuzz.machos import macho as mutate_macho
+from tests.fuzz.places import scratch
+from tests.fuzz.trees import mutator as tree_mutator
 from tests.golang.test_archive import go_object
 from tests.golang.test_buildinfo import LINES, image_with, inline, pointed
 from tests.macho.test_signature import blob, der, directory, pair, superblob
@@ -67,11 +73,13 @@ class Target:
         seeds: Sound inputs.
         mutate: How they are changed.
         run: Reads an input by every way there is; lets nothing out but a fault of ours.
+        cost: How many times the memory and the calls of a plain reader it may take.
     """
 
     seeds: Callable[[], list[bytes]]
     mutate: mutators.Mutator
     run: Callable[[bytes], None]
+    cost: float = 1
 
 
 @cache
@@ -248,17 +256,6 @@ def read_policy_text(data: bytes) -> None:
         parse_policy(document, "machochain.toml")
 
 
-@cache
-def scratch() -> Path:
-    """A directory of this process."""
-    folder = tempfile.TemporaryDirectory()  # lives as long as the process
-    _KEPT.append(folder)
-    return Path(folder.name)
-
-
-_KEPT: list[tempfile.TemporaryDirectory[str]] = []
-
-
 def read_baseline_text(data: bytes) -> None:
     file = scratch() / "baseline.json"
     file.write_bytes(data)
@@ -295,20 +292,89 @@ def resolve_whole(data: bytes) -> None:
     api.inspect([file])
 
 
+def diagnose_binary(data: bytes) -> None:
+    """Compare a message with the prediction for a program it may be about."""
+    try:
+        diagnoses = [explain_evidence(each) for each in read(data)]
+    except MachochainError:
+        return
+    for result in _predicted():
+        compared = list(compare(diagnoses, result))
+        json.dumps([comparison_fields(each) for each in compared])
+        render_comparisons(compared, "x").encode("utf-8", "surrogateescape")
+
+
+@cache
+def _predicted() -> tuple[Result, ...]:
+    programs = [TESTDATA / "hello" / "bin" / name for name in ("greeter", "greeter-broken")]
+    return api.resolve(programs, target=Process(macos=("11", "15", "26"))).results
+
+
+@cache
+def reports() -> list[bytes]:
+    """Crash reports of both kinds."""
+    message, uuid = messages()[0].decode(), "11111111-2222-3333-4444-555555555555"
+    head = {
+        "app_name": "x",
+        "timestamp": "2024-01-01 00:00:00.00 +0000",
+        "bug_type": "309",
+        "os_version": "macOS 14.2 (23C64)",
+    }
+    body = {
+        "pid": 1,
+        "procName": "x",
+        "procPath": "/opt/x",
+        "cpuType": "ARM-64",
+        "osVersion": {"train": "macOS 14.2", "build": "23C64"},
+        "termination": {
+            "flags": 0,
+            "code": 1,
+            "namespace": "DYLD",
+            "indicator": "Library missing",
+            "details": ["(x)"],
+            "reasons": [message],
+        },
+        "usedImages": [{"name": "x", "path": "/opt/x", "uuid": uuid, "arch": "arm64", "base": 1, "size": 2}],
+        "threads": [{"frames": [{"imageOffset": 1, "imageIndex": 0}], "triggered": True}],
+        "exception": {"type": "EXC_CRASH"},
+    }
+    old = (
+        "Process:               x [1]\nPath:                  /opt/x\nIdentifier:            x\n"
+        "Code Type:             X86-64 (Native)\n"
+        "OS Version:            Mac OS X 10.15.7 (19H2)\n\nTermination Reason:    DYLD, [0x1] Library missing\n\n"
+        f"Application Specific Information:\ndyld: launch, loading dependent libraries\n\n"
+        f"Dyld Error Message:\n{message}\n\n"
+        f"Binary Images:\n       0x1 -        0x2 +x (0) <{uuid}> /opt/x\n"
+    )
+    log = f"dyld[1]: <{uuid}> /opt/x\ndyld[1]: find path \"@rpath/a\"\ndyld[1]:   LC_RPATH '/b' from '/opt/x'\n"
+    log += 'dyld[1]:   possible path(@path expansion): "/b/a"\ndyld[1]:   not found: /b/a\n' + messages()[1].decode()
+    return [f"{json.dumps(head)}\n{json.dumps(body, indent=2)}".encode(), old.encode(), log.encode()]
+
+
 TARGETS = {
-    "macho": Target(machos, mutators.macho, read_macho),
-    "fat": Target(fats, mutators.fat, read_macho),
-    "archive": Target(archives, mutators.text, read_ar),
+    "macho": Target(machos, mutate_macho(machos), read_macho),
+    "fat": Target(fats, mutate_fat(machos), read_macho),
+    "archive": Target(archives, ar, read_ar),
     "tbd": Target(lambda: [*stubs.ALL.values()], mutators.text, read_tbd),
+    "tbd-values": Target(lambda: [stubs.V5], mutators.values, read_tbd),
     "build-info": Target(lambda: [LINES.encode()], mutators.text, read_module_info),
     "pragmas": Target(pragmas, mutators.text, read_pragmas),
     "signature": Target(signatures, mutators.blind, read_codesign),
-    "plist": Target(plists, mutators.text, lambda data: void(parse_plist(data))),
+    "plist": Target(plists, mutators.values, lambda data: void(parse_plist(data))),
     "policy": Target(lambda: [POLICY], mutators.text, read_policy_text),
-    "baseline": Target(lambda: [BASELINE], mutators.text, read_baseline_text),
+    "baseline": Target(lambda: [BASELINE], mutators.values, read_baseline_text),
     "message": Target(messages, mutators.text, read_message),
-    "resolve": Target(lambda: [*machos(), *fats()], mutators.macho, resolve_whole),
-    "resolve-archive": Target(archives, mutators.text, resolve_whole),
+    "crash-report": Target(reports, mutators.values, read_message),
+    "comparison": Target(lambda: [*messages(), *reports()], mutators.text, diagnose_binary, cost=4),
+    "container": Target(containers.seeds, containers.mutate, containers.read, cost=4),
+    "sdk": Target(systems.folders, tree_mutator(mutate_macho(machos)), systems.read_folder, cost=8),
+    "sdk-cache": Target(systems.kept, mutators.values, systems.read_kept, cost=4),
+    "catalogue": Target(systems.catalogues, systems.mutate_catalogue, systems.read_catalogue, cost=8),
+    "facts": Target(systems.documents, mutators.values, systems.read_document, cost=8),
+    "resolve": Target(lambda: [*machos(), *fats()], mutate_macho(machos), resolve_whole, cost=4),
+    "resolve-archive": Target(archives, ar, resolve_whole, cost=4),
+    "command": Target(commands.folders, tree_mutator(mutate_macho(machos)), commands.read, cost=40),
+    "twin": Target(commands.folders, tree_mutator(mutate_macho(machos)), twin.agrees, cost=40),
 }
 
 

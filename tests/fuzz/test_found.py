@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from machochain import Target, resolve
+from machochain.dyld.diagnosis import explain_evidence, read
 from machochain.findings import baseline
 from machochain.findings.baseline import read_baseline
-from machochain.model.errors import UsageError
+from machochain.model.errors import InputError, UsageError
+from machochain.report.diagnosis import as_document, render_text
+from machochain.tbd.reader import read as read_stubs
+from tests.tbd import stubs
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,3 +34,35 @@ def test_a_baseline_is_not_read_into_a_buffer_of_its_largest_size(
     file.write_text(" " * 11)
     with pytest.raises(UsageError, match="longer than 10 bytes"):
         read_baseline(file)
+
+
+def crash_report(termination: dict[str, Any], **body: Any) -> str:
+    return '{"bug_type": "309"}\n' + json.dumps({"procPath": "/opt/x", "termination": termination, **body})
+
+
+@pytest.mark.parametrize("wrong", [1, True, "x", {"a": 1}, [1], None])
+def test_a_crash_report_with_values_of_other_types_says_less_and_no_more(wrong: object) -> None:
+    (found,) = read(crash_report({"namespace": wrong, "code": wrong, "reasons": wrong, "details": wrong}, pid=wrong))
+    assert found.process == "/opt/x"
+    assert found.pid == (1 if wrong == 1 and wrong is not True else None)
+
+
+def test_a_surrogate_that_stands_for_no_byte_gets_no_further_than_the_reader() -> None:
+    reasons = [
+        "Library not loaded: @rpath/\ud800",
+        "Referenced from: /opt/\ud800",
+        "Reason: tried: '/\ud800' (no such file)",
+    ]
+    diagnoses = [explain_evidence(each) for each in read(crash_report({"reasons": reasons}, procPath="/\ud800"))]
+    assert diagnoses[0].evidence.library == "@rpath/\ufffd"
+    for text in (json.dumps(as_document(diagnoses), ensure_ascii=False), render_text(diagnoses)):
+        text.encode("utf-8", "surrogateescape")
+    (stub, _) = read_stubs(stubs.V5.replace(b"libdemo", b"\\ud800"))
+    assert stub.install_name == "/usr/lib/\ufffd.1.dylib"
+
+
+@pytest.mark.parametrize("depth", [20, 900])
+def test_a_stub_of_json_that_is_nested_too_deep_is_told(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    with pytest.raises(InputError, match="nested deeper than any stub"):
+        read_stubs(stubs.V5.replace(b'["not_app_extension_safe"]', deep), "x.tbd")

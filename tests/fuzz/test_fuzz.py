@@ -15,7 +15,7 @@ import zlib
 
 import pytest
 
-from tests.fuzz.bounds import HOW
+from tests.fuzz.bounds import HOW, limited, limited_process
 from tests.fuzz.targets import TARGETS
 
 SECONDS = float(os.environ.get("MACHOCHAIN_FUZZ_SECONDS", "60"))
@@ -29,18 +29,20 @@ def test_no_input_breaks_a_reader(name: str) -> None:
     seeds = target.seeds()
     end = time.monotonic() + SECONDS
     number = 0
-    while time.monotonic() < end or number < len(seeds):
-        chance = random.Random(f"{SEED}/{name}/{number}")
-        data = seeds[number % len(seeds)]
-        if number >= len(seeds):
-            data = target.mutate(data, chance)
-        try:
-            HOW[number % len(HOW)](target.run, data)
-        except Exception as error:
-            packed = base64.b85encode(zlib.compress(data, 9)).decode()
-            error.add_note(f"{name}, input {number} of seed {SEED}, {len(data)} bytes: {packed[:20000]}")
-            raise
-        number += 1
+    with limited_process():
+        while time.monotonic() < end or number < len(seeds):
+            chance = random.Random(f"{SEED}/{name}/{number}")
+            data, bound = seeds[number % len(seeds)], chance.choice(HOW)
+            if number >= len(seeds):
+                data = target.mutate(data, chance)
+            try:
+                with limited():
+                    bound(target.run, data, target.cost)
+            except Exception as error:
+                packed = base64.b85encode(zlib.compress(data, 9)).decode()
+                error.add_note(f"{name}, input {number} of seed {SEED}, {len(data)} bytes: {packed[:20000]}")
+                raise
+            number += 1
     print(f"{name}: {number} inputs")
 
 
@@ -49,7 +51,7 @@ def test_every_seed_is_read_within_bounds(name: str) -> None:
     target = TARGETS[name]
     for data in target.seeds()[:12]:
         for bound in dict.fromkeys(HOW):
-            bound(target.run, data)
+            bound(target.run, data, target.cost)
 
 
 @pytest.mark.parametrize("name", TARGETS)

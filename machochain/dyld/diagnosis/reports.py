@@ -15,6 +15,7 @@ from attrs import evolve, frozen
 from machochain.dyld.diagnosis.messages import Context, parse_message
 from machochain.model.errors import UsageError
 from machochain.model.evidence import Evidence, EvidenceKind, Termination
+from machochain.model.paths import encodable
 from machochain.model.version import Version
 
 _DECODER: Final = json.JSONDecoder()
@@ -138,21 +139,21 @@ def read_ips(text: str) -> tuple[Evidence, int] | None:
 
 
 def _ips_evidence(body: dict[str, Any], termination: dict[str, Any], lines: int) -> Evidence:
-    code = termination.get("code")
     report = Report(
         0,
         process=_text(body.get("procPath")) or _text(body.get("procName")) or _text(body.get("app_name")),
-        pid=body["pid"] if isinstance(body.get("pid"), int) else None,
+        pid=_number(body.get("pid")),
         macos=_os_version(body),
         arch=_text(body.get("cpuType")),
         sip=body["sip"] == "enabled" if isinstance(body.get("sip"), str) else None,
         termination=Termination(
             _text(termination.get("namespace")) or "",
-            code if isinstance(code, int) else None,
+            _number(termination.get("code")),
             _text(termination.get("indicator")),
         ),
     )
-    reasons = [r for key in ("reasons", "details") for r in termination.get(key) or () if isinstance(r, str)]
+    lists = [found for key in ("reasons", "details") if isinstance(found := termination.get(key), list)]
+    reasons = [encodable(r) for found in lists for r in found if isinstance(r, str)]
     message = "\n".join(r.strip() for r in reasons if TERMINATED not in r)
     evidence = parse_message(message, Context(pid=report.pid)) if message else None
     if evidence is None:
@@ -161,7 +162,11 @@ def _ips_evidence(body: dict[str, Any], termination: dict[str, Any], lines: int)
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return encodable(value) if isinstance(value, str) and value else None
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _os_version(body: dict[str, Any]) -> Version | None:
