@@ -18,7 +18,7 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.image import FileType, MachOFile, Question, Slice, file_type_name
 from machochain.model.paths import TargetPath
-from machochain.model.result import LoadedImage, Outcome, Result
+from machochain.model.result import LoadedImage, Result
 from machochain.model.signature import Signature, SignatureFlag
 from machochain.model.version import Version
 
@@ -154,8 +154,7 @@ def with_verdict(result: Result) -> Result:
     header = result.images[0].image
     if header is not None and header.arch.cputype not in (CPU_ARM64, CPU_X86_64):
         return evolve(result, launches=False, message=None)
-    missing = any(load.outcome is Outcome.MISSING and load.reason is not None for load in result.loads)
-    if result.message is not None or missing:
+    if result.message is not None:
         return evolve(result, launches=False)
     unknowns = (*result.unknowns, *_cut_short(result))
     return evolve(result, launches=None if unknowns else True, unknowns=unknowns)

@@ -116,6 +116,9 @@ class BytesSource:
         return bytes(self._data[offset : offset + size])
 
 
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+
+
 class FileSource:
     """A regular file, opened for as long as the ``with`` block runs."""
 
@@ -130,7 +133,7 @@ class FileSource:
         self._path = path
         try:
             # a FIFO would block forever without O_NONBLOCK
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._fd = os.open(path, _OPEN_FLAGS)
             status = os.fstat(self._fd)
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
@@ -328,6 +331,12 @@ _LINKED: Final = {
     c.LC_LOAD_UPWARD_DYLIB: "LC_LOAD_UPWARD_DYLIB",
 }
 _FILE_TYPES: Final = frozenset(FileType) - {FileType.MH_FVMLIB, FileType.MH_CORE}
+# Plain numbers: they are asked for in every file, and a look into an enumeration costs more than the answer.
+_DYLIB_TYPES: Final = frozenset({int(FileType.MH_DYLIB), int(FileType.MH_DYLIB_STUB)})
+_LIBRARY_TYPES: Final = frozenset({int(FileType.MH_DYLIB), int(FileType.MH_BUNDLE)})
+_EXECUTE: Final = int(FileType.MH_EXECUTE)
+_IN_CACHE: Final = int(HeaderFlag.MH_DYLIB_IN_CACHE)
+_DYLDLINK: Final = int(HeaderFlag.MH_DYLDLINK)
 _VERSION_MINS: Final = {
     c.LC_VERSION_MIN_MACOSX: ("LC_VERSION_MIN_MACOSX", Platform.MACOS, Platform.MACOS),
     c.LC_VERSION_MIN_IPHONEOS: ("LC_VERSION_MIN_IPHONEOS", Platform.IOS, Platform.IOS_SIMULATOR),
@@ -393,8 +402,9 @@ class _Commands:
     """
 
     __slots__ = (
-        "buffer", "builds", "commands", "defects", "environment", "has_dylinker", "ids", "linkedit", "linker_options",
-        "loads", "mains", "run_paths", "segments", "simulator", "source_version", "split_seg", "threads", "uuids",
+        "buffer", "build_indices", "builds", "commands", "defects", "environment", "has_dylinker", "ids", "linkedit",
+        "linker_options", "loads", "mains", "run_paths", "segments", "simulator", "source_version", "split_seg",
+        "threads", "uuids",
     )  # fmt: skip
 
     def __init__(self, buffer: bytes, cputype: int) -> None:
@@ -407,6 +417,7 @@ class _Commands:
         self.run_paths: list[RunPath] = []
         self.environment: list[str] = []
         self.builds: list[BuildVersion] = []
+        self.build_indices: list[int] = []
         self.segments: list[Segment] = []
         self.uuids: list[bytes] = []
         self.ids: list[tuple[str, int, int]] = []
@@ -465,7 +476,8 @@ class _Commands:
     # Handlers: (position, command number, offset in the buffer, length).
 
     def on_dylib(self, index: int, _number: int, at: int, length: int) -> None:
-        load, complaint = _linked(index, len(self.loads) + 1, self.buffer[at : at + max(length, 28)])
+        command = self.buffer[at : at + (length if length > 28 else 28)]  # noqa: FURB136  # max() is a call
+        load, complaint = _linked(index, len(self.loads) + 1, command)
         if complaint:
             self.object_to(index, complaint)
         self.loads.append(load)
@@ -513,6 +525,7 @@ class _Commands:
         )
         if length >= 24:
             sdk_version = Version.unpack(sdk) if sdk else None
+            self.build_indices.append(index)
             self.builds.append(BuildVersion("LC_BUILD_VERSION", platform, Version.unpack(minos), sdk_version, tools))
 
     def on_segment_64(self, index: int, _number: int, at: int, length: int) -> None:
@@ -553,11 +566,12 @@ class _Commands:
     def read_main(self, index: int, _number: int, _at: int) -> None:
         self.mains.append(index)
 
-    def read_version_min(self, _index: int, number: int, at: int) -> None:
+    def read_version_min(self, index: int, number: int, at: int) -> None:
         name, device, simulator = _VERSION_MINS[number]
         minos, sdk = _TWO.unpack_from(self.buffer, at + 8)
         sdk_version = Version.unpack(sdk) if sdk else None
         platform = simulator if self.simulator else device
+        self.build_indices.append(index)
         self.builds.append(BuildVersion(name, platform, Version.unpack(minos), sdk_version))
 
     def read_symtab(self, _index: int, _number: int, at: int) -> None:
@@ -684,9 +698,9 @@ class _Semantics:
         self.size = size
         self.buffer = walked.buffer
         self.wide = image.header_size == 32
-        self.in_cache = bool(image.flags & HeaderFlag.MH_DYLIB_IN_CACHE)
-        self.dyld_managed = image.file_type in {FileType.MH_DYLIB, FileType.MH_BUNDLE} or (
-            image.file_type == FileType.MH_EXECUTE and bool(image.flags & HeaderFlag.MH_DYLDLINK)
+        self.in_cache = bool(image.flags & _IN_CACHE)
+        self.dyld_managed = image.file_type in _LIBRARY_TYPES or (
+            image.file_type == _EXECUTE and bool(image.flags & _DYLDLINK)
         )
 
     def defects(self) -> list[Defect]:
@@ -699,7 +713,7 @@ class _Semantics:
             *self._run_paths(),
             *self._segments(),
             *self._linker_options(),
-            *(self._main() if self.image.is_main_executable else ()),
+            *(self._main() if self.image.file_type == _EXECUTE else ()),
         ]
 
     def _platform(self) -> Iterator[Defect]:
@@ -708,7 +722,7 @@ class _Semantics:
         if image.file_type == FileType.MH_FILESET:
             return
         platform = 0
-        for index, build in self._builds():
+        for index, build in zip(self.walked.build_indices, image.builds, strict=True):
             if not is_known_platform(build.platform):
                 yield Defect("unknown platform", Question.ALWAYS, index)
                 return
@@ -724,11 +738,6 @@ class _Semantics:
         if not platform and not assumed and not static and image.file_type != FileType.MH_PRELOAD:
             yield Defect("unknown platform", Question.ALWAYS)
 
-    def _builds(self) -> Iterator[tuple[int, BuildVersion]]:
-        """The platform commands with their positions."""
-        positions = (i for i, x in enumerate(self.image.commands) if x.cmd in _PLATFORM_COMMANDS)
-        return zip(positions, self.image.builds, strict=False)
-
     def _uuid(self) -> Iterator[Defect]:
         if len(self.walked.uuids) > 1:
             yield Defect("too many LC_UUID load commands", Question.ALWAYS)
@@ -739,7 +748,7 @@ class _Semantics:
         count = len(self.walked.ids)
         if count > 1:
             yield Defect("multiple LC_ID_DYLIB found", Question.ALWAYS)
-        is_dylib = self.image.file_type in {FileType.MH_DYLIB, FileType.MH_DYLIB_STUB}
+        is_dylib = self.image.file_type in _DYLIB_TYPES
         if is_dylib and not count:
             yield Defect("MH_DYLIB is missing LC_ID_DYLIB", Question.ALWAYS)
         if count and not is_dylib:
@@ -751,6 +760,8 @@ class _Semantics:
             if self.dyld_managed and not (image.install_name or "").startswith(self._libsystem_directory()):
                 text = "missing LC_LOAD_DYLIB (must link with at least libSystem.dylib)"
                 yield Defect(text, Question.HAS_LINKED_DYLIBS)
+            return
+        if len({load.name for load in image.loads}) == len(image.loads):
             return
         seen: set[str] = set()
         # dyld remembers 256
@@ -812,7 +823,10 @@ class _Semantics:
         ):
             return False
         low = segment.vmaddr
-        return all(low <= address and address + length <= high for address, length in self._places(segment))
+        for address, length in self._places(segment):  # noqa: SIM110  # a loop is half the price of all()
+            if address < low or address + length > high:
+                return False
+        return True
 
     def _places(self, segment: Segment) -> Iterator[tuple[int, int]]:
         """Address and size of each section."""
@@ -1013,7 +1027,6 @@ class _Semantics:
 
 _MANY: Final = 256
 _PLAIN_PERMISSIONS: Final = {"__TEXT": 5, "__LINKEDIT": 1, "__DATA": 3, "__DATA_CONST": 3}
-_PLATFORM_COMMANDS: Final = frozenset({c.LC_BUILD_VERSION, *_VERSION_MINS})
 _THREAD_FLAVORS: Final = {CPU_X86: 1, CPU_X86_64: 4, CPU_ARM: 1, CPU_ARM64: 6, CPU_ARM64_32: 6}
 
 
