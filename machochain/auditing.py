@@ -327,7 +327,7 @@ def _audit_local(path: str, policy: Policy, target: Target, world: World) -> Aud
 def _kind(path: str) -> str:
     """Return what a path is, archives that are looked into left open: they know better themselves."""
     plain = path.rstrip("/")
-    if Path(path).is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
         suffix = plain.rpartition(".")[2] if "." in leaf(plain) else ""
         return suffix if suffix in _FOLDER_KINDS else "folder"
     try:
@@ -414,7 +414,8 @@ class _Audit:
                 members,
                 self._top(artifact, members),
             )
-        place = self.session.view.place(self.path) if Path(self.path).exists() and not self._unread else None
+        there = os.path.exists(self.path) and not self._unread  # noqa: PTH110  # as in `_kind`
+        place = self.session.view.place(self.path) if there else None
         return AuditInput(self.path, self.kind, place, leaf(self.path.rstrip("/")), members=members)
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
@@ -51,7 +51,7 @@ def find_inputs(mac: Mac, view: WorldView, path: str, group: int) -> Iterator[In
     A named file must be a Mach-O file or a static library. In a folder only files that dyld has to do with are taken,
     by their magic; what cannot be read there is told and the rest goes on.
     """
-    if not Path(path).is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
         yield _named(mac, view, path, group)
         return
     for item in iter_files(HostPath(path)):
@@ -88,7 +88,7 @@ def find_unpacked(mac: Mac, view: WorldView, artifact: Artifact, group: int) -> 
 def _named(mac: Mac, view: WorldView, path: str, group: int) -> Input | InputError:
     node = mac.look(view.place(path))
     if node.presence is not Presence.PRESENT or node.kind is not NodeKind.FILE:
-        dangling = node.presence is Presence.ABSENT and Path(path).is_symlink()
+        dangling = node.presence is Presence.ABSENT and os.path.islink(path)  # noqa: PTH114  # as above
         return InputError("a symbolic link that leads nowhere" if dangling else "not a regular file", path=path)
     file = mac.read(node)
     if (isinstance(file, InputError) or not any(s.image for s in file.slices)) and _holds_archives(mac, node):

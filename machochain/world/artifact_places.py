@@ -172,7 +172,7 @@ def _normalised(name: str) -> str:
 def _names(artifact: Artifact, part: str) -> list[str]:
     try:
         return sorted(os.listdir(os.path.join(artifact.folder, part)))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a wheel may hold a file of that name
         return []
 
 

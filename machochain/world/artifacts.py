@@ -358,9 +358,10 @@ def _zip_member(
     at = None
     if kind is ArtifactKind.WHEEL:
         try:
-            at = _installed(entry_names(name, tree.budget.limits))
+            names = entry_names(name, tree.budget.limits)
         except Refused:
-            at = None
+            names = []
+        at = _installed(names) if names else None
     mode = info.external_attr >> 16 if info.create_system == _ZIP_UNIX else 0
     if name.endswith("/"):
         tree.add_directory(name, at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ def open_system(sdks: Iterable[HostPath] = ()) -> EmbeddedCatalogue | SdkLibrari
     facts: list[HostPath] = []
     base = EMBEDDED
     for path in sdks:
-        if Path(path).is_dir():
+        if os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
             folders.append(path)
         elif _is_json(path):
             facts.append(path)

@@ -45,14 +45,11 @@ def main(arguments: list[str]) -> int:
             with limited():
                 target.run(data)
 
-        options_of_libfuzzer = [
-            f"-max_total_time={options.seconds}",
-            f"-seed={options.seed}",
-            "-max_len=1000000",
-            "-rss_limit_mb=4096",
-            "-timeout=120",
-        ]
-        atheris.Setup([sys.argv[0], *options_of_libfuzzer, str(corpus)], run, custom_mutator=_mutator(target.mutate))
+        # Longer inputs cost time and reach nothing more.
+        longest = max(4096, *(4 * len(data) for data in target.seeds()))
+        words = [f"-max_total_time={options.seconds}", f"-seed={options.seed}", f"-max_len={longest}"]
+        bounds = ["-rss_limit_mb=4096", "-timeout=120"]
+        atheris.Setup([sys.argv[0], *words, *bounds, str(corpus)], run, custom_mutator=_mutator(target.mutate))
         atheris.Fuzz()
     return 0
 

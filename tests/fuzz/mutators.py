@@ -138,6 +138,7 @@ VALUES: tuple[Any, ...] = (
     [1, 2],
     "2024-02-30",
 )
+_PLACES = 300
 DEEP = 900
 """Levels of nesting, now and then: readers that descend by calls have at most a thousand."""
 
@@ -253,21 +254,18 @@ def nested(document: Any, chance: random.Random) -> Any:
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
         places = list(_places(document))
         path = chance.choice(places)
-        kind = chance.randrange(8)
-        if kind < 4:
+        # What is doubled again and again would fill the memory.
+        kind = chance.randrange(8 if len(places) < _PLACES else 5)
+        old = _at(document, path)
+        new: Any
+        if kind < 4 or (kind == 6 and not isinstance(old, list | str)):
             new = chance.choice(VALUES)
         elif kind == 4:
-            new = _at(document, chance.choice(places))
+            new = _at(document, chance.choice(places)) if len(places) < _PLACES else None
         elif kind == 5:
-            old = _at(document, path)
-            new = chance.choice(([old], {"a": old}, [old, old], str(old)))
+            new = chance.choice(([old], {"a": old}, [old, old], str(old)[:MOST]))
         elif kind == 6:
-            old = _at(document, path)
-            new = (
-                old * chance.choice((0, 2, 50))
-                if isinstance(old, list | str) and len(old) < 50
-                else chance.choice(VALUES)
-            )
+            new = old[:50] * chance.choice((0, 2, 50))
         else:
             new = 1
             for _ in range(chance.choice((3, 30, DEEP))):

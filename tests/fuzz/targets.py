@@ -250,7 +250,7 @@ BASELINE = json.dumps(
 def read_policy_text(data: bytes) -> None:
     try:
         document = tomllib.loads(data.decode("utf-8", "replace"))
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return  # Python's own reader said no; `read_policy` turns that into a UsageError
     with suppress(MachochainError):
         parse_policy(document, "machochain.toml")

@@ -12,10 +12,16 @@ from machochain import Target, resolve
 from machochain.dyld.diagnosis import explain_evidence, read
 from machochain.findings import baseline
 from machochain.findings.baseline import read_baseline
+from machochain.findings.policy_file import read_policy
 from machochain.model.errors import InputError, UsageError
 from machochain.report.diagnosis import as_document, render_text
 from machochain.tbd.reader import read as read_stubs
+from machochain.world.artifact_places import place_artifact
+from machochain.world.artifacts import open_artifact
+from machochain.world.placement import World
+from tests.cli.running import run
 from tests.tbd import stubs
+from tests.world.packing import LIBRARY, wheel
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,3 +72,30 @@ def test_a_stub_of_json_that_is_nested_too_deep_is_told(depth: int) -> None:
     deep = b"[" * depth + b"]" * depth
     with pytest.raises(InputError, match="nested deeper than any stub"):
         read_stubs(stubs.V5.replace(b'["not_app_extension_safe"]', deep), "x.tbd")
+
+
+def test_an_entry_without_a_name_takes_no_place_in_a_wheel(tmp_path: Path) -> None:
+    path = wheel(tmp_path / "x.whl", {"": LIBRARY, "pkg/a.so": LIBRARY})
+    with open_artifact(path) as artifact:
+        assert [problem.reason for problem in artifact.problems] == ["it has no name"]
+        assert any(target.endswith("/site-packages/pkg") for target, _ in place_artifact(World(), artifact).maps)
+
+
+def test_a_wheel_may_hold_a_file_named_as_a_folder_of_its_scheme(tmp_path: Path) -> None:
+    path = wheel(tmp_path / "x.whl", {"pkg-1.2.data/scripts": LIBRARY, "pkg-1.2.data/data": LIBRARY})
+    assert resolve([path]).errors == ()
+
+
+def test_a_number_with_too_many_digits_in_a_policy_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "machochain.toml"
+    file.write_text(f"fail-on = {'9' * 5000}")
+    with pytest.raises(UsageError, match="digits"):
+        read_policy(file)
+
+
+@pytest.mark.parametrize("command", ["audit", "resolve", "diff", "inspect"])
+def test_a_link_whose_target_is_too_long_a_name_is_a_link_that_leads_nowhere(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "link"
+    path.symlink_to("x" * 300)
+    done = run(command, str(path), *([str(path)] if command == "diff" else []))
+    assert (done.returncode, "fault of ours" in done.stderr) == (2, False)
