@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 from attrs import evolve
 
 from machochain.findings.draft import Case, Draft, GoImage
-from machochain.findings.remedies import is_go, quoted, sign
+from machochain.findings.remedies import is_go, sign
 from machochain.graph.mac import Mac
 from machochain.macho.reader import RangeSource, sections
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
@@ -20,6 +21,7 @@ from machochain.model.image import FileType, Image
 from machochain.model.paths import leaf, printable
 from machochain.model.prediction import Prediction
 from machochain.model.result import Confidence, LoadedImage, Origin, Severity
+from machochain.model.shell import flags_word, quoted
 from machochain.model.version import Version
 
 _INFO, _WARNING = Severity.INFO, Severity.WARNING
@@ -116,7 +118,7 @@ def _relative_id(image: LoadedImage, header: Image) -> Iterator[Draft]:
         "directory",
         {"install_name": name},
         (
-            f'go build -buildmode=c-shared -ldflags="-extldflags=-Wl,-install_name,{printable(new)}"',
+            f"go build -buildmode=c-shared -ldflags={flags_word(f'-extldflags=-Wl,-install_name,{new}')}",
             f"or install_name_tool -id {quoted(new)} {quoted(image.path)} && {sign(image.path)}",
         ),
     )  # fmt: skip
@@ -362,19 +364,19 @@ def _made_by_go(draft: Draft, case: Case) -> bool:
 
 def _ways(draft: Draft) -> Iterator[str]:
     if draft.rule == "MC101" and draft.evidence.get("cause") in ("no-run-path", "run-paths-miss"):
-        run_path = next((m.group(1) for r in draft.remedy if (m := _WL.search(r))), "@loader_path/../lib")
-        yield f'or build with CGO_LDFLAGS="-Wl,-rpath,{run_path}" go build'
-        yield f'or go build -ldflags="-extldflags=-Wl,-rpath,{run_path}"'
+        run_path = _linked_run_path(draft) or "@loader_path/../lib"
+        yield f"or build with CGO_LDFLAGS={flags_word(f'-Wl,-rpath,{run_path}')} go build"
+        yield f"or go build -ldflags={flags_word(f'-extldflags=-Wl,-rpath,{run_path}')}"
         yield _REFUSED
     elif draft.rule == "MC101" and draft.evidence.get("cause") == "relative-path":
         yield 'then build with CGO_LDFLAGS="-Wl,-rpath,@loader_path/../lib" go build -a'
     elif draft.rule == "MC123":
         run_path = draft.subject.replace("${ORIGIN}", "@loader_path").replace("$ORIGIN", "@loader_path")
-        yield f'or build with CGO_LDFLAGS="-Wl,-rpath,{printable(run_path)}" go build'
+        yield f"or build with CGO_LDFLAGS={flags_word(f'-Wl,-rpath,{run_path}')} go build"
         yield _REFUSED
     elif draft.rule == "MC124":
-        flags = " ".join(f"-Wl,-rpath,{printable(p)}" for p in draft.subject.split(":") if p)
-        yield f'or build with CGO_LDFLAGS="{flags}" go build: the -r of -ldflags takes one directory on macOS'
+        flags = flags_word(*(f"-Wl,-rpath,{p}" for p in draft.subject.split(":") if p))
+        yield f"or build with CGO_LDFLAGS={flags} go build: the -r of -ldflags takes one directory on macOS"
     elif draft.rule == "MC402" and draft.evidence.get("place") in ("go-build", "go-module-cache"):
         yield (
             "${SRCDIR} in #cgo LDFLAGS stands for the package's folder on the build machine: put the library beside "
@@ -382,4 +384,10 @@ def _ways(draft: Draft) -> Iterator[str]:
         )
 
 
-_WL: Final = re.compile(r"-Wl,-rpath,'?([^'\" ]+)")
+_LINK: Final = "or link with -Wl,-rpath,"
+
+
+def _linked_run_path(draft: Draft) -> str | None:
+    """Return the run path that another remedy names; None if none does, or only in bytes."""
+    word = next((step.removeprefix(_LINK) for step in draft.remedy if step.startswith(_LINK)), None)
+    return None if word is None or word.startswith("$'") else "".join(shlex.split(word))

@@ -10,9 +10,9 @@ from typing import Final
 from attrs import define, evolve, field
 
 from machochain.findings.policy import Policy
-from machochain.findings.remedies import quoted
 from machochain.model.audit import AuditFinding
 from machochain.model.result import Confidence, Finding, Result, Severity
+from machochain.model.shell import file_word, quoted
 from machochain.model.version import Version
 
 _SAME_CAUSE: Final = {"MC904": "MC101"}
@@ -129,7 +129,7 @@ def _at_home(finding: Finding, name: str, path: str) -> tuple[str, ...]:
     if path == finding.image:
         return finding.remedy
     there = re.escape(quoted(finding.image)) + _MORE_OF_A_PATH
-    here = quoted(name)
+    here = file_word(name)
     return tuple(re.sub(there, lambda _: here, step) for step in finding.remedy)
 
 

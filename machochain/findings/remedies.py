@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import shlex
 
 from machochain.model.image import Image
 from machochain.model.paths import directory, leaf, printable
-
-
-def quoted(text: str) -> str:
-    """Return a word for a shell: POSIX, but for names that cannot be printed, which bash and zsh read as bytes."""
-    if text.isprintable():
-        return shlex.quote(text)
-    raw = text.encode("utf-8", "surrogateescape")
-    return "$'" + "".join(chr(b) if 0x20 <= b < 0x7F and b not in b"'\\" else f"\\x{b:02x}" for b in raw) + "'"
+from machochain.model.shell import flags_word
+from machochain.model.shell import quoted as quoted  # noqa: PLC0414  # the rules take it from here
 
 
 def sign(path: str) -> str:
@@ -67,7 +60,7 @@ def add_run_path(run_path: str, image: str, header: Image | None) -> tuple[str, 
         f"or link with -Wl,-rpath,{quoted(run_path)}",
     ]
     if header is not None and is_go(header):
-        ways.append(f'or build with CGO_LDFLAGS="-Wl,-rpath,{printable(run_path)}" go build')
+        ways.append(f"or build with CGO_LDFLAGS={flags_word(f'-Wl,-rpath,{run_path}')} go build")
     return tuple(ways)
 
 

@@ -38,6 +38,7 @@ from machochain.model.image import FileType, MachOFile, file_type_name
 from machochain.model.paths import HostPath, TargetPath, directory, leaf
 from machochain.model.result import Load, LoadedImage, Origin, Outcome, Result
 from machochain.model.search import Candidate, SearchRule
+from machochain.model.shell import file_word, flags_word, quoted
 from machochain.model.version import Version
 from machochain.world.catalogue import EmbeddedCatalogue
 from machochain.world.oslibs import SdkLibraries
@@ -629,15 +630,16 @@ def _remedy(
         if reason in (Reason.EXECUTABLE_RELATIVE, Reason.NO_RUN_PATH):
             yield from _reach(row, place, columns, go=by_go and go is not None)
         elif reason is Reason.CWD_RELATIVE:
-            target = f"{place or '.'}/{name}"
+            target = file_word(f"{place or '.'}/{name}")
             if row.verdict is Verdict.BROKEN:
                 yield f"name the caller's own directory with --cwd; here it is {columns[0].cwd}"
-            yield f"give the library an id that is no bare name: install_name_tool -id @rpath/{name} {target}"
+            by_run_path = quoted(f"@rpath/{name}")
+            yield f"give the library an id that is no bare name: install_name_tool -id {by_run_path} {target}"
             yield from _reach(row, place, columns, go=by_go and go is not None)
         elif reason is Reason.ENVIRONMENT:
             variable = _variable(columns)
             if by_go and go is not None:
-                yield f"go run -exec 'env {variable}' .   (go test -exec likewise)"
+                yield f"go run -exec {quoted(f'env {variable}')} .   (go test -exec likewise)"
             yield "or put a run path into the program instead of a variable beside it"
         elif reason is Reason.POLICY:
             yield (
@@ -647,7 +649,8 @@ def _remedy(
         elif reason is Reason.ABSOLUTE_PREFIX:
             yield f"install the library at {_absolute_place(row, columns)}"
             if row.name.startswith("/"):
-                yield f"or ship it: install_name_tool -change {row.name} @rpath/{name} PROGRAM, and add a run path"
+                names = f"{quoted(row.name)} {quoted(f'@rpath/{name}')}"
+                yield f"or ship it: install_name_tool -change {names} PROGRAM, and add a run path"
         elif reason is Reason.MACOS:
             yield "link the library weakly and check before use, or raise the minimum macOS"
 
@@ -659,10 +662,10 @@ def _reach(row: LibraryRow, place: str | None, columns: Sequence[Column], *, go:
     """Yield how the program finds the library wherever it is started."""
     folder = place or "/ABSOLUTE/DIRECTORY"
     if go:
-        yield f'CGO_LDFLAGS="-Wl,-rpath,{folder}" go run .   (go test ./... likewise)'
+        yield f"CGO_LDFLAGS={flags_word(f'-Wl,-rpath,{folder}')} go run .   (go test ./... likewise)"
         yield "#cgo LDFLAGS: -Wl,-rpath,${SRCDIR}/lib works too; cmd/go refuses run paths that begin with @ there"
     else:
-        yield f"link with -Wl,-rpath,{folder}, an absolute run path"
+        yield f"link with {quoted(f'-Wl,-rpath,{folder}')}, an absolute run path"
     for cell, column in zip(row.cells, columns, strict=True):
         if not cell.failed or cell.load is None or column.context.roots or not column.context.moved:
             continue

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Final
 
 from machochain.dyld.diagnosis.places import bundle_of, formula_of, place_of
 from machochain.model.evidence import Cause, Evidence, EvidenceKind, PlaceKind, ProcessFacts
 from machochain.model.paths import directory, leaf, printable
+from machochain.model.shell import quoted
 
 _BIN: Final = '"$BIN"'
 _RESIGN: Final = f"codesign -f -s - {_BIN}   # an edit breaks the signature"
@@ -30,25 +30,20 @@ def remedies(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str
     steps = _steps(cause, evidence, facts)
     if any(_BIN in step for step in steps):
         asker = evidence.referenced_from or evidence.process
-        return (f"BIN={_q(asker)}" if asker else "BIN=THE_BINARY_THAT_ASKS", *steps)
+        return (f"BIN={quoted(asker)}" if asker else "BIN=THE_BINARY_THAT_ASKS", *steps)
     return steps
-
-
-def _q(path: str) -> str:
-    """Quote a path for a shell; control characters are shown, not sent."""
-    return shlex.quote(printable(path))
 
 
 def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
     library = e.library or ""
     name = printable(leaf(library)) or "the library"
     formula = formula_of(library)
-    install = f"brew install {_q(formula)}" if formula else f"install the package that brings {name}"
+    install = f"brew install {quoted(formula)}" if formula else f"install the package that brings {name}"
     # A crash report may have put a star in the place of a part of the path.
-    old = "OLD_PATH" if e.redacted and "*" in library else _q(library)
-    change = f"install_name_tool -change {old} {_q('@rpath/' + leaf(library))} {_BIN}"
+    old = "OLD_PATH" if e.redacted and "*" in library else quoted(library)
+    change = f"install_name_tool -change {old} {quoted('@rpath/' + leaf(library))} {_BIN}"
     change += f"   # OLD_PATH in full: otool -L {_BIN}" if old == "OLD_PATH" else ""
-    bad = _q(refused_file(e))
+    bad = quoted(refused_file(e))
     match cause:
         case Cause.STALE_DEPENDENT:
             return _reinstall(e, formula)
@@ -65,7 +60,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
         case Cause.OTHER_PREFIX:
             return (
                 "use a build for this processor (Homebrew: arm64 in /opt/homebrew, Intel in /usr/local)",
-                f"stop-gap: arch -x86_64 /usr/local/bin/brew install {_q(formula or 'FORMULA')}",
+                f"stop-gap: arch -x86_64 /usr/local/bin/brew install {quoted(formula or 'FORMULA')}",
             )
         case Cause.RUN_PATH:
             go = _go_verb(e)
@@ -78,7 +73,9 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
             )
         case Cause.RELATIVE_PATH:
             trial = (f"to try: DYLD_LIBRARY_PATH=FOLDER {_BIN}",) if not facts.hardened else ()
-            rename = f"in the library: install_name_tool -id {_q('@rpath/' + leaf(library))} {_q(leaf(library))}"
+            rename = (
+                f"in the library: install_name_tool -id {quoted('@rpath/' + leaf(library))} {quoted(leaf(library))}"
+            )
             go = _go_verb(e)
             if go:
                 return (rename, "then link anew:", *_build_anew(go))
@@ -90,10 +87,10 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
                 *trial,
             )
         case Cause.RESTRICTED_PATH:
-            return (f"install_name_tool -change {_q(library)} {_q('/FOLDER/' + leaf(library))} {_BIN}", _RESIGN)
+            return (f"install_name_tool -change {quoted(library)} {quoted('/FOLDER/' + leaf(library))} {_BIN}", _RESIGN)
         case Cause.PLACEHOLDER:
             real = library.replace("@@HOMEBREW_PREFIX@@", "/opt/homebrew")
-            return (f"install_name_tool -change {_q(library)} {_q(real)} {_BIN}", _RESIGN)
+            return (f"install_name_tool -change {quoted(library)} {quoted(real)} {_BIN}", _RESIGN)
         case Cause.WRONG_ARCHITECTURE:
             return (
                 f"reinstall {name} for the processor the process runs on",
@@ -124,7 +121,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
         case Cause.FLAT_SYMBOL:
             return (
                 "link the library that has the symbol; without -undefined dynamic_lookup ld names what is missing",
-                f"nm -gU LIBRARY | grep {_q(e.symbol or 'SYMBOL')}   # who has it",
+                f"nm -gU LIBRARY | grep {quoted(e.symbol or 'SYMBOL')}   # who has it",
                 "static libraries of another processor are skipped with a warning only",
             )
         case Cause.ABI_MISMATCH:
@@ -133,7 +130,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
                 f"look for a stray copy: otool -L {_BIN}; ls /usr/local/lib",
             )
         case Cause.OLD_LIBRARY:
-            return (f"brew upgrade {_q(formula)}" if formula else f"update {name}",)
+            return (f"brew upgrade {quoted(formula)}" if formula else f"update {name}",)
         case Cause.SIGNATURE:
             return (
                 f"sign both with one identity, or all ad hoc: codesign -f -s - {bad}",
@@ -145,9 +142,9 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
         case Cause.NO_UUID:
             return ("rebuild with Go 1.24 or later", "or with an older Go: go build -ldflags=-linkmode=external")
         case Cause.DUPLICATE_RUN_PATH:
-            owner = _q((e.referenced_from if e.kind is EvidenceKind.VALIDITY else refused_file(e)) or "FILE")
+            owner = quoted((e.referenced_from if e.kind is EvidenceKind.VALIDITY else refused_file(e)) or "FILE")
             return (
-                f"install_name_tool -delete_rpath {_q(_duplicate(e))} {owner}   # once per copy too many",
+                f"install_name_tool -delete_rpath {quoted(_duplicate(e))} {owner}   # once per copy too many",
                 f"codesign -f -s - {owner}   # an edit breaks the signature",
                 "take the second -rpath out of the flags (LDFLAGS twice, dylibbundler -p)",
             )
@@ -173,7 +170,7 @@ def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
     if place.kind is PlaceKind.CONDA:
         first = "conda update --all   # or reinstall the package that asks"
     elif formula and mine:
-        first = f"brew update && brew reinstall {_q(mine)}   # the package that asks, not the library"
+        first = f"brew update && brew reinstall {quoted(mine)}   # the package that asks, not the library"
     elif formula:
         first = "brew update && brew upgrade, then brew reinstall the package that asks"
     else:
