@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from attrs import evolve
@@ -13,12 +13,16 @@ from attrs import evolve
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
 from machochain.model.errors import InputError, UsageError
+from machochain.world.named import read_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from machochain.graph.compare import Comparison
     from machochain.model.evidence import Diagnosis
+
+MOST_TEXT: Final = 64 << 20
+"""Bytes of one log or report; what a Mac says about one launch is far shorter."""
 
 
 @click.command("diagnose")
@@ -67,12 +71,12 @@ def command(
 
 
 def _input(file: str) -> bytes:
-    if file == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=file) from error
+    if file != "-":
+        return read_named(file, MOST_TEXT)
+    text = sys.stdin.buffer.read(MOST_TEXT + 1)
+    if len(text) > MOST_TEXT:
+        raise InputError(f"longer than {MOST_TEXT} bytes", path="standard input")
+    return text
 
 
 def _compare(binary: str, diagnoses: Sequence[Diagnosis], modelled: Modelled, *, stated: bool) -> list[Comparison]:

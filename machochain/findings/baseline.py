@@ -12,8 +12,9 @@ from attrs import evolve, frozen
 
 from machochain.findings.policy import Ignore, Policy
 from machochain.model.audit import AuditFinding, StaleSuppression, Suppression, SuppressionSource
-from machochain.model.errors import UsageError
+from machochain.model.errors import InputError, UsageError
 from machochain.model.result import Severity
+from machochain.world.named import read_named
 
 SCHEMA: Final = "machochain.baseline/1"
 _MAX_BYTES: Final = 64 << 20
@@ -62,11 +63,9 @@ def read_baseline(path: Path) -> Baseline:
         UsageError: It cannot be read or is none.
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise UsageError(f"{path}: longer than {_MAX_BYTES} bytes")
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        document = json.loads(read_named(str(path), _MAX_BYTES))
+    except InputError as error:
+        raise UsageError(str(error)) from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: is no JSON: {error}") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:

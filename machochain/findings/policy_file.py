@@ -14,9 +14,10 @@ from attrs import evolve, frozen
 from machochain.dyld.profile import parse_range
 from machochain.findings.catalogue import RULES
 from machochain.findings.policy import PROFILES, Bounds, Expectations, Ignore, Override, Policy
-from machochain.model.errors import UsageError
+from machochain.model.errors import InputError, UsageError
 from machochain.model.result import Severity
 from machochain.model.version import Version
+from machochain.world.named import read_named
 
 FILE_NAME: Final = "machochain.toml"
 _PYPROJECT: Final = "pyproject.toml"
@@ -89,14 +90,10 @@ def builtin_policy(profile: str = "release") -> Policy:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-        if len(data) > _MAX_BYTES:
-            raise UsageError(f"{path}: longer than {_MAX_BYTES} bytes")
-        return tomllib.loads(data.decode("utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        return tomllib.loads(read_named(str(path), _MAX_BYTES).decode("utf-8"))
+    except InputError as error:
+        raise UsageError(str(error)) from error
+    except (ValueError, RecursionError) as error:  # ValueError: of UTF-8, of TOML, of a number with too many digits
         raise UsageError(f"{path}: {error}") from error
 
 
