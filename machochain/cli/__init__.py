@@ -64,6 +64,13 @@ def cli() -> None:
     """
 
 
+def complain(text: str) -> None:
+    """Say one line on standard error that no name in it can break, forge or colour."""
+    from machochain.model.paths import printable
+
+    click.echo(f"machochain: {printable(text)}", err=True)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     # What a run makes are values without cycles, nearly all kept to its end: looking for garbage among them every
@@ -77,10 +84,13 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         code = 130
     except click.ClickException as error:
+        from machochain.model.paths import printable
+
+        error.message = printable(error.message)  # type: ignore[misc]  # what show() writes
         error.show()
         code = EXIT_USAGE
     except (UsageError, InputError) as error:
-        click.echo(f"machochain: {error}", err=True)
+        complain(str(error))
         code = EXIT_USAGE
     except BrokenPipeError:
         # The reader of our output left; Python would complain once more while closing it.
@@ -89,7 +99,10 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception:  # noqa: BLE001  # whatever it is, it is our fault, and the contract has a code for that
         import traceback
 
-        traceback.print_exc()
+        from machochain.model.paths import printable_lines
+
+        for line in printable_lines(traceback.format_exc()):
+            click.echo(line, err=True)
         click.echo("machochain: this is a fault of ours; please report it with the lines above", err=True)
         code = EXIT_FAULT
     sys.exit(code or 0)

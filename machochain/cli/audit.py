@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import evolve
 
-from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE
+from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
 from machochain.cli.formats import (
     FORMATS,
     Destination,
@@ -23,6 +23,7 @@ from machochain.cli.formats import (
     wants_annotations,
 )
 from machochain.cli.options import Modelled, Output, modelled_options
+from machochain.model.paths import leaf, printable
 from machochain.model.result import Severity
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ def command(
     if wants_annotations(os.environ, output["github"]):
         click.echo(annotate(report, os.environ, context).rstrip("\n"), err=True)
     for error in report.errors:
-        click.echo(f"machochain: {error}", err=True)
+        complain(str(error))
     if not report.results and not report.errors:
-        click.echo(f"machochain: no Mach-O file in {', '.join(paths)}", err=True)
+        complain(f"no Mach-O file in {', '.join(paths)}")
         ctx.exit(EXIT_USAGE)
     ctx.exit(exit_code(report, strict=strict))
 
@@ -165,7 +166,7 @@ def _look(
         for part in audit_parts(paths, policy, target=target, world=modelled.world, jobs=jobs):
             parts.append(part)
             if progress:
-                click.echo(f"\r\x1b[K{len(parts)}/{len(paths)} {Path(part.input.path).name}", err=True, nl=False)
+                click.echo(f"\r\x1b[K{len(parts)}/{len(paths)} {printable(leaf(part.input.path))}", err=True, nl=False)
     except KeyboardInterrupt:
         looked_at = {part.input.path for part in parts}
         return parts, tuple(path for path in paths if path not in looked_at)
@@ -180,11 +181,11 @@ def _write_baseline(path: Path, report: AuditReport) -> bool:
     from machochain.findings.baseline import read_baseline, write_baseline
 
     if report.skipped or report.errors:
-        click.echo(f"machochain: {path} is not written, because not everything could be looked at", err=True)
+        complain(f"{path} is not written, because not everything could be looked at")
         return False
     before = report.policy.baseline or (str(path) if path.exists() else None)
     count = write_baseline(path, report.findings, read_baseline(Path(before)) if before is not None else None)
-    click.echo(f"machochain: {count} findings in {path}", err=True)
+    complain(f"{count} findings in {path}")
     return True
 
 

@@ -7,7 +7,7 @@ import json
 import click
 from attrs import evolve
 
-from machochain.cli import EXIT_FINDINGS, EXIT_USAGE
+from machochain.cli import EXIT_FINDINGS, EXIT_USAGE, complain
 from machochain.cli.audit import find_policy_for
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
 from machochain.model.result import Severity
@@ -66,5 +66,5 @@ def command(
         output.write(report.render_diff(found, output.style))
     errors = (*found.old.errors, *found.new.errors)
     for error in errors:
-        click.echo(f"machochain: {error}", err=True)
+        complain(str(error))
     ctx.exit(EXIT_USAGE if errors else EXIT_FINDINGS if found.failing else 0)

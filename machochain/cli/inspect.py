@@ -6,7 +6,7 @@ import json
 
 import click
 
-from machochain.cli import EXIT_USAGE
+from machochain.cli import EXIT_USAGE, complain
 from machochain.cli.options import Output, output_options
 
 
@@ -31,5 +31,5 @@ def command(ctx: click.Context, files: tuple[str, ...], deep: bool, output: Outp
         output.write(inspection.render_inspections(found, output.style))
     for each in found:
         if each.error is not None:
-            click.echo(f"machochain: {each.error}", err=True)
+            complain(str(each.error))
     ctx.exit(EXIT_USAGE if any(each.error is not None for each in found) else 0)

@@ -57,7 +57,7 @@ class Output:
         if not self.wanted:
             return
         if self.path is None or self.path == "-":
-            _write(sys.stdout, text)
+            _write(sys.stdout, text, document=self.format != "text")
             return
         try:
             Path(self.path).write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -75,12 +75,16 @@ class Output:
         return Style.of_terminal(colour=colour, unicode="utf" in encoding, verbose=self.verbose)
 
 
-def _write(stream: IO[str], text: str) -> None:
+def _write(stream: IO[str], text: str, *, document: bool) -> None:
     try:
         stream.write(text)
     except UnicodeEncodeError:
-        # A terminal without UTF-8, or names that are no text at all.
-        stream.write(text.encode("ascii", "backslashreplace").decode())
+        if document:
+            # HTML, XML and the like are UTF-8 by what they say of themselves, whatever the terminal can show.
+            stream.flush()
+            stream.buffer.write(text.encode("utf-8", "surrogateescape"))  # type: ignore[attr-defined]
+        else:
+            stream.write(text.encode("ascii", "backslashreplace").decode())
     stream.flush()
 
 

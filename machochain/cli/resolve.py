@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE
+from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
     if output.wanted:
         _write(report, output)
     for error in report.errors:
-        click.echo(f"machochain: {error}", err=True)
+        complain(str(error))
     if not report.results and not report.errors:
-        click.echo(f"machochain: no Mach-O file in {', '.join(paths)}", err=True)
+        complain(f"no Mach-O file in {', '.join(paths)}")
     ctx.exit(_exit_code(report, strict=strict))
 
 

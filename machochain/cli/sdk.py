@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from machochain.cli import EXIT_FINDINGS
+from machochain.cli import EXIT_FINDINGS, complain
 from machochain.cli.options import Output, output_options, parse_releases
 from machochain.model.errors import InputError, UsageError
-from machochain.model.paths import HostPath, leaf
+from machochain.model.paths import HostPath, leaf, printable
 
 if TYPE_CHECKING:
     from machochain.world.catalogue import EmbeddedCatalogue
@@ -48,7 +48,7 @@ def index(folder: str, origin: str, output: Output, *, no_cache: bool) -> None:
     catalogue = EmbeddedCatalogue()
     output.write(json.dumps(index_sdk(sdk, catalogue, origin=origin)) + "\n")
     for note in quality(sdk.quality(catalogue))["notes"]:
-        click.echo(f"{folder}: {note}", err=True)
+        complain(f"{folder}: {note}")
 
 
 def _full_name(library: str) -> str:
@@ -110,7 +110,7 @@ def symbols(library: str, arch: str | None, sdks: tuple[str, ...], output: Outpu
     for item in document["symbols"]:
         where = ", ".join(item["sdks"]) if "sdks" in item else ", ".join(item["archs"])
         lines.append(f"{item['name']}  {where}")
-    output.write("\n".join(lines) + "\n")
+    output.write(_shown(lines))
 
 
 @command.command("catalogue")
@@ -180,6 +180,11 @@ def _catalogue() -> EmbeddedCatalogue:
     return EmbeddedCatalogue()
 
 
+def _shown(lines: list[str]) -> str:
+    """Return lines as a terminal may have them: names in stubs are whatever their authors wrote."""
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
 def _show_text(document: dict[str, Any]) -> str:
     lines = [document["path"]]
     if document["canonical"] and document["canonical"] != document["path"]:
@@ -189,7 +194,7 @@ def _show_text(document: dict[str, Any]) -> str:
     if facts is not None and facts["sdks"]:
         lines.append(f"  in the SDKs {', '.join(facts['sdks'])}")
     lines += [f"  in the {stub['sdk']}: {stub['current']} ({', '.join(stub['targets'])})" for stub in document["stubs"]]
-    return "\n".join(lines) + "\n"
+    return _shown(lines)
 
 
 def _diff_text(document: dict[str, Any]) -> str:
@@ -202,4 +207,4 @@ def _diff_text(document: dict[str, Any]) -> str:
         for key in ("targets", "reexports", "symbols"):
             lines += [f"    {sign} {name}" for sign, group in (("+", "added"), ("-", "removed"))
                       for name in item.get(key, {}).get(group, ())]  # fmt: skip
-    return "\n".join(lines) + "\n" if lines else "no difference\n"
+    return _shown(lines or ["no difference"])
