@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 from machochain.dyld.profile import PROFILES, profile_for
 from machochain.model.audit import AuditFinding, AuditInput, AuditReport, Suppression
@@ -63,6 +64,16 @@ def summary(report: AuditReport) -> str:
         parts.append(f"{len(report.skipped)} not looked at")
     processes = count(len(report.results), "process", "processes")
     return f"{', '.join(parts)} in {processes} of {count(len(report.inputs), 'input')}"
+
+
+def percent_encoded(name: str) -> str | None:
+    """Return the bytes of a name as a URI has them; None for a name that is shown as it is.
+
+    What people are shown of a name with control characters or stray bytes could also be another name, spelt so.
+    """
+    if printable(name) == name:
+        return None
+    return quote(name.encode("utf-8", "surrogateescape"), safe="/@+,=()!~: ")
 
 
 def sentence(finding: AuditFinding) -> str:

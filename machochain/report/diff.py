@@ -10,6 +10,7 @@ from machochain.model.audit import AuditFinding
 from machochain.model.paths import printable
 from machochain.report.audit_json import audit_finding_fields
 from machochain.report.audit_words import sentence
+from machochain.report.markdown import code
 from machochain.report.resolution import error_fields, tool
 from machochain.report.text import Style
 
@@ -62,11 +63,11 @@ def render_diff(diff: Diff, style: Style) -> str:
 
 def render_diff_markdown(diff: Diff) -> str:
     """Return Markdown for a pull request or release notes."""
-    lines = [f"## Load chain: {_code(_names(diff, old=True))} → {_code(_names(diff, old=False))}", "", _summary(diff)]
+    lines = [f"## Load chain: {code(_names(diff, old=True))} → {code(_names(diff, old=False))}", "", _summary(diff)]
     if diff.binaries:
         lines += ["", "### Files", ""]
         for binary in diff.binaries:
-            lines.append(f"- {_state(binary)} {_code(binary.path)} ({binary.arch})")
+            lines.append(f"- {_state(binary)} {code(binary.path)} ({binary.arch})")
             lines += [f"  - {_markdown_change(change)}" for change in binary.changes]
     for title, findings in (("New findings", diff.appeared), ("Findings that are gone", diff.vanished)):
         if findings:
@@ -110,17 +111,11 @@ def _state(binary: BinaryDiff) -> str:
 
 
 def _markdown_change(change: Change) -> str:
-    what = f"{change.what} {_code(change.subject)}" if change.subject else change.what
-    old, new = (_code(text) if text is not None else "—" for text in (change.old, change.new))
+    what = f"{change.what} {code(change.subject)}" if change.subject else change.what
+    old, new = (code(text) if text is not None else "—" for text in (change.old, change.new))
     return f"{what}: {old} → {new}"
 
 
 def _markdown_findings(findings: Sequence[AuditFinding]) -> Iterator[str]:
     for finding in findings:
-        text = sentence(finding).replace("|", "\\|")
-        yield f"- **{finding.severity.value}** {finding.finding.rule} {_code(text)}{_suppressed(finding)}"
-
-
-def _code(text: str) -> str:
-    """Return text that Markdown leaves alone."""
-    return f"`{printable(text).replace('`', chr(0x2019))}`"
+        yield f"- **{finding.severity.value}** {finding.finding.rule} {code(sentence(finding))}{_suppressed(finding)}"

@@ -98,10 +98,12 @@ def render_graphml(results: Iterable[Result]) -> str:
 
     plain: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     graph = build_graph(results)
+    # Ids of what is missing hold its name. Two names stay two nodes: a backslash of their own is told from an escape.
+    ids = {node: printable(str(node).replace("\\", "\\\\")) for node in graph}
     for node, data in graph.nodes(data=True):
-        plain.add_node(str(node), **dict(_plain(data.items())))
+        plain.add_node(ids[node], **dict(_plain(data.items())))
     for source, to, key, data in graph.edges(keys=True, data=True):
-        plain.add_edge(str(source), str(to), key=str(key), **dict(_plain(data.items())))
+        plain.add_edge(ids[source], ids[to], key=str(key), **dict(_plain(data.items())))
     buffer = io.BytesIO()
     nx.write_graphml(plain, buffer)
     return buffer.getvalue().decode() + "\n"

@@ -25,6 +25,7 @@ from machochain.model.result import Origin, Outcome, Result, Severity
 from machochain.report.audit_words import (
     count,
     display_place,
+    percent_encoded,
     releases,
     sentence,
     short,
@@ -162,6 +163,9 @@ def _finding(found: AuditFinding, report: AuditReport, *, is_open: bool) -> Iter
     yield f"<dt>in</dt><dd><code>{_h(display_place(found, report.inputs))}</code></dd>"
     if finding.subject:
         yield f"<dt>about</dt><dd><code>{_h(finding.subject)}</code></dd>"
+        encoded = percent_encoded(finding.subject)
+        if encoded is not None:
+            yield f"<dt>in bytes</dt><dd><code>{_h(encoded)}</code></dd>"
     yield f"<dt>architectures</dt><dd>{_h(', '.join(found.archs))}</dd>"
     clean = f"; not on {releases(found.clean)}" if found.clean else ""
     yield f"<dt>macOS</dt><dd>{_h(releases(found.macos) + clean)}</dd>"

@@ -12,8 +12,9 @@ from machochain.report.audit_words import display_place, releases, summary, verd
 
 _MARKS: Final = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}  # noqa: RUF001
 _HEADINGS: Final = {Severity.ERROR: "Errors", Severity.WARNING: "Warnings", Severity.INFO: "Notes"}
-_ACTIVE: Final = re.compile(r"[\\`*_{}\[\]<>#|~$&@/^:=]")
-_TRAILING: Final = re.compile(r"^([(\"'“]*)(.*?)([)\"'”.,;:!?]*)$", re.DOTALL)
+_ACTIVE: Final = re.compile(r"[\\`*_{}\[\]<>#|~$&@/^:=]|www\.", re.IGNORECASE)
+_BEFORE: Final = "(\"'“"
+_BEHIND: Final = ")\"'”.,;:!?"
 MAX_PROCESSES: Final = 20
 """Processes whose verdict is spelled out."""
 
@@ -28,7 +29,7 @@ def code(text: str) -> str:
     return f"{fence}{pad}{clean}{pad}{fence}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return a code span for a table, where pipes are escaped even in code."""
     return code(text).replace("|", "\\|")
 
@@ -40,9 +41,9 @@ def prose(text: str) -> str:
     """
     words = []
     for word in printable(text).split(" "):
-        match = _TRAILING.match(word)
-        assert match is not None
-        before, inner, after = match.groups()
+        begun = word.lstrip(_BEFORE)
+        inner = begun.rstrip(_BEHIND)
+        before, after = word[: len(word) - len(begun)], begun[len(inner) :]
         words.append(f"{before}{code(inner)}{after}" if _ACTIVE.search(inner) else word)
     return " ".join(words)
 
@@ -121,7 +122,7 @@ def _launches(report: AuditReport) -> list[str]:
     for (path, arch), group in odd[:MAX_PROCESSES]:
         fails = releases(r.macos for r in group if r.launches is False) or "-"
         unknown = releases(r.macos for r in group if r.launches is None) or "-"
-        lines.append(f"| {_cell(path)} | {arch} | {fails} | {unknown} |")
+        lines.append(f"| {cell(path)} | {arch} | {fails} | {unknown} |")
     if len(odd) > MAX_PROCESSES:
         lines.append(f"| … and {len(odd) - MAX_PROCESSES} more | | | |")
     return [*lines, ""]

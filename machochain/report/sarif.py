@@ -18,7 +18,14 @@ from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.errors import InputError
 from machochain.model.paths import printable
 from machochain.model.result import Severity
-from machochain.report.audit_words import display_place, host_file, input_at, sentence, why_suppressed
+from machochain.report.audit_words import (
+    display_place,
+    host_file,
+    input_at,
+    percent_encoded,
+    sentence,
+    why_suppressed,
+)
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MAX_RESULTS: Final = 25_000
@@ -140,6 +147,10 @@ def _result(
             "confidence": finding.confidence.value,
         },
     }
+    for key, name in (("subjectPercentEncoded", finding.subject), ("imagePercentEncoded", finding.image)):
+        encoded = percent_encoded(name)
+        if encoded is not None:
+            result["properties"][key] = encoded
     if anchor is not None:
         result["relatedLocations"] = [{"id": 1, "physicalLocation": _location(uri), "message": {"text": "The binary"}}]
     if input_at(found.origin, report.inputs) is None:

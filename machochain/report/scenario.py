@@ -13,6 +13,7 @@ from attrs import frozen
 from machochain.graph.scenario import Advice, Cell, Column, LibraryRow, Matrix, Reason, Verdict, shown_text
 from machochain.model.paths import printable
 from machochain.model.result import Origin, Outcome
+from machochain.report.markdown import cell, code, prose
 from machochain.report.resolution import tool
 from machochain.report.text import Style, rule_words
 
@@ -254,7 +255,7 @@ def _notes(matrix: Matrix, style: Style) -> Iterator[str]:
         yield from _fix(advice.remedy)
     for skipped in matrix.skipped:
         yield ""
-        yield f"left out: {skipped.context.title} ({skipped.why})"
+        yield f"left out: {printable(skipped.context.title)} ({printable(skipped.why)})"
     unknowns = dict.fromkeys(u for c in matrix.columns if c.result.launches is None for u in c.result.unknowns)
     if unknowns:
         yield ""
@@ -271,29 +272,29 @@ def render_markdown(matrices: Sequence[Matrix]) -> str:
     for matrix in matrices:
         for group in _groups(matrix):
             columns = [matrix.columns[i] for i in group.columns]
-            lines += [f"### {_cell_text(matrix.input)} ({matrix.arch}, {group.releases})", ""]
-            lines.append("| library | " + " | ".join(_cell_text(c.context.title) for c in columns) + " | verdict |")
+            lines += [f"### {prose(shown_text(matrix.input))} ({matrix.arch}, {group.releases})", ""]
+            lines.append(
+                "| library | "
+                + " | ".join(prose(c.context.title).replace("|", "\\|") for c in columns)
+                + " | verdict |"
+            )
             lines.append("|---" * (len(columns) + 2) + "|")
             for row in matrix.rows:
                 if row.system and row.verdict is Verdict.STABLE:
                     continue
                 cells = " | ".join(_MARKS[_state(row.cells[i])][2] for i in group.columns)
-                lines.append(f"| `{_cell_text(row.name)}` | {cells} | **{row.verdict.value}** |")
+                lines.append(f"| {cell(shown_text(row.name))} | {cells} | **{row.verdict.value}** |")
             launches = " | ".join({True: "yes", False: "**no**", None: "unknown"}[c.result.launches] for c in columns)
             lines += [f"| launches | {launches} | |", ""]
         for row in matrix.rows:
             if row.remedy:
                 why = ", ".join(_WORDS[r] for r in row.reasons)
-                lines += [f"`{_cell_text(row.name)}`: {why}", ""]
-                lines += [*(f"- `{_cell_text(_path(step))}`" for step in row.remedy), ""]
+                lines += [f"{code(shown_text(row.name))}: {why}", ""]
+                lines += [*(f"- {code(shown_text(step))}" for step in row.remedy), ""]
         for advice in matrix.advice:
-            lines += [f"> {_path(advice.text)}: " + ", ".join(f"`{step}`" for step in advice.remedy), ""]
-        lines += [f"> left out: {s.context.title} ({s.why})\n" for s in matrix.skipped]
+            lines += [f"> {prose(shown_text(advice.text))}: " + ", ".join(code(step) for step in advice.remedy), ""]
+        lines += [f"> left out: {prose(s.context.title)} ({prose(s.why)})\n" for s in matrix.skipped]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _cell_text(text: str) -> str:
-    return _path(text).replace("|", "\\|").replace("`", "'")
 
 
 # -- JSON --
