@@ -572,9 +572,10 @@ _UNSEEN: Final = (
         "unseen-path",
         "A path was not seen",
         _INFO,
-        "The library would come from a path below `--unseen`, or from one this machine cannot look at.",
+        "The library would come from a path below `--unseen`, or from one this machine cannot look at; or the load "
+        "commands and run paths of the process make more paths than are tried for one process.",
         "Whether the process launches is unknown.",
-        ("Bring the files in with `--root` or `--map TARGET=HOST`.",),
+        ("Bring the files in with `--root` or `--map TARGET=HOST`.", "Remove load commands and run paths."),
     ),
     Rule(
         "MC902",

@@ -50,19 +50,27 @@ _PLACES: Final = (
     ("volume", "a mounted volume", False, r"/Volumes/[^/]+(?=/|\Z)"),
     ("usr-local", "/usr/local", True, r"/usr/local(?=/|\Z)"),
 )
-_pattern = cache(re.compile)  # most runs see no absolute path of a build machine
+_PATH_MAX: Final = 1024
+"""Bytes of the longest path there is, its NUL included (<sys/syslimits.h>): what is longer leads nowhere on any Mac."""
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    """All places as one pattern: it is asked of every path, and most paths are in none. Most runs need none at all."""
+    return re.compile("|".join(f"({pattern})" for *_, pattern in _PLACES))
 
 
 @lru_cache(maxsize=4096)
 def place_of(path: str) -> Place | None:
     """Return whose place an absolute path is in; None for one that is nobody's in particular, or not absolute."""
-    if not path.startswith(("/", "$WORK")):
+    if not path.startswith(("/", "$WORK")) or len(path) >= _PATH_MAX:
         return None
-    for kind, words, managed, pattern in _PLACES:
-        match = _pattern(pattern).match(path)
-        if match:
-            return Place(kind, words, match.group(), managed)
-    return None
+    match = _pattern().match(path)
+    if match is None:
+        return None
+    assert match.lastindex is not None
+    kind, words, managed, _ = _PLACES[match.lastindex - 1]
+    return Place(kind, words, match.group(), managed)
 
 
 def foreign(path: str, image: str) -> Place | None:

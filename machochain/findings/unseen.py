@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from typing import Final
 
 from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.draft import KNOWN_VARIABLES, Case, Draft, load_draft
@@ -11,10 +13,20 @@ from machochain.findings.versions import is_unknown_to_every_sdk, told_elsewhere
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Load, Outcome, Severity
 
+_GIVEN_UP: Final = "paths were tried; the rest was not looked for"
+"""How the sentence ends by which a walk tells that it tried no more paths (``graph.driver``)."""
+
 
 def unknowns(case: Case) -> Iterator[Draft]:
     """Yield why a load is neither served nor missing."""
-    for load in case.survey.failed:
+    failed = case.survey.failed
+    given_up = next((text for text in case.result.unknowns if text.endswith(_GIVEN_UP)), None)
+    if given_up is not None:
+        rest = sum(1 for _ in takewhile(_was_not_looked_for, reversed(failed)))
+        if rest:
+            yield _not_looked_for(case, failed[-rest:], given_up)
+            failed = failed[:-rest]
+    for load in failed:
         if load.outcome is Outcome.UNKNOWN:
             if not (is_unknown_to_every_sdk(case, load) or told_elsewhere(case, load)):
                 yield _undecided(case, load)
@@ -23,6 +35,21 @@ def unknowns(case: Case) -> Iterator[Draft]:
     for load in case.survey.odd:
         if any(a.unseen for a in load.tried):
             yield _earlier(case, load)
+
+
+def _was_not_looked_for(load: Load) -> bool:
+    return load.outcome is Outcome.UNKNOWN and not load.tried
+
+
+def _not_looked_for(case: Case, rest: Sequence[Load], why: str) -> Draft:
+    """MC901 for all loads a walk had no tries left for: there may be tens of thousands, all for one reason."""
+    first = rest[0]
+    count = "1 load command was" if len(rest) == 1 else f"{len(rest)} load commands were"
+    message = (
+        f"{count} not looked for, from {printable(first.dylib.name)} of {printable(leaf(case.requester(first).path))} "
+        f"on: {why}"
+    )
+    return load_draft("MC901", Severity.INFO, case, first, message, count=len(rest))
 
 
 def _undecided(case: Case, load: Load) -> Draft:
