@@ -19,8 +19,8 @@ MAX_DEPTH: Final = 12
 
 # One "key: value" line, at the three indentations tapi uses; a flow list may run over several lines.
 _LINE = re.compile(
-    r"(?P<indent>  - |    |)(?P<key>[A-Za-z][A-Za-z-]*):[ ]*"
-    r"(?:\[(?P<list>[^\][{}#\\\"\t]*)\]|(?P<scalar>[^\n\[{#\\\"\t]*))[ ]*\n+"
+    r"(?P<indent>  - |    |)(?P<key>[A-Za-z][A-Za-z-]*):[ ]*+"
+    r"(?:\[(?P<list>[^\][{}#\\\"\t]*+)\]|(?P<scalar>[^\n\[{#\\\"\t]*+))[ ]*+\n+"
 )
 # What may stand in a plain scalar without YAML giving it another meaning.
 _PLAIN = re.compile(r"[^\s,\[\]{}#&*!|>'\"%@`:?-][^\s,\[\]{}#'\"]*")
