@@ -225,7 +225,10 @@ class _Run:
         each search, one after the other, finds the same in the same way, the walks are the same.
         """
         mine, other = self.config.profile, like.profile
-        if like.message is not None or mine.classic or other.classic or self.config.inserted or self.unknowns:
+        if like.message is not None or mine.classic or other.classic:
+            return False
+        config = self.config
+        if config.inserted or config.versioned_library_path or config.versioned_framework_path:
             return False
         if mine.use_flags != other.use_flags and _has_use_flags(like.images):
             return False
