@@ -24,7 +24,6 @@ from machochain.dyld.facts import (
 )
 from machochain.dyld.plan import candidates
 from machochain.dyld.policy import first_refusal
-from machochain.dyld.profile import Profile
 from machochain.dyld.slices import choose_slice, classic_choose_slice, refusal
 from machochain.graph.mac import Mac, Trail
 from machochain.graph.versioned import find_overrides
@@ -57,7 +56,7 @@ class Walk:
         loads: In the order they were asked for.
         message: dyld's text if the walk failed, else None.
         unknowns: What could not be decided, one sentence each.
-        profile: The generation of dyld that walked.
+        config: The process.
         searches: Every search with what it came to, in order: enough to tell whether another release comes to the
             same.
     """
@@ -66,7 +65,7 @@ class Walk:
     loads: tuple[Load, ...]
     message: str | None
     unknowns: tuple[str, ...]
-    profile: Profile
+    config: ProcessConfig
     searches: tuple[tuple[LoadRequest, Found], ...] = ()
 
 
@@ -214,7 +213,7 @@ class _Run:
             tuple(self.loads),
             self.message,
             tuple(dict.fromkeys(self.unknowns)),
-            self.config.profile,
+            self.config,
             tuple(self._searches),
         )
 
@@ -224,13 +223,9 @@ class _Run:
         What a walk does beside its searches depends on the images alone, but for what is looked at first here. So if
         each search, one after the other, finds the same in the same way, the walks are the same.
         """
-        mine, other = self.config.profile, like.profile
-        if like.message is not None or mine.classic or other.classic:
+        if like.message is not None or any(_begins_with_more(config) for config in (self.config, like.config)):
             return False
-        config = self.config
-        if config.inserted or config.versioned_library_path or config.versioned_framework_path:
-            return False
-        if mine.use_flags != other.use_flags and _has_use_flags(like.images):
+        if self.config.profile.use_flags != like.config.profile.use_flags and _has_use_flags(like.images):
             return False
         for request, found in like.searches:
             requester = request.chain[0].id
@@ -823,6 +818,13 @@ def image_of(node: Node, piece: Slice, number: int) -> LoadedImage:
         slice_size=piece.size,
         identity=node.identity,
         case_differs=node.case_differs,
+    )
+
+
+def _begins_with_more(config: ProcessConfig) -> bool:
+    """Whether a process does more than search: dyld2 does, and the environment may put libraries in before."""
+    return bool(
+        config.profile.classic or config.inserted or config.versioned_library_path or config.versioned_framework_path
     )
 
 

@@ -698,3 +698,13 @@ def test_a_process_does_not_follow_another_past_an_image_that_answers() -> None:
     mac = make_mac(tree)
     assert paths(launch(mac, "/app/first", "12")) == ["/app/first", "/app/two/a"]
     assert paths(launch(mac, "/app/second", "12")) == ["/app/second", "/app/odd"]
+
+
+def test_a_release_that_takes_fewer_variables_from_the_program_walks_anew() -> None:
+    """Up to macOS 15.3 LC_DYLD_ENVIRONMENT inserts nothing: only names that end in _PATH count there."""
+    main = executable(dyld_env=["DYLD_INSERT_LIBRARIES=/app/a"])
+    mac = make_mac({"/app/main": main, "/app/a": dylib("/app/a")})
+    before, after = launch(mac, macos="15"), launch(mac, macos="15.4")
+    assert [x.dylib.name for x in after.loads if x.inserted] == ["/app/a"]
+    for macos, like in (("15.4", before), ("15", after)):
+        assert launch(mac, macos=macos, like=like).loads == launch(mac, macos=macos).loads != like.loads
