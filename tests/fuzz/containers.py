@@ -8,6 +8,7 @@ import random
 import struct
 import tempfile
 import zipfile
+import zlib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -78,7 +79,7 @@ def _global_headers() -> bytes:
 def mutate(data: bytes, chance: random.Random) -> bytes:
     """Change header fields, and what is within a compressed stream; the sums of tar headers are mostly made right."""
     if data.startswith(b"\x1f\x8b") and chance.random() < 0.8:
-        with suppress(OSError, EOFError):
+        with suppress(OSError, EOFError, zlib.error):
             return gzip.compress(_tar(gzip.decompress(data), chance), 1, mtime=0)
     if data.startswith(b"\x28\xb5\x2f\xfd") and chance.random() < 0.8:
         with suppress(zstd.ZstdError):

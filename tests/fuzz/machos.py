@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 from collections.abc import Callable, Sequence
 
@@ -220,7 +221,7 @@ def table_places(data: bytes | bytearray, start: int, commands: list[tuple[int, 
 
 def ar(data: bytes, chance: random.Random) -> bytes:
     """Change the fields of members' headers, and what archives of other makers have there; else lines or bytes."""
-    headers = [i for i in range(8, min(len(data), MOST) - 59, 2) if data[i + 58 : i + 60] == b"`\n"]
+    headers = [end.start() - 58 for end in re.finditer(b"`\n", data) if end.start() >= 66]
     if not headers or chance.random() < 0.4:
         return text(data, chance) if chance.random() < 0.5 else blind(data, chance)
     changed = bytearray(data)

@@ -44,13 +44,27 @@ from machochain.model.errors import MachochainError
 from machochain.model.result import Result
 from machochain.model.signature import SignatureKind
 from machochain.report.diagnosis import as_document, comparison_fields, render_comparisons, render_text
+from machochain.report.inspection import inspect_document, render_inspections
 from machochain.report.resolution import resolve_document
 from machochain.report.text import Style, render_resolution
 from machochain.tbd.reader import places
 from machochain.tbd.reader import read as read_stubs
 from machochain.world.placement import World
 from tests.dyld.printed import observations, printed
-from tests.factory.macho import Export, Import, MachO, dylib, executable, fat, load, reexport, upward
+from tests.factory.macho import (
+    Export,
+    Import,
+    MachO,
+    bundle,
+    delayed,
+    dylib,
+    executable,
+    fat,
+    load,
+    reexport,
+    upward,
+    use,
+)
 from tests.fuzz import commands, containers, mutators, systems, twin
 from tests.fuzz.machos import ar
 from tests.fuzz.machos import fat as mutate_fat
@@ -98,8 +112,15 @@ def machos() -> list[bytes]:
         MachO(signed=True, identifier="com.example.tool", cs_flags=0x10002).bytes(),
         executable("/usr/lib/libSystem.B.dylib", rpaths=["@loader_path/../lib", "@executable_path"]),
         image_with(inline()),
+        image_with(inline(), exports=["_crosscall2", "_x_cgo_init", "__cgo_0123456789ab_Cfunc_add", "_runtime.main"]),
         pointed(),
         pointed(big=True),
+        *(MachO(imports=imports, fixups="chained", imports_format=form, exports=["_x"]).bytes() for form in (2, 3)),
+        MachO(imports=[Import("_l", 1, lazy=True), Import("__Zc", -3, coalesced=True), Import("_f", -2)]).bytes(),
+        MachO(arch="i386", imports=imports, exports=exports, entry="unixthread", build="version_min").bytes(),
+        MachO(arch="arm64e", loads=[use("/usr/lib/libz.1.dylib", 9), delayed("@rpath/d.dylib")], restrict=True).bytes(),
+        MachO(signed=True, team_id="ABCDE12345", cms=b"cms" * 9, entitlements=plistlib.dumps({"a": True})).bytes(),
+        bundle(load(b"@rpath/\xff.dylib", weak=True), dyld_env=["DYLD_LIBRARY_PATH=/x"], platform=6),
     ]
     real = [(TESTDATA / "hello" / place).read_bytes() for place in ("bin/greeter", "lib/libgreet.1.dylib")]
     return [x for x in (*made, *real) if len(x) <= mutators.MOST]
@@ -116,20 +137,19 @@ def read_macho(data: bytes) -> None:
             linker_options(image)
             sub_commands(image)
             flag_names(image)
-            found = sections(image)
+            parts = sections(image)
             wanted = read_imports(image, at)
             given = open_exports(image, at)
             names = [entry.name for entry in wanted.entries[:50]]
-            given.find_many(names)
-            for name in names:
-                given.find(name)
+            assert given.find_many(names) == {name: given.find(name) for name in names}
             given.all()
-            for symbols in (external_symbols, undefined_symbols, defined_symbols):
-                symbols(image, at)
+            external_symbols(image, at)
+            marks = [(s.name, True) for s in defined_symbols(image, at).entries]
+            marks += [(s.name, False) for s in undefined_symbols(image, at).entries]
             signature = read_signature(image, at)
             assert signature.kind is SignatureKind.NONE or signature.cdhash is not None
             verify_pages(at, signature)
-            describe(image, read_traces(image, found, at))
+            describe(image, read_traces(image, parts, at), marks)
 
 
 def fats() -> list[bytes]:
@@ -162,6 +182,19 @@ def read_ar(data: bytes) -> None:
             for _, part in members[:20]:
                 with suppress(MachochainError):
                     read_source(part)
+
+
+DIRECTIVES = b"""--- !tapi-tbd
+tbd-version:     4
+targets:         [ x86_64-macos, arm64-macos ]
+install-name:    '/usr/lib/libdemo.1.dylib'
+exports:
+  - targets:         [ x86_64-macos, arm64-macos ]
+    symbols:         [ '$ld$previous$/usr/lib/libold.dylib$1.0$1$10.0$11.0$_a$', '$ld$add$os10.6$_b',
+                       '$ld$previous$/usr/lib/libold.dylib$$1$10.0$11.0$$', '$ld$weak$os10.6$_c',
+                       '$ld$install_name$os10.4$/usr/lib/libx.dylib', '$ld$compatibility_version$os10.4$1.2.3' ]
+...
+"""
 
 
 def read_tbd(data: bytes) -> None:
@@ -292,6 +325,15 @@ def resolve_whole(data: bytes) -> None:
     api.inspect([file])
 
 
+def inspect_deep(data: bytes) -> None:
+    """Read an image with LIEF as well, and say where it differs."""
+    file = scratch() / "deep"
+    file.write_bytes(data)
+    inspected = api.inspect([file], deep=True)
+    json.dumps(inspect_document(inspected))
+    render_inspections(inspected, Style(verbose=2)).encode("utf-8", "surrogateescape")
+
+
 def diagnose_binary(data: bytes) -> None:
     """Compare a message with the prediction for a program it may be about."""
     try:
@@ -355,7 +397,7 @@ TARGETS = {
     "macho": Target(machos, mutate_macho(machos), read_macho),
     "fat": Target(fats, mutate_fat(machos), read_macho),
     "archive": Target(archives, ar, read_ar),
-    "tbd": Target(lambda: [*stubs.ALL.values()], mutators.text, read_tbd),
+    "tbd": Target(lambda: [*stubs.ALL.values(), DIRECTIVES], mutators.text, read_tbd),
     "tbd-values": Target(lambda: [stubs.V5], mutators.values, read_tbd),
     "build-info": Target(lambda: [LINES.encode()], mutators.text, read_module_info),
     "pragmas": Target(pragmas, mutators.text, read_pragmas),
@@ -373,6 +415,8 @@ TARGETS = {
     "facts": Target(systems.documents, mutators.values, systems.read_document, cost=8),
     "resolve": Target(lambda: [*machos(), *fats()], mutate_macho(machos), resolve_whole, cost=4),
     "resolve-archive": Target(archives, ar, resolve_whole, cost=4),
+    "deep": Target(lambda: [*machos(), *fats()], mutate_macho(machos), inspect_deep, cost=4),
+    "report": Target(commands.folders, tree_mutator(mutate_macho(machos)), commands.read_by_all, cost=40),
     "command": Target(commands.folders, tree_mutator(mutate_macho(machos)), commands.read, cost=40),
     "twin": Target(commands.folders, tree_mutator(mutate_macho(machos)), twin.agrees, cost=40),
 }

@@ -49,8 +49,9 @@ def test_no_input_breaks_a_reader(name: str) -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_seed_is_read_within_bounds(name: str) -> None:
     target = TARGETS[name]
-    for data in target.seeds()[:12]:
-        for bound in dict.fromkeys(HOW):
+    for number, data in enumerate(target.seeds()[:12]):
+        # Whole commands take a while: each of their seeds is measured in one way.
+        for bound in HOW[:2] if target.cost == 1 else (HOW[number % 2],):
             bound(target.run, data, target.cost)
 
 
