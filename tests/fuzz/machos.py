@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Callable, Sequence
 
-from tests.fuzz.mutators import MOST, NUMBERS, WIDE, Mutator, blind, bounded, text
+from tests.fuzz.mutators import NUMBERS, WIDE, Mutator, blind, bounded, text
 
 _DYLD_INFO = (0x22, 0x80000022)
 _LINKEDIT_DATA = (0x1D, 0x1E, 0x26, 0x29, 0x2B, 0x2E, 0x80000033, 0x80000034)
