@@ -224,6 +224,33 @@ def read(data: bytes) -> None:
         raise
 
 
+def options() -> list[bytes]:
+    """Options that describe a Mac and a process: a command, then one option a line."""
+    return [
+        b"resolve\nmacos=11..26\narch=arm64\nat=/opt/x/bin/greeter\ncwd=/opt\nenv=DYLD_LIBRARY_PATH=/a:/b\nmain=/opt/x",
+        b"resolve\nroot=/nowhere\nmap=/opt=/tmp\nunseen=/usr/local\nenv=DYLD_INSERT_LIBRARIES=/x.dylib\nhardened",
+        b"resolve\nsdk=/nowhere\nmacos=15.4\nenv=DYLD_FALLBACK_LIBRARY_PATH=\ncase-sensitive\nstrict",
+        b"scenario\ncontexts=go,install:/opt/x\ncontext=CI:exe=/a/b,cwd=/a,env=A=B,hardened=yes\npackage-dir=/src",
+        b"scenario\ncontexts=all\nmacos=12..13\nenv=GOCACHE=/x\ncwd=/src\nfail-on=broken",
+        b"resolve\nenv=DYLD_FRAMEWORK_PATH=/x\nenv=DYLD_IMAGE_SUFFIX=_debug:_profile\nno-hardened\nat=/a/../b/greeter",
+        b"audit\nno-config\nprofile=wheel\nsarif-anchor=a/b\nfail-on=never\nmacos=12\nmacos=15..15.4\nmap=/opt/x=/tmp",
+    ]
+
+
+_WRITING = ("o", "w", "j", "form", "go", "b", "policy")
+"""Beginnings of options that write or read files, or start processes: these stay out."""
+
+
+def read_options(data: bytes) -> None:
+    """Run a command over a sound program under other options."""
+    command, *lines = data.decode("utf-8", "surrogateescape").split("\n")
+    if command not in {"resolve", "scenario", "audit"} or "\0" in "".join(lines):
+        return
+    words = [f"--{line}" for line in lines if line and not line.startswith(("-", *_WRITING))]
+    done = run(command, str(TESTDATA / "hello" / "bin" / "greeter"), *words)
+    assert done.returncode in CODES, f"{words} ended with {done.returncode}: {done.stderr[-3000:]}"
+
+
 def read_by_all(data: bytes) -> None:
     """Audit and resolve a folder once, and write what was found in every form."""
     top = scratch() / "whole"

@@ -415,6 +415,7 @@ TARGETS = {
     "facts": Target(systems.documents, mutators.values, systems.read_document, cost=8),
     "resolve": Target(lambda: [*machos(), *fats()], mutate_macho(machos), resolve_whole, cost=4),
     "resolve-archive": Target(archives, ar, resolve_whole, cost=4),
+    "options": Target(commands.options, mutators.text, commands.read_options, cost=40),
     "deep": Target(lambda: [*machos(), *fats()], mutate_macho(machos), inspect_deep, cost=4),
     "report": Target(commands.folders, tree_mutator(mutate_macho(machos)), commands.read_by_all, cost=40),
     "command": Target(commands.folders, tree_mutator(mutate_macho(machos)), commands.read, cost=40),
