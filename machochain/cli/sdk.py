@@ -193,7 +193,9 @@ def _show_text(document: dict[str, Any]) -> str:
     facts = document["catalogue"]
     if facts is not None and facts["sdks"]:
         lines.append(f"  in the SDKs {', '.join(facts['sdks'])}")
-    lines += [f"  in the {stub['sdk']}: {stub['current']} ({', '.join(stub['targets'])})" for stub in document["stubs"]]
+    for stub in document["stubs"]:
+        name = f"SDK {stub['sdk']}" if stub["sdk"] is not None else f"sysroot {stub['root']}"
+        lines.append(f"  in the {name}: {stub['current_version']} ({', '.join(stub['targets'])})")
     return _shown(lines)
 
 

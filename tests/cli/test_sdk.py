@@ -51,6 +51,14 @@ def test_show_reads_a_given_sdk_too(tmp_path: Path) -> None:
     root = sdk(tmp_path / "MacOSX14.2.sdk")
     found = json.loads(run("sdk", "show", "/usr/lib/libz.dylib", "--sdk", str(root), "--json").stdout)
     assert found["stubs"][0]["sdk"] == "14.2"
+    done = run("sdk", "show", "/usr/lib/libz.dylib", "--sdk", str(root))
+    assert "  in the SDK 14.2: 1.0.0 (x86_64-macos, arm64-macos)" in done.stdout.splitlines()
+
+
+def test_show_names_a_sysroot_without_a_version_by_its_folder(tmp_path: Path) -> None:
+    root = sdk(tmp_path / "sysroot")
+    (root / "SDKSettings.json").unlink()
+    assert f"  in the sysroot {root}: " in run("sdk", "show", "/usr/lib/libz.dylib", "--sdk", str(root)).stdout
 
 
 def test_symbols_lists_what_a_stub_exports(tmp_path: Path) -> None:
