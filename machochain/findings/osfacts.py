@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
 from machochain.dyld.profile import PROFILES
 from machochain.model.arch import CPU_ARM64
+from machochain.model.errors import UsageError
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.platform import Platform
 from machochain.model.version import Version
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from machochain.world.catalogue import LibraryFacts, Source
     from machochain.world.oslibs import SdkLibraries
 
+LIBSYSTEM: Final = "/usr/lib/libSystem.B.dylib"
 _FIRST_ARM64 = Version.of(11)
 
 
@@ -54,6 +57,8 @@ class OSFacts:
         library: What is known of a library, by install name or link; None if nothing is.
         imports: What an image asks for, in the order of its tables.
         strong: Of these, those that must be there: library ordinal to names, and whether each is bound lazily alone.
+        compatibility: The newest SDK at or before a release that tells a library's compatibility version, and that.
+        system_stamps: What libSystem's version was: (release, id of the SDK, version), for each SDK that tells.
         sources: The SDKs behind the embedded facts, oldest first.
         sdks: The SDKs the user named, quality included; asked for only once something depends on it.
     """
@@ -64,6 +69,8 @@ class OSFacts:
     library: Callable[[str], LibraryFacts | None]
     imports: Callable[[LoadedImage], tuple[Import, ...]]
     strong: Callable[[LoadedImage], Mapping[int, Mapping[str, bool]]]
+    compatibility: Callable[[str, Version], tuple[str, Version] | None]
+    system_stamps: Callable[[], tuple[tuple[Version, str, Version], ...]]
     sources: tuple[Source, ...] = ()
     sdks: Callable[[], tuple[GivenSdk, ...]] = tuple
 
@@ -96,14 +103,61 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
     def strong(image: LoadedImage) -> Mapping[int, Mapping[str, bool]]:
         return tables.wanted(image, tables.number(image)).strong
 
+    nearest: dict[tuple[str, int], tuple[str, Version] | None] = {}
+
+    def compatibility(path: str, macos: Version) -> tuple[str, Version] | None:
+        key = (path, macos.major)
+        if key not in nearest:
+            nearest[key] = _nearest(library(path), macos)
+        return nearest[key]
+
+    @cache
+    def system_stamps() -> tuple[tuple[Version, str, Version], ...]:
+        return tuple(_stamps(library(LIBSYSTEM), catalogue.sources))
+
     def sdks() -> tuple[GivenSdk, ...]:
         if not known:
             known.append(_given(system) if not isinstance(system, EmbeddedCatalogue) else ())
         return known[0]
 
     return OSFacts(
-        mac.find_system, tables.lookup, lacking, library, tables.imports, strong, catalogue.sources, sdks
-    )  # fmt: skip
+        mac.find_system,
+        tables.lookup,
+        lacking,
+        library,
+        tables.imports,
+        strong,
+        compatibility,
+        system_stamps,
+        catalogue.sources,
+        sdks,
+    )
+
+
+def _nearest(known: LibraryFacts | None, macos: Version) -> tuple[str, Version] | None:
+    """Return the newest SDK at or before a release that tells a library's compatibility version, and that."""
+    found = None
+    for sdk, details in known.details if known is not None else ():
+        low = _version(sdk.replace(".x", ".0"))
+        value = _version(str(details.get("compat", "")))
+        if low is not None and value is not None and low.major <= macos.major:
+            found = sdk, value
+    return found
+
+
+def _stamps(system: LibraryFacts | None, sources: Iterable[Source]) -> Iterator[tuple[Version, str, Version]]:
+    details = dict(system.details) if system is not None else {}
+    for source in sources:
+        current = _version(str(details.get(source.id, {}).get("current", "")))
+        if current is not None:
+            yield source.low, source.id, current
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version.parse(text)
+    except UsageError:
+        return None
 
 
 def _given(system: SdkLibraries) -> tuple[GivenSdk, ...]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Final
 
 from machochain.dyld.facts import enforces_compatibility, might_be_in_shared_cache
 from machochain.findings.draft import Case, Draft
-from machochain.findings.osfacts import OSFacts, macos_build, oldest_release, releases_from, spoken
-from machochain.model.errors import UsageError
+from machochain.findings.osfacts import LIBSYSTEM, OSFacts, macos_build, oldest_release, releases_from, spoken
 from machochain.model.filesystem import Node, Presence
 from machochain.model.image import HeaderFlag, Image, LinkedDylib
 from machochain.model.paths import directory, leaf, printable
@@ -19,7 +17,6 @@ from machochain.model.symbols import ORDINAL_FLAT
 from machochain.model.version import Version
 from machochain.world.catalogue import LibraryFacts
 
-LIBSYSTEM: Final = "/usr/lib/libSystem.B.dylib"
 _ABORTING: Final = frozenset({"/usr/lib/libcrypto.dylib", "/usr/lib/libssl.dylib"})
 _OPENSSL: Final = re.compile(r"/usr/lib/lib(?:ssl|crypto)\.[0-9][0-9.]*\.dylib")
 _PRIVATE: Final = "/PrivateFrameworks/"
@@ -115,7 +112,7 @@ def _served(image: LoadedImage, dylib: LinkedDylib, facts: OSFacts, macos: Versi
             {"known_since": str(known.legacy[0][0]), "why": known.legacy[0][1], "sdks": list(known.sdks)},
             ("nothing, as long as it must run on releases that know no other name; else link again",),
         )  # fmt: skip
-    yield from _recorded(image, dylib, known, macos)
+    yield from _recorded(image, dylib, known, facts, macos)
 
 
 def _allowed(image: LoadedImage, umbrella: list[str], clients: list[str]) -> bool:
@@ -126,10 +123,12 @@ def _allowed(image: LoadedImage, umbrella: list[str], clients: list[str]) -> boo
     return name in clients or name in umbrella
 
 
-def _recorded(image: LoadedImage, dylib: LinkedDylib, known: LibraryFacts, macos: Version) -> Iterator[Draft]:
+def _recorded(
+    image: LoadedImage, dylib: LinkedDylib, known: LibraryFacts, facts: OSFacts, macos: Version
+) -> Iterator[Draft]:
     """MC219 for a library of the OS: an older one than was linked with."""
     need = dylib.compatibility_version
-    have = _nearest(known, "compat", macos)
+    have = facts.compatibility(known.path, macos)
     if have is None or need.packed == _ANY or need <= have[1]:
         return
     yield Draft(
@@ -138,25 +137,6 @@ def _recorded(image: LoadedImage, dylib: LinkedDylib, known: LibraryFacts, macos
         f"that of SDK {have[0]} is {have[1]}: no macOS that is modelled minds",
         {"need": need.full, "have": have[1].full, "sdk": have[0]}, ("nothing",), Confidence.LIKELY,
     )  # fmt: skip
-
-
-def _nearest(known: LibraryFacts, key: str, macos: Version) -> tuple[str, Version] | None:
-    """Return the newest SDK at or before a release, and the version of the library in it."""
-    found = None
-    for sdk, details in known.details:
-        low = _version(sdk.replace(".x", ".0"))
-        value = _version(str(details.get(key, "")))
-        if low is not None and value is not None and low.major <= macos.major:
-            found = sdk, value
-    return found
-
-
-@lru_cache(maxsize=4096)
-def _version(text: str) -> Version | None:
-    try:
-        return Version.parse(text)
-    except UsageError:
-        return None
 
 
 def compatibility(case: Case) -> Iterator[Draft]:
@@ -308,15 +288,7 @@ def _stamp(image: LoadedImage, facts: OSFacts) -> Iterator[Draft]:
     linked = next((d for d in header.loads if d.name in {LIBSYSTEM, "/usr/lib/libSystem.dylib"}), None)
     if build is None or build.sdk is None or linked is None:
         return
-    known = facts.library(LIBSYSTEM)
-    older: tuple[Version, str, Version] | None = None
-    details = dict(known.details) if known is not None else {}
-    for source in facts.sources if details else ():
-        current = _version(str(details.get(source.id, {}).get("current", "")))
-        if current is not None and current < linked.current_version:
-            older = (
-                max(older, (source.low, source.id, current)) if older is not None else (source.low, source.id, current)
-            )
+    older = max((s for s in facts.system_stamps() if s[2] < linked.current_version), default=None)
     if older is None or build.sdk >= older[0]:
         return
     yield Draft(
