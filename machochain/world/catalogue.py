@@ -309,12 +309,14 @@ class EmbeddedCatalogue:
         return InputError(f"the catalogue is damaged: {words}", path=str(self._file))
 
     @staticmethod
-    def _place(offset: int, length: int, size: int) -> tuple[int, int]:
+    def _place(offset: object, length: object, size: int) -> tuple[int, int]:
         """Return a place that lies within so many bytes.
 
         Raises:
             ValueError: It does not.
         """
+        if not (isinstance(offset, int) and isinstance(length, int)):
+            raise TypeError("a place that is no number of bytes")  # JSON has fractions
         if offset < 0 or length < 0 or offset + length > size:
             raise ValueError("a place outside")
         return offset, length

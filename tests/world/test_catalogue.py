@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
 from machochain.model.version import Version
 from machochain.world.build_catalogue import build, main
-from machochain.world.catalogue import EmbeddedCatalogue, normalise
+from machochain.world.catalogue import MAGIC, EmbeddedCatalogue, normalise
 
 FRAMEWORKS = "/System/Library/Frameworks/"
 PRESENT, ABSENT, UNSEEN = Presence.PRESENT, Presence.ABSENT, Presence.UNSEEN
@@ -287,6 +288,101 @@ def test_damage_behind_the_header_is_an_input_error_too(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(InputError, match="cannot read"):
         facts.providers(["_a"])
+
+
+def assembled(header: dict[str, Any], tables: dict[str, bytes]) -> bytes:
+    """A catalogue of these tables, under a header that may say something else."""
+    body, places = b"", {}
+    for name, table in tables.items():
+        places[name] = [len(body), len(table)]
+        body += table
+    head = zlib.compress(json.dumps({"sections": places, "sources": [], **header}).encode())
+    return MAGIC + len(head).to_bytes(4, "little") + head + body
+
+
+NAME = "/usr/lib/a.dylib"
+SOURCE = {"id": "12.0", "low": "12.0", "high": "12.0", "complete": [], "missing": [], "links": True, "origin": []}
+TABLES = {"libraries": f"{NAME}\t1\t\t", "aliases": "", "details": f'{NAME}\t{{"12.0": {{}}}}'}
+
+
+def tables(**changed: str) -> dict[str, bytes]:
+    packed = {name: zlib.compress(text.encode()) for name, text in {**TABLES, **changed}.items()}
+    return {**packed, "symbols": b""}
+
+
+def every(place: list[Any]) -> dict[str, list[Any]]:
+    return {name: list(place) for name in ("libraries", "aliases", "details", "symbols")}
+
+
+def ask_everything(file: Path) -> None:
+    facts = EmbeddedCatalogue(file)
+    for path in (NAME, "/usr/lib/link.dylib"):
+        facts.find(path, Version.of(12))
+        facts.symbols(path)
+        facts.library(path)
+    facts.providers(["_a"])
+    facts.documents()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"sections": {}},
+        {"sections": {"libraries": [0]}},
+        {"sections": every([-1, 1])},
+        {"sections": every([0, 1 << 40])},
+        {"sections": every([0.5, 1])},
+        {"sections": every(["0", "1"])},
+        {"sources": [{}]},
+        {"sources": [1]},
+        {"sources": [{**SOURCE, "low": "x"}]},
+        {"sources": [{**SOURCE, "complete": "/usr/lib/"}]},
+        {"sources": [{**SOURCE, "origin": [1]}]},
+    ],
+)
+def test_a_header_that_makes_no_sense_is_told(tmp_path: Path, header: dict[str, Any]) -> None:
+    file = tmp_path / "c.bin"
+    file.write_bytes(assembled({"sources": [SOURCE], **header}, tables()))
+    with pytest.raises(InputError, match="damaged"):
+        EmbeddedCatalogue(file)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"libraries": NAME},
+        {"libraries": f"{NAME}\t1"},
+        {"libraries": f"{NAME}\tx\t\t"},
+        {"libraries": f"{NAME}\t1\t5:9\t"},
+        {"libraries": f"{NAME}\t1\t-1:1\t"},
+        {"libraries": f"{NAME}\t1\t\t[1]"},
+        {"libraries": f'{NAME}\t1\t\t{{"introduced": [["x", "y"]]}}'},
+        {"libraries": f'{NAME}\t1\t\t{{"observed": [1]}}'},
+        {"libraries": f"{NAME}\t1\t\t{'[' * 100_000}"},
+        {"aliases": "/usr/lib/link.dylib"},
+        {"aliases": f"/usr/lib/link.dylib\t{NAME}\tx"},
+        {"aliases": f"/usr/lib/link.dylib\t{NAME}\t0"},
+        {"details": ""},
+        {"details": f"{NAME}\t[]"},
+        {"details": f'{NAME}\t{{"12.0": {{"reexports": [1]}}}}'},
+        {"details": f'{NAME}\t{{"12.0": {{"reexports": {{}}}}}}'},
+    ],
+)
+def test_a_table_that_makes_no_sense_is_told(tmp_path: Path, changed: dict[str, str]) -> None:
+    file = tmp_path / "c.bin"
+    file.write_bytes(assembled({"sources": [SOURCE]}, tables()))
+    ask_everything(file)
+    file.write_bytes(assembled({"sources": [SOURCE]}, tables(**changed)))
+    with pytest.raises(InputError, match="damaged"):
+        ask_everything(file)
+
+
+def test_a_table_larger_than_any_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("machochain.world.catalogue._MOST", 1000)
+    file = tmp_path / "c.bin"
+    file.write_bytes(assembled({"sources": [SOURCE]}, tables(libraries=f"{NAME}\t1\t\t\n" * 100)))
+    with pytest.raises(InputError, match="larger than any"):
+        ask_everything(file)
 
 
 SHIPPED = EmbeddedCatalogue()
