@@ -335,6 +335,7 @@ _FILE_TYPES: Final = frozenset(FileType) - {FileType.MH_FVMLIB, FileType.MH_CORE
 _DYLIB_TYPES: Final = frozenset({int(FileType.MH_DYLIB), int(FileType.MH_DYLIB_STUB)})
 _LIBRARY_TYPES: Final = frozenset({int(FileType.MH_DYLIB), int(FileType.MH_BUNDLE)})
 _EXECUTE: Final = int(FileType.MH_EXECUTE)
+_FILESET: Final = int(FileType.MH_FILESET)
 _IN_CACHE: Final = int(HeaderFlag.MH_DYLIB_IN_CACHE)
 _DYLDLINK: Final = int(HeaderFlag.MH_DYLDLINK)
 _VERSION_MINS: Final = {
@@ -719,7 +720,7 @@ class _Semantics:
     def _platform(self) -> Iterator[Defect]:
         """``validSemanticsPlatform``: one platform, or macOS with Mac Catalyst."""
         image = self.image
-        if image.file_type == FileType.MH_FILESET:
+        if image.file_type == _FILESET:
             return
         platform = 0
         for index, build in zip(self.walked.build_indices, image.builds, strict=True):
@@ -732,10 +733,12 @@ class _Semantics:
                 yield Defect(f"incompatible platforms: {names}", Question.ALWAYS, index)
                 return
             platform = joined
+        if platform:
+            return
         # Without any platform command macOS assumes macOS 10.5 for Intel and 11.0 for arm64
         assumed = image.arch.cputype in {CPU_X86_64, CPU_X86, CPU_ARM64}
         static = image.file_type == FileType.MH_EXECUTE and not self.walked.has_dylinker
-        if not platform and not assumed and not static and image.file_type != FileType.MH_PRELOAD:
+        if not assumed and not static and image.file_type != FileType.MH_PRELOAD:
             yield Defect("unknown platform", Question.ALWAYS)
 
     def _uuid(self) -> Iterator[Defect]:
