@@ -124,12 +124,13 @@ def render_scenarios(matrices: Sequence[Matrix], style: Style) -> str:
     """Return the text of ``scenario``."""
     lines: list[str] = []
     for matrix in matrices:
-        for group in _groups(matrix):
+        groups = _groups(matrix)
+        for group in groups:
             lines += ["", *_table(matrix, group, style)] if lines else _table(matrix, group, style)
         lines += _legend(matrix, style)
         for row in matrix.rows:
             if row.verdict is not Verdict.STABLE or (style.verbose and not row.system):
-                lines += _row_detail(matrix, row, style)
+                lines += _row_detail(matrix, groups, row, style)
         lines += _notes(matrix, style)
     return "\n".join(lines) + "\n"
 
@@ -218,11 +219,10 @@ def _place(column: Column) -> str:
     return column.result.images[0].path
 
 
-def _row_detail(matrix: Matrix, row: LibraryRow, style: Style) -> list[str]:
+def _row_detail(matrix: Matrix, groups: Sequence[_Group], row: LibraryRow, style: Style) -> list[str]:
     why = ", ".join(_WORDS[r] for r in row.reasons)
     lines = ["", style.paint(printable(row.name), "bold") + f": {row.verdict.value}" + (f", {why}" if why else "")]
     letters = _letters(matrix)
-    groups = _groups(matrix)
     told: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = {}
     for group in groups:
         for i in group.columns:

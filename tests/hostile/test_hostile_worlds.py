@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
+import subprocess
+import sys
 import tracemalloc
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +18,18 @@ from pathlib import Path
 import pytest
 
 from machochain import Report, Target, World, resolve
+from machochain.findings.places import place_of
 from machochain.graph import driver
+from machochain.graph.scenario import Matrix
 from machochain.macho.reader import FileSource, read_bytes
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath
 from machochain.model.result import Outcome
+from machochain.report import scenario
+from machochain.report.markdown import code, prose
+from machochain.tbd.reader import read
 from tests.cli.running import run
+from tests.factory import Import
 from tests.factory.macho import MachO, dylib, executable, fat, load
 
 GOOD = MachO().bytes()
@@ -96,6 +106,29 @@ def test_a_device_is_refused_by_name() -> None:
         assert "not a regular file" in exits(2, command, "/dev/zero")
 
 
+def test_texts_and_settings_are_read_from_files_and_descriptors_and_from_nothing_that_waits(tmp_path: Path) -> None:
+    placed(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    for name in (tmp_path / "fifo", "/dev/zero", tmp_path):
+        for arguments in (
+            ("diagnose", name),
+            ("audit", tmp_path / "good", "--policy", name),
+            ("audit", tmp_path / "good", "--baseline", name),
+        ):
+            assert f"{name}: not a regular file" in exits(2, *arguments)
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b"dyld[1]: Library not loaded: @rpath/handed-over.dylib\n")
+        os.close(writing)
+        assert "handed-over.dylib" in exits(0, "diagnose", f"/dev/fd/{reading}")
+    finally:
+        os.close(reading)
+    (tmp_path / "log").write_bytes(b"")
+    os.truncate(tmp_path / "log", 8 << 30)
+    with memory_below(200 << 20):
+        assert "longer than" in exits(2, "diagnose", tmp_path / "log")
+
+
 def test_sparse_files_of_8_gigabytes_cost_what_their_headers_cost(tmp_path: Path) -> None:
     placed(tmp_path, **{"big.dylib": dylib("@rpath/big.dylib"), "zero": b"", "fat": fat([GOOD])})
     for name in ("big.dylib", "zero", "fat"):
@@ -114,15 +147,29 @@ def test_sparse_files_of_8_gigabytes_cost_what_their_headers_cost(tmp_path: Path
 # -- permissions, and what changes meanwhile --
 
 
-@pytest.mark.skipif(ROOT_USER, reason="nothing is forbidden to root")
-def test_what_may_not_be_read_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_what_the_system_forbids_is_told_by_every_command_that_was_given_it(tmp_path: Path) -> None:
     placed(tmp_path, secret=GOOD)
     (tmp_path / "secret").chmod(0)
-    (tmp_path / "closed").mkdir(mode=0)
-    output = exits(2, "resolve", tmp_path)
-    assert "secret: cannot be read: Permission denied" in output
-    assert "closed: cannot be read: Permission denied" in output
-    assert "launches" in output
+    (tmp_path / "closed").mkdir()
+    placed(tmp_path / "closed")
+    (tmp_path / "closed").chmod(0)
+    unprivileged = []
+    if ROOT_USER:
+        if shutil.which("setpriv") is None:
+            pytest.skip("nothing is forbidden to root, and nothing here takes its rights away")
+        unprivileged = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    try:
+        for words in ("resolve .", "audit . --macos 26", "diff . good --macos 26", "inspect secret good"):
+            done = subprocess.run(
+                [*unprivileged, sys.executable, "-m", "machochain", *words.split()],
+                cwd=tmp_path, capture_output=True, check=False, text=True,
+            )  # fmt: skip
+            assert done.returncode == 2, done.stderr
+            assert "secret: cannot be read: Permission denied" in done.stderr
+            assert ("closed: cannot be read: Permission denied" in done.stderr) is not words.startswith("inspect")
+            assert done.stdout
+    finally:
+        (tmp_path / "closed").chmod(0o755)
 
 
 def test_a_directory_that_cannot_be_listed_is_told_and_the_rest_goes_on(
@@ -158,6 +205,57 @@ def test_a_file_that_vanishes_between_listing_and_reading_is_told(
     report = resolved(tmp_path)
     assert ["No such file" in str(error) for error in report.errors] == [True]
     assert by_name(report) == {"good": True}
+
+
+def test_a_directory_that_vanishes_during_the_walk_is_told_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed(tmp_path)
+    (tmp_path / "gone").mkdir()
+    placed(tmp_path / "gone")
+    scan = os.scandir
+
+    def vanishing(path: str) -> object:
+        if str(path).endswith("gone"):
+            shutil.rmtree(tmp_path / "gone", ignore_errors=True)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    report = resolved(tmp_path)
+    assert [str(error).partition("gone: ")[2] for error in report.errors] == [
+        "cannot be read: No such file or directory"
+    ]
+    assert by_name(report) == {"good": True}
+
+
+@pytest.mark.parametrize("becomes", [b"", b"\xca\xfe\xba\xbe" + bytes(60), b"\xff" * 40_000, None], ids=range(4))
+def test_a_file_that_is_another_one_when_its_symbols_are_read_gives_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, becomes: bytes | None
+) -> None:
+    library = MachO(install_name="@loader_path/lib.dylib", exports=["_one"], signed=True).bytes()
+    program = MachO(loads=["@loader_path/lib.dylib"], imports=[Import("_one", 1), Import("_two", 1)]).bytes()
+    placed(tmp_path, program=program, **{"lib.dylib": library})
+    opened = FileSource.__init__
+    times = Counter[str]()
+
+    def changing(self: FileSource, path: HostPath) -> None:
+        name = path.rpartition("/")[2]
+        times[name] += 1
+        if times[name] == 2 and name in {"program", "lib.dylib"}:
+            (tmp_path / name).unlink()
+            if becomes is not None:
+                (tmp_path / name).write_bytes(becomes)
+        opened(self, path)
+
+    monkeypatch.setattr(FileSource, "__init__", changing)
+    for arguments in (("resolve", tmp_path), ("audit", tmp_path, "--macos", "26")):
+        for name, data in (("program", program), ("lib.dylib", library)):
+            (tmp_path / name).write_bytes(data)
+        times.clear()
+        done = run(*map(str, arguments))
+        assert done.returncode in {0, 1, 2}
+        assert "Traceback" not in done.stderr
+        assert "good" in done.stdout
 
 
 def test_a_file_that_shrinks_while_it_is_read_gives_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,6 +354,46 @@ def test_more_paths_than_anybody_waits_for_are_not_tried_and_this_is_told(
         assert {load.outcome for load in failed.loads[20:60]} == {Outcome.UNKNOWN}
         assert "500 paths were tried; the rest was not looked for" in failed.unknowns
         assert failed.launches is False
+
+
+def test_what_was_not_looked_for_is_one_finding_with_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "MOST_ATTEMPTS", 30)
+    placed(tmp_path, program=executable(*[f"/l/{n}.dylib" for n in range(1000)]))
+    (failed,) = (r for r in resolved(tmp_path).results if r.path.endswith("program"))
+    told = [f for f in failed.findings if f.rule.startswith("MC9")]
+    unknown = [load for load in failed.loads if load.outcome is Outcome.UNKNOWN]
+    assert len(unknown) > 900
+    assert [f.evidence["count"] for f in told] == [len(unknown)]
+    assert told[0].subject == unknown[0].dylib.name
+    assert "30 paths were tried; the rest was not looked for" in told[0].message
+    assert len(failed.findings) < 60
+
+
+def test_a_scenario_of_many_libraries_compares_the_releases_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed(tmp_path, program=executable(*[f"/l/{n}.dylib" for n in range(200)]))
+    asked: list[object] = []
+    groups = scenario._groups  # what must not be done for each of the libraries
+
+    def counted(matrix: Matrix) -> object:
+        asked.append(matrix)
+        return groups(matrix)
+
+    monkeypatch.setattr(scenario, "_groups", counted)
+    exits(1, "scenario", tmp_path / "program")
+    assert len(asked) == 1
+
+
+def test_long_names_are_read_once_by_what_looks_for_patterns_in_them() -> None:
+    # Each of these took minutes where a pattern went over the name again from each of its characters.
+    assert place_of("/" + "pkg/mod/" * 100_000) is None
+    assert place_of("/Users/me/" + "a" * 900) is not None
+    assert prose("." * 500_000 + "x/") == code("." * 500_000 + "x/")
+    with pytest.raises(InputError):
+        read(b"--- !tapi-tbd\nab:" + b" " * 500_000, "long.tbd")
 
 
 def test_two_to_the_32_load_commands_are_a_defect_of_a_small_file() -> None:
