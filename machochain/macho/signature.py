@@ -28,6 +28,8 @@ _SLOT_CMS: Final = 0x10000
 _MAX_BLOBS: Final = 64
 """codesign writes about ten; more would only cost time."""
 _MAX_DEPTH: Final = 32
+_INTEGER: Final = 8
+"""Bytes of an integer: libCoreEntitlements has none that are wider."""
 _CHUNK: Final = 1 << 20
 
 
@@ -262,7 +264,23 @@ def _from_xml(blob: _Blob) -> dict[str, Any]:
         raise _Bad(f"entitlements are not a property list: {error}") from None
     if not isinstance(found, dict):
         raise _Bad("entitlements are not a dictionary")
+    _check_depth(found)
     return {str(key): value for key, value in found.items()}
+
+
+def _check_depth(found: dict[str, Any]) -> None:
+    """Refuse what is nested so deep that nobody could walk it: plistlib reads any depth."""
+    level: list[Any] = [found]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [
+            value
+            for item in level
+            for value in (item.values() if isinstance(item, dict) else item)
+            if isinstance(value, dict | list)
+        ]
+        if not level:
+            return
+    raise _Bad("entitlements are nested too deeply")
 
 
 def _from_der(blob: _Blob) -> dict[str, Any]:
@@ -292,6 +310,8 @@ def _der_value(tag: int, content: bytes, depth: int) -> Any:
     if tag == 0x01:
         return content != b"\0"
     if tag == 0x02:
+        if len(content) > _INTEGER:
+            raise _Bad("entitlements hold an integer of more than 64 bits")
         return int.from_bytes(content, "big", signed=True)
     if tag == 0x0C:
         return content.decode("utf-8", "surrogateescape")

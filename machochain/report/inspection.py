@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import plistlib
 from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from machochain.graph.inspect import ArchiveFacts, Inspection, MemberFacts, SliceFacts
@@ -131,6 +132,8 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)  # JSON has no such number
     if isinstance(value, (str, int, float, bool)) or value is None:
         return value
     return value.data if isinstance(value, plistlib.UID) else str(value)

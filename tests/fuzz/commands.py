@@ -300,7 +300,7 @@ def holds(command: str, form: str, done: Done) -> None:
         return
     match form:
         case "json":
-            document = json.loads(done.stdout)
+            document = json.loads(done.stdout, parse_constant=_no_number)
             if command in SCHEMATIC:
                 _validator(command).validate(document)
             agrees(command, document, done.returncode)
@@ -310,6 +310,10 @@ def holds(command: str, form: str, done: Done) -> None:
             ET.fromstring(done.stdout)
         case _:
             assert not _STEERING.search(done.stdout), repr(_STEERING.findall(done.stdout))
+
+
+def _no_number(text: str) -> None:
+    raise AssertionError(f"JSON has no {text}")
 
 
 def agrees(command: str, document: dict[str, Any], code: int) -> None:

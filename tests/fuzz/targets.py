@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import plistlib
+import random
+import struct
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
@@ -44,7 +46,7 @@ from machochain.model.errors import MachochainError
 from machochain.model.result import Result
 from machochain.model.signature import SignatureKind
 from machochain.report.diagnosis import as_document, comparison_fields, render_comparisons, render_text
-from machochain.report.inspection import inspect_document, render_inspections
+from machochain.report.inspection import _plain, inspect_document, render_inspections
 from machochain.report.resolution import resolve_document
 from machochain.report.text import Style, render_resolution
 from machochain.tbd.reader import places
@@ -241,8 +243,25 @@ def signatures() -> list[bytes]:
     ]
 
 
+def mutate_signature(data: bytes, chance: random.Random) -> bytes:
+    """Change the content of one blob by what it is, and put the blobs together anew; else bytes."""
+    count = int.from_bytes(data[8:12], "big")
+    if chance.random() < 0.4 or not 0 < count < 20 or len(data) < 12 + 8 * count:
+        return mutators.blind(data, chance)
+    blobs: dict[int, bytes] = {}
+    for number in range(count):
+        slot, start = struct.unpack_from(">II", data, 12 + 8 * number)
+        blobs[slot] = data[start : start + int.from_bytes(data[start + 4 : start + 8], "big")]
+    slot = chance.choice(list(blobs))
+    magic, content = int.from_bytes(blobs[slot][:4], "big"), blobs[slot][8:]
+    changed = mutators.values(content, chance) if content.startswith(b"<?xml") else mutators.blind(content, chance)
+    blobs[chance.choice((slot, slot, slot, 0, 5, 7, 0x1000, 0x10000))] = blob(magic, changed)
+    return mutators.bounded(superblob(blobs))
+
+
 def read_codesign(data: bytes) -> None:
     signature = parse_signature(data)
+    json.dumps(_plain(dict(signature.entitlements)), allow_nan=False)
     verify_pages(BytesSource(bytes(9000)).read, signature)
     _ = signature.flag_names, signature.hardened, signature.cdhash
 
@@ -308,7 +327,7 @@ def read_message(data: bytes) -> None:
         diagnoses = [explain_evidence(each) for each in read(data)]
     except MachochainError:
         return
-    json.dumps(as_document(diagnoses))
+    json.dumps(as_document(diagnoses), allow_nan=False)
     render_text(diagnoses, width=80).encode("utf-8", "surrogateescape")
 
 
@@ -330,7 +349,7 @@ def inspect_deep(data: bytes) -> None:
     file = scratch() / "deep"
     file.write_bytes(data)
     inspected = api.inspect([file], deep=True)
-    json.dumps(inspect_document(inspected))
+    json.dumps(inspect_document(inspected), allow_nan=False)
     render_inspections(inspected, Style(verbose=2)).encode("utf-8", "surrogateescape")
 
 
@@ -401,7 +420,7 @@ TARGETS = {
     "tbd-values": Target(lambda: [stubs.V5], mutators.values, read_tbd),
     "build-info": Target(lambda: [LINES.encode()], mutators.text, read_module_info),
     "pragmas": Target(pragmas, mutators.text, read_pragmas),
-    "signature": Target(signatures, mutators.blind, read_codesign),
+    "signature": Target(signatures, mutate_signature, read_codesign),
     "plist": Target(plists, mutators.values, lambda data: void(parse_plist(data))),
     "policy": Target(lambda: [POLICY], mutators.text, read_policy_text),
     "baseline": Target(lambda: [BASELINE], mutators.values, read_baseline_text),

@@ -20,6 +20,7 @@ from machochain.world.artifact_places import place_artifact
 from machochain.world.artifacts import open_artifact
 from machochain.world.placement import World
 from tests.cli.running import run
+from tests.factory.macho import MachO
 from tests.tbd import stubs
 from tests.world.packing import LIBRARY, wheel
 
@@ -99,3 +100,12 @@ def test_a_link_whose_target_is_too_long_a_name_is_a_link_that_leads_nowhere(tmp
     path.symlink_to("x" * 300)
     done = run(command, str(path), *([str(path)] if command == "diff" else []))
     assert (done.returncode, "fault of ours" in done.stderr) == (2, False)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_a_number_that_json_has_not_is_a_text_there(tmp_path: Path, number: str) -> None:
+    entitlements = f"<plist><dict><key>k</key><real>{number}</real></dict></plist>".encode()
+    path = tmp_path / "tool"
+    path.write_bytes(MachO(signed=True, entitlements=entitlements).bytes())
+    (inspected,) = json.loads(run("inspect", str(path), "--json").stdout, parse_constant=pytest.fail)["files"]
+    assert inspected["slices"][0]["signature"]["entitlements"] == {"k": number}

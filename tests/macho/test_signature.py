@@ -206,6 +206,22 @@ def test_deeply_nested_entitlements_are_refused() -> None:
     assert [d.text for d in found.defects] == ["entitlements are nested too deeply"]
 
 
+@pytest.mark.parametrize(("depth", "read"), [(30, True), (60, False), (20_000, False)])
+def test_deeply_nested_xml_is_refused_like_der(depth: int, read: bool) -> None:
+    xml = b"<plist><dict><key>k</key>" + b"<array>" * depth + b"</array>" * depth + b"</dict></plist>"
+    found = parse_signature(superblob({0: directory(b"x"), 5: blob(0xFADE7171, xml)}))
+    assert ("k" in found.entitlements) is read
+    assert [d.text for d in found.defects] == ([] if read else ["entitlements are nested too deeply"])
+
+
+@pytest.mark.parametrize(("width", "read"), [(8, True), (9, False), (5000, False)])
+def test_an_integer_of_entitlements_has_64_bits(width: int, read: bool) -> None:
+    value = pair("k", der(0x02, b"\x7f" * width))
+    found = parse_signature(superblob({0: directory(b"x"), 7: blob(0xFADE7172, der(0x70, der(0xB0, value)))}))
+    assert ("k" in found.entitlements) is read
+    assert [d.text for d in found.defects] == ([] if read else ["entitlements hold an integer of more than 64 bits"])
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [
