@@ -26,18 +26,23 @@ def read_named(path: str, most: int) -> bytes:
         InputError: It cannot be read, is no regular file, or is longer.
     """
     if path.startswith(_DESCRIPTORS) or path == _STANDARD_INPUT:
-        data = _read_to_the_end(path, most)
-    else:
-        with FileSource(HostPath(path)) as source:
-            data = source.read(0, most + 1)
-    if len(data) > most:
-        raise InputError(f"longer than {most} bytes", path=path)
-    return data
+        data = _read_to_the_end(path, most + 1)
+        if len(data) > most:
+            raise _too_long(path, most)
+        return data
+    with FileSource(HostPath(path)) as source:
+        if source.size > most:
+            raise _too_long(path, most)
+        return source.read(0, most)
+
+
+def _too_long(path: str, most: int) -> InputError:
+    return InputError(f"longer than {most} bytes", path=path)
 
 
 def _read_to_the_end(path: str, most: int) -> bytes:
     try:
         with open(path, "rb") as stream:  # noqa: PTH123  # the raw path of the user
-            return stream.read(most + 1)
+            return stream.read(most)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=path, errno=error.errno or 0) from error

@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from machochain.model.errors import InputError
+from machochain.macho.reader import FileSource
 from machochain.model.paths import HostPath
 from machochain.world.catalogue import EMBEDDED, EmbeddedCatalogue
+from machochain.world.named import read_named
 
 if TYPE_CHECKING:
     from machochain.world.oslibs import SdkLibraries
+
+_MOST: Final = 256 << 20
+"""Bytes of a catalogue or a document of facts: twenty times the largest there is."""
 
 
 def open_system(sdks: Iterable[HostPath] = ()) -> EmbeddedCatalogue | SdkLibraries:
@@ -100,15 +104,9 @@ def _passing_folder() -> Path:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=str(path), errno=error.errno or 0) from error
+    return read_named(str(path), _MOST)
 
 
 def _is_json(path: HostPath) -> bool:
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(64).lstrip()[:1] in (b"{", b"[")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path, errno=error.errno or 0) from error
+    with FileSource(path) as file:
+        return file.read(0, 64).lstrip()[:1] in (b"{", b"[")

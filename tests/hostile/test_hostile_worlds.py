@@ -114,6 +114,8 @@ def test_texts_and_settings_are_read_from_files_and_descriptors_and_from_nothing
             ("diagnose", name),
             ("audit", tmp_path / "good", "--policy", name),
             ("audit", tmp_path / "good", "--baseline", name),
+            ("sdk", "catalogue", "--add", name, "-o", tmp_path / "catalogue"),
+            *([] if name is tmp_path else [("resolve", tmp_path / "good", "--sdk", name)]),
         ):
             assert f"{name}: not a regular file" in exits(2, *arguments)
     reading, writing = os.pipe()
