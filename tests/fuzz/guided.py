@@ -7,6 +7,7 @@ An input that reaches what none reached before is kept and changed further. What
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from tests.fuzz.mutators import Mutator, blind
 
 
 def main(arguments: list[str]) -> int:
-    """Fuzz one target until the time is over or an input fails; libFuzzer ends the process, with 77 for a failure."""
+    """Fuzz one target until the time is over or an input fails; return 77 for a failure."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.guided", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("target")
     parser.add_argument("--seconds", type=int, default=60)
@@ -49,9 +50,13 @@ def main(arguments: list[str]) -> int:
         longest = max(4096, *(4 * len(data) for data in target.seeds()))
         words = [f"-max_total_time={options.seconds}", f"-seed={options.seed}", f"-max_len={longest}"]
         bounds = ["-rss_limit_mb=4096", "-timeout=120"]
-        atheris.Setup([sys.argv[0], *words, *bounds, str(corpus)], run, custom_mutator=_mutator(target.mutate))
-        atheris.Fuzz()
-    return 0
+        # libFuzzer ends its process without a word to Python: whoever made temporary folders waits for it.
+        child = os.fork()
+        if child == 0:
+            atheris.Setup([sys.argv[0], *words, *bounds, str(corpus)], run, custom_mutator=_mutator(target.mutate))
+            atheris.Fuzz()
+            os._exit(0)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _mutator(own: Mutator) -> Callable[[bytes, int, int], bytes]:

@@ -57,6 +57,7 @@ from tests.factory.macho import (
     Export,
     Import,
     MachO,
+    Section,
     bundle,
     delayed,
     dylib,
@@ -98,6 +99,10 @@ class Target:
     cost: float = 1
 
 
+FUNCTION_TABLE = struct.pack("<I", 0xFFFFFFF1) + bytes(60)
+"""The beginning of what Go's runtime looks functions up in."""
+
+
 @cache
 def machos() -> list[bytes]:
     """Made-up files of every kind, and small real ones."""
@@ -117,6 +122,12 @@ def machos() -> list[bytes]:
         image_with(inline(), exports=["_crosscall2", "_x_cgo_init", "__cgo_0123456789ab_Cfunc_add", "_runtime.main"]),
         pointed(),
         pointed(big=True),
+        MachO(
+            sections=[
+                Section("__DATA_CONST", "__gopclntab", FUNCTION_TABLE),
+                Section("__TEXT", "__rodata", b"go1.20.3"),
+            ]
+        ).bytes(),
         *(MachO(imports=imports, fixups="chained", imports_format=form, exports=["_x"]).bytes() for form in (2, 3)),
         MachO(imports=[Import("_l", 1, lazy=True), Import("__Zc", -3, coalesced=True), Import("_f", -2)]).bytes(),
         MachO(arch="i386", imports=imports, exports=exports, entry="unixthread", build="version_min").bytes(),

@@ -15,6 +15,7 @@ from typing import IO
 from unittest import mock
 
 from tests.fuzz import places
+from tests.fuzz.bounds import limited
 
 
 def said(data: bytes) -> bytes:
@@ -58,7 +59,9 @@ def main(folder: str) -> None:
     with mock.patch.object(places, "scratch", return_value=Path(folder)):
         out = os.fdopen(os.dup(1), "wb")
         while (data := _take(sys.stdin.buffer)) is not None:
-            _put(out, said(data))
+            with limited():
+                answer = said(data)
+            _put(out, answer)
 
 
 if __name__ == "__main__":
