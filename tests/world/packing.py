@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import stat
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -13,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from backports import zstd
 
 from tests.factory.macho import dylib
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 LIBRARY = dylib("@rpath/libx.dylib")
 TEXT = b"no image at all\n" * 1000
