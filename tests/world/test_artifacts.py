@@ -492,7 +492,8 @@ def test_a_size_that_leads_backward_does_not_hang(tmp_path: Path) -> None:
     path.write_bytes(bytes(header) + bytes(20480))
     with open_artifact(path) as artifact:
         assert not artifact.complete
-        assert "negative" in artifact.problems[0].reason
+        reason = artifact.problems[0].reason
+        assert "negative" in reason or "invalid offset" in reason  # tarfile of 3.14.10 refuses it itself
 
 
 def test_headers_nested_without_end_are_damage(tmp_path: Path) -> None:
