@@ -116,7 +116,8 @@ class BytesSource:
         return bytes(self._data[offset : offset + size])
 
 
-_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+# Where they are unknown (Windows), neither is needed.
+_OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class FileSource:
