@@ -16,7 +16,7 @@ from machochain.model.paths import HostPath
 from machochain.model.version import Version
 from machochain.world.build_catalogue import build, read_facts
 from machochain.world.catalogue import EmbeddedCatalogue
-from machochain.world.sdk_index import cache_folder
+from machochain.world.sdk_index import cache_folder, clear_cache
 from machochain.world.system import merged, open_system
 
 NEW = "/usr/lib/libnew.dylib"
@@ -75,9 +75,10 @@ def test_where_nothing_can_be_kept_facts_are_read_all_the_same(base: Path, facts
     assert found.parent.stat().st_mode & 0o077 == 0, "nobody else may write there"
 
 
-def test_nothing_is_left_of_what_could_not_be_kept(base: Path, facts: HostPath, tmp_path: Path) -> None:
+def test_one_file_is_kept_and_can_be_cleared(base: Path, facts: HostPath, tmp_path: Path) -> None:
     merged(base, [facts])
     assert [path.suffix for path in Path(cache_folder() or "").iterdir()] == [".bin"]
+    assert clear_cache() == 1
 
 
 def changed(**fields: Any) -> bytes:
