@@ -56,7 +56,7 @@ class Checker:
         self._on_release: dict[tuple[_FileKey, bool, int], tuple[Draft, ...]] = {}
         self._reach: dict[tuple[str, str], bool] = {}
         self._go: dict[tuple[tuple[int, int], int], GoImage | None] = {}
-        self._walk: tuple[Walk, Scene, tuple[Draft, ...]] | None = None
+        self._last: tuple[Scene, tuple[Draft, ...]] | None = None
 
     def check(self, result: Result, facts: Facts = NO_FACTS) -> tuple[Finding, ...]:
         """Return what all rules say about one process, sorted by `order`."""
@@ -79,16 +79,17 @@ class Checker:
         def looked(path: str) -> Node:
             return look(path)
 
-        known = self._walk
-        scene = known[1] if known is not None and known[0] is walk else Scene.of(result)
+        # Releases that come to the same walk follow one another and share its images.
+        known = self._last if self._last is not None and self._last[0].images is walk.images else None
+        scene = known[0] if known is not None else Scene.of(result)
         node = look(result.path)
         file = mac.read(node) if node.presence is Presence.PRESENT else None
         slices = tuple(s.arch.name for s in file.slices) if isinstance(file, MachOFile) else ()
         go = {i.id: found for i in scene.made_by_go if (found := self._go_of(mac, i)) is not None}
         case = Case(result, Facts(looked, find_system, self._tree, slices, go=go, os=self._os), scene)
-        if known is None or known[0] is not walk:
-            known = self._walk = walk, scene, tuple(self._of_scene(case))
-        return evolve(result, findings=self._finished(case, known[2]))
+        if known is None:
+            known = self._last = scene, tuple(self._of_scene(case))
+        return evolve(result, findings=self._finished(case, known[1]))
 
     def _go_of(self, mac: Mac, image: LoadedImage) -> GoImage | None:
         if image.identity is None:

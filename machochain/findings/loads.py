@@ -19,6 +19,7 @@ from machochain.model.image import FileType
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Confidence, Load, LoadedImage, Origin, Outcome, Severity
 from machochain.model.search import Attempt, SearchRule
+from machochain.model.shell import file_word
 from machochain.model.version import Version
 
 _ENVIRONMENT: Final = {
@@ -128,7 +129,7 @@ def _cause(case: Case, load: Load) -> tuple[str, str, tuple[str, ...]]:
         steps = by_place or (f"put the library at {printable(place)}",)
         return "not-where-named", f"no such file beside the {base}{known}", steps
     if not name.startswith("/"):
-        rename = (f"install_name_tool -id {quoted('@rpath/' + leaf(name))} {quoted(leaf(name))}", "and link again")
+        rename = (f"install_name_tool -id {quoted('@rpath/' + leaf(name))} {file_word(leaf(name))}", "and link again")
         why = "the name has no directory of its own and is looked for in the working directory"
         return "relative-path", why + known, by_place or rename
     place_found = place_of(name)
@@ -282,7 +283,7 @@ def _case_only(case: Case, load: Load) -> Draft:
     return load_draft("MC114", Severity.WARNING, case, load, message, remedy, found=target.path)
 
 
-_VERSION: Final = re.compile(r"(?:[.-]\d+(?:\.\d+)*)+$")
+_VERSION: Final = re.compile(r"(?:[.-]\d+)+$")
 
 
 @lru_cache(maxsize=4096)

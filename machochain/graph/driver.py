@@ -6,7 +6,7 @@ dyld-1378, dyldMain.cpp: prepare(), JustInTimeLoader.cpp: loadDependents() and L
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -117,17 +117,9 @@ def walk(mac: Mac, main: LoadedImage, config: ProcessConfig, *, cwd: str = "/", 
         main: The executable.
         config: The process.
         cwd: Its working directory.
-        like: A walk of the same executable on another release: returned itself if this one comes out the same.
+        like: A walk of the same executable on another release: what comes out the same is shared with it.
     """
-    if like is not None and _Run(mac, config, cwd).repeats(like):
-        return like
-    run = _Run(mac, config, cwd)
-    run.launch(main)
-    if run.message is None:
-        return run.result()
-    complete = _Run(mac, config, cwd, stops=False)
-    complete.launch(main)
-    return evolve(complete.result(), message=run.message)
+    return _walk(mac, config, cwd, like, lambda run: run.launch(main))
 
 
 def walk_library(
@@ -147,23 +139,31 @@ def walk_library(
         config: The process.
         main: Its executable.
         cwd: Its working directory.
-        like: A walk of the same images on another release: returned itself if this one comes out the same.
+        like: A walk of the same images on another release: what comes out the same is shared with it.
     """
-    if like is not None and _Run(mac, config, cwd).repeats(like):
-        return like
 
-    def attempt(*, stops: bool) -> _Run:
-        run = _Run(mac, config, cwd, stops=stops)
+    def start(run: _Run) -> None:
         if main is not None:
             run.launch(main)
-        if run.message is None or not stops:
+        if run.message is None or not run.stops:
             run.open_image(library)
-        return run
 
-    run = attempt(stops=True)
+    return _walk(mac, config, cwd, like, start)
+
+
+def _walk(mac: Mac, config: ProcessConfig, cwd: str, like: Walk | None, start: Callable[[_Run], None]) -> Walk:
+    if like is not None and like.message is None and _Run(mac, config, cwd).repeats(like):
+        return like
+    run = _Run(mac, config, cwd)
+    start(run)
     if run.message is None:
         return run.result()
-    return evolve(attempt(stops=False).result(), message=run.message)
+    complete = _Run(mac, config, cwd, stops=False)
+    if like is not None and like.message is not None and complete.repeats(like):
+        return evolve(like, message=run.message)
+    complete = _Run(mac, config, cwd, stops=False)
+    start(complete)
+    return evolve(complete.result(), message=run.message)
 
 
 def open_library(mac: Mac, main: LoadedImage, config: ProcessConfig, call: Dlopen, *, cwd: str = "/") -> Walk:
@@ -223,7 +223,7 @@ class _Run:
         What a walk does beside its searches depends on the images alone, but for what is looked at first here. So if
         each search, one after the other, finds the same in the same way, the walks are the same.
         """
-        if like.message is not None or any(_begins_with_more(config) for config in (self.config, like.config)):
+        if any(_begins_with_more(config) for config in (self.config, like.config)):
             return False
         if self.config.profile.use_flags != like.config.profile.use_flags and _has_use_flags(like.images):
             return False

@@ -122,7 +122,7 @@ class SymbolTables:
     def wiring(self, walk: Walk) -> _Wiring:
         """Return who binds to what in a process; releases that come to the same walk follow one another."""
         known = self._wiring
-        if known is None or known.walk is not walk:
+        if known is None or known.images is not walk.images:
             known = self._wiring = _Wiring(walk, self)
         return known
 
@@ -293,7 +293,6 @@ class _Wiring:
     """Who binds to what in a process: the same on every release that comes to the same walk."""
 
     def __init__(self, walk: Walk, tables: SymbolTables) -> None:
-        self.walk = walk
         self.images = walk.images
         self.loads: dict[int, dict[int, Load]] = {}
         for load in walk.loads:

@@ -236,3 +236,7 @@ def test_run_path_to_a_library(library: str, tail: str, image: str, expected: st
 )
 def test_library_base(name: str, base: str) -> None:
     assert library_base(name) == base
+
+
+def test_library_base_of_a_name_made_to_take_forever() -> None:
+    assert library_base("lib" + ".1" * 120 + "x.dylib").endswith(".1x")

@@ -679,6 +679,16 @@ def test_a_release_that_comes_to_the_same_shares_the_walk() -> None:
     assert launch(mac, macos="11", like=first) is not first
 
 
+def test_a_release_that_fails_alike_shares_what_is_missing() -> None:
+    mac = make_mac({"/app/main": executable("@loader_path/a", "/gone"), "/app/a": dylib("/a", "/lost")})
+    first = launch(mac, macos="15")
+    again = launch(mac, macos="15.4", like=first)
+    alone = launch(mac, macos="15.4")
+    assert again.loads is first.loads
+    assert (again.message, again.loads, again.unknowns) == (alone.message, alone.loads, alone.unknowns)
+    assert first.message is not None
+
+
 def test_flags_of_use_commands_keep_releases_apart() -> None:
     mac = make_mac({"/app/main": executable(use("@loader_path/a", 8)), "/app/a": dylib("/a")})
     before, after = launch(mac, macos="14"), launch(mac, macos="14.4")
