@@ -45,6 +45,8 @@ PROTECTED: Final = frozenset(
 MOST_ATTEMPTS: Final = 50_000
 """Paths that are tried in one process: load commands times run paths may be more than anybody waits for. No
 process of numpy, scipy and vtk needs more than 58."""
+_FAILURE: Final = 3
+"""What a search that fails counts beside the paths it tries: it is told of as well."""
 
 
 @frozen
@@ -205,6 +207,7 @@ class _Run:
         self._fitting = mac.fitting(self.config)
         self._trails = mac.trails(self.config, cwd)
         self._attempts_left = MOST_ATTEMPTS
+        self._tried = 0
         self._searches: list[tuple[LoadRequest, Found]] = []
 
     def result(self) -> Walk:
@@ -454,10 +457,11 @@ class _Run:
     def _search(self, request: LoadRequest) -> Found:
         if self._attempts_left > 0:
             found = self._find_classic(request) if self.config.profile.classic else self._find_current(request)
-            self._attempts_left -= len(found.tried)
+            self._tried += len(found.tried)
+            self._attempts_left -= len(found.tried) + (_FAILURE if found.image is None else 0)
             if self._attempts_left > 0 or found.image is not None:
                 return found
-        return Found(None, None, (), None, unknown=f"{MOST_ATTEMPTS} paths were tried; the rest was not looked for")
+        return Found(None, None, (), None, unknown=f"{self._tried} paths were tried; the rest was not looked for")
 
     def _find_current(self, request: LoadRequest) -> Found:
         """Search as dyld4 does (Loader.cpp: getLoader())."""

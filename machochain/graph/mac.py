@@ -89,7 +89,7 @@ class Mac:
 
     def realpath(self, path: str, cwd: str = "/") -> TargetPath | None:
         """Return the real path of a file, or of its directory plus leaf; None if neither is there."""
-        return realpath(self.files, path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}")
+        return realpath(self, path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}")
 
     def find_system(self, path: str, macos: Version) -> SystemAnswer:
         """Say whether the OS provides a library at a path."""

@@ -12,12 +12,13 @@ def test_images_that_load_nothing_are_kept_apart(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.dylib").write_bytes(dylib(f"/usr/lib/system/{name}", rpaths=[f"/Users/{name}/lib"]))
     report = api.resolve([tmp_path], target=api.Target(macos=("14", "26")))
-    assert [(Path(r.input).name, str(r.macos), f.subject) for r in report.results for f in r.findings if f.rule == "MC402"] == [
+    found = [(r, f) for r in report.results for f in r.findings if f.rule == "MC402"]
+    assert [(Path(r.input).name, str(r.macos), f.subject) for r, f in found] == [
         ("a.dylib", "14.0", "/Users/a/lib"),
         ("a.dylib", "26.0", "/Users/a/lib"),
         ("b.dylib", "14.0", "/Users/b/lib"),
         ("b.dylib", "26.0", "/Users/b/lib"),
-    ]  # fmt: skip
+    ]
 
 
 def test_several_releases_say_what_each_says_alone(tmp_path: Path) -> None:

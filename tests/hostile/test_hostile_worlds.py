@@ -352,9 +352,12 @@ def test_more_paths_than_anybody_waits_for_are_not_tried_and_this_is_told(
     placed(tmp_path, program=program)
     for macos in ("11", "26"):
         failed = next(r for r in resolved(tmp_path, macos).results if r.path.endswith("program"))
-        assert sum(len(load.tried) for load in failed.loads) <= 500
+        tried = sum(len(load.tried) for load in failed.loads)
+        assert 300 < tried <= 500
         assert {load.outcome for load in failed.loads[20:60]} == {Outcome.UNKNOWN}
-        assert "500 paths were tried; the rest was not looked for" in failed.unknowns
+        (told,) = (text for text in failed.unknowns if text.endswith(" paths were tried; the rest was not looked for"))
+        # The search that was broken off counts, though it is told as not looked for.
+        assert tried <= int(told.split()[0]) <= 500
         assert failed.launches is False
 
 
@@ -369,7 +372,7 @@ def test_what_was_not_looked_for_is_one_finding_with_its_number(
     assert len(unknown) > 900
     assert [f.evidence["count"] for f in told] == [len(unknown)]
     assert told[0].subject == unknown[0].dylib.name
-    assert "30 paths were tried; the rest was not looked for" in told[0].message
+    assert "paths were tried; the rest was not looked for" in told[0].message
     assert len(failed.findings) < 60
 
 
