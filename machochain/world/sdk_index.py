@@ -23,19 +23,22 @@ from typing import Any, Final, NamedTuple
 
 from attrs import field, frozen
 
-from machochain.macho.reader import is_macho, read_file
+from machochain.macho.reader import FileSource, is_macho, read_file
 from machochain.model.errors import InputError, UsageError
 from machochain.model.image import FileType
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
 from machochain.tbd import places
 from machochain.world.catalogue import SYSTEM_PREFIXES, leads_to, normalise, plain_variant, squeeze
+from machochain.world.named import read_named
 
 SCHEMA: Final = "machochain.sdk-index/2"
 _FOLDERS: Final = ("System", "usr/lib", "Library/Apple")
 _SKIPPED: Final = frozenset({"Headers", "PrivateHeaders", "Modules", "include", "share", "man", "Documentation"})
 _TEXT_LINK_LIMIT: Final = 1024
 _MAGIC_BYTES: Final = 4096
+_MOST_BYTES: Final = 256 << 20
+"""More than all stubs of any SDK together."""
 _FRAMEWORK_BINARY = re.compile(r"(?:.*/)?([^/]+)\.framework/(?:Versions/[^/]+/)?\1")
 _SDK_NAME = re.compile(r"MacOSX(\d+(?:\.\d+){0,2})\w*\.sdk")
 
@@ -173,11 +176,8 @@ def _matters(folder: str, name: str) -> bool:
 
 
 def _read(root: HostPath, file: str) -> bytes:
-    try:
-        with open(os.path.join(root, file), "rb") as stream:
-            return stream.read()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=file, errno=error.errno or 0) from None
+    """Return what a file of an SDK holds; a FIFO is not waited for, and nothing larger than any stub is read."""
+    return read_named(os.path.join(root, file), _MOST_BYTES)
 
 
 class _Builder:
@@ -243,8 +243,8 @@ class _Builder:
 
     def _macho(self, entry: _Entry) -> None:
         path = HostPath(os.path.join(self.root, entry.path))
-        with open(path, "rb") as stream:
-            if not is_macho(stream.read(_MAGIC_BYTES)):
+        with FileSource(path) as source:
+            if not is_macho(source.read(0, _MAGIC_BYTES)):
                 return
         file = read_file(path)
         image = next((s.image for s in file.slices if s.image is not None), None)
@@ -330,6 +330,10 @@ def index(root: HostPath, *, cache: bool = True) -> SdkIndex:
     """
     if not os.path.isdir(root):
         raise InputError("no such folder", path=root)
+    try:
+        os.listdir(root)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=root, errno=error.errno or 0) from None
     if not any(os.path.isdir(os.path.join(root, folder)) for folder in ("usr/lib", "System/Library")):
         raise InputError("not an SDK: neither usr/lib nor System/Library is in it", path=root)
     entries = _walk(root)
@@ -432,9 +436,8 @@ def _release(text: object) -> Version | None:
 
 def _tables(root: HostPath) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the settings files that can be read, best first."""
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        with open(os.path.join(root, "SDKSettings.json"), "rb") as stream:
-            document = json.load(stream)
+    with contextlib.suppress(InputError, ValueError, RecursionError):
+        document = json.loads(_read(root, "SDKSettings.json"))
         if isinstance(document, dict):
             yield "SDKSettings.json", document
     for name in ("SDKSettings.plist", "System/Library/CoreServices/SystemVersion.plist"):
@@ -442,8 +445,7 @@ def _tables(root: HostPath) -> Iterator[tuple[str, dict[str, Any]]]:
         with contextlib.suppress(Exception):
             import plistlib  # noqa: PLC0415 - only where there is no JSON
 
-            with open(os.path.join(root, name), "rb") as stream:
-                document = plistlib.load(stream)
+            document = plistlib.loads(_read(root, name))
             if isinstance(document, dict):
                 yield name, document
 

@@ -430,3 +430,35 @@ def test_each_kind_of_damage_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert "text files" in sentences[0]
     assert "/usr/lib/liblost.dylib" in sentences[2]
     assert "usr/lib/libbad.tbd" in sentences[3]
+
+
+def test_a_settings_file_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    root = sdk(tmp_path / "MacOSX14.2.sdk")
+    (root / "SDKSettings.json").unlink(missing_ok=True)
+    (root / "SDKSettings.plist").unlink(missing_ok=True)
+    os.mkfifo(root / "SDKSettings.json")
+    os.mkfifo(root / "SDKSettings.plist")
+    assert sdk_version(HostPath(str(root)))[0] == Version.of(14, 2)
+
+
+def test_a_stub_larger_than_any_is_not_read(tmp_path: Path) -> None:
+    root = sdk(tmp_path / "S.sdk")
+    huge = root / "usr/lib/libhuge.tbd"
+    huge.touch()
+    os.truncate(huge, 8 << 30)
+    found = opened(root)
+    assert found.index.unreadable == (("usr/lib/libhuge.tbd", "longer than 268435456 bytes"),)
+    assert found.canonical(SYSTEM) == SYSTEM
+
+
+def test_a_folder_that_may_not_be_listed_is_not_called_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = sdk(tmp_path / "S.sdk")
+
+    def denied(path: object) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", denied)
+    with pytest.raises(InputError, match="cannot be read: Permission denied"):
+        index(HostPath(str(root)), cache=False)
