@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import struct
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -13,8 +14,6 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from unittest import mock
-
-from backports import zstd
 
 from machochain.model.artifact import Limits
 from machochain.model.errors import MachochainError
@@ -24,6 +23,11 @@ from machochain.world.placement import World
 from tests.fuzz.mutators import NUMBERS, blind, bounded, text
 from tests.fuzz.places import scratch
 from tests.world.packing import LIBRARY, TEXT, Content, Link, add, conda, tar_bytes, wheel, zip_bytes
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 LIMITS = Limits(total_bytes=16 << 20, file_bytes=8 << 20, entries=300, ratio_floor=1 << 20)
 
