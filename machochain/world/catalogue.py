@@ -290,8 +290,9 @@ class EmbeddedCatalogue:
             raise InputError(f"cannot read the catalogue: {error}", path=str(file)) from None
         self._blocks: dict[str, _Block] = {}
         self._sets: dict[int, tuple[Source, ...]] = {}
-        self._closures: dict[tuple[str, Version], tuple[str, ...]] = {}
-        self._lacking: dict[tuple[str, Version], SymbolAnswer] = {}
+        self._closures: dict[tuple[str, int], tuple[str, ...]] = {}
+        self._listed: dict[tuple[str, ...], tuple[tuple[str, dict[str, _Group]], ...]] = {}
+        self._judged: dict[tuple[str, _Group, int], SymbolAnswer] = {}
         self._sections: dict[str, tuple[int, int]] = {}
         try:
             header = json.loads(self._unpacked(packed))
@@ -734,7 +735,7 @@ class EmbeddedCatalogue:
         start = self.canonical(library)
         if start is None:
             return ()
-        known = self._closures.get((start, macos))
+        known = self._closures.get((start, macos.packed))
         if known is not None:
             return known
         found: dict[str, None] = {}
@@ -744,7 +745,7 @@ class EmbeddedCatalogue:
             if name not in found:
                 found[name] = None
                 waiting.extend(reversed(self.reexports(name, macos)))
-        return self._closures.setdefault((start, macos), tuple(found))
+        return self._closures.setdefault((start, macos.packed), tuple(found))
 
     def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
         """Say whether a library provides a symbol on a release, itself or through what it re-exports.
@@ -774,13 +775,14 @@ class EmbeddedCatalogue:
         closure = self.closure(library, macos)
         if not closure:
             return SymbolAnswer(Presence.UNSEEN, why=f"{library} is in none of the SDKs known here")
-        answers = []
-        for name in closure:
-            group = self._block(name).names.get(stored) if name in self._rows else None
-            answer = self._judge_symbol(name, group, macos) if group else self._judge_unlisted(name, macos)
-            if answer.presence is Presence.PRESENT:
-                return answer
-            answers.append(answer)
+        tables = self._tables(closure)
+        for name, names in tables:
+            group = names.get(stored)  # who never listed it cannot be known to have it
+            if group is not None:
+                answer = self._judge_symbol(name, group, macos)
+                if answer.presence is Presence.PRESENT:
+                    return answer
+        answers = [self._judge_symbol(name, names.get(stored, _UNKNOWN_SYMBOL), macos) for name, names in tables]
         known = [v for a in answers if (v := a.present_in) is not None]
         lacking = [v for a in answers if (v := a.absent_in) is not None]
         first = min(known, default=None)
@@ -795,14 +797,23 @@ class EmbeddedCatalogue:
         answer = telling or next(a for a in answers if a.presence is Presence.UNSEEN)
         return SymbolAnswer(Presence.UNSEEN, absent_in=answer.absent_in, present_in=first, why=answer.why)
 
-    def _judge_unlisted(self, name: str, macos: Version) -> SymbolAnswer:
-        """Answer for a symbol no stub of the library ever listed: the same for all of them."""
-        answer = self._lacking.get((name, macos))
-        if answer is None:
-            answer = self._lacking[name, macos] = self._judge_symbol(name, _UNKNOWN_SYMBOL, macos)
-        return answer
+    def _tables(self, closure: tuple[str, ...]) -> tuple[tuple[str, dict[str, _Group]], ...]:
+        """Return some libraries with what is known of their symbols."""
+        found = self._listed.get(closure)
+        if found is None:
+            found = tuple((n, (self._block(n) if n in self._rows else _NO_BLOCK).names) for n in closure)
+            self._listed[closure] = found
+        return found
 
     def _judge_symbol(self, name: str, group: _Group, macos: Version) -> SymbolAnswer:
+        """Answer for one library alone: the same for all symbols of a group, and for all no stub of it ever listed."""
+        key = (name, group, macos.packed)
+        answer = self._judged.get(key)
+        if answer is None:
+            answer = self._judged[key] = self._judge_group(name, group, macos)
+        return answer
+
+    def _judge_group(self, name: str, group: _Group, macos: Version) -> SymbolAnswer:
         block = self._block(name) if name in self._rows else _NO_BLOCK
         having = self._of(group.mask)
         lacking = self._of(block.mask & ~group.mask)
