@@ -158,7 +158,7 @@ class Result:
         macos: The modelled release.
         hardened: Whether dyld is restricted; None if that could not be known.
         launches: True, False, or None where evidence is missing.
-        message: dyld's text without ``dyld[pid]: ``; None if it launches or is unknown.
+        message: dyld's text without ``dyld[pid]: ``; None if it launches, is unknown, or never gets as far as dyld.
         images: In the order dyld loads them.
         loads: In the order dyld asks for them.
         missing_symbols: Symbols nobody provides.

@@ -242,7 +242,7 @@ class Sdk:
         if stub is None:
             return {}
         word = "maccatalyst" if platform is Platform.MAC_CATALYST else "macos"
-        key = (stub.install_name, f"{arch}-{word}")
+        key = (self.canonical(path) or path, f"{arch}-{word}")  # two stubs may call themselves by one wrong name
         found = self._exports.get(key)
         if found is None:
             found = self._exports[key] = {export.name: export for export in stub.exports(arch, word)}

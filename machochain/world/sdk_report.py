@@ -98,11 +98,13 @@ def _lists(lists: Iterable[TargetList]) -> list[dict[str, Any]]:
     return [{"targets": list(item.targets), "names": list(item.names)} for item in lists]
 
 
-def _stub(sdk: Sdk, stub: Stub) -> dict[str, Any]:
+def _stub(sdk: Sdk, stub: Stub, path: str) -> dict[str, Any]:
+    # What a stub calls itself may be a slip; where it lies is known under the name it was asked by.
+    name = sdk.canonical(path) or path
     return {
         "sdk": str(sdk.version) if sdk.version is not None else None,
         "root": sdk.root,
-        "file": sdk.index.libraries[sdk.canonical(stub.install_name) or stub.install_name].file,
+        "file": sdk.index.libraries[name].file,
         "tbd_version": stub.version,
         "install_name": stub.install_name,
         "current_version": stub.current.full,
@@ -144,7 +146,7 @@ def show(path: str, releases: Sequence[Version], sdks: Sequence[Sdk], catalogue:
         "canonical": canonical,
         "releases": answers,
         "catalogue": _facts(facts) if facts is not None else None,
-        "stubs": [_stub(sdk, stub) for sdk, stub in stubs],
+        "stubs": [_stub(sdk, stub, path) for sdk, stub in stubs],
     }
 
 

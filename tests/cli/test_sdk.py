@@ -55,6 +55,14 @@ def test_show_reads_a_given_sdk_too(tmp_path: Path) -> None:
     assert "  in the SDK 14.2: 1.0.0 (x86_64-macos, arm64-macos)" in done.stdout.splitlines()
 
 
+def test_show_knows_a_stub_that_calls_itself_something_else(tmp_path: Path) -> None:
+    root = sdk(tmp_path / "MacOSX14.2.sdk")
+    write(root, "usr/lib/libslip.tbd", stub("@rpath/libslip.dylib", "_a") + "...\n")
+    done = run("sdk", "show", "/usr/lib/libslip.dylib", "--sdk", str(root), "--json")
+    (found,) = json.loads(done.stdout)["stubs"]
+    assert (found["file"], found["install_name"]) == ("usr/lib/libslip.tbd", "@rpath/libslip.dylib")
+
+
 def test_show_names_a_sysroot_without_a_version_by_its_folder(tmp_path: Path) -> None:
     root = sdk(tmp_path / "sysroot")
     (root / "SDKSettings.json").unlink()
