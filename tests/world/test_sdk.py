@@ -462,3 +462,11 @@ def test_a_folder_that_may_not_be_listed_is_not_called_something_else(
     monkeypatch.setattr(os, "listdir", denied)
     with pytest.raises(InputError, match="cannot be read: Permission denied"):
         index(HostPath(str(root)), cache=False)
+
+
+def test_two_stubs_of_one_wrong_name_keep_their_own_exports(tmp_path: Path) -> None:
+    root = sdk(tmp_path / "S.sdk")
+    for name in ("one", "two"):
+        write(root, f"usr/lib/lib{name}.tbd", stub("@rpath/libslip.dylib", f"_{name}") + "...\n")
+    found = opened(root)
+    assert [set(found.exports(f"/usr/lib/lib{name}.dylib", "arm64")) for name in ("one", "two")] == [{"_one"}, {"_two"}]
