@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from machochain import api
+import machochain
 from tests.factory import dylib, executable, load
 
 
 def test_images_that_load_nothing_are_kept_apart(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.dylib").write_bytes(dylib(f"/usr/lib/system/{name}", rpaths=[f"/Users/{name}/lib"]))
-    report = api.resolve([tmp_path], target=api.Target(macos=("14", "26")))
+    report = machochain.resolve([tmp_path], target=machochain.Target(macos=("14", "26")))
     found = [(r, f) for r in report.results for f in r.findings if f.rule == "MC402"]
     assert [(Path(r.input).name, str(r.macos), f.subject) for r, f in found] == [
         ("a.dylib", "14.0", "/Users/a/lib"),
@@ -35,7 +35,9 @@ def test_several_releases_say_what_each_says_alone(tmp_path: Path) -> None:
     (lib / "liba.1.dylib").write_bytes(dylib("@rpath/liba.1.dylib", "@rpath/liba.2.dylib", "/usr/lib/libnetwork.dylib"))
     (lib / "liba.2.dylib").write_bytes(dylib("@rpath/liba.2.dylib", minos="13.0"))
     releases = ("11", "12", "12.3", "13", "14", "14.4", "15", "15.4", "26")
-    together = api.resolve([tmp_path], target=api.Target(macos=releases)).results
-    alone = [r for macos in releases for r in api.resolve([tmp_path], target=api.Target(macos=macos)).results]
+    together = machochain.resolve([tmp_path], target=machochain.Target(macos=releases)).results
+    alone = [
+        r for macos in releases for r in machochain.resolve([tmp_path], target=machochain.Target(macos=macos)).results
+    ]
     assert sorted(map(repr, together)) == sorted(map(repr, alone))
     assert {f.rule for r in together for f in r.findings} >= {"MC101", "MC102", "MC115", "MC121"}
