@@ -236,7 +236,11 @@ def values(data: bytes, chance: random.Random) -> bytes:
 
 
 def _json(document: Any, chance: random.Random) -> bytes:
-    return json.dumps(nested(document, chance), indent=chance.choice((None, 1))).encode("ascii")
+    changed, indent = nested(document, chance), chance.choice((None, 1))
+    try:
+        return json.dumps(changed, indent=indent).encode("ascii")
+    except RecursionError:  # it was made deeper than this can write
+        return json.dumps(document).encode("ascii")
 
 
 def _plist(document: Any, data: bytes, chance: random.Random) -> bytes:
