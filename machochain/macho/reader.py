@@ -26,7 +26,6 @@ from machochain.model.errors import InputError
 from machochain.model.image import (
     POINTER,
     BuildVersion,
-    Command,
     Defect,
     FileType,
     HeaderFlag,
@@ -351,10 +350,6 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-# Equal values are shared: files of one project repeat each other, and an lru_cache is faster than a constructor.
-_command = lru_cache(maxsize=1 << 14)(Command)
-
-
 @lru_cache(maxsize=4096)
 def _name16(raw: bytes) -> str:
     """A fixed field of 16 bytes; it need not end in a NUL."""
@@ -375,6 +370,7 @@ def _lc_string(command: bytes, length: int, at: int = 8) -> tuple[str, str | Non
     return _text(command[offset:end]), None
 
 
+# Equal values are shared: files of one project repeat each other, and an lru_cache is faster than a constructor.
 @lru_cache(maxsize=1 << 14)
 def _linked(index: int, ordinal: int, command: bytes) -> tuple[LinkedDylib, str | None]:
     """A dylib command from its bytes, and what dyld says about its name."""
@@ -404,9 +400,9 @@ class _Commands:
     """
 
     __slots__ = (
-        "buffer", "build_indices", "builds", "commands", "defects", "environment", "has_dylinker", "ids", "linkedit",
-        "linker_options", "loads", "mains", "run_paths", "segments", "simulator", "source_version", "split_seg",
-        "threads", "uuids",
+        "buffer", "build_indices", "builds", "defects", "environment", "has_dylinker", "ids", "linkedit",
+        "linker_options", "loads", "mains", "offsets", "run_paths", "segments", "simulator", "source_version",
+        "split_seg", "threads", "uuids",
     )  # fmt: skip
 
     def __init__(self, buffer: bytes, cputype: int) -> None:
@@ -414,7 +410,7 @@ class _Commands:
         # before LC_BUILD_VERSION the simulators were told by their processor
         self.simulator = cputype in {CPU_X86_64, CPU_X86}
         self.defects: list[Defect] = []
-        self.commands: list[Command] = []
+        self.offsets: list[int] = []
         self.loads: list[LinkedDylib] = []
         self.run_paths: list[RunPath] = []
         self.environment: list[str] = []
@@ -434,7 +430,8 @@ class _Commands:
     def walk(self, start: int, count: int, end: int, available: int) -> None:
         """Visit ``count`` commands from ``start``; ``available`` is where the bytes at hand end."""
         buffer = self.buffer
-        found = self.commands.append
+        found = self.offsets.append
+        linked, loads = _LINKED, self.loads
         handler_of = _HANDLERS.get
         unpack = _TWO.unpack_from
         at = start
@@ -452,7 +449,15 @@ class _Commands:
                     text = f"size (0x{length:X}) is too large, load commands end at {POINTER}"
                     self._malformed(index, count, text)
                 return
-            found(_command(number, at, length))
+            found(at)
+            if number in linked:  # half of all commands
+                room = length if length > 28 else 28  # noqa: FURB136  # max() is a call
+                load, complaint = _linked(index, len(loads) + 1, buffer[at : at + room])
+                if complaint:
+                    self.object_to(index, complaint)
+                loads.append(load)
+                at = following
+                continue
             handler = handler_of(number)
             if handler is not None:
                 handler(self, index, number, at, length)
@@ -476,13 +481,6 @@ class _Commands:
         return text
 
     # Handlers: (position, command number, offset in the buffer, length).
-
-    def on_dylib(self, index: int, _number: int, at: int, length: int) -> None:
-        command = self.buffer[at : at + (length if length > 28 else 28)]  # noqa: FURB136  # max() is a call
-        load, complaint = _linked(index, len(self.loads) + 1, command)
-        if complaint:
-            self.object_to(index, complaint)
-        self.loads.append(load)
 
     def on_id(self, index: int, _number: int, at: int, length: int) -> None:
         name = self.string(index, at, length)
@@ -615,7 +613,6 @@ _FIXED_READERS: Final = {
 }
 _HANDLERS: Final = {
     **dict.fromkeys(_FIXED_SIZES, _Commands.on_fixed),
-    **dict.fromkeys(_LINKED, _Commands.on_dylib),
     **dict.fromkeys(_STRING_COMMANDS, _Commands.on_checked_string),
     c.LC_ID_DYLIB: _Commands.on_id,
     c.LC_RPATH: _Commands.on_run_path,
@@ -678,7 +675,6 @@ def parse_image(data: bytes | memoryview, *, size: int) -> Image:
         dyld_environment=tuple(walked.environment),
         segments=tuple(walked.segments),
         linkedit=LinkEdit(**walked.linkedit),
-        commands=tuple(walked.commands),
         source_version=walked.source_version,
         restricted=buffer.find(_RESTRICT, 0, end) >= 0,
         has_entry=bool(walked.mains or walked.threads),
@@ -813,7 +809,7 @@ class _Semantics:
         """The name as dyld prints it: one of 16 characters runs on into the fields behind it."""
         if len(segment.name) < 16:
             return segment.name
-        return _c_string(self.buffer, self.image.commands[segment.command_index].offset + 8)
+        return _c_string(self.buffer, self.walked.offsets[segment.command_index] + 8)
 
     def _is_plain(self, segment: Segment) -> bool:
         """Whether nothing can be said against a segment: the quick answer for nearly all of them."""
@@ -835,9 +831,10 @@ class _Semantics:
     def _places(self, segment: Segment) -> Iterator[tuple[int, int]]:
         """Address and size of each section."""
         first, step, layout = (72, 80, _SECTION_PLACE_64) if self.wide else (56, 68, _SECTION_PLACE)
-        command = self.image.commands[segment.command_index]
-        start = command.offset + first
-        room = min(segment.section_count, (command.size - first) // step)
+        at = self.walked.offsets[segment.command_index]
+        (size,) = _ONE.unpack_from(self.buffer, at + 4)
+        start = at + first
+        room = min(segment.section_count, (size - first) // step)
         return layout.iter_unpack(self.buffer[start : start + room * step])
 
     def _segment(self, segment: Segment) -> Iterator[Defect]:
@@ -891,7 +888,7 @@ class _Semantics:
 
     def _sections(self, segment: Segment, mask: int) -> Iterator[Defect]:
         first, step = (72, 80) if self.wide else (56, 68)
-        start = self.image.commands[segment.command_index].offset + first
+        start = self.walked.offsets[segment.command_index] + first
         low = segment.vmaddr
         high = low + segment.vmsize & mask
         # a 32-bit size is never negative as a 64-bit number
@@ -994,9 +991,9 @@ class _Semantics:
 
     def _linker_options(self) -> Iterator[Defect]:
         for index in self.walked.linker_options:
-            command = self.image.commands[index]
-            (count,) = _ONE.unpack_from(self.buffer, command.offset + 8)
-            at, end = command.offset + 12, command.offset + command.size
+            start = self.walked.offsets[index]
+            size, count = _TWO.unpack_from(self.buffer, start + 4)
+            at, end = start + 12, start + size
             for _ in range(count):
                 stop = self.buffer.find(b"\0", at)
                 at = stop + 1
@@ -1025,7 +1022,7 @@ class _Semantics:
 
     def _known_thread_state(self, index: int) -> bool:
         """``entryAddrFromThreadCmd``: the flavor must be the processor's own."""
-        (flavor,) = _ONE.unpack_from(self.buffer, self.image.commands[index].offset + 8)
+        (flavor,) = _ONE.unpack_from(self.buffer, self.walked.offsets[index] + 8)
         return bool(_THREAD_FLAVORS.get(self.image.arch.cputype) == flavor)
 
 

@@ -7,6 +7,7 @@ Numbers and names follow <mach-o/loader.h>.
 from __future__ import annotations
 
 from enum import Enum, IntEnum, IntFlag
+from functools import cached_property
 
 from attrs import field, frozen
 
@@ -291,7 +292,6 @@ class Image:
         dyld_environment: Strings of LC_DYLD_ENVIRONMENT in file order.
         segments: Segments in file order.
         linkedit: Where symbols, fixups and signature lie.
-        commands: Every load command that could be walked, in file order.
         source_version: Packed A.B.C.D.E of LC_SOURCE_VERSION, or None.
         restricted: Whether a ``__RESTRICT,__restrict`` section exists.
         has_entry: Whether LC_MAIN or LC_UNIXTHREAD is present.
@@ -313,13 +313,25 @@ class Image:
     dyld_environment: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
     linkedit: LinkEdit = LinkEdit()
-    commands: tuple[Command, ...] = ()
     source_version: int | None = None
     restricted: bool = False
     has_entry: bool = False
     defects: tuple[Defect, ...] = ()
     header_size: int = 32
     raw: bytes = field(default=b"", repr=False, eq=False)
+
+    @cached_property
+    def commands(self) -> tuple[Command, ...]:
+        """Every load command that could be walked, in file order; made when first asked for, which few readers do."""
+        raw, at = self.raw, self.header_size
+        found = []
+        for _ in range(int.from_bytes(raw[16:20], "little")):
+            size = int.from_bytes(raw[at + 4 : at + 8], "little")
+            if at + 8 > len(raw) or size < 8 or at + size > len(raw):
+                break
+            found.append(Command(int.from_bytes(raw[at : at + 4], "little"), at, size))
+            at += size
+        return tuple(found)
 
     @property
     def build(self) -> BuildVersion | None:
