@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -52,15 +52,19 @@ class Output:
         """Whether anybody wants to read the result."""
         return not self.quiet or self.path is not None
 
-    def write(self, text: str) -> None:
-        """Write a result."""
+    def write(self, text: str | Iterable[str]) -> None:
+        """Write a result, whole or part by part."""
         if not self.wanted:
             return
+        parts = (text,) if isinstance(text, str) else text
         if self.path is None or self.path == "-":
-            _write(sys.stdout, text, document=self.format != "text")
+            for part in parts:
+                _write(sys.stdout, part, document=self.format != "text")
+            sys.stdout.flush()
             return
         try:
-            Path(self.path).write_text(text, encoding="utf-8", errors="surrogateescape")
+            with Path(self.path).open("w", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.writelines(parts)
         except OSError as error:
             raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from error
 
@@ -85,7 +89,6 @@ def _write(stream: IO[str], text: str, *, document: bool) -> None:
             stream.buffer.write(text.encode("utf-8", "surrogateescape"))  # type: ignore[attr-defined]
         else:
             stream.write(text.encode("ascii", "backslashreplace").decode())
-    stream.flush()
 
 
 def parse_releases(texts: tuple[str, ...], *, several: bool) -> tuple[Version, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -48,9 +47,9 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
 
 def _write(report: Report, output: Output) -> None:
     if output.format == "json":
-        from machochain.report.resolution import resolve_document
+        from machochain.report.resolution import resolve_parts
 
-        output.write(json.dumps(resolve_document(report.results, report.errors), indent=2) + "\n")
+        output.write(resolve_parts(report.results, report.errors))
     elif output.format == "text":
         from machochain.report.text import render_resolution
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from machochain._version import __version__
 from machochain.graph.loadgraph import image_fields, load_fields
 from machochain.model.errors import InputError
 from machochain.model.result import Finding, MissingSymbol, Result
+from machochain.report.json_text import json_parts
 
 RESOLVE_SCHEMA = "machochain.resolve/1"
 
@@ -90,9 +91,19 @@ def result_fields(result: Result) -> dict[str, Any]:
 
 def resolve_document(results: Iterable[Result], errors: Iterable[InputError] = ()) -> dict[str, Any]:
     """Return the whole document."""
+    document = _document(results, errors)
+    return {**document, "results": list(document["results"])}
+
+
+def resolve_parts(results: Iterable[Result], errors: Iterable[InputError] = ()) -> Iterator[str]:
+    """Yield the text of the document, result by result: a wheel on ten releases fills hundreds of megabytes."""
+    return json_parts(_document(results, errors))
+
+
+def _document(results: Iterable[Result], errors: Iterable[InputError]) -> dict[str, Any]:
     return {
         "schema": RESOLVE_SCHEMA,
         "tool": tool(),
-        "results": [result_fields(result) for result in results],
+        "results": (result_fields(result) for result in results),
         "errors": [error_fields(error) for error in errors],
     }
