@@ -41,12 +41,18 @@ def render_dot(results: Iterable[Result], *, system: bool = False) -> str:
                 f'    "{number}:{image.id}" [label="{_dot_text(leaf(image.path))}", '
                 f'tooltip="{_dot_text(image.path)}"{style}];'
             )
-        absent = dict.fromkeys((_absence(x), x.dylib.name) for x in loads if x.to is None)
-        for kind, name in absent:
-            colour = "red" if kind == "missing" else "orange"
-            lines.append(f'    "{number}:{kind}:{_dot_text(name)}" [label="{_dot_text(name)}", color={colour}];')
+        # Numbered: two names that are shown alike are still two.
+        absent: dict[tuple[str, str], str] = {}
         for load in loads:
-            to = str(load.to) if load.to is not None else f"{_absence(load)}:{_dot_text(load.dylib.name)}"
+            if load.to is None:
+                kind, name = _absence(load), load.dylib.name
+                if (kind, name) not in absent:
+                    absent[kind, name] = f"{kind} {len(absent)}"
+                    colour = "red" if kind == "missing" else "orange"
+                    text = _dot_text(name)
+                    lines.append(f'    "{number}:{absent[kind, name]}" [label="{text}", color={colour}];')
+        for load in loads:
+            to = str(load.to) if load.to is not None else absent[_absence(load), load.dylib.name]
             style = "dashed" if load.dylib.weak else "solid"
             kinds = _dot_text(" ".join(load.dylib.kinds))
             lines.append(f'    "{number}:{load.source}" -> "{number}:{to}" [style={style}, label="{kinds}"];')
