@@ -31,6 +31,7 @@ from machochain.tbd.reader import read
 from tests.cli.running import run
 from tests.factory import Import
 from tests.factory.macho import MachO, dylib, executable, fat, load
+from tests.world.packing import wheel
 
 GOOD = MachO().bytes()
 ROOT_USER = os.geteuid() == 0
@@ -462,3 +463,41 @@ def exits_with_json(code: int, path: Path) -> str:
     done = run("resolve", str(path), "--json")
     assert done.returncode == code, done.stderr
     return done.stdout
+
+
+# -- bundles and archives --
+
+
+@pytest.mark.parametrize("kind", ["fifo", "sparse", "entities", "missing"])
+def test_an_app_whose_property_list_is_none(tmp_path: Path, kind: str) -> None:
+    contents = tmp_path / "A.app/Contents"
+    (contents / "MacOS").mkdir(parents=True)
+    (contents / "MacOS/A").write_bytes(executable("/gone.dylib", signed=True))
+    listed = contents / "Info.plist"
+    if kind == "fifo":
+        os.mkfifo(listed)
+    elif kind == "sparse":
+        listed.touch()
+        os.truncate(listed, 8 << 30)
+    elif kind == "entities":
+        levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 30))
+        listed.write_text(f'<!DOCTYPE p [<!ENTITY e0 "x">{levels}]><plist><dict><key>&e29;</key></dict></plist>')
+    with memory_below(100 << 20):
+        done = run("audit", "--no-config", "--json", str(tmp_path / "A.app"))
+    assert done.returncode in {1, 2}
+    found = json.loads(done.stdout)
+    assert "MC101" in {f["rule"] for f in found["findings"]}
+
+
+def test_members_whose_names_mean_harm(tmp_path: Path) -> None:
+    """What an archive calls its members is shown as any other name, and leads nowhere outside."""
+    names = ["pkg/\x1b[2J.so", "pkg/a\nb.so", "../../up.so", "/abs.so", "pkg/" + "n" * 300 + ".so"]
+    made = wheel(tmp_path / "pkg-1.2-cp312-cp312-macosx_11_0_arm64.whl", dict.fromkeys(names, GOOD))
+    before = sorted(p.name for p in tmp_path.parent.iterdir())
+    for form in ("text", "json", "html", "junit", "github", "sarif"):
+        done = run("audit", "--no-config", "--format", form, str(made))
+        assert done.returncode in {0, 1, 2}
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+    assert sorted(p.name for p in tmp_path.parent.iterdir()) == before
+    assert not Path("/abs.so").exists()
