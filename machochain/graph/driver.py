@@ -206,6 +206,8 @@ class _Run:
         self._answering: dict[str, LoadedImage] = {}
         self._fitting = mac.fitting(self.config)
         self._trails = mac.trails(self.config, cwd)
+        # A directory that begins with a variable is another one for each program, or each image that asks.
+        self._remembers = not any(d.startswith("@") for d in _directories(self.config))
         self._attempts_left = MOST_ATTEMPTS
         self._tried = 0
         self._searches: list[tuple[LoadRequest, Found]] = []
@@ -505,7 +507,7 @@ class _Run:
     def _follow(self, trail: Trail, request: LoadRequest) -> Found | None:
         """Take the way that led another process to a file; None if something loaded here answers on the way."""
         names = self._names
-        if any(attempt.candidate.path in names for attempt in trail.tried):
+        if len(trail.tried) >= self._attempts_left or any(a.candidate.path in names for a in trail.tried):
             return None
         tried, candidate = trail.tried, trail.candidate
         requester = request.chain[0].id
@@ -522,17 +524,20 @@ class _Run:
     def _remember(self, request: LoadRequest, found: Found, node: Node, piece: Slice) -> None:
         """Keep the way to a file if no other process of this kind can go another: see `Mac.trails`."""
         requester = request.chain[0]
-        if not request.static or request.inserted or request.path.startswith("@executable_path"):
+        if not self._remembers or not request.static or request.inserted or request.path.startswith("@executable_path"):
             return
         if requester.image is None or any(r.path.startswith("@executable_path") for r in requester.image.run_paths):
             return
         assert found.candidate is not None
+        if request.path.startswith("@rpath/") and found.candidate.image != requester.id:
+            return  # the run paths of whoever led here came before
         ways = (found.candidate, *(attempt.candidate for attempt in found.tried))
-        if all(c.image in (None, requester.id) for c in ways) and not any(
-            self.mac.find_system(a.candidate.path, self.config.macos).presence is Presence.PRESENT for a in found.tried
-        ):
-            asked = self.mac.standpoint(requester), request.path
-            self._trails[asked] = Trail(requester.id, found.tried, found.candidate, node, piece)
+        if any(c.image not in (None, requester.id) for c in ways):
+            return
+        if any(self.mac.find_system(c.path, self.config.macos).presence is Presence.PRESENT for c in ways):
+            return  # whether the library of the OS that has this name is loaded differs
+        asked = self.mac.standpoint(requester), request.path
+        self._trails[asked] = Trail(requester.id, found.tried, found.candidate, node, piece)
 
     def _reason(self, request: LoadRequest, tried: tuple[Attempt, ...]) -> str | None:
         """Return dyld's words for a failed search; None if dyld has none and goes on in silence."""
@@ -829,6 +834,16 @@ def _begins_with_more(config: ProcessConfig) -> bool:
     """Whether a process does more than search: dyld2 does, and the environment may put libraries in before."""
     return bool(
         config.profile.classic or config.inserted or config.versioned_library_path or config.versioned_framework_path
+    )
+
+
+def _directories(config: ProcessConfig) -> tuple[str, ...]:
+    """Return the directories the environment adds to a search."""
+    return (
+        *config.library_path,
+        *config.framework_path,
+        *(config.fallback_library_path or ()),
+        *(config.fallback_framework_path or ()),
     )
 
 

@@ -718,3 +718,35 @@ def test_a_release_that_takes_fewer_variables_from_the_program_walks_anew() -> N
     assert [x.dylib.name for x in after.loads if x.inserted] == ["/app/a"]
     for macos, like in (("15.4", before), ("15", after)):
         assert launch(mac, macos=macos, like=like).loads == launch(mac, macos=macos).loads != like.loads
+
+
+def test_a_process_does_not_follow_another_past_run_paths_of_its_own() -> None:
+    """What the first program finds by a fallback, the second finds earlier by its run path."""
+    tree: Tree = {
+        "/app/first": executable("/app/lib", sdk="12.0"),
+        "/app/second": executable("/app/lib", sdk="12.0", rpaths=["/app/own"]),
+        "/app/lib": dylib("/app/lib", "@rpath/a", sdk="12.0"),
+        "/app/own/a": dylib("@rpath/a"),
+        "/usr/local/lib/a": dylib("@rpath/a"),
+    }
+    for macos in DYLD4:
+        mac = make_mac(tree)
+        assert paths(launch(mac, "/app/first", macos))[-1] == "/usr/local/lib/a"
+        assert paths(launch(mac, "/app/second", macos))[-1] == "/app/own/a"
+
+
+def test_a_process_does_not_follow_another_into_its_own_directory() -> None:
+    """A directory of the environment may begin with a variable: each program has another."""
+    tree: Tree = {
+        "/one/tool": executable("/lib/x"),
+        "/two/tool": executable("/lib/x"),
+        "/lib/x": dylib("/lib/x", "/gone/a"),
+        "/one/a": dylib("/one/a"),
+        "/two/a": dylib("/two/a"),
+    }
+    environment = {"DYLD_LIBRARY_PATH": "@executable_path"}
+    for macos in DYLD4:
+        mac = make_mac(tree)
+        for folder in ("/one", "/two"):
+            walked = launch(mac, f"{folder}/tool", macos, environment=environment)
+            assert paths(walked)[-1] == f"{folder}/a"

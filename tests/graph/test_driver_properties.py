@@ -91,7 +91,10 @@ def scenes(draw: st.DrawFn) -> Scene:
             unique=True,
         )
     )
-    environment = {v: draw(st.sampled_from(["/opt/one", "/opt/two:/app/lib", "/opt/one/a", "lib"])) for v in variables}
+    environment = {
+        v: draw(st.sampled_from(["/opt/one", "/opt/two:/app/lib", "/opt/one/a", "lib", "@executable_path"]))
+        for v in variables
+    }
     return Scene(
         tree,
         draw(st.sampled_from(GENERATIONS)),
@@ -176,19 +179,24 @@ def test_a_launch_fails_exactly_if_something_strong_is_missing_and_said(scene: S
         assert missing
 
 
-@given(scenes(), st.permutations(GENERATIONS), st.lists(st.sampled_from(PLACES), max_size=3, unique=True))
+@given(
+    scenes(),
+    st.permutations(GENERATIONS),
+    st.lists(st.sampled_from(PLACES), max_size=3, unique=True),
+    st.tuples(asks, carried, sdks),
+)
 def test_what_processes_and_releases_share_changes_nothing(
-    scene: Scene, order: list[str], libraries: list[str]
+    scene: Scene, order: list[str], libraries: list[str], other: tuple[Any, Any, str]
 ) -> None:
     """On one Mac, each release after another, every process comes to what it comes to alone on a new one."""
-    tree = {**scene.tree, "/opt/one/tool": scene.tree["/app/main"]}
+    tree = {**scene.tree, "/opt/one/tool": made(None, other[0], other[1], "arm64", other[2])}
     shared = make_mac(tree)
     like: dict[str, Walk] = {}
     opened = [p for p in libraries if tree.get(p) and not isinstance(shared.read(shared.look(p)), InputError)]
     for macos in order:
         more: dict[str, Any] = {"security": scene.security, "environment": scene.environment, "cwd": scene.cwd}
         for root in ("/app/main", "/opt/one/tool", *opened):
-            start = launch if root in ("/app/main", "/opt/one/tool") else examine
+            start = launch if root in {"/app/main", "/opt/one/tool"} else examine
             found = start(shared, root, macos, like=like.get(root), **more)
             assert told(found) == told(start(make_mac(tree), root, macos, **more))
             like[root] = found

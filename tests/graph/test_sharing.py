@@ -1,0 +1,93 @@
+"""What processes and releases share changes nothing: small Macs on which names, run paths and variables collide.
+
+``test_driver_properties`` has trees of every kind; in these nearly every search can end in several places.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final
+
+import pytest
+
+from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED
+from machochain.graph.driver import Walk
+from machochain.graph.mac import Mac
+from tests.graph.modelled import GENERATIONS, Libraries, examine, launch, libraries, make_mac
+from tests.graph.test_driver_properties import Tree, made, told
+
+FOLDERS: Final = ("/one", "/two", "/usr/local/lib", "/usr/lib")
+NAMES: Final = "abc"
+RUN_PATHS: Final = (
+    "@loader_path", "/one", "/two", "@executable_path", "@loader_path/../two", "/link", "one", "@rpath/q",
+)  # fmt: skip
+PROGRAMS: Final = ("/one/P", "/two/Q", "/one/R")
+
+
+class Scene:
+    """A made-up Mac with three programs; the same for the same number."""
+
+    def __init__(self, number: int) -> None:
+        self.chance = chance = random.Random(number)
+        self.tree: Tree = {path: self._image(None, 4, "arm64") for path in PROGRAMS}
+        for folder in FOLDERS:
+            for name in NAMES:
+                if chance.random() < 0.55:
+                    own = chance.choice([f"{folder}/{name}", f"@rpath/{name}", f"/one/{chance.choice(NAMES)}"])
+                    self.tree[f"{folder}/{name}"] = self._image(own, 3, chance.choice(["arm64"] * 6 + ["x86_64"]))
+        if chance.random() < 0.5:
+            self.tree["/link"] = chance.choice(["/one", "/two"])
+        if chance.random() < 0.3:
+            self.tree["/two/c"] = "/one/a"
+        self.more: dict[str, Any] = {
+            "security": chance.choice([UNRESTRICTED] * 4 + [HARDENED, RESTRICTED]),
+            "cwd": chance.choice(["/", "/one"]),
+            "environment": {},
+        }
+        if chance.random() < 0.35:
+            variable = chance.choice(["DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"])
+            value = chance.choice(["/two", "/one:/two", "@executable_path", "@loader_path", "@rpath", "one"])
+            self.more["environment"] = {variable: value}
+        cached = chance.sample([f"/usr/lib/{name}" for name in NAMES], chance.randint(0, 2))
+        alias = {"/usr/lib/c": "/usr/lib/a"} if chance.random() < 0.3 else {}
+        self.system: Libraries = libraries(*cached, **alias)
+
+    def _image(self, name: str | None, most: int, arch: str) -> bytes:
+        chance = self.chance
+        loads = tuple((self._load_path(), chance.choice([0, 0, 0, 1, 2, 4])) for _ in range(chance.randint(0, most)))
+        run_paths = tuple(chance.sample(RUN_PATHS, chance.randint(0, 2)))
+        return made(name, loads, run_paths, arch, chance.choice(["12.0", "12.0", "15.0"]))
+
+    def _load_path(self) -> str:
+        chance, name = self.chance, self.chance.choice(NAMES)
+        places = (
+            "@rpath/",
+            "@rpath/",
+            "@loader_path/",
+            f"{chance.choice(FOLDERS)}/",
+            "@executable_path/",
+            "",
+            "/link/",
+        )
+        return chance.choice(places) + name
+
+    def mac(self) -> Mac:
+        return make_mac(self.tree, system=self.system)
+
+
+@pytest.mark.parametrize("start", range(0, 80, 10))
+def test_every_process_comes_to_what_it_comes_to_alone(start: int) -> None:
+    repeated = 0
+    for number in range(start, start + 10):
+        scene = Scene(number)
+        shared = scene.mac()
+        opened = [path for path in ("/one/a", "/two/b") if isinstance(scene.tree.get(path), bytes)]
+        like: dict[str, Walk] = {}
+        for macos in scene.chance.sample(GENERATIONS, len(GENERATIONS)):
+            for root in (*PROGRAMS, *opened):
+                begin = launch if root in PROGRAMS else examine
+                found = begin(shared, root, macos, like=like.get(root), **scene.more)
+                assert told(found) == told(begin(scene.mac(), root, macos, **scene.more)), (number, macos, root)
+                repeated += root in like and found.images is like[root].images
+                like[root] = found
+    assert repeated
