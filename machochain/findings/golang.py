@@ -359,7 +359,7 @@ def _made_by_go(draft: Draft, case: Case) -> bool:
     prediction = case.result.prediction
     if prediction is not None and prediction.go_version is not None:
         return True
-    return any(i.path == draft.image and i.image is not None and is_go(i.image) for i in case.files)
+    return any(i.path == draft.image for i in case.scene.made_by_go)
 
 
 def _ways(draft: Draft) -> Iterator[str]:

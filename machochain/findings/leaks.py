@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from machochain.findings.draft import Case, Draft, load_draft
 from machochain.findings.places import foreign
-from machochain.findings.remedies import beside, bundle, change, drop_run_path, quoted, sign
+from machochain.findings.remedies import beside, bundle, change, drop_run_path, sign
 from machochain.findings.runpaths import is_misspelt
 from machochain.model.image import FileType
 from machochain.model.paths import leaf, printable
 from machochain.model.result import LoadedImage, Outcome, Severity
+from machochain.model.shell import quoted
 
 
 def foreign_loads(case: Case) -> Iterator[Draft]:

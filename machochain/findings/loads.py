@@ -13,13 +13,13 @@ from machochain.findings.catalogue import RULES
 from machochain.findings.draft import KNOWN_VARIABLES, Case, Draft, load_draft
 from machochain.findings.places import place_of
 from machochain.findings.refusals import is_miss, rule_of_reason
-from machochain.findings.remedies import add_run_path, beside, bundle, change, quoted, reach
+from machochain.findings.remedies import add_run_path, beside, bundle, change, reach
 from machochain.model.filesystem import Presence
 from machochain.model.image import FileType
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Confidence, Load, LoadedImage, Origin, Outcome, Severity
 from machochain.model.search import Attempt, SearchRule
-from machochain.model.shell import file_word
+from machochain.model.shell import file_word, quoted
 from machochain.model.version import Version
 
 _ENVIRONMENT: Final = {

@@ -7,11 +7,12 @@ from typing import Final
 
 from machochain.dyld.facts import process_platform
 from machochain.findings.draft import Case, Draft
-from machochain.findings.remedies import quoted, sign
+from machochain.findings.remedies import sign
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.paths import leaf, printable
 from machochain.model.platform import Platform, platform_name
 from machochain.model.result import Confidence, LoadedImage, Severity
+from machochain.model.shell import quoted
 from machochain.model.signature import Signature, SignatureKind
 
 _SIMULATORS: Final = frozenset(

@@ -87,38 +87,27 @@ class OSFacts:
 def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibraries) -> OSFacts:
     """Bring together what a run knows of the OS."""
     catalogue = system if isinstance(system, EmbeddedCatalogue) else system.catalogue
-    known: list[tuple[GivenSdk, ...]] = []
-    libraries: dict[str, LibraryFacts | None] = {}
+    library = cache(catalogue.library)
 
     def lacking(library: str, names: Iterable[str], macos: Version) -> tuple[str, ...]:
         wanted = tuple(names)
         answers = tables.system(library, wanted, macos)
         return tuple(name for name in wanted if answers[name].found is False)
 
-    def library(path: str) -> LibraryFacts | None:
-        if path not in libraries:
-            libraries[path] = catalogue.library(path)
-        return libraries[path]
-
     def strong(image: LoadedImage) -> Mapping[int, Mapping[str, bool]]:
         return tables.wanted(image, tables.number(image)).strong
 
-    nearest: dict[tuple[str, int], tuple[str, Version] | None] = {}
-
+    @cache
     def compatibility(path: str, macos: Version) -> tuple[str, Version] | None:
-        key = (path, macos.major)
-        if key not in nearest:
-            nearest[key] = _nearest(library(path), macos)
-        return nearest[key]
+        return _nearest(library(path), macos)
 
     @cache
     def system_stamps() -> tuple[tuple[Version, str, Version], ...]:
         return tuple(_stamps(library(LIBSYSTEM), catalogue.sources))
 
+    @cache
     def sdks() -> tuple[GivenSdk, ...]:
-        if not known:
-            known.append(_given(system) if not isinstance(system, EmbeddedCatalogue) else ())
-        return known[0]
+        return _given(system) if not isinstance(system, EmbeddedCatalogue) else ()
 
     return OSFacts(
         mac.find_system,

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from machochain.findings.evident import of_binary
 from machochain.findings.policy import Expectations, Policy, matches
-from machochain.findings.remedies import drop_run_path, quoted
+from machochain.findings.remedies import drop_run_path
 from machochain.model.audit import AuditBinary
 from machochain.model.paths import leaf, printable
 from machochain.model.platform import Platform
 from machochain.model.result import Finding, LoadedImage, Origin, Result, Severity
+from machochain.model.shell import quoted
 
 
 def broken_expectations(binary: AuditBinary, asked: Expectations) -> Iterator[Finding]:

@@ -12,10 +12,11 @@ from attrs import evolve
 
 from machochain.dyld.policy import MACOS_12, VALIDATES_DYLIBS, VALIDATES_MAIN, Refusal, first_refusal, refusals
 from machochain.findings.draft import Draft
-from machochain.findings.remedies import drop_run_path, is_go, quoted, sign
+from machochain.findings.remedies import drop_run_path, is_go, sign
 from machochain.model.image import Defect, Image, Question
 from machochain.model.paths import leaf, printable
 from machochain.model.result import LoadedImage, Severity
+from machochain.model.shell import quoted
 from machochain.model.version import Version
 
 _BY_QUESTION: Final[Mapping[Question, str]] = MappingProxyType(

@@ -6,8 +6,7 @@ import posixpath
 
 from machochain.model.image import Image
 from machochain.model.paths import directory, leaf, printable
-from machochain.model.shell import flags_word
-from machochain.model.shell import quoted as quoted  # noqa: PLC0414  # the rules take it from here
+from machochain.model.shell import flags_word, quoted
 
 
 def sign(path: str) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, MutableMapping
 from machochain.dyld.atpaths import starts_with_variable
 from machochain.findings.draft import Case, Draft
 from machochain.findings.places import foreign
-from machochain.findings.remedies import drop_run_path, quoted, replace_run_path, sign
+from machochain.findings.remedies import drop_run_path, replace_run_path, sign
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import RunPath
 from machochain.model.paths import directory, leaf, printable
 from machochain.model.result import LoadedImage, Outcome, Severity
+from machochain.model.shell import quoted
 from machochain.world.placement import OS_PREFIXES
 
 Reach = MutableMapping[tuple[str, str], bool]

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from machochain.findings.evident import of_binary
-from machochain.findings.remedies import quoted, sign
+from machochain.findings.remedies import sign
 from machochain.graph.binaries import SignedBinary
 from machochain.model.audit import AuditBinary
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Confidence, Finding, LoadedImage, Origin, Result, Severity
+from machochain.model.shell import quoted
 from machochain.model.signature import Signature, SignatureFlag, SignatureKind
 
 _NO_VALIDATION: Final = "com.apple.security.cs.disable-library-validation"

@@ -47,6 +47,8 @@ MOST_ATTEMPTS: Final = 50_000
 process of numpy, scipy and vtk needs more than 58."""
 _FAILURE: Final = 3
 """What a search that fails counts beside the paths it tries: it is told of as well."""
+GIVEN_UP: Final = "paths were tried; the rest was not looked for"
+"""How the sentence among ``Walk.unknowns`` ends that tells of this; the number stands before."""
 
 
 @frozen
@@ -228,7 +230,7 @@ class _Run:
         What a walk does beside its searches depends on the images alone, but for what is looked at first here. So if
         each search, one after the other, finds the same in the same way, the walks are the same.
         """
-        if any(_begins_with_more(config) for config in (self.config, like.config)):
+        if any(_does_more(config) for config in (self.config, like.config)):
             return False
         if self.config.profile.use_flags != like.config.profile.use_flags and _has_use_flags(like.images):
             return False
@@ -463,7 +465,7 @@ class _Run:
             self._attempts_left -= len(found.tried) + (_FAILURE if found.image is None else 0)
             if self._attempts_left > 0 or found.image is not None:
                 return found
-        return Found(None, None, (), None, unknown=f"{self._tried} paths were tried; the rest was not looked for")
+        return Found(None, None, (), None, unknown=f"{self._tried} {GIVEN_UP}")
 
     def _find_current(self, request: LoadRequest) -> Found:
         """Search as dyld4 does (Loader.cpp: getLoader())."""
@@ -830,7 +832,7 @@ def image_of(node: Node, piece: Slice, number: int) -> LoadedImage:
     )
 
 
-def _begins_with_more(config: ProcessConfig) -> bool:
+def _does_more(config: ProcessConfig) -> bool:
     """Whether a process does more than search: dyld2 does, and the environment may put libraries in before."""
     return bool(
         config.profile.classic or config.inserted or config.versioned_library_path or config.versioned_framework_path

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 from tests.cli.running import run
 from tests.factory.macho import Export, Import, MachO, dylib, load
+from tests.world.packing import zipped
 
 HELLO = Path(__file__).parents[2] / "testdata" / "hello"
 
 
 def wheel(path: Path, entries: dict[str, bytes]) -> str:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in entries.items():
-            archive.writestr(name, data)
-    return str(path)
+    return str(zipped(path, entries.items()))
 
 
 def test_each_file_of_a_wheel_is_shown_under_its_name_in_it(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 from machochain.findings import Checker, Facts, index_by_name
 from machochain.findings.loads import library_base
 from machochain.findings.places import foreign, place_of
-from machochain.findings.remedies import quoted, run_path_to
+from machochain.findings.remedies import run_path_to
 from machochain.model.paths import TargetPath
+from machochain.model.shell import quoted
 from machochain.model.signature import Signature, SignatureKind
 from tests.factory import Section, load
 from tests.findings.cases import BREW, FOO, USES_FOO

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 from machochain import api
 from tests.factory.macho import dylib, fat
+from tests.world.packing import zipped
 
 GO = Path(__file__).parents[2] / "testdata" / "go"
 LIBRARY = dylib("@rpath/libx.dylib")
 
 
 def packed(path: Path, entries: dict[str, bytes]) -> str:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in entries.items():
-            archive.writestr(name, data)
-    return str(path)
+    return str(zipped(path, entries.items()))
 
 
 def test_each_mach_o_file_and_static_library_of_a_zip_is_a_file_with_a_name_of_its_own(tmp_path: Path) -> None:
