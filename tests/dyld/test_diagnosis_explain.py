@@ -73,6 +73,12 @@ def test_a_relative_path_shows_the_working_directory() -> None:
     assert d.cause is Cause.RELATIVE_PATH
 
 
+def test_a_library_is_no_option_of_the_command_that_renames_it() -> None:
+    d = diagnose("-x.dylib", "-x.dylib")
+    assert d.cause is Cause.RELATIVE_PATH
+    assert any(step.endswith("-id @rpath/-x.dylib ./-x.dylib") for step in d.remedy)
+
+
 def test_run_paths_are_worked_out_and_mains_second_pass_is_told() -> None:
     d = diagnose(
         "@rpath/a.dylib",

@@ -7,7 +7,7 @@ from typing import Final
 from machochain.dyld.diagnosis.places import bundle_of, formula_of, place_of
 from machochain.model.evidence import Cause, Evidence, EvidenceKind, PlaceKind, ProcessFacts
 from machochain.model.paths import directory, leaf, printable
-from machochain.model.shell import quoted
+from machochain.model.shell import file_word, quoted
 
 _BIN: Final = '"$BIN"'
 _RESIGN: Final = f"codesign -f -s - {_BIN}   # an edit breaks the signature"
@@ -74,7 +74,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
         case Cause.RELATIVE_PATH:
             trial = (f"to try: DYLD_LIBRARY_PATH=FOLDER {_BIN}",) if not facts.hardened else ()
             rename = (
-                f"in the library: install_name_tool -id {quoted('@rpath/' + leaf(library))} {quoted(leaf(library))}"
+                f"in the library: install_name_tool -id {quoted('@rpath/' + leaf(library))} {file_word(leaf(library))}"
             )
             go = _go_verb(e)
             if go:
