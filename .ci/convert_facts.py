@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 - a script, no part of a package
-"""Turn a directory of raw fact tables into the documents ``machochain.world.build_catalogue`` reads.
+"""Turn a directory of raw fact tables into the documents ``machochain.world.system.build_catalogue`` reads.
 
     python .ci/convert_facts.py TABLES OUT
     machochain sdk index SDK > OUT/sdk.json                       (for each SDK at hand)
-    python -m machochain.world.build_catalogue OUT/*.json -o machochain/world/data/catalogue.bin
+    python -m machochain.world.system.build_catalogue OUT/*.json -o machochain/world/system/data/catalogue.bin
 
 The tables lack the symbols that stubs of version 4 re-export one by one (``reexports:``; libc++ passes on those of
 libc++abi, libsystem_c those of libsystem_platform). Documents made from the SDKs themselves bring them in: the shipped

@@ -285,19 +285,19 @@ def program(tree: Path) -> Work:
 
 
 def audit_machochain(tree: Path) -> Work:
-    from machochain.auditing import audit
+    from machochain.audit import audit
 
     return Work(lambda: audit([tree]), lambda report: len(report.binaries))
 
 
 def index_sdk(tree: Path) -> Work:
-    from machochain.world.sdk_index import index
+    from machochain.world.system.sdk_index import index
 
     return Work(lambda: index(str(tree), cache=False), lambda found: len(found.libraries))  # type: ignore[arg-type]
 
 
 def index_sdk_cached(tree: Path) -> Work:
-    from machochain.world.sdk_index import index
+    from machochain.world.system.sdk_index import index
 
     kept = tempfile.TemporaryDirectory()
     os.environ["XDG_CACHE_HOME"] = kept.name
@@ -312,7 +312,7 @@ def index_sdk_cached(tree: Path) -> Work:
 
 def catalogue(tree: Path) -> Work:
     from machochain.model.version import Version
-    from machochain.world.catalogue import EmbeddedCatalogue
+    from machochain.world.system.catalogue import EmbeddedCatalogue
 
     del tree
     system = "/usr/lib/libSystem.B.dylib"

@@ -16,10 +16,10 @@ from machochain._version import __version__
 
 if TYPE_CHECKING:
     from machochain.api import Explanation, Report, explain, inspect, resolve, scenarios
-    from machochain.auditing import audit, diff
-    from machochain.findings.policy import Policy
+    from machochain.audit import audit, diff
     from machochain.graph.loadgraph import LoadGraph
     from machochain.graph.resolve import Target
+    from machochain.judging.policy import Policy
     from machochain.model.audit import AuditReport
     from machochain.model.errors import InputError, MachochainError, UsageError
     from machochain.model.version import Version
@@ -52,14 +52,14 @@ _HOMES = {
     "InputError": "machochain.model.errors",
     "LoadGraph": "machochain.graph.loadgraph",
     "MachochainError": "machochain.model.errors",
-    "Policy": "machochain.findings.policy",
+    "Policy": "machochain.judging.policy",
     "Report": "machochain.api",
     "Target": "machochain.graph.resolve",
     "UsageError": "machochain.model.errors",
     "Version": "machochain.model.version",
     "World": "machochain.world.placement",
-    "audit": "machochain.auditing",
-    "diff": "machochain.auditing",
+    "audit": "machochain.audit",
+    "diff": "machochain.audit",
     "explain": "machochain.api",
     "inspect": "machochain.api",
     "resolve": "machochain.api",

@@ -27,7 +27,7 @@ from machochain.model.image import FileType
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.result import Load, LoadedImage, Result
 from machochain.world.placement import World, WorldView, open_world
-from machochain.world.system import open_system
+from machochain.world.system.opening import open_system
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario import Matrix
     from machochain.model.artifact import Artifact
-    from machochain.world.catalogue import EmbeddedCatalogue
-    from machochain.world.oslibs import SdkLibraries
+    from machochain.world.system.catalogue import EmbeddedCatalogue
+    from machochain.world.system.oslibs import SdkLibraries
 
 StrPath = str | os.PathLike[str]
 
@@ -167,8 +167,8 @@ def _unpack(
     for path in dict.fromkeys(paths):
         if not is_archive(path):
             continue
-        from machochain.world.artifact_places import place_artifact
-        from machochain.world.artifacts import open_artifact
+        from machochain.world.archives.opening import open_artifact
+        from machochain.world.archives.places import place_artifact
 
         try:
             found[path] = artifact = stack.enter_context(open_artifact(path))
@@ -198,7 +198,7 @@ def is_archive(path: StrPath) -> bool:
                 return False
     except InputError:
         return False
-    from machochain.world.artifacts import is_artifact
+    from machochain.world.archives.opening import is_artifact
 
     return is_artifact(path) is not None
 
@@ -426,7 +426,7 @@ def _inspections(path: str, *, deep: bool) -> list[Inspection]:
 
     if not is_archive(path):
         return [inspect_file(path, deep=deep)]
-    from machochain.world.artifacts import open_artifact
+    from machochain.world.archives.opening import open_artifact
 
     try:
         with open_artifact(path) as artifact:

@@ -27,9 +27,9 @@ from machochain.model.paths import leaf, printable
 from machochain.model.result import Severity
 
 if TYPE_CHECKING:
-    from machochain.auditing import AuditPart
-    from machochain.findings.policy import Policy
+    from machochain.audit import AuditPart
     from machochain.graph.resolve import Target
+    from machochain.judging.policy import Policy
     from machochain.model.audit import AuditReport
 
 EXIT_INTERRUPTED = 130
@@ -99,8 +99,8 @@ def command(
     machochain audit MyApp.app --macos 12..26 --fail-on warning
     machochain audit ./server --format text --format sarif:out.sarif --baseline known.json
     """
-    from machochain.auditing import finish_audit
-    from machochain.findings.baseline import read_baseline
+    from machochain.audit import finish_audit
+    from machochain.judging.baseline import read_baseline
 
     destinations = parse_formats(output["forms"], output=output["output"], as_json=output["as_json"])
     context = render_context(os.environ, str(Path.cwd()), anchor=output["sarif_anchor"])
@@ -141,7 +141,7 @@ def exit_code(report: AuditReport, *, strict: bool) -> int:
 
 def find_policy_for(file: str | None, profile: str | None, *, search: bool) -> Policy:
     """Return the policy of the command line: the file that was named or found, or a built-in profile."""
-    from machochain.findings.policy_file import builtin_policy, find_policy, read_policy
+    from machochain.judging.policy_file import builtin_policy, find_policy, read_policy
 
     path = Path(file) if file is not None else find_policy(Path.cwd()) if search else None
     return builtin_policy(profile or "release") if path is None else read_policy(path, profile)
@@ -158,7 +158,7 @@ def _look(
     paths: Sequence[str], policy: Policy, target: Target, modelled: Modelled, jobs: int
 ) -> tuple[list[AuditPart], tuple[str, ...]]:
     """Look at each input; return what was found out and, after Ctrl-C, which were not looked at."""
-    from machochain.auditing import audit_parts
+    from machochain.audit import audit_parts
 
     parts: list[AuditPart] = []
     progress = sys.stderr.isatty() and len(paths) > 1
@@ -178,7 +178,7 @@ def _look(
 
 def _write_baseline(path: Path, report: AuditReport) -> bool:
     """Write a baseline; say whether there is one now."""
-    from machochain.findings.baseline import read_baseline, write_baseline
+    from machochain.judging.baseline import read_baseline, write_baseline
 
     if report.skipped or report.errors:
         complain(f"{path} is not written, because not everything could be looked at")

@@ -44,7 +44,7 @@ def command(
     pbpaste | machochain diagnose
     machochain diagnose crash.ips --binary ./server
     """
-    from machochain.dyld.diagnosis import explain_evidence, read
+    from machochain.diagnosis import explain_evidence, read
     from machochain.report import diagnosis as report
 
     if binary is not None and expect is not None:

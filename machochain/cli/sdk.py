@@ -14,7 +14,7 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import HostPath, leaf, printable
 
 if TYPE_CHECKING:
-    from machochain.world.catalogue import EmbeddedCatalogue
+    from machochain.world.system.catalogue import EmbeddedCatalogue
 
 _SDK = click.option(
     "--sdk", "sdks", multiple=True, metavar="DIR", help="An SDK besides the embedded facts. Repeatable."
@@ -40,9 +40,9 @@ def command() -> None:
 @output_options("json")
 def index(folder: str, origin: str, output: Output, *, no_cache: bool) -> None:
     """Write the facts of an SDK (names, versions, symbols; no file of it) for --sdk or the catalogue."""
-    from machochain.world.catalogue import EmbeddedCatalogue
-    from machochain.world.sdk import Sdk
-    from machochain.world.sdk_report import index_sdk, quality
+    from machochain.world.system.catalogue import EmbeddedCatalogue
+    from machochain.world.system.sdk import Sdk
+    from machochain.world.system.sdk_report import index_sdk, quality
 
     sdk = Sdk(HostPath(folder), cache=not no_cache)
     catalogue = EmbeddedCatalogue()
@@ -84,7 +84,7 @@ def _full_name(library: str) -> str:
 @output_options("text", "json")
 def show(library: str, macos: tuple[str, ...], sdks: tuple[str, ...], output: Output) -> None:
     """Say everything known of one system library: since when, under which names, how sure."""
-    from machochain.world.sdk_report import show as facts_of
+    from machochain.world.system.sdk_report import show as facts_of
 
     releases = parse_releases(macos or ("11..26",), several=True)
     document = facts_of(_full_name(library), releases, _sdks(sdks), _catalogue())
@@ -98,7 +98,7 @@ def show(library: str, macos: tuple[str, ...], sdks: tuple[str, ...], output: Ou
 @output_options("text", "json")
 def symbols(library: str, arch: str | None, sdks: tuple[str, ...], output: Output) -> None:
     """List the symbols of one system library and the SDKs that have them."""
-    from machochain.world.sdk_report import symbols as symbols_of
+    from machochain.world.system.sdk_report import symbols as symbols_of
 
     document = symbols_of(_full_name(library), _sdks(sdks), _catalogue(), arch=arch)
     if document["source"] is None:
@@ -120,11 +120,11 @@ def symbols(library: str, arch: str | None, sdks: tuple[str, ...], output: Outpu
 @output_options("text", "json")
 def catalogue(facts: tuple[str, ...], output: Output) -> None:
     """Say what the embedded facts cover, or add an SDK's to them."""
-    from machochain.world.sdk_report import catalogue_summary
+    from machochain.world.system.sdk_report import catalogue_summary
 
     if facts:
-        from machochain.world.catalogue import EMBEDDED
-        from machochain.world.system import merged
+        from machochain.world.system.catalogue import EMBEDDED
+        from machochain.world.system.opening import merged
 
         if output.path is None:
             raise click.UsageError("--add needs -o FILE")
@@ -149,7 +149,7 @@ def catalogue(facts: tuple[str, ...], output: Output) -> None:
 @click.pass_context
 def diff(ctx: click.Context, old: str, new: str, output: Output) -> None:
     """Say what changed from one SDK to another; exits with 1 if anything did."""
-    from machochain.world.sdk_report import diff as changes
+    from machochain.world.system.sdk_report import diff as changes
 
     first, second = _sdks((old, new))
     document = changes(first, second)
@@ -163,19 +163,19 @@ def diff(ctx: click.Context, old: str, new: str, output: Output) -> None:
 @command.command("clear-cache")
 def clear_cache() -> None:
     """Remove what is kept on disk of SDKs that were looked at."""
-    from machochain.world.sdk_index import clear_cache as clear
+    from machochain.world.system.sdk_index import clear_cache as clear
 
     click.echo(f"{clear()} files removed")
 
 
 def _sdks(folders: tuple[str, ...]) -> list[Any]:
-    from machochain.world.sdk import Sdk
+    from machochain.world.system.sdk import Sdk
 
     return [Sdk(HostPath(folder)) for folder in folders]
 
 
 def _catalogue() -> EmbeddedCatalogue:
-    from machochain.world.catalogue import EmbeddedCatalogue
+    from machochain.world.system.catalogue import EmbeddedCatalogue
 
     return EmbeddedCatalogue()
 

@@ -14,7 +14,7 @@ from machochain.model.errors import UsageError
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.platform import Platform
 from machochain.model.version import Version
-from machochain.world.catalogue import EmbeddedCatalogue
+from machochain.world.system.catalogue import EmbeddedCatalogue
 
 if TYPE_CHECKING:
     from machochain.graph.mac import Mac
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from machochain.model.image import BuildVersion, Image
     from machochain.model.result import LoadedImage
     from machochain.model.symbols import Import
-    from machochain.world.catalogue import LibraryFacts, Source
-    from machochain.world.oslibs import SdkLibraries
+    from machochain.world.system.catalogue import LibraryFacts, Source
+    from machochain.world.system.oslibs import SdkLibraries
 
 LIBSYSTEM: Final = "/usr/lib/libSystem.B.dylib"
 _FIRST_ARM64 = Version.of(11)

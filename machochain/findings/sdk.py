@@ -15,7 +15,7 @@ from machochain.model.paths import directory, leaf, printable
 from machochain.model.result import Confidence, LoadedImage, Severity
 from machochain.model.symbols import ORDINAL_FLAT
 from machochain.model.version import Version
-from machochain.world.catalogue import LibraryFacts
+from machochain.world.system.catalogue import LibraryFacts
 
 _ABORTING: Final = frozenset({"/usr/lib/libcrypto.dylib", "/usr/lib/libssl.dylib"})
 _OPENSSL: Final = re.compile(r"/usr/lib/lib(?:ssl|crypto)\.[0-9][0-9.]*\.dylib")

@@ -40,9 +40,9 @@ from machochain.model.result import Load, LoadedImage, Origin, Outcome, Result
 from machochain.model.search import Candidate, SearchRule
 from machochain.model.shell import file_word, flags_word, quoted
 from machochain.model.version import Version
-from machochain.world.catalogue import EmbeddedCatalogue
-from machochain.world.oslibs import SdkLibraries
 from machochain.world.placement import World, WorldView, open_world
+from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.oslibs import SdkLibraries
 
 
 class Verdict(Enum):

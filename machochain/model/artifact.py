@@ -95,7 +95,7 @@ class Artifact:
         kind: What it is to an installer.
         container: How it is packed: ``zip``, ``tar``, ``tar.gz``, ``tar.bz2``, ``tar.xz``, ``tar.zst``.
         folder: Where its files are, in a temporary folder that lives as long as the context of
-            `machochain.world.artifacts.open_artifact`. They lie as in the archive; those of a wheel lie below
+            `machochain.world.archives.opening.open_artifact`. They lie as in the archive; those of a wheel lie below
             ``site-packages``, ``scripts``, ``data`` and ``headers``, which is how they are installed.
         entries: All entries, in the archive's order.
         problems: What could not be read, or was refused because it would be written elsewhere.

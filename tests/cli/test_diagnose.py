@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from machochain.api import resolve
-from machochain.dyld.diagnosis import read
+from machochain.diagnosis import read
 from machochain.dyld.profile import PROFILES
 from machochain.graph.resolve import Target
 from machochain.model.search import Attempt

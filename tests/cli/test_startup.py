@@ -11,8 +11,8 @@ import pytest
 GREETER = Path(__file__).parents[2] / "testdata" / "hello" / "bin" / "greeter"
 
 NOT_FOR_RESOLVE = {
-    "machochain.auditing": "audits",
-    "machochain.dyld.diagnosis": "reads messages",
+    "machochain.audit": "audits",
+    "machochain.diagnosis": "reads messages",
     "machochain.findings.golang": "judges what Go made",
     "machochain.golang": "reads what Go made",
     "machochain.graph.diff": "compares two trees",
@@ -25,8 +25,8 @@ NOT_FOR_RESOLVE = {
     "machochain.model.stub": "describes stubs",
     "machochain.report": "writes, and nothing is to be written",
     "machochain.tbd": "reads stubs",
-    "machochain.world.artifacts": "opens wheels",
-    "machochain.world.sdk": "reads SDKs",
+    "machochain.world.archives.opening": "opens wheels",
+    "machochain.world.system.sdk": "reads SDKs",
     "concurrent.futures": "an executor is the caller's",
     "hashlib": "nothing is hashed",
     "lief": "deep inspection",

@@ -20,8 +20,8 @@ from machochain.graph.symbols import SymbolTables, check_symbols
 from machochain.model.image import HeaderFlag
 from machochain.model.result import Result, Severity
 from machochain.model.version import Version
-from machochain.world.catalogue import EmbeddedCatalogue
 from machochain.world.memory import MemoryFileSystem
+from machochain.world.system.catalogue import EmbeddedCatalogue
 from tests.factory import Export, Import, Load, load
 from tests.findings.scenes import LIB, RPATH, TOOL, Scene, exe, lib, plugin
 

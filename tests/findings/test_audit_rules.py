@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import Factory, frozen
 
-from machochain.auditing import audit
+from machochain.audit import audit
 from machochain.findings import RULES
 from machochain.findings.audit_rules import AUDIT_RULES
 from machochain.findings.bundles import parse_plist, wheel_tags
@@ -250,7 +250,7 @@ QUIET = [pytest.param(r, x, id=f"{r}-{n}") for r, cases in NEAR_MISSES.items() f
 
 
 def severities(release: Release, rule: str, tmp_path: Path) -> list[Severity]:
-    from machochain.findings.policy_file import parse_policy
+    from machochain.judging.policy_file import parse_policy
 
     folder = write_tree(tmp_path / release.name, release.tree)
     target = Target(macos=("26",), environment=release.environment)

@@ -29,8 +29,8 @@ from machochain.model.image import Image
 from machochain.model.paths import HostPath
 from machochain.model.result import Finding, Result, Severity
 from machochain.model.symbols import Import, ImportKind
-from machochain.world.catalogue import EmbeddedCatalogue
 from machochain.world.placement import World
+from machochain.world.system.catalogue import EmbeddedCatalogue
 
 pytestmark = pytest.mark.wheels
 

@@ -15,8 +15,8 @@ from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, resolve_node
 from machochain.model.errors import InputError
 from machochain.model.result import Finding, Severity
-from machochain.world.catalogue import EmbeddedCatalogue
 from machochain.world.placement import World, open_world
+from machochain.world.system.catalogue import EmbeddedCatalogue
 
 pytestmark = pytest.mark.wheels
 

@@ -17,8 +17,8 @@ from unittest import mock
 
 from machochain.model.artifact import Limits
 from machochain.model.errors import MachochainError
-from machochain.world.artifact_places import place_artifact
-from machochain.world.artifacts import is_artifact, open_artifact
+from machochain.world.archives.opening import is_artifact, open_artifact
+from machochain.world.archives.places import place_artifact
 from machochain.world.placement import World
 from tests.fuzz.mutators import NUMBERS, blind, bounded, text
 from tests.fuzz.places import scratch

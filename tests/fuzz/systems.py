@@ -15,11 +15,11 @@ from unittest import mock
 from machochain.model.errors import InputError, MachochainError
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
-from machochain.world import sdk_index, sdk_report
-from machochain.world.build_catalogue import build, read_facts
-from machochain.world.catalogue import MAGIC, EmbeddedCatalogue
-from machochain.world.oslibs import SdkLibraries
-from machochain.world.sdk import Sdk
+from machochain.world.system import sdk_index, sdk_report
+from machochain.world.system.build_catalogue import build, read_facts
+from machochain.world.system.catalogue import MAGIC, EmbeddedCatalogue
+from machochain.world.system.oslibs import SdkLibraries
+from machochain.world.system.sdk import Sdk
 from tests.factory.macho import Export, dylib, reexport
 from tests.fuzz.mutators import blind, bounded, text, values
 from tests.fuzz.places import scratch

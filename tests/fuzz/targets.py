@@ -16,16 +16,16 @@ from pathlib import Path
 from attrs import frozen
 
 from machochain import api
-from machochain.dyld.diagnosis import explain_evidence, read
-from machochain.findings.baseline import read_baseline
+from machochain.diagnosis import explain_evidence, read
 from machochain.findings.bundles import parse_plist
-from machochain.findings.policy_file import parse_policy
 from machochain.golang.archive import read_archive, read_object
 from machochain.golang.buildinfo import format_build_info, parse_module_info, read_traces
 from machochain.golang.flags import parse_ldflags, refused_ldflags
 from machochain.golang.marks import describe
 from machochain.graph.compare import compare
 from machochain.graph.resolve import Target as Process
+from machochain.judging.baseline import read_baseline
+from machochain.judging.policy_file import parse_policy
 from machochain.macho.archive import member_source, read_archives
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from machochain import Target, resolve
-from machochain.dyld.diagnosis import explain_evidence, read
-from machochain.findings import baseline
-from machochain.findings.baseline import read_baseline
-from machochain.findings.policy_file import read_policy
+from machochain.diagnosis import explain_evidence, read
+from machochain.judging import baseline
+from machochain.judging.baseline import read_baseline
+from machochain.judging.policy_file import read_policy
 from machochain.model.errors import InputError, UsageError
 from machochain.report.diagnosis import as_document, render_text
 from machochain.tbd.reader import read as read_stubs
-from machochain.world.artifact_places import place_artifact
-from machochain.world.artifacts import open_artifact
+from machochain.world.archives.opening import open_artifact
+from machochain.world.archives.places import place_artifact
 from machochain.world.placement import World
 from tests.cli.running import run
 from tests.factory.macho import MachO

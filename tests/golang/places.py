@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from machochain.dyld.diagnosis.places import place_of
+from machochain.diagnosis.places import place_of
 from machochain.model.evidence import PlaceKind
 
 _CONTEXTS: Final = {

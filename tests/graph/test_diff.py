@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from machochain import Target, diff
-from machochain.findings.policy_file import parse_policy
 from machochain.graph.diff import BinaryDiff, Change, Diff, State
+from machochain.judging.policy_file import parse_policy
 from tests.factory import fat, load
 from tests.findings.audited import Tree, plist, write_tree, zipped
 from tests.findings.scenes import exe, lib

@@ -79,7 +79,7 @@ def test_the_wheel_holds_the_package_its_data_and_its_licence_and_nothing_else(w
 def test_the_page_says_whose_each_file_of_the_wheel_is(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
         others = {name for name in file.namelist() if not name.endswith(".py") and ".dist-info/" not in name}
-    listed = ("py.typed", "report/assets/report.css", "report/assets/report.js", "world/data/catalogue.bin")
+    listed = ("py.typed", "report/assets/report.css", "report/assets/report.js", "world/system/data/catalogue.bin")
     assert others == {f"machochain/{name}" for name in listed}
     page = (ROOT / "docs" / "supply-chain.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| `machochain/")]

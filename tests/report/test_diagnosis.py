@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from machochain.dyld.diagnosis import explain_evidence, read
+from machochain.diagnosis import explain_evidence, read
 from machochain.report.diagnosis import as_document, render_text
 from tests.dyld.printed import observations, printed
 

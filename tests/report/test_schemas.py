@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from machochain.cli import cli
-from machochain.dyld.diagnosis import explain_evidence, read
+from machochain.diagnosis import explain_evidence, read
 from machochain.report.diagnosis import as_document
 from tests.dyld.printed import observations, printed
 

@@ -12,8 +12,8 @@ import pytest
 from machochain.model.artifact import Artifact, ArtifactKind, Limits
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.paths import HostPath, TargetPath
-from machochain.world.artifact_places import display_names, place_artifact, placing
-from machochain.world.artifacts import open_artifact
+from machochain.world.archives.opening import open_artifact
+from machochain.world.archives.places import display_names, place_artifact, placing
 from machochain.world.placement import World, WorldView, open_world
 from tests.factory.macho import MachO
 from tests.world.packing import LIBRARY, TEXT, Content, Link, compressed, conda, tar, wheel, zip_bytes, zipped

@@ -12,7 +12,7 @@ import pytest
 
 from machochain.macho.reader import FileKind, kind_of
 from machochain.model.artifact import ArtifactKind
-from machochain.world.artifacts import is_artifact, open_artifact
+from machochain.world.archives.opening import is_artifact, open_artifact
 
 pytestmark = pytest.mark.wheels
 

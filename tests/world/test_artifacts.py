@@ -18,7 +18,7 @@ import pytest
 
 from machochain.model.artifact import Artifact, ArtifactEntry, ArtifactEntryKind, ArtifactKind, Limits
 from machochain.model.errors import InputError
-from machochain.world.artifacts import is_artifact, open_artifact
+from machochain.world.archives.opening import is_artifact, open_artifact
 from tests.factory.macho import MachO, fat
 from tests.world.packing import (
     LIBRARY,

@@ -11,8 +11,8 @@ import pytest
 from machochain.model.filesystem import Presence
 from machochain.model.version import Version
 from machochain.tbd import read
-from machochain.world.build_catalogue import build
-from machochain.world.catalogue import EmbeddedCatalogue
+from machochain.world.system.build_catalogue import build
+from machochain.world.system.catalogue import EmbeddedCatalogue
 from tests.toolchain import install
 
 A, B = "/usr/lib/liba.dylib", "/usr/lib/libb.dylib"

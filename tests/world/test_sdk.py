@@ -12,10 +12,10 @@ import pytest
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
-from machochain.world import sdk_index
-from machochain.world.catalogue import EmbeddedCatalogue
-from machochain.world.sdk import Sdk
-from machochain.world.sdk_index import cache_folder, clear_cache, index, library_path, sdk_version
+from machochain.world.system import sdk_index
+from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.sdk import Sdk
+from machochain.world.system.sdk_index import cache_folder, clear_cache, index, library_path, sdk_version
 from tests import factory
 from tests.world.sdk_tree import FRAMEWORK, NAME, sdk, settings, stub, write
 

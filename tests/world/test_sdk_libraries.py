@@ -10,10 +10,10 @@ import pytest
 from machochain.model.filesystem import Presence
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
-from machochain.world.build_catalogue import build
-from machochain.world.catalogue import EmbeddedCatalogue
-from machochain.world.oslibs import SdkLibraries
-from machochain.world.sdk import Sdk
+from machochain.world.system.build_catalogue import build
+from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.oslibs import SdkLibraries
+from machochain.world.system.sdk import Sdk
 from tests.world.sdk_tree import FRAMEWORK, NAME, sdk, settings, stub, write
 from tests.world.test_sdk import big
 

@@ -11,10 +11,10 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
-from machochain.world.build_catalogue import build, main
-from machochain.world.catalogue import EMBEDDED, EmbeddedCatalogue
-from machochain.world.sdk import Sdk
-from machochain.world.sdk_report import catalogue_summary, diff, index_sdk, quality, show, symbols
+from machochain.world.system.build_catalogue import build, main
+from machochain.world.system.catalogue import EMBEDDED, EmbeddedCatalogue
+from machochain.world.system.sdk import Sdk
+from machochain.world.system.sdk_report import catalogue_summary, diff, index_sdk, quality, show, symbols
 from tests.world.sdk_tree import sdk, stub, write
 
 SYSTEM = "/usr/lib/libSystem.B.dylib"

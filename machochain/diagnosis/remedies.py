@@ -1,0 +1,268 @@
+"""What helped people with each class of cause, as commands they can copy; and what they tried in vain."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from machochain.diagnosis.places import bundle_of, formula_of, place_of
+from machochain.model.evidence import Cause, Evidence, EvidenceKind, PlaceKind, ProcessFacts
+from machochain.model.paths import directory, leaf, printable
+from machochain.model.shell import file_word, quoted
+
+_BIN: Final = '"$BIN"'
+_RESIGN: Final = f"codesign -f -s - {_BIN}   # an edit breaks the signature"
+_LINK: Final = (
+    "link with -Wl,-rpath,FOLDER_OF_THE_LIBRARY",
+    "(CGO_LDFLAGS for Go, link-arg for cargo, CMAKE_INSTALL_RPATH), or afterwards",
+)
+_ADD: Final = f"install_name_tool -add_rpath FOLDER_OF_THE_LIBRARY {_BIN}"
+
+_NO_CELLAR: Final = "a link from the old name to the newer file (in the Cellar): the ABI changed"
+_NO_LD: Final = "LD_LIBRARY_PATH, or an environment variable LC_RPATH: macOS knows neither"
+_NO_DYLD_HARDENED: Final = "DYLD_* variables: the process is hardened and ignores them"
+_NO_DYLD: Final = "DYLD_LIBRARY_PATH for good: SIP and hardened programs take it away"
+
+
+def remedies(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
+    """Return the steps for a class; commands name the image that asks as ``$BIN``, which the first step sets."""
+    if evidence.kind is EvidenceKind.BUILD:
+        return _BUILD.get(evidence.build_rule or "", ())
+    steps = _steps(cause, evidence, facts)
+    if any(_BIN in step for step in steps):
+        asker = evidence.referenced_from or evidence.process
+        return (f"BIN={quoted(asker)}" if asker else "BIN=THE_BINARY_THAT_ASKS", *steps)
+    return steps
+
+
+def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
+    library = e.library or ""
+    name = printable(leaf(library)) or "the library"
+    formula = formula_of(library)
+    install = f"brew install {quoted(formula)}" if formula else f"install the package that brings {name}"
+    # A crash report may have put a star in the place of a part of the path.
+    old = "OLD_PATH" if e.redacted and "*" in library else quoted(library)
+    change = f"install_name_tool -change {old} {quoted('@rpath/' + leaf(library))} {_BIN}"
+    change += f"   # OLD_PATH in full: otool -L {_BIN}" if old == "OLD_PATH" else ""
+    bad = quoted(refused_file(e))
+    match cause:
+        case Cause.STALE_DEPENDENT:
+            return _reinstall(e, formula)
+        case Cause.UNDECLARED_DEPENDENCY:
+            return (install, "if you ship it: declare the dependency in the package")
+        case Cause.BUILD_MACHINE_PATH:
+            return (
+                "to ship: link the library statically, or put it beside the binary, then",
+                change,
+                _ADD,
+                _RESIGN,
+                f"stop-gap for a user: {install}",
+            )
+        case Cause.OTHER_PREFIX:
+            return (
+                "use a build for this processor (Homebrew: arm64 in /opt/homebrew, Intel in /usr/local)",
+                f"stop-gap: arch -x86_64 /usr/local/bin/brew install {quoted(formula or 'FORMULA')}",
+            )
+        case Cause.RUN_PATH:
+            go = _go_verb(e)
+            return _build_anew(go) if go else (*_LINK, _ADD, _RESIGN)
+        case Cause.NOT_PACKAGED:
+            return (
+                f"copy {name} to where the load path leads{_where(e)}",
+                "let packaging do it: macdeployqt, dylibbundler, delocate, Embed Frameworks",
+                "sign the bundle again afterwards",
+            )
+        case Cause.RELATIVE_PATH:
+            trial = (f"to try: DYLD_LIBRARY_PATH=FOLDER {_BIN}",) if not facts.hardened else ()
+            rename = (
+                f"in the library: install_name_tool -id {quoted('@rpath/' + leaf(library))} {file_word(leaf(library))}"
+            )
+            go = _go_verb(e)
+            if go:
+                return (rename, "then link anew:", *_build_anew(go))
+            return (
+                rename,
+                f"in the binary: {change}",
+                _ADD,
+                _RESIGN,
+                *trial,
+            )
+        case Cause.RESTRICTED_PATH:
+            return (f"install_name_tool -change {quoted(library)} {quoted('/FOLDER/' + leaf(library))} {_BIN}", _RESIGN)
+        case Cause.PLACEHOLDER:
+            real = library.replace("@@HOMEBREW_PREFIX@@", "/opt/homebrew")
+            return (f"install_name_tool -change {quoted(library)} {quoted(real)} {_BIN}", _RESIGN)
+        case Cause.WRONG_ARCHITECTURE:
+            return (
+                f"reinstall {name} for the processor the process runs on",
+                "(Python: pip install --force-reinstall --no-cache-dir; Node: npm rebuild)",
+                "or ship a universal file: lipo -create ARM64 X86_64 -output BOTH",
+                "stop-gap: run the whole program as Intel, arch -x86_64",
+            )
+        case Cause.NEWER_MACOS:
+            return (
+                "to ship: a lower MACOSX_DEPLOYMENT_TARGET, for the dependencies too; state the oldest macOS",
+                "as a user: take a build for this macOS, or update macOS",
+                *_go_needs(e),
+            )
+        case Cause.SYSTEM_LIBRARY_GONE:
+            return ("link /usr/lib/libSystem.B.dylib, not its private parts", "update the package that asks")
+        case Cause.SWIFT_RUNTIME:
+            return (
+                "link with -Wl,-rpath,/usr/lib/swift, and ship the library for older macOS",
+                "as a user: update macOS, or install Xcode",
+            )
+        case Cause.SANITIZER_RUNTIME:
+            return ("build without -fsanitize=…",)
+        case Cause.TOOLCHAIN:
+            return (
+                "install the Command Line Tools anew: xcode-select --install",
+                "or point to a whole Xcode: sudo xcode-select -s /Applications/Xcode.app",
+            )
+        case Cause.FLAT_SYMBOL:
+            return (
+                "link the library that has the symbol; without -undefined dynamic_lookup ld names what is missing",
+                f"nm -gU LIBRARY | grep {quoted(e.symbol or 'SYMBOL')}   # who has it",
+                "static libraries of another processor are skipped with a warning only",
+            )
+        case Cause.ABI_MISMATCH:
+            return (
+                "install versions of both that belong together, or rebuild the one that asks",
+                f"look for a stray copy: otool -L {_BIN}; ls /usr/local/lib",
+            )
+        case Cause.OLD_LIBRARY:
+            return (f"brew upgrade {quoted(formula)}" if formula else f"update {name}",)
+        case Cause.SIGNATURE:
+            return (
+                f"sign both with one identity, or all ad hoc: codesign -f -s - {bad}",
+                "to load others' libraries: entitlement com.apple.security.cs.disable-library-validation",
+                f"if it was downloaded: xattr -d com.apple.quarantine {bad}",
+            )
+        case Cause.SANDBOX:
+            return ("let the sandbox profile of the process read the file",)
+        case Cause.NO_UUID:
+            return ("rebuild with Go 1.24 or later", "or with an older Go: go build -ldflags=-linkmode=external")
+        case Cause.DUPLICATE_RUN_PATH:
+            owner = quoted((e.referenced_from if e.kind is EvidenceKind.VALIDITY else refused_file(e)) or "FILE")
+            return (
+                f"install_name_tool -delete_rpath {quoted(_duplicate(e))} {owner}   # once per copy too many",
+                f"codesign -f -s - {owner}   # an edit breaks the signature",
+                "take the second -rpath out of the flags (LDFLAGS twice, dylibbundler -p)",
+            )
+        case Cause.MALFORMED:
+            return (f"fetch or build it again; see what it is: file {bad}",)
+        case Cause.INSERTED:
+            return (
+                f"unset DYLD_INSERT_LIBRARIES, or put {name} where it says",
+                "see who sets it: env | grep DYLD_, launchctl getenv DYLD_INSERT_LIBRARIES, the tool that starts it",
+            )
+        case Cause.PROBE:
+            return (
+                f"put {name} where the program looks, or give it the full path",
+                "programs that try several spellings end here: the first message tells the cause",
+            )
+        case Cause.BUILD | Cause.UNKNOWN:
+            return ()
+
+
+def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
+    place = place_of(e.referenced_from)
+    mine = formula_of(e.referenced_from or "")
+    if place.kind is PlaceKind.CONDA:
+        first = "conda update --all   # or reinstall the package that asks"
+    elif formula and mine:
+        first = f"brew update && brew reinstall {quoted(mine)}   # the package that asks, not the library"
+    elif formula:
+        first = "brew update && brew upgrade, then brew reinstall the package that asks"
+    else:
+        first = "reinstall the package that asks (not the library), with its package manager"
+    return (first, "if you ship it: rebuild it against the new version")
+
+
+def _go_verb(e: Evidence) -> str:
+    """Return ``test`` or ``run`` for a program that cmd/go made for one run; ``""`` for any other."""
+    place = place_of(e.referenced_from).kind
+    if place is PlaceKind.GO_TEST:
+        return "test"
+    return "run" if place in {PlaceKind.GO_RUN, PlaceKind.GO_RUN_CACHED} else ""
+
+
+def _build_anew(verb: str) -> tuple[str, ...]:
+    """Return how to link a program of ``go run`` or ``go test`` anew: the file itself is gone or about to be."""
+    fresh = "go test -count=1" if verb == "test" else "go run -a"
+    return (
+        f"CGO_LDFLAGS='-Wl,-rpath,/ABSOLUTE/FOLDER/OF/THE/LIBRARY' {fresh} …",
+        "absolute, because the program runs from a temporary folder",
+    )
+
+
+def _go_needs(e: Evidence) -> tuple[str, ...]:
+    if e.symbol == "_SecTrustCopyCertificateChain":
+        return ("the symbol is what Go 1.25 and later need of macOS 12: build with an older Go",)
+    return ()
+
+
+def _where(e: Evidence) -> str:
+    return f": {printable(directory(e.attempts[0].path))}" if e.attempts else ""
+
+
+def refused_file(e: Evidence) -> str:
+    """Return the file dyld found and refused, else the library as asked for."""
+    for tried in e.attempts:
+        if tried.reason and not tried.reason.startswith(("no such file", "not a file")):
+            return tried.path
+    return e.library or e.referenced_from or e.process or "FILE"
+
+
+def _duplicate(e: Evidence) -> str:
+    for text in (e.reason or "", *(t.reason or "" for t in e.attempts)):
+        if "duplicate LC_RPATH '" in text:
+            return text.partition("duplicate LC_RPATH '")[2].rpartition("'")[0]
+    return "PATH"
+
+
+_BUILD: Final = {
+    "ld-library-not-found": (
+        "install the library, and tell the linker its folder: -L FOLDER (CGO_LDFLAGS, LIBRARY_PATH)",
+    ),
+    "ld-framework-not-found": (
+        "tell the linker the framework's folder: -F FOLDER",
+        "see whether the SDK has it: xcrun --show-sdk-path",
+    ),
+    "ld-built-for-newer": ("build the dependency with the same MACOSX_DEPLOYMENT_TARGET, or raise it for all",),
+    "tapi-version": ("use the linker that belongs to the SDK: update the Command Line Tools, or take an older SDK",),
+    "xcrun-developer-path": ("xcode-select --install", "or: sudo xcode-select -s /Applications/Xcode.app"),
+    "cgo-invalid-flag": (
+        "allow it: CGO_LDFLAGS_ALLOW='REGEX' go build (CGO_CFLAGS_ALLOW for CFLAGS)",
+        "or give it in CGO_LDFLAGS, which is not checked",
+    ),
+    "strip-format": ("use Apple's strip or llvm-strip; for Go: -ldflags='-s -w'",),
+}
+
+_PATH_CAUSES: Final = frozenset(
+    {
+        Cause.RUN_PATH,
+        Cause.RELATIVE_PATH,
+        Cause.RESTRICTED_PATH,
+        Cause.BUILD_MACHINE_PATH,
+        Cause.NOT_PACKAGED,
+        Cause.PROBE,
+    }
+)
+
+
+def warnings(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
+    """Return what people try for a class and should not."""
+    if evidence.kind is EvidenceKind.BUILD:
+        return ()
+    words = []
+    if cause in {Cause.STALE_DEPENDENT, Cause.UNDECLARED_DEPENDENCY, Cause.OLD_LIBRARY}:
+        words.append(_NO_CELLAR)
+    if cause in _PATH_CAUSES:
+        words += [_NO_DYLD_HARDENED if facts.hardened else _NO_DYLD, _NO_LD]
+    elif facts.hardened:
+        words.append(_NO_DYLD_HARDENED)
+    if cause is Cause.SIGNATURE:
+        words.append("editing after signing: install_name_tool, strip and lipo come before codesign")
+        if bundle_of(evidence.referenced_from):
+            words.append("codesign --deep for shipping: sign from the inside out")
+    return tuple(words)

@@ -1,6 +1,0 @@
-"""From what a Mac printed to what happened: `read` finds the facts, `explain_evidence` says what they mean."""
-
-from machochain.dyld.diagnosis.explain import explain_evidence
-from machochain.dyld.diagnosis.reading import read
-
-__all__ = ["explain_evidence", "read"]

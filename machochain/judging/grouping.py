@@ -1,0 +1,211 @@
+"""One cause, one finding: over releases, slices and the processes an image is in."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from typing import Final
+
+from attrs import define, evolve, field
+
+from machochain.judging.policy import Policy
+from machochain.model.audit import AuditFinding
+from machochain.model.result import Confidence, Finding, Result, Severity
+from machochain.model.shell import file_word, quoted
+from machochain.model.version import Version
+
+_SAME_CAUSE: Final = {"MC904": "MC101"}
+"""A rule whose finding is another's on releases where dyld words it differently."""
+
+_OF_ABSENT: Final = frozenset({"MC205", "MC208"})
+"""Rules about missing symbols, which name no library where that is absent."""
+
+Locate = Callable[[str], str]
+"""From a path on the modelled Mac to the path inside the input; a path that lies outside stays as it is."""
+
+_MORE_OF_A_PATH: Final = r"(?![\w./+@-])"
+
+_Key = tuple[str, str, str]
+
+
+@define
+class _Group:
+    worst: Finding
+    worst_macos: Version | None = None
+    archs: dict[str, None] = field(factory=dict)
+    seen: dict[Version, None] = field(factory=dict)
+    ended: dict[Version, None] = field(factory=dict)
+    processes: dict[str, None] = field(factory=dict)
+    images: dict[tuple[str, str], None] = field(factory=dict)
+    count: int = 0
+
+
+def group(
+    results: Sequence[Result],
+    evident: Iterable[Finding],
+    policy: Policy,
+    origin: str,
+    locate: Locate,
+    top: str = "",
+    folder: str = "",
+) -> tuple[AuditFinding, ...]:
+    """Return the findings of one input, grouped and judged, sorted; those whose rule is off are left out.
+
+    Args:
+        results: Every process of the input, with its findings.
+        evident: Findings about the files themselves.
+        policy: What severities to give.
+        origin: The input, as the user named it.
+        locate: Where in the input an image lies.
+        top: First directory of every path that changes from release to release and is no part of fingerprints.
+        folder: What stands before a path inside the input in commands that whoever ships it will run.
+    """
+    groups: dict[_Key, _Group] = {}
+    releases = sorted({result.macos for result in results})
+    for result in results:
+        for finding in _without_consequences(result.findings):
+            _add(groups, finding, locate, result)
+    for finding in evident:
+        _add(groups, finding, locate, None)
+    scope = _scope(results)
+    found = []
+    for (_, path, subject), members in groups.items():
+        judged = policy.of(path).judge(members.worst.rule, members.worst.severity)
+        if judged is None:
+            continue
+        macos = tuple(sorted(members.seen)) or tuple(releases)
+        runs = [run for process in members.processes for run in scope[process].items()]
+        clean = tuple(sorted({release for release, _ in runs} - set(macos)))
+        fine = {release for release, _ in runs} - {release for release, launches in runs if not launches}
+        found.append(
+            AuditFinding(
+                finding=evolve(members.worst, severity=judged, remedy=_at_home(members.worst, f"{folder}{path}", path)),
+                reported=members.worst.severity,
+                origin=origin,
+                path=path,
+                archs=tuple(sorted(members.archs)),
+                macos=macos,
+                clean=clean,
+                when=words_for(macos, clean, tuple(sorted(members.ended)), fine),
+                processes=tuple(sorted(members.processes)),
+                count=members.count,
+                fingerprint=fingerprint(members.worst.rule, subject, path, members.archs, top),
+            )
+        )
+    return tuple(sorted(found, key=order))
+
+
+def _without_consequences(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield findings but for symbols of libraries that dyld does not miss aloud: their cause is told already."""
+    silent = {finding.image for finding in findings if finding.rule in _SAME_CAUSE}
+    for finding in findings:
+        absent = finding.rule in _OF_ABSENT and finding.evidence.get("library") is None
+        if not (absent and finding.image in silent):
+            yield finding
+
+
+def order(found: AuditFinding) -> tuple[int, str, str, str, str]:
+    """Return the sort key of grouped findings: worst first, then rule, input, path and subject."""
+    return -found.severity.rank, found.finding.rule, found.origin, found.path, found.finding.subject
+
+
+def fingerprint(rule: str, subject: str, path: str, archs: Iterable[str], top: str = "") -> str:
+    """Return 32 hexadecimal digits that stay the same from build to build.
+
+    Args:
+        rule: Id.
+        subject: What it is about; a path inside the input counts as such.
+        path: The image's path inside the input.
+        archs: Architectures.
+        top: First directory of both paths that does not count.
+    """
+    parts = [rule, _without(subject, top), _without(path, top), *sorted(archs)]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _at_home(finding: Finding, name: str, path: str) -> tuple[str, ...]:
+    """Return the remedy for the file as it lies on this machine, not where users will have it."""
+    if path == finding.image:
+        return finding.remedy
+    there = re.escape(quoted(finding.image)) + _MORE_OF_A_PATH
+    here = file_word(name)
+    return tuple(re.sub(there, lambda _: here, step) for step in finding.remedy)
+
+
+def _without(path: str, top: str) -> str:
+    return path.removeprefix(f"{top}/") if top else path
+
+
+def _add(groups: dict[_Key, _Group], finding: Finding, locate: Locate, result: Result | None) -> None:
+    rule = _SAME_CAUSE.get(finding.rule, finding.rule)
+    key = rule, locate(finding.image), locate(finding.subject)
+    members = groups.get(key)
+    if members is None:
+        members = groups[key] = _Group(finding, result.macos if result is not None else None)
+    elif _rank(finding, result) > _rank(members.worst, None, members.worst_macos):
+        members.worst, members.worst_macos = finding, result.macos if result is not None else None
+    members.count += 1
+    if finding.arch:
+        members.archs[finding.arch] = None
+    if result is None:
+        return
+    members.seen[result.macos] = None
+    members.processes[result.input] = None
+    if finding.severity is Severity.ERROR and result.launches is False:
+        members.ended[result.macos] = None
+
+
+def _rank(finding: Finding, result: Result | None, macos: Version | None = None) -> tuple[int, bool, bool, Version]:
+    """Worst first; the rule that names the cause before its other names; what is certain; the newest release."""
+    when = result.macos if result is not None else macos or Version.of(0)
+    certain = finding.confidence is Confidence.CERTAIN
+    return finding.severity.rank, finding.rule not in _SAME_CAUSE, certain, when
+
+
+def _scope(results: Iterable[Result]) -> dict[str, dict[Version, bool]]:
+    """Return on which releases each process was looked at, and whether all its slices launch there."""
+    found: dict[str, dict[Version, bool]] = {}
+    for result in results:
+        releases = found.setdefault(result.input, {})
+        releases[result.macos] = releases.get(result.macos, True) and result.launches is True
+    return found
+
+
+def words_for(
+    macos: Sequence[Version], clean: Sequence[Version], ended: Sequence[Version], fine: Container[Version] = ()
+) -> str:
+    """Say on which releases something is so: ``fails on macOS 26, launches before``; empty if on all the same.
+
+    Args:
+        macos: Releases with the finding, rising.
+        clean: Releases without it, rising.
+        ended: Those of ``macos`` on which it ends the launch, rising.
+        fine: Releases on which the processes launch.
+    """
+    every = sorted({*macos, *clean})
+    if ended and len(ended) < len(every):
+        others = [v for v in every if v not in ended]
+        launches = all(v in fine for v in others)
+        if not launches and not clean:
+            return ""
+        verb = "launches" if launches else "not"
+        where = "before" if others[-1] < ended[0] else "later" if others[0] > ended[-1] else "on others"
+        return f"fails on macOS {_spans(ended, every)}, {verb} {where}"
+    return f"on macOS {_spans(macos, every)} only" if clean else ""
+
+
+def _spans(chosen: Sequence[Version], every: Sequence[Version]) -> str:
+    """Return ``12 to 13.3, 26``: runs of releases that follow one another among all that were looked at."""
+    runs: list[list[Version]] = []
+    for version in chosen:
+        before = every.index(version) - 1
+        if runs and before >= 0 and runs[-1][-1] == every[before]:
+            runs[-1].append(version)
+        else:
+            runs.append([version])
+    return ", ".join(_short(r[0]) if len(r) == 1 else f"{_short(r[0])} to {_short(r[-1])}" for r in runs)
+
+
+def _short(version: Version) -> str:
+    return str(version).removesuffix(".0") if not version.patch else str(version)

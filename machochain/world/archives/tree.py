@@ -1,0 +1,542 @@
+"""What an archive's entries become in a temporary folder: nothing outside it, no more than the limits allow.
+
+No link is made before every file is written, so no name can lead through one; then only links that stay inside are
+made. Names that the modelled Mac takes for one (APFS ignores case and Unicode normalisation) are one here too,
+whatever this machine's volume does.
+"""
+
+# A host path is the raw string; pathlib would rewrite it, and costs more than the call.
+# ruff: noqa: PTH102, PTH108, PTH118, PTH123, PTH211
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Final
+
+from attrs import Factory, define, evolve
+
+from machochain.macho.reader import FileKind, kind_of
+from machochain.model.artifact import ArtifactEntry, ArtifactEntryKind, Limits
+from machochain.model.errors import InputError
+from machochain.model.paths import HostPath, printable
+from machochain.world.archives.streams import CHUNK, HEAD, Read
+from machochain.world.filesystem import MAXSYMLINKS, NAME_MAX, fold_name
+
+PROBLEMS: Final = 100
+"""So many problems are told one by one; the rest is counted."""
+
+WHOLE_NAMES: Final = frozenset(
+    {"Info.plist", "WHEEL", "METADATA", "package.json", "index.json", "INSTALL_RECEIPT.json"}
+)
+"""Names of files that say what a package is; they are kept whole."""
+_WHOLE_LIMIT: Final = 4 << 20
+
+NEVER_LOADED: Final = frozenset({
+    "c", "cc", "cfg", "cpp", "css", "csv", "cxx", "f", "f90", "gif", "h", "hh", "hpp", "html", "ico", "ini", "java",
+    "jpeg", "jpg", "js", "json", "lua", "map", "md", "mjs", "cjs", "npy", "npz", "pdf", "pl", "png", "pxd", "py",
+    "pyc", "pyi", "pyx", "rb", "rst", "sh", "svg", "svgz", "toml", "ts", "ttf", "txt", "typed", "woff", "woff2",
+    "xml", "yaml", "yml",
+})  # fmt: skip
+"""Endings of names that no load command has: such files are in the table of entries, but not in the folder.
+
+Making a file costs more than all the rest of its handling, and these are nine in ten.
+"""
+
+_DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
+
+
+@define
+class Budget:
+    """What an archive has cost so far.
+
+    Attributes:
+        archive: The archive, as the user named it.
+        limits: What it may cost.
+        entries: Entries met.
+        spent: Bytes decompressed.
+        folders: Directories made; a few entries can name very many.
+        is_exceeded: Whether a limit was met: nothing goes on then, whatever else could be read.
+    """
+
+    archive: str
+    limits: Limits
+    entries: int = 0
+    spent: int = 0
+    folders: int = 0
+    is_exceeded: bool = False
+
+    def count(self) -> None:
+        """Note one more entry.
+
+        Raises:
+            InputError: There are more than allowed.
+        """
+        self.entries += 1
+        if self.entries > self.limits.entries:
+            raise self.exceeded(f"more than {self.limits.entries} entries (limit entries)")
+
+    def count_folder(self) -> None:
+        """Note one more directory.
+
+        Raises:
+            InputError: There are more than entries are allowed.
+        """
+        self.folders += 1
+        if self.folders > self.limits.entries:
+            raise self.exceeded(f"more than {self.limits.entries} folders (limit entries)")
+
+    def spend(self, size: int, entry: str = "") -> None:
+        """Note bytes that came out.
+
+        Raises:
+            InputError: There are more than allowed.
+        """
+        self.spent += size
+        if self.spent > self.limits.total_bytes:
+            raise self.exceeded(f"unpacks to more than {self.limits.total_bytes} bytes (limit total_bytes)", entry)
+
+    def check_ratio(self, out: int, packed: int, entry: str = "") -> None:
+        """Compare what came out of one stream with what went in.
+
+        Raises:
+            InputError: It grows more than anything but a bomb does.
+        """
+        if out > self.limits.ratio_floor and out > self.limits.ratio * max(packed, 1):
+            raise self.exceeded(f"unpacks to more than {self.limits.ratio} times its size (limit ratio)", entry)
+
+    def exceeded(self, reason: str, entry: str = "") -> InputError:
+        """Return the error for a limit."""
+        self.is_exceeded = True
+        return InputError(reason, path=self.archive, part=printable(entry) or None)
+
+
+class Refused(Exception):  # noqa: N818  # what happened to a name, not a fault of the program
+    """An entry's name can be no file's of the folder."""
+
+
+def entry_names(name: str, limits: Limits) -> list[str]:
+    """Split an entry's name.
+
+    Raises:
+        Refused: It leads out of the folder, or no file of a Mac can be called so.
+    """
+    if "\0" in name:
+        raise Refused("its name holds a NUL")
+    if name.startswith("/"):
+        raise Refused("its name is absolute")
+    if _DRIVE.match(name):
+        raise Refused("its name begins with a drive letter")
+    names = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in names or any(".." in part.split("\\") for part in names if "\\" in part):
+        raise Refused("its name leads out of the folder")
+    try:
+        raw = name.encode()
+    except UnicodeEncodeError:
+        raise Refused("its name is not UTF-8, which APFS refuses") from None
+    if len(raw) > limits.path_bytes:
+        raise Refused(f"its name is longer than {limits.path_bytes} bytes (limit path_bytes)")
+    if len(names) > limits.depth:
+        raise Refused(f"it lies deeper than {limits.depth} folders (limit depth)")
+    if any(len(part.encode()) > NAME_MAX for part in names):
+        raise Refused(f"a name in it is longer than {NAME_MAX} bytes")
+    return names
+
+
+@define(eq=False)
+class _Node:
+    """One name in the tree.
+
+    Attributes:
+        name: As first spelt.
+        host: Where it is, or would be, on this machine.
+        index: The entry; -1 for a directory.
+        below: What a directory holds, by folded name; None for anything else.
+        link: Where a link points.
+        there: Whether something was made on this machine.
+    """
+
+    name: str
+    host: str
+    index: int = -1
+    below: dict[str, _Node] | None = None
+    link: str | None = None
+    there: bool = False
+
+
+@define
+class Tree:
+    """The files of one archive in a temporary folder.
+
+    Attributes:
+        root: The folder; it exists and is empty.
+        prefix: What goes before the names of entries in problems.
+        budget: What it may cost.
+        entries: What was met so far.
+        problems: What could not be read or was refused.
+        cpus: cputypes of the thin Mach-O files.
+        complete: Whether everything that is in the archive was met.
+        candidates: Entries that were kept whole because they may be archives: index and where they are.
+    """
+
+    root: HostPath
+    budget: Budget
+    entries: list[ArtifactEntry] = Factory(list)
+    problems: list[InputError] = Factory(list)
+    cpus: set[int] = Factory(set)
+    complete: bool = True
+    candidates: dict[int, str] = Factory(dict)
+    _missed: int = 0
+    _top: _Node = Factory(lambda self: _Node("", self.root, below={}, there=True), takes_self=True)
+
+    def problem(self, reason: str, entry: str | None = None, *, offset: int | None = None) -> None:
+        """Note that something could not be read."""
+        if len(self.problems) < PROBLEMS:
+            part = None if entry is None else printable(entry)
+            self.problems.append(InputError(reason, path=self.budget.archive, part=part, offset=offset))
+        else:
+            self._missed += 1
+
+    def finish(self) -> None:
+        """Make the links; no file can be written after this."""
+        self._make_links()
+        if self._missed:
+            self.problems.append(InputError(f"{self._missed} more problems", path=self.budget.archive))
+
+    def add_directory(self, name: str, at: list[str] | None = None) -> None:
+        """Note a directory; ``at`` is where it goes, if not where it says."""
+        self.budget.count()
+        try:
+            self._directory(entry_names(name, self.budget.limits) if at is None else at)
+        except Refused as error:
+            self._refuse(name, ArtifactEntryKind.DIRECTORY, str(error))
+            return
+        self.entries.append(ArtifactEntry(_plain(name), ArtifactEntryKind.DIRECTORY))
+
+    def add_special(self, name: str, what: str) -> None:
+        """Note a device or the like: it is never made."""
+        self.budget.count()
+        self.entries.append(ArtifactEntry(_plain(name), ArtifactEntryKind.SPECIAL, note=f"left out: {what}"))
+
+    def add_oversized(self, name: str, size: int) -> None:
+        """Note a file that is longer than one may be."""
+        self.budget.count()
+        why = f"is longer than {self.budget.limits.file_bytes} bytes (limit file_bytes)"
+        try:
+            node = self._leaf(entry_names(name, self.budget.limits))
+        except Refused as error:
+            self._refuse(name, ArtifactEntryKind.FILE, str(error), size)
+            return
+        node.index = len(self.entries)
+        self._refuse(name, ArtifactEntryKind.FILE, why, size, node=node)
+
+    def add_left_out(self, name: str, size: int, why: str) -> None:
+        """Note a file that is no part of what users will have."""
+        self.budget.count()
+        self.entries.append(ArtifactEntry(_plain(name), ArtifactEntryKind.FILE, size, note=f"left out: {why}"))
+
+    def add_link(self, name: str, link: str) -> None:
+        """Note a symbolic link; it is made by `finish`."""
+        self.budget.count()
+        try:
+            node = self._leaf(entry_names(name, self.budget.limits))
+        except Refused as error:
+            self._refuse(name, ArtifactEntryKind.LINK, str(error), link=link)
+            return
+        node.link = link
+        node.index = len(self.entries)
+        self.entries.append(ArtifactEntry(_plain(name), ArtifactEntryKind.LINK, link=link))
+
+    def add_hard_link(self, name: str, link: str) -> None:
+        """Give a file that was met before another name."""
+        self.budget.count()
+        kind = ArtifactEntryKind.HARD_LINK
+        node: _Node | None = None
+        try:
+            names = entry_names(name, self.budget.limits)
+            source = self._known(entry_names(link, self.budget.limits))
+            known = self._known(names)
+            if known is None or known is not source:
+                node = self._leaf(names)
+                node.index = len(self.entries)
+            if source is None or node is None or not source.there or source.below is not None:
+                self._refuse(
+                    name, kind, f"is a hard link to {printable(link)}, no file before it", link=link, node=node
+                )
+                return
+            target = self.entries[source.index]
+            os.link(source.host, node.host, follow_symlinks=False)
+        except Refused as error:
+            self._refuse(name, kind, str(error), link=link, node=node)
+            return
+        except OSError as error:
+            self._refuse(name, kind, f"cannot be unpacked: {error.strerror}", link=link, node=node)
+            return
+        node.there = True
+        self.entries.append(
+            ArtifactEntry(_plain(name), kind, target.size, link, HostPath(node.host), target.whole, target.macho)
+        )
+
+    def add_file(
+        self,
+        name: str,
+        size: int,
+        read: Read,
+        *,
+        at: list[str] | None = None,
+        note: str | None = None,
+        spool: Callable[[bytes], bool] | None = None,
+        errors: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        """Unpack a file: whole if it matters, else its first bytes at its full length.
+
+        Args:
+            name: Its name in the archive.
+            size: Its length as the archive states it.
+            read: Gives up to so many of its bytes, none at the end.
+            at: Where it goes, if not where it says.
+            note: What is peculiar about it.
+            spool: Whether a file that begins so is an archive that may be looked into; it is then kept whole.
+            errors: What ``read`` raises on damaged data; the entry is a problem then.
+
+        Raises:
+            InputError: A limit is exceeded, or this machine's disk is full.
+        """
+        self.budget.count()
+        kind = ArtifactEntryKind.FILE
+        try:
+            node = self._leaf(entry_names(name, self.budget.limits) if at is None else at)
+        except Refused as error:
+            self._refuse(name, kind, str(error))
+            return
+        node.index = len(self.entries)
+        try:
+            head = _read_head(read)
+        except InputError:
+            raise
+        except errors as error:
+            self._damaged(node, name, size, error)
+            return
+        self.budget.spend(len(head), name)
+        macho = kind_of(head[:64]) is not FileKind.UNRECOGNISED
+        nested = not macho and spool is not None and spool(head)
+        leaf = node.name
+        whole = macho or nested or (leaf in WHOLE_NAMES and size <= _WHOLE_LIMIT)
+        if whole and size > self.budget.limits.file_bytes:
+            self._refuse(
+                name, kind, f"is longer than {self.budget.limits.file_bytes} bytes (limit file_bytes)", size, node=node
+            )
+            return
+        if macho and head[:4] in {b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"}:
+            self.cpus.add(int.from_bytes(head[4:8], "little"))
+        if nested:
+            self.candidates[node.index] = node.host
+        if not whole and leaf.rpartition(".")[2].lower() in NEVER_LOADED:
+            self.entries.append(ArtifactEntry(_plain(name), kind, size, note=note))
+            return
+        try:
+            with open(node.host, "xb") as out:
+                node.there = True
+                out.write(head)
+                written = len(head)
+                if whole:
+                    written += self._copy(read, out.write, name, errors)
+                elif len(head) == HEAD and len(head) < size <= self.budget.limits.file_bytes:
+                    out.truncate(size)
+        except _Damaged as error:
+            self._damaged(node, name, size, error.cause)
+            return
+        except OSError as error:
+            raise InputError(
+                f"cannot be unpacked: {error.strerror}", path=self.budget.archive, errno=error.errno or 0
+            ) from error
+        if written < min(size, HEAD) or (whole and written != size):
+            self._damaged(node, name, size, EOFError(f"holds {written} bytes where {size} are stated"))
+            return
+        self.entries.append(
+            ArtifactEntry(_plain(name), kind, size, None, HostPath(node.host), whole or size <= len(head), macho, note)
+        )
+
+    def _copy(
+        self, read: Read, write: Callable[[bytes], object], name: str, errors: tuple[type[BaseException], ...]
+    ) -> int:
+        total = 0
+        while True:
+            try:
+                data = read(CHUNK)
+            except InputError:
+                raise
+            except errors as error:
+                raise _Damaged(error) from error
+            if not data:
+                return total
+            self.budget.spend(len(data), name)
+            write(data)
+            total += len(data)
+
+    def _damaged(self, node: _Node, name: str, size: int, error: BaseException) -> None:
+        """Note a file that could not be read to its end; what was written of it goes away."""
+        if node.there:
+            os.unlink(node.host)
+            node.there = False
+        self._refuse(name, ArtifactEntryKind.FILE, _words(error), size, node=node)
+
+    def _refuse(
+        self,
+        name: str,
+        kind: ArtifactEntryKind,
+        why: str,
+        size: int = 0,
+        *,
+        link: str | None = None,
+        node: _Node | None = None,
+    ) -> None:
+        self.problem(why, name)
+        lost = None if node is None else self._below(node)
+        self.entries.append(ArtifactEntry(_plain(name), kind, size, link, lost=lost, note=f"left out: {why}"))
+
+    def _below(self, node: _Node) -> str:
+        return node.host[len(self.root) + 1 :]
+
+    def _known(self, names: list[str]) -> _Node | None:
+        here: _Node | None = self._top
+        for name in names:
+            if here is None or here.below is None:
+                return None
+            here = here.below.get(fold_name(name))
+        return here
+
+    def _directory(self, names: list[str]) -> _Node:
+        """Return a directory; it comes into being if it is not there yet.
+
+        Raises:
+            Refused: A file or link lies in the way.
+        """
+        here = self._top
+        for name in names:
+            assert here.below is not None
+            key = fold_name(name)
+            inside = here.below.get(key)
+            if inside is None:
+                self.budget.count_folder()
+                inside = here.below[key] = _Node(name, os.path.join(here.host, name), below={}, there=True)
+                os.mkdir(inside.host, 0o700)
+            elif inside.below is None:
+                what = "a symbolic link" if inside.link is not None else "a file"
+                raise Refused(f"{what} of the archive lies in its way: {printable(self.entries[inside.index].name)}")
+            here = inside
+        return here
+
+    def _leaf(self, names: list[str]) -> _Node:
+        """Return the node for a file or link, in place of one that was there before.
+
+        Raises:
+            Refused: A directory lies there, or something lies in the way.
+        """
+        if not names:
+            raise Refused("it has no name")
+        folder = self._directory(names[:-1])
+        assert folder.below is not None
+        key = fold_name(names[-1])
+        old = folder.below.get(key)
+        if old is not None:
+            if old.below is not None:
+                raise Refused("a folder of the archive has the same name")
+            self._replace(old, names[-1])
+        node = folder.below[key] = _Node(names[-1], os.path.join(folder.host, names[-1]))
+        return node
+
+    def _replace(self, old: _Node, name: str) -> None:
+        if old.there:
+            os.unlink(old.host)
+        self.candidates.pop(old.index, None)
+        if old.index < len(self.entries):
+            why = "the same name" if old.name == name else f"a name that APFS takes for the same, {printable(name)}"
+            self.entries[old.index] = evolve(
+                self.entries[old.index], host=None, whole=False, lost=None, note=f"replaced by a later entry of {why}"
+            )
+
+    def _make_links(self) -> None:
+        pending = [self._top]
+        links: list[tuple[_Node, list[_Node]]] = []
+        parents: list[list[_Node]] = [[]]
+        while pending:
+            folder, above = pending.pop(), parents.pop()
+            for node in (folder.below or {}).values():
+                if node.below is not None:
+                    pending.append(node)
+                    parents.append([*above, folder])
+                elif node.link is not None:
+                    links.append((node, [*above, folder]))
+        for node, folders in links:
+            assert node.link is not None
+            entry = self.entries[node.index]
+            if not self._stays_inside(node.link, folders):
+                why = "left out: it points out of the archive"
+                self.entries[node.index] = evolve(entry, lost=self._below(node), note=why)
+                continue
+            try:
+                os.symlink(node.link, node.host)
+            except (OSError, ValueError) as error:
+                self.entries[node.index] = evolve(entry, lost=self._below(node), note=f"left out: {error}")
+                continue
+            node.there = True
+            self.entries[node.index] = evolve(entry, host=HostPath(node.host), whole=True)
+
+    def _stays_inside(self, link: str, folders: list[_Node]) -> bool:
+        """Whether a link never leaves the folder on its way, other links of the archive followed."""
+        here = list(folders)
+        pending = link.split("/")[::-1]
+        followed = 0
+        if link.startswith("/") or not link or "\0" in link:
+            return False
+        while pending:
+            name = pending.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                here.pop()
+                if not here:
+                    return False
+                continue
+            inside = (here[-1].below or {}).get(fold_name(name))
+            if inside is None or (inside.below is None and inside.link is None):
+                # It ends here, at a file or at nothing, whatever follows.
+                return True
+            if inside.below is not None:
+                here.append(inside)
+                continue
+            followed += 1
+            assert inside.link is not None
+            if followed > MAXSYMLINKS or inside.link.startswith("/"):
+                return False
+            pending += inside.link.split("/")[::-1]
+        return True
+
+
+class _Damaged(Exception):  # noqa: N818  # carries another error past the handlers of this machine's own
+    """The archive's data is damaged."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _words(error: BaseException) -> str:
+    text = str(error).rstrip(".")
+    return f"cannot be read: {text}" if text else f"cannot be read ({type(error).__name__})"
+
+
+def _plain(name: str) -> str:
+    return "/".join(part for part in name.split("/") if part not in ("", ".")) if not name.startswith("/") else name
+
+
+def _read_head(read: Read) -> bytes:
+    head = b""
+    while len(head) < HEAD:
+        data = read(HEAD - len(head))
+        if not data:
+            break
+        head += data
+    return head

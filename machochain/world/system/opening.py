@@ -1,0 +1,112 @@
+"""What stands for the operating system: the embedded catalogue, SDK folders, and facts other people's SDKs gave."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from machochain.macho.reader import FileSource
+from machochain.model.paths import HostPath
+from machochain.world.named import read_named
+from machochain.world.system.catalogue import EMBEDDED, EmbeddedCatalogue
+
+if TYPE_CHECKING:
+    from machochain.world.system.oslibs import SdkLibraries
+
+_MOST: Final = 256 << 20
+"""Bytes of a catalogue or a document of facts: twenty times the largest there is."""
+
+
+def open_system(sdks: Iterable[HostPath] = ()) -> EmbeddedCatalogue | SdkLibraries:
+    """Return what is known of the OS.
+
+    Args:
+        sdks: SDK folders; files that ``machochain sdk index`` or ``machochain sdk catalogue --add`` wrote.
+
+    Raises:
+        InputError: One of them cannot be read as what it is.
+    """
+    folders: list[HostPath] = []
+    facts: list[HostPath] = []
+    base = EMBEDDED
+    for path in sdks:
+        if os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
+            folders.append(path)
+        elif _is_json(path):
+            facts.append(path)
+        else:
+            base = Path(path)
+    catalogue = EmbeddedCatalogue(merged(base, facts) if facts else base)
+    if not folders:
+        return catalogue
+    # Most runs have no SDK: its readers are loaded only for those that do.
+    from machochain.world.system.oslibs import SdkLibraries  # noqa: PLC0415
+    from machochain.world.system.sdk import Sdk  # noqa: PLC0415
+
+    return SdkLibraries([Sdk(folder) for folder in folders], catalogue)
+
+
+def merged(base: Path, facts: Iterable[HostPath]) -> Path:
+    """Return a catalogue with further facts in it, built once and kept in the cache folder.
+
+    What is kept counts only while it is what was written: its name holds the sums of what it was made of and of itself.
+    Where nothing can be kept, it is built anew for each run.
+
+    Raises:
+        InputError: A document of facts cannot be read.
+    """
+    # Most runs add nothing to the catalogue.
+    import hashlib  # noqa: PLC0415
+
+    from machochain.world.system.build_catalogue import build, read_facts  # noqa: PLC0415
+    from machochain.world.system.sdk_index import cache_folder  # noqa: PLC0415
+
+    texts = [Path(path) for path in facts]
+    key = hashlib.sha256(_bytes(base))
+    for text in texts:
+        key.update(_bytes(text))
+    start = f"catalogue-{key.hexdigest()[:32]}-"
+    folder = cache_folder()
+    for kept in sorted(Path(folder).glob(f"{start}*.bin")) if folder is not None else ():
+        with suppress(OSError):
+            if kept.name == f"{start}{hashlib.sha256(kept.read_bytes()).hexdigest()[:32]}.bin":
+                return kept
+    data = build([*EmbeddedCatalogue(base).documents(), *(read_facts(text) for text in texts)])
+    name = f"{start}{hashlib.sha256(data).hexdigest()[:32]}.bin"
+    if folder is not None:
+        with suppress(OSError):
+            return _put(data, Path(folder), name)
+    return _put(data, _passing_folder(), name)
+
+
+def _put(data: bytes, folder: Path, name: str) -> Path:
+    """Write a file aside and put it in its place at once: another run may look at the same moment."""
+    import tempfile  # noqa: PLC0415
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        file.write(data)
+    return Path(file.name).replace(folder / name)
+
+
+def _passing_folder() -> Path:
+    """Return a folder of this user's own that goes when the run ends."""
+    import atexit  # noqa: PLC0415
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
+    folder = tempfile.mkdtemp(prefix="machochain-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _bytes(path: Path) -> bytes:
+    return read_named(str(path), _MOST)
+
+
+def _is_json(path: HostPath) -> bool:
+    with FileSource(path) as file:
+        return file.read(0, 64).lstrip()[:1] in (b"{", b"[")

@@ -1,0 +1,271 @@
+"""What ``machochain sdk`` says: plain documents (dicts, lists, text, numbers), ready for JSON or a renderer.
+
+``index_sdk`` gives the form ``machochain.world.system.build_catalogue`` reads; the others have schemas of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from machochain.model.errors import InputError
+from machochain.model.filesystem import SystemLibraries
+from machochain.model.stub import Stub, TargetList
+from machochain.model.version import Version
+from machochain.world.system.catalogue import EmbeddedCatalogue, LibraryFacts
+from machochain.world.system.oslibs import SdkLibraries
+from machochain.world.system.sdk import Sdk, SdkQuality
+
+FRAMEWORKS = "/System/Library/Frameworks/"
+
+
+def _joined(lists: Iterable[TargetList]) -> list[str]:
+    return list(dict.fromkeys(name for item in lists for name in item.names))
+
+
+def _symbols(stub: Stub) -> list[str]:
+    names = {
+        export.name
+        for section in stub.sections
+        if any(target.endswith("-macos") for target in section.targets)
+        for export in section.exports
+    }
+    return sorted(names)
+
+
+def index_sdk(sdk: Sdk, catalogue: EmbeddedCatalogue, *, origin: str = "") -> dict[str, Any]:
+    """Return the facts of an SDK: libraries, versions, targets, re-exports, symbols, links.
+
+    Args:
+        sdk: The SDK; it must have a version.
+        catalogue: Tells whether the SDK looks whole: only then its gaps count as absence.
+        origin: Where it came from, kept in the catalogue as provenance.
+
+    Raises:
+        InputError: The SDK has no version.
+    """
+    if sdk.version is None:
+        raise InputError("nothing tells which macOS this SDK is for", path=sdk.root)
+    quality = sdk.quality(catalogue)
+    libraries, unreadable = [], [list(item) for item in quality.unreadable]
+    for name in sdk.libraries():
+        try:
+            stub = sdk.read_stub(name)
+        except InputError as error:
+            unreadable.append([sdk.index.libraries[name].file, str(error)])
+        else:
+            libraries.append(
+                {
+                    "install_name": name,
+                    "current": str(stub.current),
+                    "compat": str(stub.compat),
+                    "targets": [t for t in stub.targets if t.endswith("-macos")],
+                    "umbrella": _joined(stub.umbrella),
+                    "clients": _joined(stub.clients),
+                    "reexports": _joined(stub.reexports),
+                    "flags": list(stub.flags),
+                    "symbols": _symbols(stub),
+                    "directives": sorted({d.text for s in stub.sections for d in s.directives}),
+                }
+            )
+    return {
+        "schema": "machochain.sdk-facts/1",
+        "sdk": str(sdk.version),
+        "low": str(sdk.version),
+        "high": str(sdk.version),
+        "origin": origin,
+        "complete": [] if quality.poor else ["/usr/lib/", FRAMEWORKS],
+        "missing": ["/usr/lib/swift/"] if quality.no_swift else [],
+        "links": bool(sdk.index.links),
+        "libraries": libraries,
+        "aliases": sdk.aliases(),
+        "unreadable": unreadable,
+    }
+
+
+def _facts(facts: LibraryFacts) -> dict[str, Any]:
+    return {
+        "sdks": list(facts.sdks),
+        "introduced": [[str(version), who] for version, who in facts.introduced],
+        "removed": [[str(version), who] for version, who in facts.removed],
+        "also_loads_since": [[str(version), who] for version, who in facts.legacy],
+        "observed": [str(v) for v in facts.observed] if facts.observed else None,
+        "details": dict(facts.details),
+    }
+
+
+def _lists(lists: Iterable[TargetList]) -> list[dict[str, Any]]:
+    return [{"targets": list(item.targets), "names": list(item.names)} for item in lists]
+
+
+def _stub(sdk: Sdk, stub: Stub, path: str) -> dict[str, Any]:
+    # What a stub calls itself may be a slip; where it lies is known under the name it was asked by.
+    name = sdk.canonical(path) or path
+    return {
+        "sdk": str(sdk.version) if sdk.version is not None else None,
+        "root": sdk.root,
+        "file": sdk.index.libraries[name].file,
+        "tbd_version": stub.version,
+        "install_name": stub.install_name,
+        "current_version": stub.current.full,
+        "compatibility_version": stub.compat.full,
+        "targets": list(stub.targets),
+        "umbrella": _lists(stub.umbrella),
+        "clients": _lists(stub.clients),
+        "reexports": _lists(stub.reexports),
+        "flags": list(stub.flags),
+        "swift_abi": stub.swift_abi,
+        "symbols": len(_symbols(stub)),
+        "directives": sorted({d.text for s in stub.sections for d in s.directives}),
+    }
+
+
+def show(path: str, releases: Sequence[Version], sdks: Sequence[Sdk], catalogue: EmbeddedCatalogue) -> dict[str, Any]:
+    """Return everything known of one library.
+
+    Args:
+        path: Its install name or a link to it.
+        releases: For which to say whether it is there.
+        sdks: SDK folders besides the catalogue.
+        catalogue: The embedded facts.
+
+    Raises:
+        InputError: A stub can no longer be read.
+    """
+    libraries: SystemLibraries = SdkLibraries(sdks, catalogue) if sdks else catalogue
+    stubs = [(sdk, stub) for sdk in sdks if (stub := sdk.stub(path)) is not None]
+    facts = catalogue.library(path)
+    canonical = facts.path if facts is not None else next((s.canonical(path) for s, _ in stubs), None)
+    answers = []
+    for macos in releases:
+        answer = libraries.find(path, macos)
+        answers.append({"macos": str(macos), "presence": answer.presence.value, "why": answer.why})
+    return {
+        "schema": "machochain.sdk-show/1",
+        "path": path,
+        "canonical": canonical,
+        "releases": answers,
+        "catalogue": _facts(facts) if facts is not None else None,
+        "stubs": [_stub(sdk, stub, path) for sdk, stub in stubs],
+    }
+
+
+def symbols(path: str, sdks: Sequence[Sdk], catalogue: EmbeddedCatalogue, *, arch: str | None = None) -> dict[str, Any]:
+    """Return the symbols of one library itself: from the first SDK that has it, else from the catalogue.
+
+    Args:
+        path: Its install name or a link to it.
+        sdks: SDK folders besides the catalogue.
+        catalogue: The embedded facts.
+        arch: Of an SDK's stub only what this architecture gets; the catalogue does not tell them apart.
+
+    Raises:
+        InputError: A stub can no longer be read.
+    """
+    document: dict[str, Any] = {"schema": "machochain.sdk-symbols/1", "path": path, "arch": arch, "source": None}
+    for sdk in sdks:
+        stub = sdk.stub(path)
+        if stub is None:
+            continue
+        archs = [arch] if arch is not None else dict.fromkeys(t.partition("-")[0] for t in stub.targets)
+        found: dict[str, dict[str, Any]] = {}
+        for each in archs:
+            for export in stub.exports(each):
+                item = found.setdefault(
+                    export.name,
+                    {"name": export.name, "kind": export.kind.value, "reexported": export.reexported, "archs": []},
+                )
+                item["archs"].append(each)
+        return document | {"source": sdk.name, "symbols": [found[name] for name in sorted(found)]}
+    facts = catalogue.symbols(path)
+    if facts:
+        document["source"] = "catalogue"
+    return document | {
+        "symbols": [
+            {
+                "name": item.name,
+                "sdks": list(item.sdks),
+                "not_in_sdks": list(item.lacking),
+                "hidden_until": str(item.hidden) if item.hidden is not None else None,
+                "observed": [str(v) for v in item.observed] if item.observed else None,
+            }
+            for item in facts
+        ]
+    }
+
+
+def catalogue_summary(catalogue: EmbeddedCatalogue) -> dict[str, Any]:
+    """Return what the embedded facts cover: per SDK how many libraries, and where it is complete."""
+    counts = dict.fromkeys((s.id for s in catalogue.sources), 0)
+    private = dict.fromkeys(counts, 0)
+    names = catalogue.libraries()
+    for name in names:
+        for sdk in catalogue.sdks_of(name):
+            counts[sdk.id] += 1
+            private[sdk.id] += "/PrivateFrameworks/" in name
+    return {
+        "schema": "machochain.sdk-catalogue/1",
+        "libraries": len(names),
+        "sdks": [
+            {
+                "sdk": source.id,
+                "versions": [str(source.low), str(source.high)],
+                "libraries": counts[source.id],
+                "private": private[source.id],
+                "complete_below": list(source.complete),
+                "nothing_known_below": list(source.missing),
+                "links": source.links,
+                "origin": list(source.origin),
+            }
+            for source in catalogue.sources
+        ],
+    }
+
+
+def quality(found: SdkQuality) -> dict[str, Any]:
+    """Return how whole an SDK is."""
+    return {
+        "libraries": found.libraries,
+        "files": found.files,
+        "text_links": found.text_links,
+        "duplicates": found.duplicates,
+        "dangling": list(found.dangling),
+        "unreadable": [list(item) for item in found.unreadable],
+        "stripped": list(found.stripped),
+        "missing": list(found.missing),
+        "poor": found.poor,
+        "notes": list(found.sentences()),
+    }
+
+
+def diff(old: Sdk, new: Sdk) -> dict[str, Any]:
+    """Return what changed from one SDK to another: libraries, their versions, their targets, their symbols.
+
+    Raises:
+        InputError: A stub can no longer be read.
+    """
+    before, after = set(old.libraries()), set(new.libraries())
+    changed = []
+    for name in sorted(before & after):
+        one, two = old.read_stub(name), new.read_stub(name)
+        was, now = set(_symbols(one)), set(_symbols(two))
+        item: dict[str, Any] = {"install_name": name}
+        if (one.current, one.compat) != (two.current, two.compat):
+            item["versions"] = [[one.current.full, one.compat.full], [two.current.full, two.compat.full]]
+        for key, left, right in (
+            ("targets", set(one.targets), set(two.targets)),
+            ("reexports", set(_joined(one.reexports)), set(_joined(two.reexports))),
+            ("symbols", was, now),
+        ):
+            if left != right:
+                item[key] = {"added": sorted(right - left), "removed": sorted(left - right)}
+        if len(item) > 1:
+            changed.append(item)
+    return {
+        "schema": "machochain.sdk-diff/1",
+        "old": {"root": old.root, "sdk": str(old.version) if old.version is not None else None},
+        "new": {"root": new.root, "sdk": str(new.version) if new.version is not None else None},
+        "added": sorted(after - before),
+        "removed": sorted(before - after),
+        "changed": changed,
+    }
