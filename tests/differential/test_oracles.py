@@ -18,7 +18,6 @@ from tests.differential.headers import (
     by_lief,
     by_macholib,
     by_objdump,
-    llvm,
     objdump,
     of,
     ours,
@@ -26,6 +25,7 @@ from tests.differential.headers import (
 from tests.differential.known import differences
 from tests.differential.tables import OPTIONS, lief_signature, our_signature, our_tables, their_tables
 from tests.factory.macho import Export, Import, MachO, Section, load, reexport, upward
+from tests.llvm import llvm
 
 FULL: dict[str, Any] = {
     "install_name": "@rpath/libx.dylib",

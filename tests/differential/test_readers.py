@@ -19,7 +19,7 @@ from machochain.macho.signature import read_signature, verify_pages
 from machochain.macho.symtab import ReadAt
 from machochain.model.image import Image, MachOFile, Question, Slice
 from machochain.model.paths import HostPath
-from tests.differential.headers import as_objdump_shows, by_lief, by_macholib, by_objdump, llvm, objdump, of, ours
+from tests.differential.headers import as_objdump_shows, by_lief, by_macholib, by_objdump, objdump, of, ours
 from tests.differential.known import Difference, differences, judge
 from tests.differential.packages import Package, fetch, packages
 from tests.differential.tables import (
@@ -33,6 +33,7 @@ from tests.differential.tables import (
     our_tables,
     their_tables,
 )
+from tests.llvm import llvm
 from tests.toolchain import Toolchain, cache_folder
 
 pytestmark = pytest.mark.wheels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ import pytest
 from machochain.macho.reader import read_bytes
 from machochain.model.image import FileType
 from tests.factory import Export, Import, MachO, Section, delayed, fat, load, reexport, upward
+from tests.llvm import llvm
 
-OBJDUMP = shutil.which("llvm-objdump-19") or shutil.which("llvm-objdump")
+OBJDUMP = llvm("llvm-objdump")
 needs_objdump = pytest.mark.skipif(OBJDUMP is None, reason="llvm-objdump is not installed")
 
 RECIPES: list[dict[str, Any]] = [

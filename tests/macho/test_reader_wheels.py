@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,6 +20,7 @@ from machochain.macho.reader import command_name, is_macho, read_file, sections
 from machochain.model.image import Image, MachOFile
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
+from tests.llvm import llvm
 
 pytestmark = pytest.mark.wheels
 
@@ -32,7 +32,7 @@ PACKAGES = (
     ("debugpy==1.8.14", "macosx_14_0_universal2"),
     ("vtk==9.4.2", "macosx_11_0_arm64"),
 )
-OBJDUMP = shutil.which("llvm-objdump-19") or shutil.which("llvm-objdump")
+OBJDUMP = llvm("llvm-objdump")
 FIELD = re.compile(r"^ *([a-z]+(?: version)?) (.+?)(?: \(offset \d+\))?$", re.MULTILINE)
 LINKED = {"LC_LOAD_DYLIB", "LC_LOAD_WEAK_DYLIB", "LC_REEXPORT_DYLIB", "LC_LOAD_UPWARD_DYLIB"}
 

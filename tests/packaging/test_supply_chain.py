@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "supply-chain.md"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-LOCKS = {"dev.txt": ("test", "lint"), "bench.txt": ("bench",)}
+LOCKS = {"dev.txt": ("test", "lint"), "toolchain.txt": ("toolchain",), "bench.txt": ("bench",)}
 PLATFORMS = {
     "Linux x86_64": ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"),
     "Linux aarch64": ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
@@ -59,7 +59,7 @@ def lock(name: str) -> dict[str, tuple[str, int]]:
 @pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_pins_all_that_its_groups_ask_for_with_hashes(name: str) -> None:
     document = project()
-    asked = [*document["project"]["dependencies"]]
+    asked = [] if name == "toolchain.txt" else [*document["project"]["dependencies"]]
     for group in LOCKS[name]:
         asked += document["dependency-groups"][group]
     pinned = lock(name)
@@ -70,11 +70,13 @@ def test_a_lock_pins_all_that_its_groups_ask_for_with_hashes(name: str) -> None:
     assert [pin for pin, (_, hashes) in pinned.items() if not hashes] == []
 
 
-def test_both_locks_pin_the_same_versions() -> None:
-    ours, theirs = lock("dev.txt"), lock("bench.txt")
-    assert {name: pin for name, pin in theirs.items() if name in ours} == {
-        name: pin for name, pin in ours.items() if name in theirs
-    }
+def test_all_locks_pin_the_same_versions() -> None:
+    ours = lock("dev.txt")
+    for other in LOCKS:
+        theirs = lock(other)
+        assert {name: pin for name, pin in theirs.items() if name in ours} == {
+            name: pin for name, pin in ours.items() if name in theirs
+        }, other
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -127,7 +129,7 @@ def test_the_licences_on_the_page_are_those_the_distributions_name() -> None:
         except PackageNotFoundError:
             continue
         said = next((metadata[field] for field in ("License-Expression", "License") if field in metadata), "")
-        if len(said) > 60:  # the whole text, or what only its classifier tells shortly
+        if not said or len(said) > 60:  # the whole text, or what only its classifier or its files tell
             continue
         assert SPDX.get(said, said) == licence, name
         compared += 1

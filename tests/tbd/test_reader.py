@@ -217,7 +217,7 @@ def test_bytes_that_are_no_utf8_survive() -> None:
         (b"--- !tapi-tbd\ninstall-name: a\nexports: [ 'b\n", "line 4", "not YAML"),
         (b"--- !tapi-tbd\ninstall-name: &x a\nflags: [ *x ]\n", "line 3", "aliases"),
         (b"--- !tapi-tbd\ninstall-name: a\nflags: " + b"[" * 50 + b"]" * 50, "line 3", "deeper"),
-        (b"--- !tapi-tbd\ninstall-name: a\nflags: " + b"[" * 50000, "line 3", "deeper"),
+        (b"--- !tapi-tbd\ninstall-name: a\nflags: " + b"[" * 50000, "line 3", "deeper|not YAML"),
         (b"--- !tapi-tbd\n[ a ]: b\n", "line 2", "a key is no plain text"),
         (b"install-name: a\n--- !tapi-tbd\n", "line 1", "text before the first document"),
         (b"--- !tapi-tbd\n...\n", "line 2", "no mapping"),
