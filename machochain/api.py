@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from machochain.graph.inspect import Inspection
-    from machochain.graph.scenario import Matrix
+    from machochain.graph.scenario.values import Matrix
     from machochain.model.artifact import Artifact
     from machochain.world.system.catalogue import EmbeddedCatalogue
     from machochain.world.system.oslibs import SdkLibraries
@@ -299,7 +299,7 @@ def resolve_inputs(session: Session, target: Target, errors: list[InputError]) -
 def _results_of(session: Session, item: Input, target: Target) -> Iterator[Result]:
     if not item.archive:
         return resolve_node(session.mac, item.node, item.name, target, stages=session.stages)
-    from machochain.graph.predict import predict_archive
+    from machochain.source.archive import predict_archive
 
     # Symbols are settled while the link is predicted: there is no file yet whose tables could be read.
     stages = (session.checker.stage,)
@@ -398,13 +398,14 @@ def scenarios(
         UsageError: A context makes no sense, or the file is no main executable.
         InputError: The file cannot be read.
     """
-    from machochain.graph.scenario import Request, read_go_command, run_scenarios
+    from machochain.graph.scenario.run import Request, read_go_command, run_scenarios
+    from machochain.source.toolchain import Go
 
     world = world or World()
     wanted = (contexts,) if isinstance(contexts, str) else tuple(contexts)
     hop = read_go_command(os.fspath(go)) if go is not None else None
     request = Request(wanted, TargetPath(package_directory) if package_directory is not None else None, hop)
-    return tuple(run_scenarios(os.fspath(binary), request, target or Target(), world, open_system(world.sdks)))
+    return tuple(run_scenarios(os.fspath(binary), request, target or Target(), world, open_system(world.sdks), Go()))
 
 
 def inspect(paths: Iterable[StrPath] | StrPath, *, deep: bool = False) -> tuple[Inspection, ...]:

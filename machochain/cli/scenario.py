@@ -12,7 +12,7 @@ from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
 
 if TYPE_CHECKING:
-    from machochain.graph.scenario import Matrix
+    from machochain.graph.scenario.values import Matrix
 
 
 @click.command("scenario")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from machochain.graph.scenario import Advice, Cell, Column, LibraryRow, Matrix, Reason, Verdict, shown_text
+from machochain.graph.scenario.values import Advice, Cell, Column, LibraryRow, Matrix, Reason, Verdict, shown_text
 from machochain.model.paths import printable
 from machochain.model.result import Origin, Outcome
 from machochain.report.markdown import cell, code, prose

@@ -17,7 +17,7 @@ NOT_FOR_RESOLVE = {
     "machochain.golang": "reads what Go made",
     "machochain.graph.diff": "compares two trees",
     "machochain.graph.inspect": "shows facts",
-    "machochain.graph.predict": "links static libraries",
+    "machochain.source.archive": "links static libraries",
     "machochain.graph.scenario": "runs contexts of Go",
     "machochain.macho.archive": "reads static libraries",
     "machochain.model.artifact": "describes wheels",

@@ -10,7 +10,6 @@ from attrs import frozen
 
 from machochain.findings import Checker
 from machochain.graph.mac import Mac
-from machochain.graph.predict import predict_archive
 from machochain.graph.resolve import Target
 from machochain.macho import constants as c
 from machochain.model.filesystem import Presence, SymbolAnswer
@@ -18,6 +17,7 @@ from machochain.model.image import FileType
 from machochain.model.paths import TargetPath
 from machochain.model.result import Result, Severity
 from machochain.model.version import Version
+from machochain.source.archive import predict_archive
 from machochain.world.memory import MemoryFileSystem
 from tests.factory import Load, MachO, Section, load, raw_command
 from tests.findings.scenes import LIB, TOOL, Scene, System, exe, lib

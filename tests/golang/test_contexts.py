@@ -2,21 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from machochain.golang.contexts import (
-    ALL_CONTEXTS,
-    GO_CONTEXTS,
-    GOCACHE,
-    WORK,
-    GoReleases,
-    Program,
-    closed_root,
-    context,
-    contexts,
-    escapes,
-    parse_context,
-    shown,
-)
+from machochain.golang.contexts import ALL_CONTEXTS, GO_CONTEXTS, context, contexts, escapes, parse_context
 from machochain.model.errors import UsageError
+from machochain.model.launch import GOCACHE, WORK, GoReleases, Program, closed_root, shown
 from machochain.model.paths import TargetPath
 from tests.golang.places import context_of_path
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from machochain.golang.contexts import Program, context
+from machochain.golang.contexts import context
 from machochain.model.go import GoLink
+from machochain.model.launch import Program
 from machochain.model.paths import TargetPath
 from tests.golang.places import context_of_path
 from tests.golang.test_toolchain import WHERE_GO, archive_at, look, same_as_go_version, where

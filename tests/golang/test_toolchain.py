@@ -11,11 +11,12 @@ import pytest
 
 from machochain.golang.archive import read_archive
 from machochain.golang.buildinfo import format_build_info
-from machochain.golang.contexts import Program, context, shown
+from machochain.golang.contexts import context
 from machochain.golang.flags import refused_ldflags
 from machochain.golang.predict import Found, predict_link, search_paths
 from machochain.model.go import GoArchive, GoBinary, GoLink, ImportDynamic, ImportStatic
 from machochain.model.image import Image
+from machochain.model.launch import Program, shown
 from machochain.model.paths import TargetPath
 from tests.golang.looking import binary_of, members_of, opened, reading
 from tests.golang.places import context_of_path

@@ -10,7 +10,8 @@ import pytest
 
 import machochain
 from machochain.golang.contexts import GO_CONTEXTS
-from machochain.graph.scenario import Cell, LibraryRow, Matrix, Reason, Verdict, read_go_command, shown_text
+from machochain.graph.scenario.run import read_go_command
+from machochain.graph.scenario.values import Cell, LibraryRow, Matrix, Reason, Verdict, shown_text
 from machochain.model.errors import InputError, UsageError
 from machochain.model.image import FileType
 from machochain.model.result import Outcome

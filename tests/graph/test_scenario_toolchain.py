@@ -11,7 +11,7 @@ import pytest
 
 import machochain
 from machochain.golang.contexts import GO_CONTEXTS
-from machochain.graph.scenario import Matrix, Reason, Verdict
+from machochain.graph.scenario.values import Matrix, Reason, Verdict
 from machochain.model.prediction import Prediction
 from machochain.model.result import Result
 from machochain.world.placement import World

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from machochain.graph.scenario import Reason, read_go_command
+from machochain.graph.scenario.run import read_go_command
+from machochain.graph.scenario.values import Reason
 from tests.graph.test_scenario import FOUND, MISSING, matrix, program, row, words
 from tests.toolchain import cache_folder
 

@@ -20,7 +20,7 @@ import pytest
 from machochain import Report, Target, World, resolve
 from machochain.findings.places import place_of
 from machochain.graph import driver
-from machochain.graph.scenario import Matrix
+from machochain.graph.scenario.values import Matrix
 from machochain.macho.reader import FileSource, read_bytes
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath

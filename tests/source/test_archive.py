@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 import machochain
 from machochain.findings import Checker
 from machochain.graph.mac import Mac
-from machochain.graph.predict import predict_archive
 from machochain.graph.resolve import Target
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
 from machochain.model.image import FileType
 from machochain.model.prediction import Prediction
 from machochain.model.result import Outcome, Result
+from machochain.source.archive import predict_archive
 from machochain.world.memory import MemoryFileSystem
 from machochain.world.placement import World
 from tests.factory import Import, MachO, fat

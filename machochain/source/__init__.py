@@ -1,0 +1,1 @@
+"""What Go takes from sources and from a machine: the side before the binary."""
