@@ -285,7 +285,7 @@ def program(tree: Path) -> Work:
 
 
 def audit_machochain(tree: Path) -> Work:
-    from machochain.audit import audit
+    from machochain.auditing import audit
 
     return Work(lambda: audit([tree]), lambda report: len(report.binaries))
 

@@ -16,7 +16,7 @@ from machochain._version import __version__
 
 if TYPE_CHECKING:
     from machochain.api import Explanation, Report, explain, inspect, resolve, scenarios
-    from machochain.audit import audit, diff
+    from machochain.auditing import audit, diff
     from machochain.graph.loadgraph import LoadGraph
     from machochain.graph.resolve import Target
     from machochain.judging.policy import Policy
@@ -58,8 +58,8 @@ _HOMES = {
     "UsageError": "machochain.model.errors",
     "Version": "machochain.model.version",
     "World": "machochain.world.placement",
-    "audit": "machochain.audit",
-    "diff": "machochain.audit",
+    "audit": "machochain.auditing",
+    "diff": "machochain.auditing",
     "explain": "machochain.api",
     "inspect": "machochain.api",
     "resolve": "machochain.api",

@@ -27,7 +27,7 @@ from machochain.model.paths import leaf, printable
 from machochain.model.result import Severity
 
 if TYPE_CHECKING:
-    from machochain.audit import AuditPart
+    from machochain.auditing import AuditPart
     from machochain.graph.resolve import Target
     from machochain.judging.policy import Policy
     from machochain.model.audit import AuditReport
@@ -99,7 +99,7 @@ def command(
     machochain audit MyApp.app --macos 12..26 --fail-on warning
     machochain audit ./server --format text --format sarif:out.sarif --baseline known.json
     """
-    from machochain.audit import finish_audit
+    from machochain.auditing import finish_audit
     from machochain.judging.baseline import read_baseline
 
     destinations = parse_formats(output["forms"], output=output["output"], as_json=output["as_json"])
@@ -158,7 +158,7 @@ def _look(
     paths: Sequence[str], policy: Policy, target: Target, modelled: Modelled, jobs: int
 ) -> tuple[list[AuditPart], tuple[str, ...]]:
     """Look at each input; return what was found out and, after Ctrl-C, which were not looked at."""
-    from machochain.audit import audit_parts
+    from machochain.auditing import audit_parts
 
     parts: list[AuditPart] = []
     progress = sys.stderr.isatty() and len(paths) > 1

@@ -49,7 +49,7 @@ def command(
     machochain diff v1.2/server v1.3/server
     machochain diff old.whl new.whl --format markdown
     """
-    from machochain.audit import diff
+    from machochain.auditing import diff
     from machochain.report import diff as report
 
     stated = ctx.get_parameter_source("macos") is not click.core.ParameterSource.DEFAULT

@@ -159,7 +159,7 @@ def test_ctrl_c_ends_with_what_is_known(tmp_path: Path) -> None:
     code = (
         # whoever started the tests in the background made them, and all they start, deaf to the signal
         "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "import sys\nfrom pathlib import Path\nimport machochain.audit as a\nfrom machochain.cli import main\n"
+        "import sys\nfrom pathlib import Path\nimport machochain.auditing.one as a\nfrom machochain.cli import main\n"
         "plain = a._audit_local\n"
         "def look(path, *rest):\n"
         "    if path.endswith('slow'):\n"

@@ -11,7 +11,7 @@ import pytest
 GREETER = Path(__file__).parents[2] / "testdata" / "hello" / "bin" / "greeter"
 
 NOT_FOR_RESOLVE = {
-    "machochain.audit": "audits",
+    "machochain.auditing": "audits",
     "machochain.diagnosis": "reads messages",
     "machochain.findings.golang": "judges what Go made",
     "machochain.golang": "reads what Go made",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from machochain.audit import audit
+from machochain.auditing import audit
 from machochain.graph.resolve import Target
 from machochain.judging.policy_file import parse_policy
 from machochain.model.audit import AuditFinding, AuditReport

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import Factory, frozen
 
-from machochain.audit import audit
+from machochain.auditing import audit
 from machochain.findings import RULES
 from machochain.findings.audit_rules import AUDIT_RULES
 from machochain.findings.bundles import parse_plist, wheel_tags

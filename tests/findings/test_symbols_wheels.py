@@ -29,6 +29,7 @@ from machochain.model.image import Image
 from machochain.model.paths import HostPath
 from machochain.model.result import Finding, Result, Severity
 from machochain.model.symbols import Import, ImportKind
+from machochain.session import Session, resolve_inputs
 from machochain.world.placement import World
 from machochain.world.system.catalogue import EmbeddedCatalogue
 
@@ -99,8 +100,8 @@ def stubbed(library: str) -> frozenset[str]:
 
 @cache
 def tally(requirement: str, arch: str) -> Tally:
-    with api.Session.open([wheel(requirement, arch)], World()) as session:
-        results = tuple(api.resolve_inputs(session, Target(), []))
+    with Session.open([wheel(requirement, arch)], World()) as session:
+        results = tuple(resolve_inputs(session, Target(), []))
         asked = known = listed = 0
         reasons: Counter[str] = Counter()
         seen = set()

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import jsonschema
 
-from machochain.audit import audit
+from machochain.auditing import audit
 from machochain.cli.formats import RenderContext, render
 from machochain.graph.resolve import Target
 from machochain.model.audit import AuditReport

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from machochain import InputError, UsageError, World, explain, resolve
-from machochain.api import Session, is_archive
+from machochain.session import Session, is_archive
 from tests.factory.macho import bundle, dylib, executable
 from tests.world.packing import LIBRARY, Link, tar, wheel, zip_bytes, zipped
 

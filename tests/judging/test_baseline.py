@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from machochain.audit import audit
+from machochain.auditing import audit
 from machochain.graph.resolve import Target
 from machochain.judging.baseline import SCHEMA, read_baseline, write_baseline
 from machochain.judging.policy_file import parse_policy

@@ -12,7 +12,7 @@ import pytest
 
 import machochain
 from machochain import AuditReport, Target, UsageError, World, audit
-from machochain.audit import audit_parts
+from machochain.auditing import audit_parts
 from machochain.judging.policy_file import builtin_policy
 from machochain.report.audit_json import audit_document
 from tests.factory import fat

@@ -1,0 +1,137 @@
+"""The audit: every rule over every process of every input, a range of releases, judged by a policy.
+
+Each input is a task of its own, on a modelled Mac of its own, so that results depend neither on the number of workers
+nor on what else is audited.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from datetime import date
+from pathlib import Path
+
+from machochain._version import __version__
+from machochain.auditing.part import AuditPart
+from machochain.auditing.pool import audit_parts
+from machochain.graph.diff import Diff, compare
+from machochain.graph.resolve import Target
+from machochain.judging import grouping
+from machochain.judging.baseline import Baseline, read_baseline, suppress
+from machochain.judging.policy import Policy
+from machochain.judging.policy_file import builtin_policy, read_policy
+from machochain.model.audit import AuditReport, PolicySummary
+from machochain.session import StrPath
+from machochain.world.placement import World
+
+__all__ = ["AuditPart", "audit", "audit_parts", "diff", "finish_audit", "policy_of"]
+
+
+def audit(
+    paths: Iterable[StrPath] | StrPath,
+    *,
+    policy: Policy | StrPath | None = None,
+    target: Target | None = None,
+    world: World | None = None,
+    baseline: Baseline | StrPath | None = None,
+    executor: Executor | None = None,
+    jobs: int = 1,
+    today: date | None = None,
+) -> AuditReport:
+    """Hold inputs against all rules and a policy.
+
+    Args:
+        paths: Mach-O files, folders, archives, or addresses that fsspec knows (``s3://…``, ``https://…``).
+        policy: What is asked of them, or the file it is written in; by default the built-in profile ``release``.
+        target: The process. Its releases count if there are any; with ``macos=()``, and by default, those of the
+            policy count, and without them each process is looked at on its own minimum and every generation after it.
+        world: The modelled Mac's files.
+        baseline: Findings that are put up with, or the file they are written in.
+        executor: Where to work: any `concurrent.futures.Executor`; each input is one task.
+        jobs: Without an executor: how many processes to work in.
+        today: The day that decides whether suppressions have expired; by default this machine's.
+
+    Raises:
+        UsageError: The request, the policy or the baseline makes no sense.
+    """
+    chosen = [os.fspath(paths)] if isinstance(paths, (str, os.PathLike)) else [os.fspath(p) for p in paths]
+    asked = policy_of(policy)
+    known = baseline if baseline is None or isinstance(baseline, Baseline) else read_baseline(Path(baseline))
+    parts = list(audit_parts(chosen, asked, target=target, world=world, executor=executor, jobs=jobs))
+    return finish_audit(parts, asked, target=target, baseline=known, today=today)
+
+
+def policy_of(policy: Policy | StrPath | None) -> Policy:
+    """Return a policy, read from its file if it is a path."""
+    if policy is None:
+        return builtin_policy()
+    return policy if isinstance(policy, Policy) else read_policy(Path(policy))
+
+
+def finish_audit(
+    parts: Sequence[AuditPart],
+    policy: Policy,
+    *,
+    target: Target | None = None,
+    baseline: Baseline | None = None,
+    today: date | None = None,
+    skipped: Sequence[str] = (),
+) -> AuditReport:
+    """Join what the inputs give and mark what is suppressed.
+
+    Args:
+        parts: One for each input that was looked at.
+        policy: The policy they were judged by.
+        target: The process that was modelled.
+        baseline: Findings that are put up with.
+        today: The day that decides whether suppressions have expired; by default this machine's.
+        skipped: Inputs that were not looked at.
+    """
+    found = sorted((f for part in parts for f in part.findings), key=grouping.order)
+    day = today or date.today()  # noqa: DTZ011  # a day in the calendar of whoever wrote the date
+    marked, stale = suppress(found, policy, baseline, day)
+    return AuditReport(
+        results=tuple(r for part in parts for r in part.results),
+        findings=marked,
+        inputs=tuple(part.input for part in parts),
+        policy=PolicySummary(
+            policy.profile,
+            target.macos if target is not None and target.macos else policy.macos,
+            policy.fail_on,
+            policy.sources,
+            baseline.file if baseline is not None else None,
+        ),
+        binaries=tuple(b for part in parts for b in part.binaries),
+        errors=tuple(e for part in parts for e in part.errors),
+        stale=stale,
+        skipped=tuple(skipped),
+        tool=__version__,
+    )
+
+
+def diff(
+    old: StrPath,
+    new: StrPath,
+    *,
+    policy: Policy | StrPath | None = None,
+    target: Target | None = None,
+    world: World | None = None,
+    today: date | None = None,
+) -> Diff:
+    """Say what changed in the load chain between two builds or releases.
+
+    Args:
+        old: A file, folder, archive or address.
+        new: Another, of the same thing.
+        policy: What is asked of both, as in `audit`.
+        target: The process, as in `audit`.
+        world: The modelled Mac's files.
+        today: The day that decides whether suppressions have expired; by default this machine's.
+
+    Raises:
+        UsageError: The request or the policy makes no sense.
+    """
+    asked = policy_of(policy)
+    before, after = (audit(p, policy=asked, target=target, world=world, today=today) for p in (old, new))
+    return compare(before, after)

@@ -1,0 +1,293 @@
+"""One input: opened, resolved on every release that counts, held against the rules, grouped and judged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from attrs import evolve, frozen
+
+from machochain.auditing.part import AuditPart
+from machochain.auditing.places import InputPaths
+from machochain.auditing.spans import OLDEST, clamped, minimum
+from machochain.dyld.profile import NEWEST, releases
+from machochain.findings import bundles
+from machochain.findings.signatures import broken_signature, different_teams, ignored_environment
+from machochain.graph.binaries import SignedBinary, signed_binaries
+from machochain.graph.inputs import Input
+from machochain.graph.mac import Mac
+from machochain.graph.resolve import Target
+from machochain.judging import grouping
+from machochain.judging.policy import Policy
+from machochain.judging.policy_rules import broken_expectations, broken_library_rules
+from machochain.macho.reader import FileKind, FileSource, kind_of
+from machochain.model.artifact import Artifact, ArtifactKind
+from machochain.model.audit import AuditBinary, AuditInput
+from machochain.model.errors import InputError
+from machochain.model.image import FileType, MachOFile
+from machochain.model.paths import HostPath, TargetPath, leaf
+from machochain.model.platform import Platform
+from machochain.model.result import Finding, Result
+from machochain.model.version import Version
+from machochain.session import Session, resolve_inputs
+from machochain.world.archives.places import DOWNLOADS
+from machochain.world.placement import World
+from machochain.world.remote import fetched, is_remote
+
+_FOLDER_KINDS: Final = ("app", "framework", "xcframework", "bundle", "plugin", "xpc", "appex")
+_MACOS: Final = (Platform.MACOS, Platform.MAC_CATALYST)
+_WHEEL_FILE_LIMIT: Final = 1 << 20
+
+
+def audit_input(path: str, policy: Policy, target: Target, world: World) -> AuditPart:
+    """Return what one input gives; one that cannot be read gives its error."""
+    try:
+        if not is_remote(path):
+            return _audit_local(path, policy, target, world)
+        with fetched(path) as local:
+            if world.at is None and world.root is None and _is_macho(local):
+                # A single program lies where a browser would have put it.
+                world = evolve(world, at=TargetPath(f"{DOWNLOADS}/{leaf(local)}"))
+            return _renamed(_audit_local(local, policy, target, world), local, path)
+    except InputError as error:
+        return AuditPart(AuditInput(path, "unreadable", None, leaf(path)), errors=(error.at(path),))
+
+
+def _is_macho(path: str) -> bool:
+    with FileSource(HostPath(path)) as source:
+        return kind_of(source.read(0, 64)) in {FileKind.MACHO, FileKind.UNIVERSAL}
+
+
+def _renamed(part: AuditPart, local: str, address: str) -> AuditPart:
+    """Call a fetched file by its address."""
+
+    def named(text: str) -> str:
+        return address + text[len(local) :] if text.startswith(local) else text
+
+    def renamed(finding: Finding) -> Finding:
+        steps = (step.replace(local, leaf(local)) for step in finding.remedy)
+        return evolve(finding, input=named(finding.input), remedy=tuple(steps))
+
+    return AuditPart(
+        evolve(part.input, path=address),
+        tuple(evolve(r, input=named(r.input), findings=tuple(renamed(f) for f in r.findings)) for r in part.results),
+        tuple(
+            evolve(
+                f, finding=renamed(f.finding), origin=address, processes=tuple(sorted(named(p) for p in f.processes))
+            )
+            for f in part.findings
+        ),
+        tuple(evolve(b, origin=address) for b in part.binaries),
+        tuple(
+            InputError(e.reason, path=named(e.path) if e.path else None, offset=e.offset, part=e.part, errno=e.errno)
+            for e in part.errors
+        ),
+    )
+
+
+def _audit_local(path: str, policy: Policy, target: Target, world: World) -> AuditPart:
+    kind = _kind(path)
+    if kind == "app" and world.at is None and world.root is None and not world.maps:
+        world = evolve(world, at=TargetPath(f"/Applications/{leaf(path.rstrip('/'))}"))
+    opened = Session.open([path], world, wanted=_for_macos) if kind == "xcframework" else Session.open([path], world)
+    with opened as session:
+        return _Audit(session, path, kind, policy, target, world).part()
+
+
+def _kind(path: str) -> str:
+    """Return what a path is, archives that are looked into left open: they know better themselves."""
+    plain = path.rstrip("/")
+    if os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
+        suffix = plain.rpartition(".")[2] if "." in leaf(plain) else ""
+        return suffix if suffix in _FOLDER_KINDS else "folder"
+    try:
+        with FileSource(HostPath(path)) as source:
+            if kind_of(source.read(0, 64)) is FileKind.ARCHIVE:
+                return "static-archive"
+    except InputError:
+        return "file"
+    return "file"
+
+
+def _for_macos(mac: Mac, item: Input) -> bool:
+    file = mac.read(item.node)
+    if isinstance(file, InputError):
+        return True
+    builds = [s.image.build for s in file.slices if s.image is not None]
+    return any(build is None or build.platform in _MACOS for build in builds)
+
+
+@frozen(slots=False)
+class _Audit:
+    """One open input under audit."""
+
+    session: Session
+    path: str
+    kind: str
+    policy: Policy
+    target: Target
+    world: World
+
+    def part(self) -> AuditPart:
+        session = self.session
+        errors = list(session.errors)
+        signed: list[SignedBinary] = []
+        members = {item.name: self._member(item) for item in session.inputs}
+        for found in signed_binaries(
+            session.mac, session.inputs, self.path, lambda item: members[item.name], self.target.arch
+        ):
+            if isinstance(found, InputError):
+                errors.append(found)
+            else:
+                signed.append(found)
+        binaries = tuple(found.binary for found in signed)
+        results = self._results(errors)
+        holds_files = bool(session.artifacts) or self.kind not in {"file", "static-archive"}
+        places = InputPaths(binaries, results, members, holds_files=holds_files)
+        evident = [*self._of_files(signed, places), *self._of_processes(results, binaries)]
+        given = self._input()
+        return AuditPart(
+            given,
+            tuple(results),
+            grouping.group(results, evident, self.policy, self.path, places.locate, given.top, self._folder),
+            binaries,
+            tuple(errors),
+        )
+
+    # what is looked at
+
+    def _member(self, item: Input) -> str:
+        below = item.name.removeprefix(self.path)
+        return below.lstrip("/:").replace(os.sep, "/") or leaf(self.path)
+
+    @property
+    def _folder(self) -> str:
+        """What stands before a path in the input to name the file on this machine; archives have to be unpacked."""
+        if self.session.artifacts:
+            return ""
+        if self.kind in {"file", "static-archive"}:
+            return self.path[: -len(leaf(self.path))]
+        return f"{self.path.rstrip('/')}/"
+
+    def _input(self) -> AuditInput:
+        members = tuple(dict.fromkeys(self._member(item) for item in self.session.inputs))
+        if self.session.artifacts:
+            artifact = self.session.artifacts[0]
+            return AuditInput(
+                self.path,
+                artifact.kind.value,
+                self.world.at or artifact.default_place,
+                artifact.name,
+                artifact.version,
+                artifact.platforms,
+                True,
+                members,
+                self._top(artifact, members),
+            )
+        there = os.path.exists(self.path) and not self._unread  # noqa: PTH110  # as in `_kind`
+        place = self.session.view.place(self.path) if there else None
+        return AuditInput(self.path, self.kind, place, leaf(self.path.rstrip("/")), members=members)
+
+    @property
+    def _unread(self) -> bool:
+        """Whether an archive could not be opened: it has no place then."""
+        return self.kind == "file" and not self.session.inputs
+
+    def _top(self, artifact: Artifact, members: Iterable[str]) -> str:
+        """Return the directory all paths in an archive begin with, where it carries the release's name."""
+        top = f"{artifact.name}/{artifact.version}" if artifact.kind is ArtifactKind.BOTTLE else artifact.name
+        named = artifact.kind in {ArtifactKind.ARCHIVE, ArtifactKind.BOTTLE}
+        return top if named and all(path.startswith(f"{top}/") for path in members) else ""
+
+    # releases and processes
+
+    def _results(self, errors: list[InputError]) -> list[Result]:
+        asked = self.target.macos or self.policy.macos
+        if asked:
+            return list(resolve_inputs(self.session, evolve(self.target, macos=asked), errors))
+        target = evolve(self.target, macos=self._own_releases())
+        return [r for r in resolve_inputs(self.session, target, errors) if r.macos >= minimum(r)]
+
+    def _own_releases(self) -> tuple[Version, ...]:
+        """Return the generations of dyld from the minimum of the programs, or else of the libraries, to the newest."""
+        programs: set[Version] = set()
+        others: set[Version] = set()
+        for item in self.session.inputs:
+            file = self.session.mac.read(item.node)
+            if isinstance(file, MachOFile):
+                for image in (s.image for s in file.slices if s.image is not None):
+                    own = clamped(image.build.minos if image.build is not None else OLDEST)
+                    (programs if image.file_type == FileType.MH_EXECUTE else others).add(own)
+        # With programs and plug-ins in one input each process still begins at its own minimum.
+        end = Version.of(NEWEST.major, 255, 255)
+        found = {version for first in (programs | others or {OLDEST}) for version in releases(first, end)}
+        return tuple(sorted(found))
+
+    # findings beyond those of the processes
+
+    def _of_files(self, signed: Sequence[SignedBinary], places: InputPaths) -> Iterator[Finding]:
+        binaries = [found.binary for found in signed]
+        for found in signed:
+            yield from broken_signature(found)
+            yield from broken_expectations(found.binary, self.policy.of(found.binary.path))
+        mac = self.session.mac
+        tops = [f"{top}/{name}" for top in places.tops for name in mac.names(top) or ()]
+        if self.kind in _FOLDER_KINDS:
+            node = mac.look(self.session.view.place(self.path))
+            tops += [node.real] if node.real is not None else []
+        yield from bundles.bundle_findings(mac, bundles.find_bundles(mac, binaries, tops), binaries)
+        for tags, inside in self._wheels(binaries):
+            yield from bundles.wheel_findings(tags, inside)
+
+    def _wheels(self, binaries: Sequence[AuditBinary]) -> Iterator[tuple[Mapping[str, Version], list[AuditBinary]]]:
+        for artifact in self.session.artifacts:
+            for wheel in _with_nested(artifact):
+                if wheel.kind is ArtifactKind.WHEEL:
+                    inside = wheel.path[len(self.path) + 1 :]
+                    prefix = f"{inside}:" if inside else ""
+                    yield bundles.wheel_tags(_stated_tags(wheel)), [b for b in binaries if b.path.startswith(prefix)]
+        if self.kind == "folder":
+            tags = self._tags_in_folder()
+            if tags:
+                yield bundles.wheel_tags(tags), list(binaries)
+
+    def _tags_in_folder(self) -> tuple[str, ...]:
+        """Return the tags of the wheel a folder is; none for a folder of several packages."""
+        mac = self.session.mac
+        place = self.session.view.place(self.path)
+        found = [name for name in mac.names(place) or () if name.endswith(".dist-info")]
+        if len(found) != 1:
+            return ()
+        node = mac.look(f"{place}/{found[0]}/WHEEL")
+        if node.host is None or not 0 < node.size <= _WHEEL_FILE_LIMIT:
+            return ()
+        text = mac.first_bytes(node, node.size).decode("utf-8", "replace")
+        return tuple(line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("Tag:"))
+
+    def _of_processes(self, results: Sequence[Result], binaries: Sequence[AuditBinary]) -> Iterator[Finding]:
+        """Look at each process once, on its newest release: what is asked here does not depend on it."""
+        by_place = {(str(b.place), b.arch): b for b in binaries}
+        newest: dict[tuple[str, str], Result] = {}
+        for result in results:
+            key = result.input, result.arch
+            if key not in newest or newest[key].macos < result.macos:
+                newest[key] = result
+        programs = any(r.file_type == "MH_EXECUTE" for r in results)
+        for result in newest.values():
+            is_root = result.file_type == "MH_EXECUTE" or not programs
+            yield from broken_library_rules(result, self.policy, by_place, is_root=is_root)
+            yield from different_teams(result, by_place)
+            yield from ignored_environment(result, by_place, self.target.environment)
+
+
+def _with_nested(artifact: Artifact) -> Iterator[Artifact]:
+    yield artifact
+    for inner in artifact.nested:
+        yield from _with_nested(inner)
+
+
+def _stated_tags(wheel: Artifact) -> tuple[str, ...]:
+    """Return a wheel's tags: pip goes by the file's name, so that counts where it has the form of one."""
+    name = leaf(wheel.path.rpartition(":")[2])
+    return (name,) if name.endswith(".whl") and name.count("-") >= 4 else wheel.platforms

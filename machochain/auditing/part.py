@@ -1,0 +1,28 @@
+"""What one input gives to an audit."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from machochain.model.audit import AuditBinary, AuditFinding, AuditInput
+from machochain.model.errors import InputError
+from machochain.model.result import Result
+
+
+@frozen
+class AuditPart:
+    """What one input gives. It can be sent from process to process.
+
+    Attributes:
+        input: The input.
+        results: Every process.
+        findings: Grouped and judged; nothing is suppressed yet.
+        binaries: Every slice.
+        errors: What could not be read.
+    """
+
+    input: AuditInput
+    results: tuple[Result, ...] = ()
+    findings: tuple[AuditFinding, ...] = ()
+    binaries: tuple[AuditBinary, ...] = ()
+    errors: tuple[InputError, ...] = ()

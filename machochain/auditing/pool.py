@@ -1,0 +1,104 @@
+"""Who looks at which input: this process, a pool of others, or whatever executor the caller brings."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from attrs import evolve
+
+from machochain.auditing.one import audit_input
+from machochain.auditing.part import AuditPart
+from machochain.graph.resolve import Target
+from machochain.judging.policy import Policy
+from machochain.session import check_place
+from machochain.world.placement import World
+
+
+def audit_parts(
+    paths: Sequence[str],
+    policy: Policy,
+    *,
+    target: Target | None = None,
+    world: World | None = None,
+    executor: Executor | None = None,
+    jobs: int = 1,
+) -> Iterator[AuditPart]:
+    """Yield what each input gives, in the order of the inputs; closing the iterator ends the work.
+
+    After Ctrl-C it yields what other workers have done already before it lets the exception through.
+
+    Raises:
+        UsageError: The request makes no sense.
+    """
+    target = target or Target(macos=())
+    world = world or World()
+    check_place(paths, world)
+    if policy.sdks and not world.sdks:
+        world = evolve(world, sdks=policy.sdks)
+    if executor is not None:
+        yield from _in_order(executor, audit_input, paths, policy, target, world)
+    elif jobs > 1 and len(paths) > 1:
+        with _workers(min(jobs, len(paths))) as pool:
+            yield from _in_order(pool, _audit_input_in_worker, paths, policy, target, world)
+    else:
+        for path in paths:
+            yield audit_input(path, policy, target, world)
+
+
+_Task = Callable[[str, Policy, Target, World], AuditPart]
+
+
+def _in_order(
+    executor: Executor, task: _Task, paths: Sequence[str], policy: Policy, target: Target, world: World
+) -> Iterator[AuditPart]:
+    futures: list[Future[AuditPart]] = []
+    turn = 0
+    try:
+        futures += [executor.submit(task, path, policy, target, world) for path in paths]
+        for turn, future in enumerate(futures, 1):  # noqa: B007  # the exception needs to know how far it came
+            yield future.result()
+    except KeyboardInterrupt:
+        # What has been found out is known, whatever its turn.
+        late = [f for f in futures[turn:] if f.done() and not f.cancelled()]
+        yield from (f.result() for f in late if f.exception() is None)
+        raise
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[Executor]:
+    """Open a pool of processes, spawned so that threads of this one do not matter."""
+    pool = ProcessPoolExecutor(count, get_context("spawn"), signal.signal, (signal.SIGINT, _remember))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _remember(*_: object) -> None:
+    """Answer Ctrl-C in a worker that waits: from now on it is ignored, by which the next task knows of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _stop(*_: object) -> None:
+    """Answer Ctrl-C in a worker that works: end the task, and with it the files it unpacked."""
+    _remember()
+    raise KeyboardInterrupt
+
+
+def _audit_input_in_worker(path: str, policy: Policy, target: Target, world: World) -> AuditPart:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Tasks that a pool has handed out already cannot be taken back.
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        return audit_input(path, policy, target, world)
+    finally:
+        if signal.getsignal(signal.SIGINT) is _stop:
+            signal.signal(signal.SIGINT, _remember)
