@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from machochain.macho.reader import is_macho
+from machochain.macho.kind import is_macho
 
 WHEELS = {
     "numpy": "numpy==2.5.5", "scipy": "scipy==1.18.1", "vtk": "vtk==9.7.2", "pillow": "pillow==12.0.0",

@@ -128,7 +128,8 @@ def headers_lief_bytes(tree: Path) -> Work:
 
 def _per_image(tree: Path, count: Callable[[Any, Any], int]) -> Work:
     """Sum what is counted in each image, given its header and how to read it."""
-    from machochain.macho.reader import FileSource, read_source, slice_reader
+    from machochain.macho.reader import read_source, slice_reader
+    from machochain.macho.source import FileSource
 
     files = binaries(tree)
 

@@ -17,7 +17,8 @@ from machochain.graph.inputs import Input, find_inputs, find_unpacked
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Inspector, Target, resolve_node
 from machochain.graph.symbols import SymbolTables, check_symbols
-from machochain.macho.reader import FileKind, FileSource, kind_of
+from machochain.macho.kind import FileKind, kind_of
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType

@@ -21,7 +21,8 @@ from machochain.graph.resolve import Target
 from machochain.judging import grouping
 from machochain.judging.policy import Policy
 from machochain.judging.policy_rules import broken_expectations, broken_library_rules
-from machochain.macho.reader import FileKind, FileSource, kind_of
+from machochain.macho.kind import FileKind, kind_of
+from machochain.macho.source import FileSource
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.audit import AuditBinary, AuditInput
 from machochain.model.errors import InputError

@@ -279,21 +279,28 @@ def _walk_error(image: Image, macos: Version) -> str | None:
     if strict and image.file_type > FileType.MH_FILESET:
         return f"unknown mach-o filetype ({image.file_type})"
     _, _, _, _, count, length, _ = _HEADER.unpack_from(image.raw)
-    at, end = image.header_size, image.header_size + length
-    for index in range(count):
-        where = f"malformed load command #{index} of {count} at {POINTER} with mh={POINTER}"
-        if at + 8 > end and strict:
-            return f"{where}, extends past sizeofcmds"
-        # what follows the commands is padding
-        size = _COMMAND.unpack_from(image.raw, at)[1] if at + 8 <= len(image.raw) else 0
-        if size < 8:
-            return f"{where}, size (0x{size:X}) too small"
-        if size % 4 and strict:
-            return f"{where}, size (0x{size:X}) not multiple of 4"
-        if at + size > end:
-            return f"{where}, size (0x{size:X}) is too large, load commands end at {POINTER}"
-        at += size
-    return None
+    end = image.header_size + length
+    for index, command in enumerate(image.commands):
+        if command.size % 4 and strict:
+            return f"{_malformed(index, count)}, size (0x{command.size:X}) not multiple of 4"
+    index = len(image.commands)
+    if index == count:
+        return None
+    at = image.commands_end
+    where = _malformed(index, count)
+    if at + 8 > end and strict:
+        return f"{where}, extends past sizeofcmds"
+    # what follows the commands is padding
+    size = _COMMAND.unpack_from(image.raw, at)[1] if at + 8 <= len(image.raw) else 0
+    if size < 8:
+        return f"{where}, size (0x{size:X}) too small"
+    if size % 4 and strict:
+        return f"{where}, size (0x{size:X}) not multiple of 4"
+    return f"{where}, size (0x{size:X}) is too large, load commands end at {POINTER}"
+
+
+def _malformed(index: int, count: int) -> str:
+    return f"malformed load command #{index} of {count} at {POINTER} with mh={POINTER}"
 
 
 def fat_refusal(file: MachOFile, macos: Version, missing: str = "") -> str | None:

@@ -11,7 +11,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from machochain.model.image import Command, Image, Segment
+from machochain.model.image import Image, Segment
+from machochain.model.loadcommand import Command
 
 _LC_SEGMENT: Final = 0x1
 _LC_SEGMENT_64: Final = 0x19
@@ -112,7 +113,7 @@ def _end_of_walk(image: Image, path: str, count: int, length: int) -> Iterator[s
     """Why the walk ended before all commands were seen."""
     seen = len(image.commands)
     if seen < count:
-        at = image.commands[-1].offset + image.commands[-1].size if image.commands else image.header_size
+        at = image.commands_end
         size = _WORD.unpack_from(image.raw, at + 4)[0] if at + 8 <= len(image.raw) else 0
         what = "too small" if size < 8 else f"would exceed sizeofcmds ({length})"
         yield f"{_IMAGE}load command #{seen} length ({size}) {what} in {path}"

@@ -13,13 +13,14 @@ from attrs import evolve
 from machochain.findings.draft import Case, Draft, GoImage
 from machochain.findings.remedies import is_go, sign
 from machochain.graph.mac import Mac
-from machochain.macho.reader import RangeSource, sections
+from machochain.macho.details import sections
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.errors import InputError
 from machochain.model.go import GoLink
 from machochain.model.image import FileType, Image
 from machochain.model.paths import leaf, printable
 from machochain.model.prediction import Prediction
+from machochain.model.reading import RangeSource
 from machochain.model.result import Confidence, LoadedImage, Origin, Severity
 from machochain.model.shell import flags_word, quoted
 from machochain.model.version import Version

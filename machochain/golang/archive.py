@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from machochain.golang.reader import ReadAt, text
 from machochain.model.go import (
     Directive,
     DynamicLinker,
@@ -27,6 +26,7 @@ from machochain.model.go import (
     ImportStatic,
     LdFlag,
 )
+from machochain.model.reading import ReadAt, text
 
 _MACHO: Final = frozenset({b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xcf", b"\xfe\xed\xfa\xce"})
 _GO_OBJECT: Final = b"go object "

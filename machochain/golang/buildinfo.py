@@ -14,9 +14,9 @@ from typing import Final
 from attrs import evolve, frozen
 
 from machochain.golang.quote import quote, quoted_prefix, unquote
-from machochain.golang.reader import ReadAt, text
 from machochain.model.go import GoBuildInfo, GoFact, GoModule, GoTraces
 from machochain.model.image import FileType, Image, Section, Segment
+from machochain.model.reading import ReadAt, text
 
 MAGIC: Final = b"\xff Go buildinf:"
 _HEADER: Final = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from machochain.golang.reader import text
+from machochain.model.reading import text
 
 _SIMPLE: Final = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 0x5C, '"': 0x22}
 _LETTER: Final = {7: "a", 8: "b", 12: "f", 10: "n", 13: "r", 9: "t", 11: "v"}

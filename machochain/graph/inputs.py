@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
-from machochain.macho.reader import FileKind, kind_of, kind_of_file
+from machochain.macho.kind import FileKind, kind_of, kind_of_file
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.image import FileType

@@ -10,19 +10,15 @@ from attrs import frozen
 
 from machochain.dyld.policy import Refusal, refusals
 from machochain.macho.archive import Archive, Member, MemberKind, member_source, read_archives
-from machochain.macho.reader import (
-    ByteSource,
-    FileKind,
-    FileSource,
-    kind_of,
-    read_source,
-    sections,
-    slice_reader,
-)
+from machochain.macho.details import sections
+from machochain.macho.kind import FileKind, kind_of
+from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.signature import read_signature
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.image import FileType, Image, MachOFile, Section, Slice
 from machochain.model.paths import HostPath
+from machochain.model.reading import ByteSource
 from machochain.model.signature import Signature
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
 from machochain.macho.exports import Exports, open_exports
 from machochain.macho.imports import read_imports
-from machochain.macho.reader import RangeSource
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, SystemSymbols
 from machochain.model.image import FileType, HeaderFlag
+from machochain.model.reading import RangeSource
 from machochain.model.result import Load, LoadedImage, MissingSymbol, Origin, Outcome, Result
 from machochain.model.symbols import (
     ORDINAL_FLAT,

@@ -14,10 +14,11 @@ from attrs import frozen
 
 from machochain.macho.constants import ARCHIVE_MAGIC
 from machochain.macho.fat import HEADER_BYTES, MAX_SLICES, parse_fat
-from machochain.macho.reader import ByteSource, FileKind, RangeSource, kind_of
+from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.symtab import name_budget
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
+from machochain.model.reading import ByteSource, RangeSource
 from machochain.model.symbols import TableDefect
 
 _HEADER: Final = 60

@@ -10,9 +10,10 @@ from attrs import frozen
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports
 from machochain.macho.interop import LiefImage, lief_image, lief_text
-from machochain.macho.symtab import N_EXT, N_STAB, N_TYPE, ReadAt
+from machochain.macho.symtab import N_EXT, N_STAB, N_TYPE
 from machochain.model.errors import InputError
 from machochain.model.image import Image, Section
+from machochain.model.reading import ReadAt
 from machochain.model.symbols import ORDINAL_WEAK, Export, Import, ImportKind, Imports, TableDefect
 
 if TYPE_CHECKING:

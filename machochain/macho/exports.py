@@ -19,12 +19,12 @@ from machochain.macho.symtab import (
     N_SYMBOL_RESOLVER,
     N_TYPE,
     N_WEAK_DEF,
-    ReadAt,
     external_symbols,
     name_budget,
     read_table,
 )
 from machochain.model.image import Image
+from machochain.model.reading import ReadAt
 from machochain.model.symbols import (
     EXPORT_FUNCTION_VARIANT,
     EXPORT_REEXPORT,

@@ -18,12 +18,12 @@ from machochain.macho.symtab import (
     N_WEAK_REF,
     REFERENCE_FLAG_UNDEFINED_LAZY,
     REFERENCE_TYPE,
-    ReadAt,
     name_budget,
     read_table,
     undefined_symbols,
 )
 from machochain.model.image import HeaderFlag, Image
+from machochain.model.reading import ReadAt
 from machochain.model.symbols import (
     ORDINAL_FLAT,
     ORDINAL_MAIN_EXECUTABLE,

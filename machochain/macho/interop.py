@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from machochain.macho.reader import FileSource, read_source, slice_reader
+from machochain.macho.reader import read_source, slice_reader
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath
 

@@ -9,8 +9,9 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from machochain.macho.constants import LC_CODE_SIGNATURE
-from machochain.macho.symtab import ReadAt, read_table
+from machochain.macho.symtab import read_table
 from machochain.model.image import Image
+from machochain.model.reading import ReadAt
 from machochain.model.signature import HASHES, Signature, SignatureKind, digest
 from machochain.model.symbols import TableDefect
 

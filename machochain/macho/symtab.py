@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from machochain.model.image import Image
+from machochain.model.reading import ReadAt
 from machochain.model.symbols import Symbol, Symbols, TableDefect
-
-ReadAt = Callable[[int, int], bytes]
-"""``read(offset, size)``: bytes of one slice, ``offset`` from its start; fewer than ``size`` at its end."""
 
 N_STAB: Final = 0xE0
 N_TYPE: Final = 0x0E

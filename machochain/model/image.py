@@ -12,6 +12,7 @@ from functools import cached_property
 from attrs import field, frozen
 
 from machochain.model.arch import Arch
+from machochain.model.loadcommand import Command, walk_commands
 from machochain.model.platform import Platform
 from machochain.model.version import Version
 
@@ -74,21 +75,6 @@ class HeaderFlag(IntFlag):
     MH_SIM_SUPPORT = 0x8000000
     MH_IMPLICIT_PAGEZERO = 0x10000000
     MH_DYLIB_IN_CACHE = 0x80000000
-
-
-@frozen
-class Command:
-    """One load command: where it lies and how long it is.
-
-    Attributes:
-        cmd: The command number, LC_REQ_DYLD bit included.
-        offset: Bytes from the start of the slice.
-        size: ``cmdsize`` in bytes.
-    """
-
-    cmd: int
-    offset: int
-    size: int
 
 
 @frozen
@@ -323,15 +309,13 @@ class Image:
     @cached_property
     def commands(self) -> tuple[Command, ...]:
         """Every load command that could be walked, in file order; made when first asked for, which few readers do."""
-        raw, at = self.raw, self.header_size
-        found = []
-        for _ in range(int.from_bytes(raw[16:20], "little")):
-            size = int.from_bytes(raw[at + 4 : at + 8], "little")
-            if at + 8 > len(raw) or size < 8 or at + size > len(raw):
-                break
-            found.append(Command(int.from_bytes(raw[at : at + 4], "little"), at, size))
-            at += size
-        return tuple(found)
+        count = int.from_bytes(self.raw[16:20], "little")
+        return tuple(Command(*found) for found in walk_commands(self.raw, self.header_size, count, len(self.raw)))
+
+    @property
+    def commands_end(self) -> int:
+        """Bytes from the start of the slice to the end of the last load command that could be walked."""
+        return self.commands[-1].offset + self.commands[-1].size if self.commands else self.header_size
 
     @property
     def build(self) -> BuildVersion | None:

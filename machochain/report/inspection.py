@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from machochain.graph.inspect import ArchiveFacts, Inspection, MemberFacts, SliceFacts
-from machochain.macho.reader import command_name, flag_names, linker_options, sub_commands
+from machochain.macho.details import command_name, flag_names, linker_options, sub_commands
 from machochain.model.image import Image, LinkedDylib, file_type_name
 from machochain.model.paths import printable
 from machochain.model.platform import platform_name

@@ -23,7 +23,9 @@ from machochain.graph.driver import LIBSYSTEM, walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Inspector, Target, with_verdict
 from machochain.macho.archive import Archive, MemberKind, member_source, read_archives
-from machochain.macho.reader import ByteSource, FileKind, kind_of, read_source, sections, slice_reader
+from machochain.macho.details import sections
+from machochain.macho.kind import FileKind, kind_of
+from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.symtab import defined_symbols, undefined_symbols
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
@@ -33,6 +35,7 @@ from machochain.model.image import BuildVersion, FileType, HeaderFlag, Image, Li
 from machochain.model.paths import TargetPath
 from machochain.model.platform import Platform
 from machochain.model.prediction import Prediction
+from machochain.model.reading import ByteSource
 from machochain.model.result import LoadedImage, MissingSymbol, Origin, Result
 from machochain.model.version import Version
 from machochain.tbd.reader import is_stub

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from machochain.golang.contexts import contexts
 from machochain.graph.inspect import go_binary
 from machochain.graph.scenario.values import Advice, Reason
-from machochain.macho.reader import ByteSource, sections
+from machochain.macho.details import sections
 from machochain.model.go import GoBinary
 from machochain.model.image import Image, Slice
 from machochain.model.launch import LaunchContext, Program
 from machochain.model.paths import TargetPath, leaf
+from machochain.model.reading import ByteSource
 from machochain.model.shell import flags_word, quoted
 
 _OTHERS = ("in-place", "install:/usr/local", "app-bundle", "hardened", "sip-shell")

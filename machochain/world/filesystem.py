@@ -16,9 +16,9 @@ from typing import Final, Protocol
 
 from attrs import define, field, frozen
 
-from machochain.macho.reader import ByteSource
 from machochain.model.filesystem import ABSENT, UNSEEN, FileSystem, Node, NodeKind, Presence
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.reading import ByteSource
 
 ENOENT: Final = 2
 EACCES: Final = 13

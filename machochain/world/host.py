@@ -15,10 +15,11 @@ from typing import Final
 
 from attrs import Factory, define
 
-from machochain.macho.reader import ByteSource, FileSource
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.reading import ByteSource
 from machochain.world.filesystem import (
     EACCES,
     ELOOP,

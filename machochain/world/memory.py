@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from machochain.macho.reader import ByteSource, BytesSource
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node
 from machochain.model.paths import HostPath
+from machochain.model.reading import ByteSource, BytesSource
 from machochain.world.filesystem import EACCES, Entry, EntryKind, WalkedFileSystem, components
 
 MEMORY_DEVICE: Final = -2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from machochain.macho.reader import FileSource
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath
 

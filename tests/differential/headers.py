@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from machochain.macho.details import command_name, sections
 from machochain.macho.interop import lief_image, lief_text, to_macholib
-from machochain.macho.reader import command_name, read_file, sections
+from machochain.macho.reader import read_file
 from machochain.model.image import Image, MachOFile
 from machochain.model.paths import HostPath
 from machochain.model.version import Version

@@ -20,7 +20,7 @@ from typing import IO, Final
 import pytest
 from attrs import frozen
 
-from machochain.macho.reader import is_macho
+from machochain.macho.kind import is_macho
 from tests.toolchain import cache_folder
 
 LIST: Final = Path(__file__).with_name("packages.txt")

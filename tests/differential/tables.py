@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from machochain.golang.buildinfo import format_build_info, read_traces
+from machochain.macho.details import sections
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports
 from machochain.macho.interop import LiefImage
-from machochain.macho.reader import sections
 from machochain.macho.signature import read_signature
-from machochain.macho.symtab import ReadAt, defined_symbols, undefined_symbols
+from machochain.macho.symtab import defined_symbols, undefined_symbols
 from machochain.model.image import Image
+from machochain.model.reading import ReadAt
 from machochain.model.signature import SignatureKind
 from machochain.model.symbols import ImportKind
 from tests.differential.headers import REFUSED, Facts

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from machochain.macho.interop import lief_image
-from machochain.macho.reader import BytesSource, read_file, read_source, slice_reader
-from machochain.macho.symtab import ReadAt
+from machochain.macho.reader import read_file, read_source, slice_reader
 from machochain.model.image import Image
 from machochain.model.paths import HostPath
+from machochain.model.reading import BytesSource, ReadAt
 from tests.differential.headers import (
     Facts,
     as_objdump_shows,

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from machochain.macho.deep import read_deep
+from machochain.macho.details import sections
 from machochain.macho.interop import lief_image
-from machochain.macho.reader import FileSource, read_file, read_source, sections, slice_reader
+from machochain.macho.reader import read_file, read_source, slice_reader
 from machochain.macho.signature import read_signature, verify_pages
-from machochain.macho.symtab import ReadAt
+from machochain.macho.source import FileSource
 from machochain.model.image import Image, MachOFile, Question, Slice
 from machochain.model.paths import HostPath
+from machochain.model.reading import ReadAt
 from tests.differential.headers import as_objdump_shows, by_lief, by_macholib, by_objdump, objdump, of, ours
 from tests.differential.known import Difference, differences, judge
 from tests.differential.packages import Package, fetch, packages

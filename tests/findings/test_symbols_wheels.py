@@ -24,7 +24,8 @@ from machochain.findings.sdk_rules import SDK_RULES
 from machochain.graph.resolve import Target
 from machochain.macho import constants as c
 from machochain.macho.imports import read_imports
-from machochain.macho.reader import FileSource, read_file, slice_reader
+from machochain.macho.reader import read_file, slice_reader
+from machochain.macho.source import FileSource
 from machochain.model.image import Image
 from machochain.model.paths import HostPath
 from machochain.model.result import Finding, Result, Severity

@@ -27,22 +27,15 @@ from machochain.graph.resolve import Target as Process
 from machochain.judging.baseline import read_baseline
 from machochain.judging.policy_file import parse_policy
 from machochain.macho.archive import member_source, read_archives
+from machochain.macho.details import flag_names, linker_options, sections, sub_commands
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports
-from machochain.macho.reader import (
-    BytesSource,
-    flag_names,
-    kind_of,
-    linker_options,
-    read_bytes,
-    read_source,
-    sections,
-    slice_reader,
-    sub_commands,
-)
+from machochain.macho.kind import kind_of
+from machochain.macho.reader import read_bytes, read_source, slice_reader
 from machochain.macho.signature import parse_signature, read_signature, verify_pages
 from machochain.macho.symtab import defined_symbols, external_symbols, undefined_symbols
 from machochain.model.errors import MachochainError
+from machochain.model.reading import BytesSource
 from machochain.model.result import Result
 from machochain.model.signature import SignatureKind
 from machochain.report.diagnosis import as_document, comparison_fields, render_comparisons, render_text

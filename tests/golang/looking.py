@@ -7,10 +7,12 @@ from collections.abc import Callable
 from machochain.golang.buildinfo import read_traces
 from machochain.golang.marks import describe
 from machochain.macho.archive import read_archives
-from machochain.macho.reader import BytesSource, read_source, sections, slice_reader
+from machochain.macho.details import sections
+from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.symtab import defined_symbols
 from machochain.model.go import GoBinary, GoTraces
 from machochain.model.image import Image
+from machochain.model.reading import BytesSource
 
 ReadAt = Callable[[int, int], bytes]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machochain.golang.buildinfo import MAGIC, format_build_info, parse_module_info, read_traces
-from machochain.macho.reader import sections
+from machochain.macho.details import sections
 from machochain.model.go import GoBuildInfo, GoModule, GoTraces
 from machochain.model.image import FileType
 from tests.factory.macho import MachO, Section

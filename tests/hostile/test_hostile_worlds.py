@@ -21,7 +21,8 @@ from machochain import Report, Target, World, resolve
 from machochain.findings.places import place_of
 from machochain.graph import driver
 from machochain.graph.scenario.values import Matrix
-from machochain.macho.reader import FileSource, read_bytes
+from machochain.macho.reader import read_bytes
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath
 from machochain.model.result import Outcome

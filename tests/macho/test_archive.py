@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machochain.macho.archive import Archive, MemberKind, member_source, read_archives
-from machochain.macho.reader import BytesSource, FileSource, read_bytes, read_source
+from machochain.macho.reader import read_bytes, read_source
+from machochain.macho.source import FileSource
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
 from machochain.model.image import FileType
 from machochain.model.paths import HostPath
+from machochain.model.reading import BytesSource
 from tests.factory.macho import MachO
 
 MAGIC = b"!<arch>\n"

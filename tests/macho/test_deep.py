@@ -11,9 +11,11 @@ import pytest
 
 from machochain.macho import deep
 from machochain.macho.deep import DeepFacts, Disagreement, read_deep
+from machochain.macho.details import sections
 from machochain.macho.imports import read_imports
-from machochain.macho.reader import BytesSource, read_bytes, read_source, sections, slice_reader
+from machochain.macho.reader import read_bytes, read_source, slice_reader
 from machochain.model.image import Image
+from machochain.model.reading import BytesSource
 from machochain.model.symbols import Imports
 from tests.factory.macho import Export, Import, MachO, Section, load
 

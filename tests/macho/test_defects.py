@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from machochain.macho import constants as c
-from machochain.macho.reader import parse_image, read_bytes
+from machochain.macho.header import parse_image
+from machochain.macho.reader import read_bytes
 from machochain.model.image import Defect, FileType, HeaderFlag, Image, Question
 from tests.factory import (
     MachO,

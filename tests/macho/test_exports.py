@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machochain.macho.exports import Exports, _Trie, open_exports
-from machochain.macho.reader import BytesSource, read_bytes, slice_reader
+from machochain.macho.reader import read_bytes, slice_reader
+from machochain.model.reading import BytesSource
 from machochain.model.symbols import Export
 from tests.factory import tables as t
 from tests.factory.macho import MachO

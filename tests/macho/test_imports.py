@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from machochain.macho import constants as c
 from machochain.macho.imports import _STREAMS, _opcodes, _walk, read_imports
-from machochain.macho.reader import BytesSource, read_bytes, slice_reader
+from machochain.macho.reader import read_bytes, slice_reader
 from machochain.macho.symtab import N_EXT, N_UNDF, N_WEAK_REF
 from machochain.model.image import HeaderFlag
+from machochain.model.reading import BytesSource
 from machochain.model.symbols import Import, ImportKind, Imports
 from tests.factory import tables as t
 from tests.factory.macho import MachO

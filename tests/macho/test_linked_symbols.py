@@ -11,9 +11,10 @@ import pytest
 
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports
-from machochain.macho.reader import BytesSource, read_bytes, slice_reader
-from machochain.macho.symtab import ReadAt, defined_symbols
+from machochain.macho.reader import read_bytes, slice_reader
+from machochain.macho.symtab import defined_symbols
 from machochain.model.image import Image
+from machochain.model.reading import BytesSource, ReadAt
 from machochain.model.symbols import ORDINAL_FLAT, ORDINAL_WEAK, ImportKind
 from tests.toolchain import Toolchain, c_dylib, install
 

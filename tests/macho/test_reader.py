@@ -12,28 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machochain.macho import constants as c
-from machochain.macho.reader import (
-    FIRST_READ,
-    NOT_MACH_O,
-    BytesSource,
-    FileKind,
-    FileSource,
-    command_name,
-    flag_names,
-    is_macho,
-    kind_of,
-    linker_options,
-    parse_image,
-    read_bytes,
-    read_file,
-    read_source,
-    sections,
-    slice_reader,
-    sub_commands,
-)
+from machochain.macho.details import command_name, flag_names, linker_options, sections, sub_commands
+from machochain.macho.header import parse_image
+from machochain.macho.kind import FileKind, is_macho, kind_of
+from machochain.macho.reader import FIRST_READ, NOT_MACH_O, read_bytes, read_file, read_source, slice_reader
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.image import FileType, Image
 from machochain.model.paths import HostPath
+from machochain.model.reading import BytesSource
 from machochain.model.version import Version
 from tests.factory import (
     MachO,

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from machochain.macho.reader import command_name, is_macho, read_file, sections
+from machochain.macho.details import command_name, sections
+from machochain.macho.kind import is_macho
+from machochain.macho.reader import read_file
 from machochain.model.image import Image, MachOFile
 from machochain.model.paths import HostPath
 from machochain.model.version import Version

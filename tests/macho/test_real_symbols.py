@@ -18,11 +18,14 @@ import pytest
 
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports
-from machochain.macho.reader import BytesSource, FileSource, is_macho, read_source, slice_reader
+from machochain.macho.kind import is_macho
+from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.signature import parse_signature, read_signature, verify_pages
-from machochain.macho.symtab import ReadAt, defined_symbols
+from machochain.macho.source import FileSource
+from machochain.macho.symtab import defined_symbols
 from machochain.model.image import Image
 from machochain.model.paths import HostPath
+from machochain.model.reading import BytesSource, ReadAt
 from machochain.model.signature import SignatureKind
 from machochain.model.symbols import ImportKind
 from tests.toolchain import cache_folder

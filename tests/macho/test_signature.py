@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machochain.macho.reader import BytesSource, read_bytes, slice_reader
+from machochain.macho.reader import read_bytes, slice_reader
 from machochain.macho.signature import parse_signature, read_signature, verify_pages
+from machochain.model.reading import BytesSource
 from machochain.model.signature import Signature, SignatureFlag, SignatureKind
 from tests.factory.macho import MachO
 

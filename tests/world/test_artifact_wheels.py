@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from machochain.macho.reader import FileKind, kind_of
+from machochain.macho.kind import FileKind, kind_of
 from machochain.model.artifact import ArtifactKind
 from machochain.world.archives.opening import is_artifact, open_artifact
 

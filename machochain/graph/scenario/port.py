@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from machochain.graph.scenario.values import Advice
-from machochain.macho.reader import ByteSource
 from machochain.model.go import GoBinary
 from machochain.model.image import Image, Slice
 from machochain.model.launch import LaunchContext, Program
 from machochain.model.paths import TargetPath
+from machochain.model.reading import ByteSource
 
 
 class Toolchain(Protocol):

@@ -14,8 +14,9 @@ from machochain.graph.scenario.matrix import build_matrix
 from machochain.graph.scenario.port import Toolchain
 from machochain.graph.scenario.values import Column, Matrix, Skipped
 from machochain.graph.symbols import SymbolTables, check_symbols
-from machochain.macho.reader import FileSource, read_source, slice_reader
+from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.signature import read_signature
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.go import GoBinary

@@ -17,7 +17,7 @@ from typing import Final
 
 from attrs import Factory, define, evolve
 
-from machochain.macho.reader import FileKind, kind_of
+from machochain.macho.kind import FileKind, kind_of
 from machochain.model.artifact import ArtifactEntry, ArtifactEntryKind, Limits
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath, printable

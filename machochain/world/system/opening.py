@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from machochain.macho.reader import FileSource
+from machochain.macho.source import FileSource
 from machochain.model.paths import HostPath
 from machochain.world.named import read_named
 from machochain.world.system.catalogue import EMBEDDED, EmbeddedCatalogue

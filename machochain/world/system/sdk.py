@@ -11,8 +11,10 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.macho.details import sub_commands
 from machochain.macho.exports import open_exports
-from machochain.macho.reader import FileSource, read_source, slice_reader, sub_commands
+from machochain.macho.reader import read_source, slice_reader
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
 from machochain.model.paths import HostPath

@@ -23,7 +23,9 @@ from typing import Any, Final, NamedTuple
 
 from attrs import field, frozen
 
-from machochain.macho.reader import FileSource, is_macho, read_file
+from machochain.macho.kind import is_macho
+from machochain.macho.reader import read_file
+from machochain.macho.source import FileSource
 from machochain.model.errors import InputError, UsageError
 from machochain.model.image import FileType
 from machochain.model.paths import HostPath
