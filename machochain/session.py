@@ -29,8 +29,7 @@ from machochain.world.system.opening import open_system
 
 if TYPE_CHECKING:
     from machochain.model.artifact import Artifact
-    from machochain.world.system.catalogue import EmbeddedCatalogue
-    from machochain.world.system.oslibs import SdkLibraries
+    from machochain.world.system.facts import SystemFacts
 
 StrPath = str | os.PathLike[str]
 
@@ -60,7 +59,7 @@ class Session:
 
     view: WorldView
     mac: Mac
-    system: EmbeddedCatalogue | SdkLibraries
+    system: SystemFacts
     tables: SymbolTables
     checker: Checker
     inputs: tuple[Input, ...]

@@ -12,8 +12,8 @@ from typing import Final
 
 from attrs import define, field
 
-from machochain.diagnosis.eras import CRYPTEX
 from machochain.model.evidence import Era, Evidence, ExplainedAttempt, ProcessFacts, Request, Tried
+from machochain.model.ospaths import CRYPTEX
 from machochain.model.paths import directory, leaf
 from machochain.model.search import SearchRule
 

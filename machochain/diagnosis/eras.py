@@ -6,10 +6,8 @@ import re
 from typing import Final
 
 from machochain.model.evidence import Era, Evidence, EvidenceKind, MacOSRange, Request
+from machochain.model.ospaths import CRYPTEX
 from machochain.model.version import Version
-
-CRYPTEX: Final = "/System/Volumes/Preboot/Cryptexes/OS"
-"""What dyld of macOS 13 and later puts before a path to look for it in the cryptex."""
 
 _OLD_REASONS: Final = ("image not found", "no suitable image found", "Incompatible library version", "unsafe use of")
 _SAME_WORDS: Final = ("symbol not found in flat namespace", "weak-def symbol not found")

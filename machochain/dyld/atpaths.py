@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from machochain.dyld.config import ProcessConfig
-from machochain.dyld.facts import CRYPTEX, sdk_before
+from machochain.dyld.facts import sdk_before
 from machochain.model.image import FileType
+from machochain.model.ospaths import CRYPTEX
 from machochain.model.platform import Platform
 from machochain.model.result import LoadedImage
 from machochain.model.search import Candidate, SearchRule

@@ -9,9 +9,6 @@ from machochain.model.image import BuildVersion, Image
 from machochain.model.platform import Platform
 from machochain.model.version import Version
 
-CRYPTEX: Final = "/System/Volumes/Preboot/Cryptexes/OS"
-"""Where the OS cryptex is mounted, as dyld prints it (kernel parameter, seen in logs of macOS 13 to 26)."""
-
 _CACHE_PREFIXES: Final = (
     "/usr/lib/",
     "/System/Library/",

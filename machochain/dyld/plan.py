@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from machochain.dyld.atpaths import LoadRequest, resolve_variables
 from machochain.dyld.config import ProcessConfig
-from machochain.dyld.facts import CRYPTEX
+from machochain.model.ospaths import CRYPTEX
 from machochain.model.paths import leaf
 from machochain.model.platform import Platform
 from machochain.model.search import Candidate, SearchRule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -12,9 +12,9 @@ from machochain.dyld.profile import PROFILES
 from machochain.model.arch import CPU_ARM64
 from machochain.model.errors import UsageError
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
+from machochain.model.ospaths import LIBSYSTEM
 from machochain.model.platform import Platform
 from machochain.model.version import Version
-from machochain.world.system.catalogue import EmbeddedCatalogue
 
 if TYPE_CHECKING:
     from machochain.graph.mac import Mac
@@ -22,28 +22,9 @@ if TYPE_CHECKING:
     from machochain.model.image import BuildVersion, Image
     from machochain.model.result import LoadedImage
     from machochain.model.symbols import Import
-    from machochain.world.system.catalogue import LibraryFacts, Source
-    from machochain.world.system.oslibs import SdkLibraries
+    from machochain.world.system.facts import GivenSdk, LibraryFacts, Source, SystemFacts
 
-LIBSYSTEM: Final = "/usr/lib/libSystem.B.dylib"
 _FIRST_ARM64 = Version.of(11)
-
-
-@frozen
-class GivenSdk:
-    """One SDK the user named.
-
-    Attributes:
-        name: ``SDK 14.2`` or its folder.
-        version: Of the macOS it is for; None if it does not say.
-        defects: What is wrong with it, one sentence each.
-        poor: Whether what is not in it may be missing only because somebody removed it.
-    """
-
-    name: str
-    version: Version | None
-    defects: tuple[str, ...]
-    poor: bool
 
 
 @frozen
@@ -84,10 +65,9 @@ class OSFacts:
         return tuple(r for r in releases if self.find(path, r).presence is Presence.ABSENT)
 
 
-def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibraries) -> OSFacts:
+def gather(mac: Mac, tables: SymbolTables, system: SystemFacts) -> OSFacts:
     """Bring together what a run knows of the OS."""
-    catalogue = system if isinstance(system, EmbeddedCatalogue) else system.catalogue
-    library = cache(catalogue.library)
+    library = cache(system.library)
 
     def lacking(library: str, names: Iterable[str], macos: Version) -> tuple[str, ...]:
         wanted = tuple(names)
@@ -103,11 +83,7 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
 
     @cache
     def system_stamps() -> tuple[tuple[Version, str, Version], ...]:
-        return tuple(_stamps(library(LIBSYSTEM), catalogue.sources))
-
-    @cache
-    def sdks() -> tuple[GivenSdk, ...]:
-        return _given(system) if not isinstance(system, EmbeddedCatalogue) else ()
+        return tuple(_stamps(library(LIBSYSTEM), system.sources))
 
     return OSFacts(
         mac.find_system,
@@ -118,8 +94,8 @@ def gather(mac: Mac, tables: SymbolTables, system: EmbeddedCatalogue | SdkLibrar
         strong,
         compatibility,
         system_stamps,
-        catalogue.sources,
-        sdks,
+        system.sources,
+        cache(system.given),
     )
 
 
@@ -147,14 +123,6 @@ def _version(text: str) -> Version | None:
         return Version.parse(text)
     except UsageError:
         return None
-
-
-def _given(system: SdkLibraries) -> tuple[GivenSdk, ...]:
-    found = []
-    for sdk in system.sdks:
-        quality = system.quality(sdk)
-        found.append(GivenSdk(sdk.name, sdk.version, quality.sentences(), quality.poor))
-    return tuple(found)
 
 
 def macos_build(header: Image) -> BuildVersion | None:

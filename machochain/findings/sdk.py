@@ -8,14 +8,15 @@ from typing import Final
 
 from machochain.dyld.facts import enforces_compatibility, might_be_in_shared_cache
 from machochain.findings.draft import Case, Draft
-from machochain.findings.osfacts import LIBSYSTEM, OSFacts, macos_build, oldest_release, releases_from, spoken
+from machochain.findings.osfacts import OSFacts, macos_build, oldest_release, releases_from, spoken
 from machochain.model.filesystem import Node, Presence
 from machochain.model.image import HeaderFlag, Image, LinkedDylib
+from machochain.model.ospaths import LIBSYSTEM
 from machochain.model.paths import directory, leaf, printable
 from machochain.model.result import Confidence, LoadedImage, Severity
 from machochain.model.symbols import ORDINAL_FLAT
 from machochain.model.version import Version
-from machochain.world.system.catalogue import LibraryFacts
+from machochain.world.system.facts import LibraryFacts
 
 _ABORTING: Final = frozenset({"/usr/lib/libcrypto.dylib", "/usr/lib/libssl.dylib"})
 _OPENSSL: Final = re.compile(r"/usr/lib/lib(?:ssl|crypto)\.[0-9][0-9.]*\.dylib")

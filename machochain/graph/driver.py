@@ -16,7 +16,6 @@ from machochain.dyld import classic, messages
 from machochain.dyld.atpaths import LoadRequest, expand_executable_path
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import (
-    CRYPTEX,
     enforces_compatibility,
     is_file_relative,
     might_be_in_shared_cache,
@@ -30,12 +29,11 @@ from machochain.graph.versioned import find_overrides
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
 from machochain.model.image import FileType, Image, LinkedDylib, Slice
+from machochain.model.ospaths import CRYPTEX, LIBSYSTEM
 from machochain.model.paths import TargetPath, leaf
 from machochain.model.result import Load, LoadedImage, Origin, Outcome
 from machochain.model.search import Attempt, Candidate, SearchRule
 from machochain.model.version import Version
-
-LIBSYSTEM: Final = "/usr/lib/libSystem.B.dylib"
 
 PROTECTED: Final = frozenset(
     {LIBSYSTEM, "/usr/lib/system/libsystem_secinit.dylib", "/usr/lib/system/libsystem_sandbox.dylib"}

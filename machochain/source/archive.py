@@ -19,7 +19,7 @@ from machochain.golang.archive import read_archive as read_go
 from machochain.golang.buildinfo import read_traces
 from machochain.golang.flags import refused_ldflags
 from machochain.golang.predict import Found, predict_link, search_paths
-from machochain.graph.driver import LIBSYSTEM, walk
+from machochain.graph.driver import walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Inspector, Target, with_verdict
 from machochain.macho.archive import Archive, MemberKind, member_source, read_archives
@@ -32,6 +32,7 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer
 from machochain.model.go import GoArchive
 from machochain.model.image import BuildVersion, FileType, HeaderFlag, Image, LinkedDylib, LinkEdit, RunPath
+from machochain.model.ospaths import LIBSYSTEM
 from machochain.model.paths import TargetPath
 from machochain.model.platform import Platform
 from machochain.model.prediction import Prediction

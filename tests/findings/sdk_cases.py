@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from machochain.dyld.config import ProcessConfig
 from machochain.findings import Checker
-from machochain.findings.osfacts import GivenSdk, gather
+from machochain.findings.osfacts import gather
 from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, resolve_node
@@ -22,6 +22,7 @@ from machochain.model.result import Result, Severity
 from machochain.model.version import Version
 from machochain.world.memory import MemoryFileSystem
 from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.facts import GivenSdk
 from tests.factory import Export, Import, Load, load
 from tests.findings.scenes import LIB, RPATH, TOOL, Scene, exe, lib, plugin
 

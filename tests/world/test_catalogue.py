@@ -15,7 +15,9 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
 from machochain.model.version import Version
 from machochain.world.system.build_catalogue import build, main
-from machochain.world.system.catalogue import MAGIC, EmbeddedCatalogue, normalise
+from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.catalogue_file import MAGIC
+from machochain.world.system.names import normalise
 
 FRAMEWORKS = "/System/Library/Frameworks/"
 PRESENT, ABSENT, UNSEEN = Presence.PRESENT, Presence.ABSENT, Presence.UNSEEN
@@ -378,7 +380,7 @@ def test_a_table_that_makes_no_sense_is_told(tmp_path: Path, changed: dict[str, 
 
 
 def test_a_table_larger_than_any_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("machochain.world.system.catalogue._MOST", 1000)
+    monkeypatch.setattr("machochain.world.system.catalogue_file._MOST", 1000)
     file = tmp_path / "c.bin"
     file.write_bytes(assembled({"sources": [SOURCE]}, tables(libraries=f"{NAME}\t1\t\t\n" * 100)))
     with pytest.raises(InputError, match="larger than any"):

@@ -25,8 +25,7 @@ from machochain.model.launch import ROOTS, GoReleases, Hop, LaunchContext
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.result import LoadedImage, Origin, Result
 from machochain.world.placement import World, WorldView, open_world
-from machochain.world.system.catalogue import EmbeddedCatalogue
-from machochain.world.system.oslibs import SdkLibraries
+from machochain.world.system.facts import SystemFacts
 
 
 def place_context(world: World, context: LaunchContext) -> World:
@@ -90,7 +89,7 @@ def run_scenarios(
     request: Request,
     target: Target,
     world: World,
-    system: EmbeddedCatalogue | SdkLibraries,
+    system: SystemFacts,
     toolchain: Toolchain,
 ) -> Iterator[Matrix]:
     """Yield the matrix of each slice of a program.
@@ -133,7 +132,7 @@ def run_scenarios(
 class _Stage:
     """One modelled Mac with the program on it."""
 
-    def __init__(self, view: WorldView, system: EmbeddedCatalogue | SdkLibraries) -> None:
+    def __init__(self, view: WorldView, system: SystemFacts) -> None:
         self.view = view
         self.mac = Mac(view, system)
         self.tables = SymbolTables(self.mac, system)
@@ -161,7 +160,7 @@ def _columns(
     target: Target,
     world: World,
     stages: dict[TargetPath | None, _Stage],
-    system: EmbeddedCatalogue | SdkLibraries,
+    system: SystemFacts,
 ) -> Iterator[Column]:
     """Start the program in one context, on each release."""
     place = context.executable if context.moved else None

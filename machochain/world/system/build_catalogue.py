@@ -41,15 +41,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypedDict
 
 from machochain.model.errors import InputError, UsageError
+from machochain.model.ospaths import SYSTEM_PREFIXES, is_private_framework
 from machochain.model.version import Version
-from machochain.world.system.catalogue import (
-    MAGIC,
-    SYSTEM_PREFIXES,
-    EmbeddedCatalogue,
-    leads_to,
-    plain_variant,
-    squeeze,
-)
+from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.catalogue_file import MAGIC
+from machochain.world.system.names import leads_to, plain_variant, squeeze
 
 _HIDE = re.compile(r"\$ld\$hide\$os(\d{1,5}\.\d{1,2})\$(.+)", re.DOTALL)
 _BREAKS: Final = re.compile(r"[\t\n]")
@@ -179,7 +175,7 @@ def _texts(value: Any, where: str) -> list[str]:
 
 def is_private(path: str) -> bool:
     """Whether symbols of the library are left out: private frameworks and the Catalyst copies."""
-    return "/PrivateFrameworks/" in path or path.startswith("/System/iOSSupport/")
+    return is_private_framework(path) or path.startswith("/System/iOSSupport/")
 
 
 def _slot(libraries: dict[str, _Library], name: str) -> _Library | None:

@@ -14,13 +14,13 @@ from machochain.world.named import read_named
 from machochain.world.system.catalogue import EMBEDDED, EmbeddedCatalogue
 
 if TYPE_CHECKING:
-    from machochain.world.system.oslibs import SdkLibraries
+    from machochain.world.system.facts import SystemFacts
 
 _MOST: Final = 256 << 20
 """Bytes of a catalogue or a document of facts: twenty times the largest there is."""
 
 
-def open_system(sdks: Iterable[HostPath] = ()) -> EmbeddedCatalogue | SdkLibraries:
+def open_system(sdks: Iterable[HostPath] = ()) -> SystemFacts:
     """Return what is known of the OS.
 
     Args:

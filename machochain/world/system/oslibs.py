@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
+from machochain.model.ospaths import SWIFT_LIBRARIES, SYSTEM_PREFIXES, inside_cryptex, is_private_framework
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
-from machochain.world.system.catalogue import SYSTEM_PREFIXES, EmbeddedCatalogue, inside_cryptex, normalise
+from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.facts import GivenSdk, LibraryFacts, Source
+from machochain.world.system.names import normalise
 from machochain.world.system.sdk import Sdk, SdkQuality
 
 
@@ -36,7 +39,7 @@ class _Side:
 
 
 class SdkLibraries:
-    """OS libraries and symbols from SDK folders, the catalogue behind them (``SystemLibraries``, ``SystemSymbols``).
+    """OS libraries and symbols from SDK folders, the catalogue behind them (a ``SystemFacts``).
 
     One object keeps what it has read; it never changes an answer.
     """
@@ -58,6 +61,23 @@ class SdkLibraries:
     def catalogue(self) -> EmbeddedCatalogue:
         """The embedded facts behind the folders."""
         return self._catalogue
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The SDKs behind the embedded facts, oldest first."""
+        return self._catalogue.sources
+
+    def library(self, path: str) -> LibraryFacts | None:
+        """Return everything the embedded facts hold of a library, by install name or link; None if nothing."""
+        return self._catalogue.library(path)
+
+    def given(self) -> tuple[GivenSdk, ...]:
+        """Return the SDKs the user named, quality included."""
+        found = []
+        for sdk in self.sdks:
+            quality = self.quality(sdk)
+            found.append(GivenSdk(sdk.name, sdk.version, quality.sentences(), quality.poor))
+        return tuple(found)
 
     def quality(self, sdk: Sdk) -> SdkQuality:
         """Return how whole an SDK is; found out once."""
@@ -121,10 +141,10 @@ class SdkLibraries:
 
     def _incomplete(self, path: str, sdk: Sdk) -> str | None:
         """Return why an SDK cannot rule a path out; None if it can."""
-        if "/PrivateFrameworks/" in path:
+        if is_private_framework(path):
             return f"not in the {sdk.name}, but SDKs leave private frameworks out"
         quality = self.quality(sdk)
-        if path.startswith("/usr/lib/swift/") and quality.no_swift:
+        if path.startswith(SWIFT_LIBRARIES) and quality.no_swift:
             return f"the {sdk.name} has no usr/lib/swift"
         if quality.poor:
             return f"not in the {sdk.name}, but that is incomplete: {quality.sentences()[-1]}"

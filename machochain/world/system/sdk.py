@@ -17,12 +17,14 @@ from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
+from machochain.model.ospaths import FRAMEWORKS, SWIFT_LIBRARIES, SYSTEM_PREFIXES, is_private_framework
 from machochain.model.paths import HostPath
 from machochain.model.platform import Platform
 from machochain.model.stub import ExportKind, Stub, StubExport, StubSection, TargetList
 from machochain.model.version import Version
 from machochain.tbd import is_directive, parse_directive, read
-from machochain.world.system.catalogue import SYSTEM_PREFIXES, EmbeddedCatalogue, normalise
+from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.names import normalise
 from machochain.world.system.sdk_index import Located, SdkIndex, index, library_path, sdk_version
 
 SMALL: Final = 100
@@ -282,9 +284,9 @@ class Sdk:
         missing: list[str] = []
         if whole and self.version is not None:
             for name in catalogue.libraries():
-                if "/PrivateFrameworks/" in name or not name.startswith(("/usr/lib/", "/System/Library/Frameworks/")):
+                if is_private_framework(name) or not name.startswith(("/usr/lib/", FRAMEWORKS)):
                     continue
-                if name.startswith("/usr/lib/swift/") or name in names:
+                if name.startswith(SWIFT_LIBRARIES) or name in names:
                     continue  # usr/lib/swift is left out so often that it has a mark of its own
                 if catalogue.find(name, self.version).presence is Presence.PRESENT:
                     missing.append(name)
@@ -303,5 +305,5 @@ class Sdk:
             unreadable=self.index.unreadable,
             stripped=tuple(stripped),
             missing=tuple(missing),
-            no_swift=whole and not any(name.startswith("/usr/lib/swift/") for name in names),
+            no_swift=whole and not any(name.startswith(SWIFT_LIBRARIES) for name in names),
         )

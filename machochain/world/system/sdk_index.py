@@ -28,11 +28,12 @@ from machochain.macho.reader import read_file
 from machochain.macho.source import FileSource
 from machochain.model.errors import InputError, UsageError
 from machochain.model.image import FileType
+from machochain.model.ospaths import SYSTEM_PREFIXES
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
 from machochain.tbd import places
 from machochain.world.named import read_named
-from machochain.world.system.catalogue import SYSTEM_PREFIXES, leads_to, normalise, plain_variant, squeeze
+from machochain.world.system.names import leads_to, normalise, plain_variant, squeeze
 
 SCHEMA: Final = "machochain.sdk-index/2"
 _FOLDERS: Final = ("System", "usr/lib", "Library/Apple")

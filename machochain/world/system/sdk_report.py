@@ -10,13 +10,13 @@ from typing import Any
 
 from machochain.model.errors import InputError
 from machochain.model.filesystem import SystemLibraries
+from machochain.model.ospaths import FRAMEWORKS, SWIFT_LIBRARIES, is_private_framework
 from machochain.model.stub import Stub, TargetList
 from machochain.model.version import Version
-from machochain.world.system.catalogue import EmbeddedCatalogue, LibraryFacts
+from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.facts import LibraryFacts
 from machochain.world.system.oslibs import SdkLibraries
 from machochain.world.system.sdk import Sdk, SdkQuality
-
-FRAMEWORKS = "/System/Library/Frameworks/"
 
 
 def _joined(lists: Iterable[TargetList]) -> list[str]:
@@ -75,7 +75,7 @@ def index_sdk(sdk: Sdk, catalogue: EmbeddedCatalogue, *, origin: str = "") -> di
         "high": str(sdk.version),
         "origin": origin,
         "complete": [] if quality.poor else ["/usr/lib/", FRAMEWORKS],
-        "missing": ["/usr/lib/swift/"] if quality.no_swift else [],
+        "missing": [SWIFT_LIBRARIES] if quality.no_swift else [],
         "links": bool(sdk.index.links),
         "libraries": libraries,
         "aliases": sdk.aliases(),
@@ -202,7 +202,7 @@ def catalogue_summary(catalogue: EmbeddedCatalogue) -> dict[str, Any]:
     for name in names:
         for sdk in catalogue.sdks_of(name):
             counts[sdk.id] += 1
-            private[sdk.id] += "/PrivateFrameworks/" in name
+            private[sdk.id] += is_private_framework(name)
     return {
         "schema": "machochain.sdk-catalogue/1",
         "libraries": len(names),
