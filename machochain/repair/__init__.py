@@ -1,0 +1,1 @@
+"""Remedies carried out: load commands edited in the room behind the header, signatures made anew, the result proved."""
