@@ -14,15 +14,22 @@ from pathlib import Path
 from typing import Final
 
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT: Final = Path(__file__).parent.parent
 
 
 def lower_bounds() -> list[str]:
-    """Return each runtime dependency pinned to its lower bound."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = [Requirement(text) for text in project["dependencies"]]
-    return [f"{each.name}=={bound.version}" for each in asked for bound in each.specifier if bound.operator == ">="]
+    """Return each runtime dependency pinned to its lower bound, or to that of the tests where theirs is higher."""
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    bounds: dict[str, Version] = {}
+    for text in (*document["project"]["dependencies"], *document["dependency-groups"]["test"]):
+        asked = Requirement(text)
+        for bound in asked.specifier:
+            if bound.operator == ">=" and (asked.marker is None or asked.marker.evaluate()):
+                bounds[asked.name] = max(Version(bound.version), bounds.get(asked.name, Version("0")))
+    runtime = {Requirement(text).name for text in document["project"]["dependencies"]}
+    return [f"{name}=={bound}" for name, bound in bounds.items() if name in runtime]
 
 
 def run_beside(which: str, arguments: list[str]) -> int:

@@ -59,7 +59,7 @@ class Pieces:
         """Return the file with other contents of its slices, each where its own alignment puts it."""
         if not self.magic:
             return slices[0]
-        moved = []
+        moved: list[Piece] = []
         end = self._table_size
         grown = any(len(new) != len(piece.data) for piece, new in zip(self.slices, slices, strict=True))
         for piece, new in zip(self.slices, slices, strict=True):
