@@ -32,7 +32,8 @@ from machochain.model.platform import Platform
 from machochain.model.result import Finding, Result
 from machochain.model.version import Version
 from machochain.session import Session, resolve_inputs
-from machochain.world.archives.places import DOWNLOADS
+from machochain.world.archives.packages.form import DOWNLOADS
+from machochain.world.archives.packages.wheel import parse_tags
 from machochain.world.placement import World
 from machochain.world.remote import fetched, is_remote
 
@@ -291,4 +292,4 @@ def _with_nested(artifact: Artifact) -> Iterator[Artifact]:
 def _stated_tags(wheel: Artifact) -> tuple[str, ...]:
     """Return a wheel's tags: pip goes by the file's name, so that counts where it has the form of one."""
     name = leaf(wheel.path.rpartition(":")[2])
-    return (name,) if name.endswith(".whl") and name.count("-") >= 4 else wheel.platforms
+    return (name,) if name.endswith(".whl") and parse_tags(name) else wheel.platforms

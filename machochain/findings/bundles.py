@@ -21,6 +21,7 @@ from machochain.model.paths import directory, leaf, printable
 from machochain.model.platform import Platform
 from machochain.model.result import Confidence, Finding, Severity
 from machochain.model.version import Version
+from machochain.world.archives.packages.wheel import parse_tags
 
 PLIST_LIMIT: Final = 1 << 20
 """Bytes of an Info.plist that is looked at; real ones have a few thousand."""
@@ -222,8 +223,8 @@ def wheel_tags(texts: Iterable[str]) -> dict[str, Version]:
     """
     found: dict[str, Version] = {}
     for text in texts:
-        for tag in text.removesuffix(".whl").rpartition("-")[2].split("."):
-            match = _TAG.fullmatch(tag)
+        for tag in parse_tags(text):
+            match = _TAG.fullmatch(tag.platform)
             if match is None or int(match[2]) > 0xFF:
                 continue
             version = Version.of(int(match[1]), int(match[2]))

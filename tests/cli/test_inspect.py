@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.cli.running import run
 from tests.factory.macho import Export, Import, MachO, dylib, load
-from tests.world.packing import zipped
+from tests.world.archives.packing import zipped
 
 HELLO = Path(__file__).parents[2] / "testdata" / "hello"
 

@@ -35,7 +35,7 @@ from tests.fuzz.places import scratch
 from tests.fuzz.systems import cache_at
 from tests.fuzz.trees import LINK, lay_out, pack, unpack
 from tests.golang.test_buildinfo import pointed
-from tests.world.packing import wheel
+from tests.world.archives.packing import wheel
 from tests.world.sdk_tree import stub
 
 TESTDATA = Path(__file__).parents[2] / "testdata"

@@ -22,7 +22,7 @@ from machochain.world.archives.places import place_artifact
 from machochain.world.placement import World
 from tests.fuzz.mutators import NUMBERS, blind, bounded, text
 from tests.fuzz.places import scratch
-from tests.world.packing import LIBRARY, TEXT, Content, Link, add, conda, tar_bytes, wheel, zip_bytes
+from tests.world.archives.packing import LIBRARY, TEXT, Content, Link, add, conda, tar_bytes, wheel, zip_bytes
 
 if sys.version_info >= (3, 14):
     from compression import zstd

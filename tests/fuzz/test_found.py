@@ -22,7 +22,7 @@ from machochain.world.placement import World
 from tests.cli.running import run
 from tests.factory.macho import MachO
 from tests.tbd import stubs
-from tests.world.packing import LIBRARY, wheel
+from tests.world.archives.packing import LIBRARY, wheel
 
 ROOT = Path(__file__).parents[2]
 

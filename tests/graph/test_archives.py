@@ -11,7 +11,7 @@ import pytest
 from machochain import InputError, UsageError, World, explain, resolve
 from machochain.session import Session, is_archive
 from tests.factory.macho import bundle, dylib, executable
-from tests.world.packing import LIBRARY, Link, tar, wheel, zip_bytes, zipped
+from tests.world.archives.packing import LIBRARY, Link, tar, wheel, zip_bytes, zipped
 
 SITE = "/Library/Frameworks/Python.framework/Versions/3.12/lib/python3.12/site-packages"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from machochain import api
 from tests.factory.macho import dylib, fat
-from tests.world.packing import zipped
+from tests.world.archives.packing import zipped
 
 GO = Path(__file__).parents[2] / "testdata" / "go"
 LIBRARY = dylib("@rpath/libx.dylib")

@@ -32,7 +32,7 @@ from machochain.tbd.reader import read
 from tests.cli.running import run
 from tests.factory import Import
 from tests.factory.macho import MachO, dylib, executable, fat, load
-from tests.world.packing import wheel
+from tests.world.archives.packing import wheel
 
 GOOD = MachO().bytes()
 ROOT_USER = os.geteuid() == 0

@@ -103,7 +103,7 @@ def needed(name: str, extras: tuple[str, ...] = ("",)) -> Iterator[str]:
 def licences() -> dict[str, str]:
     """Return what the page says of each distribution: the table's rows, and the list below it."""
     text = PAGE.read_text(encoding="utf-8").partition("## Dependencies")[2].partition("## The lock")[0]
-    rows = re.findall(r"^\| ([A-Za-z0-9.-]+) \| ([A-Za-z0-9.-]+) \| .+ \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| ([A-Za-z0-9.-]+) \| ([A-Za-z0-9.-]+(?: OR [A-Za-z0-9.-]+)*) \| .+ \|$", text, re.MULTILINE)
     rows = [row for row in rows if row[0] != "distribution"]
     listed = re.findall(r"\b([A-Za-z][A-Za-z-]+)\s\(([A-Za-z0-9.-]+)(?: with an exception[^)]*)?\)", text)
     return {canonicalize_name(name): licence for name, licence in [*rows, *listed]}

@@ -6,23 +6,25 @@ whatever this machine's volume does.
 """
 
 # A host path is the raw string; pathlib would rewrite it, and costs more than the call.
-# ruff: noqa: PTH102, PTH108, PTH118, PTH123, PTH211
+# ruff: noqa: PTH102, PTH108, PTH118, PTH123
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from typing import Final
 
 from attrs import Factory, define, evolve
 
 from machochain.macho.kind import FileKind, kind_of
-from machochain.model.artifact import ArtifactEntry, ArtifactEntryKind, Limits
+from machochain.model.artifact import ArtifactEntry, ArtifactEntryKind
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath, printable
-from machochain.world.archives.streams import CHUNK, HEAD, Read
-from machochain.world.filesystem import MAXSYMLINKS, NAME_MAX, fold_name
+from machochain.world.archives.budget import Budget
+from machochain.world.archives.compression import CHUNK, HEAD, Read
+from machochain.world.archives.links import Node, make_links
+from machochain.world.archives.names import Refused, entry_names, plain_name
+from machochain.world.filesystem import fold_name
 
 PROBLEMS: Final = 100
 """So many problems are told one by one; the rest is counted."""
@@ -44,126 +46,6 @@ NEVER_LOADED: Final = frozenset({
 Making a file costs more than all the rest of its handling, and these are nine in ten.
 """
 
-_DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
-
-
-@define
-class Budget:
-    """What an archive has cost so far.
-
-    Attributes:
-        archive: The archive, as the user named it.
-        limits: What it may cost.
-        entries: Entries met.
-        spent: Bytes decompressed.
-        folders: Directories made; a few entries can name very many.
-        is_exceeded: Whether a limit was met: nothing goes on then, whatever else could be read.
-    """
-
-    archive: str
-    limits: Limits
-    entries: int = 0
-    spent: int = 0
-    folders: int = 0
-    is_exceeded: bool = False
-
-    def count(self) -> None:
-        """Note one more entry.
-
-        Raises:
-            InputError: There are more than allowed.
-        """
-        self.entries += 1
-        if self.entries > self.limits.entries:
-            raise self.exceeded(f"more than {self.limits.entries} entries (limit entries)")
-
-    def count_folder(self) -> None:
-        """Note one more directory.
-
-        Raises:
-            InputError: There are more than entries are allowed.
-        """
-        self.folders += 1
-        if self.folders > self.limits.entries:
-            raise self.exceeded(f"more than {self.limits.entries} folders (limit entries)")
-
-    def spend(self, size: int, entry: str = "") -> None:
-        """Note bytes that came out.
-
-        Raises:
-            InputError: There are more than allowed.
-        """
-        self.spent += size
-        if self.spent > self.limits.total_bytes:
-            raise self.exceeded(f"unpacks to more than {self.limits.total_bytes} bytes (limit total_bytes)", entry)
-
-    def check_ratio(self, out: int, packed: int, entry: str = "") -> None:
-        """Compare what came out of one stream with what went in.
-
-        Raises:
-            InputError: It grows more than anything but a bomb does.
-        """
-        if out > self.limits.ratio_floor and out > self.limits.ratio * max(packed, 1):
-            raise self.exceeded(f"unpacks to more than {self.limits.ratio} times its size (limit ratio)", entry)
-
-    def exceeded(self, reason: str, entry: str = "") -> InputError:
-        """Return the error for a limit."""
-        self.is_exceeded = True
-        return InputError(reason, path=self.archive, part=printable(entry) or None)
-
-
-class Refused(Exception):  # noqa: N818  # what happened to a name, not a fault of the program
-    """An entry's name can be no file's of the folder."""
-
-
-def entry_names(name: str, limits: Limits) -> list[str]:
-    """Split an entry's name.
-
-    Raises:
-        Refused: It leads out of the folder, or no file of a Mac can be called so.
-    """
-    if "\0" in name:
-        raise Refused("its name holds a NUL")
-    if name.startswith("/"):
-        raise Refused("its name is absolute")
-    if _DRIVE.match(name):
-        raise Refused("its name begins with a drive letter")
-    names = [part for part in name.split("/") if part not in ("", ".")]
-    if ".." in names or any(".." in part.split("\\") for part in names if "\\" in part):
-        raise Refused("its name leads out of the folder")
-    try:
-        raw = name.encode()
-    except UnicodeEncodeError:
-        raise Refused("its name is not UTF-8, which APFS refuses") from None
-    if len(raw) > limits.path_bytes:
-        raise Refused(f"its name is longer than {limits.path_bytes} bytes (limit path_bytes)")
-    if len(names) > limits.depth:
-        raise Refused(f"it lies deeper than {limits.depth} folders (limit depth)")
-    if any(len(part.encode()) > NAME_MAX for part in names):
-        raise Refused(f"a name in it is longer than {NAME_MAX} bytes")
-    return names
-
-
-@define(eq=False)
-class _Node:
-    """One name in the tree.
-
-    Attributes:
-        name: As first spelt.
-        host: Where it is, or would be, on this machine.
-        index: The entry; -1 for a directory.
-        below: What a directory holds, by folded name; None for anything else.
-        link: Where a link points.
-        there: Whether something was made on this machine.
-    """
-
-    name: str
-    host: str
-    index: int = -1
-    below: dict[str, _Node] | None = None
-    link: str | None = None
-    there: bool = False
-
 
 @define
 class Tree:
@@ -171,7 +53,6 @@ class Tree:
 
     Attributes:
         root: The folder; it exists and is empty.
-        prefix: What goes before the names of entries in problems.
         budget: What it may cost.
         entries: What was met so far.
         problems: What could not be read or was refused.
@@ -188,7 +69,7 @@ class Tree:
     complete: bool = True
     candidates: dict[int, str] = Factory(dict)
     _missed: int = 0
-    _top: _Node = Factory(lambda self: _Node("", self.root, below={}, there=True), takes_self=True)
+    _top: Node = Factory(lambda self: Node("", self.root, below={}, there=True), takes_self=True)
 
     def problem(self, reason: str, entry: str | None = None, *, offset: int | None = None) -> None:
         """Note that something could not be read."""
@@ -200,7 +81,7 @@ class Tree:
 
     def finish(self) -> None:
         """Make the links; no file can be written after this."""
-        self._make_links()
+        make_links(self._top, self.entries)
         if self._missed:
             self.problems.append(InputError(f"{self._missed} more problems", path=self.budget.archive))
 
@@ -212,12 +93,12 @@ class Tree:
         except Refused as error:
             self._refuse(name, ArtifactEntryKind.DIRECTORY, str(error))
             return
-        self.entries.append(ArtifactEntry(_plain(name), ArtifactEntryKind.DIRECTORY))
+        self.entries.append(ArtifactEntry(plain_name(name), ArtifactEntryKind.DIRECTORY))
 
     def add_special(self, name: str, what: str) -> None:
         """Note a device or the like: it is never made."""
         self.budget.count()
-        self.entries.append(ArtifactEntry(_plain(name), ArtifactEntryKind.SPECIAL, note=f"left out: {what}"))
+        self.entries.append(ArtifactEntry(plain_name(name), ArtifactEntryKind.SPECIAL, note=f"left out: {what}"))
 
     def add_oversized(self, name: str, size: int) -> None:
         """Note a file that is longer than one may be."""
@@ -234,7 +115,7 @@ class Tree:
     def add_left_out(self, name: str, size: int, why: str) -> None:
         """Note a file that is no part of what users will have."""
         self.budget.count()
-        self.entries.append(ArtifactEntry(_plain(name), ArtifactEntryKind.FILE, size, note=f"left out: {why}"))
+        self.entries.append(ArtifactEntry(plain_name(name), ArtifactEntryKind.FILE, size, note=f"left out: {why}"))
 
     def add_link(self, name: str, link: str) -> None:
         """Note a symbolic link; it is made by `finish`."""
@@ -246,13 +127,13 @@ class Tree:
             return
         node.link = link
         node.index = len(self.entries)
-        self.entries.append(ArtifactEntry(_plain(name), ArtifactEntryKind.LINK, link=link))
+        self.entries.append(ArtifactEntry(plain_name(name), ArtifactEntryKind.LINK, link=link))
 
     def add_hard_link(self, name: str, link: str) -> None:
         """Give a file that was met before another name."""
         self.budget.count()
         kind = ArtifactEntryKind.HARD_LINK
-        node: _Node | None = None
+        node: Node | None = None
         try:
             names = entry_names(name, self.budget.limits)
             source = self._known(entry_names(link, self.budget.limits))
@@ -275,7 +156,7 @@ class Tree:
             return
         node.there = True
         self.entries.append(
-            ArtifactEntry(_plain(name), kind, target.size, link, HostPath(node.host), target.whole, target.macho)
+            ArtifactEntry(plain_name(name), kind, target.size, link, HostPath(node.host), target.whole, target.macho)
         )
 
     def add_file(
@@ -333,7 +214,7 @@ class Tree:
         if nested:
             self.candidates[node.index] = node.host
         if not whole and leaf.rpartition(".")[2].lower() in NEVER_LOADED:
-            self.entries.append(ArtifactEntry(_plain(name), kind, size, note=note))
+            self.entries.append(ArtifactEntry(plain_name(name), kind, size, note=note))
             return
         try:
             with open(node.host, "xb") as out:
@@ -355,7 +236,9 @@ class Tree:
             self._damaged(node, name, size, EOFError(f"holds {written} bytes where {size} are stated"))
             return
         self.entries.append(
-            ArtifactEntry(_plain(name), kind, size, None, HostPath(node.host), whole or size <= len(head), macho, note)
+            ArtifactEntry(
+                plain_name(name), kind, size, None, HostPath(node.host), whole or size <= len(head), macho, note
+            )
         )
 
     def _copy(
@@ -375,7 +258,7 @@ class Tree:
             write(data)
             total += len(data)
 
-    def _damaged(self, node: _Node, name: str, size: int, error: BaseException) -> None:
+    def _damaged(self, node: Node, name: str, size: int, error: BaseException) -> None:
         """Note a file that could not be read to its end; what was written of it goes away."""
         if node.there:
             os.unlink(node.host)
@@ -390,24 +273,21 @@ class Tree:
         size: int = 0,
         *,
         link: str | None = None,
-        node: _Node | None = None,
+        node: Node | None = None,
     ) -> None:
         self.problem(why, name)
-        lost = None if node is None else self._below(node)
-        self.entries.append(ArtifactEntry(_plain(name), kind, size, link, lost=lost, note=f"left out: {why}"))
+        lost = None if node is None else node.below_root(self._top)
+        self.entries.append(ArtifactEntry(plain_name(name), kind, size, link, lost=lost, note=f"left out: {why}"))
 
-    def _below(self, node: _Node) -> str:
-        return node.host[len(self.root) + 1 :]
-
-    def _known(self, names: list[str]) -> _Node | None:
-        here: _Node | None = self._top
+    def _known(self, names: list[str]) -> Node | None:
+        here: Node | None = self._top
         for name in names:
             if here is None or here.below is None:
                 return None
             here = here.below.get(fold_name(name))
         return here
 
-    def _directory(self, names: list[str]) -> _Node:
+    def _directory(self, names: list[str]) -> Node:
         """Return a directory; it comes into being if it is not there yet.
 
         Raises:
@@ -420,7 +300,7 @@ class Tree:
             inside = here.below.get(key)
             if inside is None:
                 self.budget.count_folder()
-                inside = here.below[key] = _Node(name, os.path.join(here.host, name), below={}, there=True)
+                inside = here.below[key] = Node(name, os.path.join(here.host, name), below={}, there=True)
                 os.mkdir(inside.host, 0o700)
             elif inside.below is None:
                 what = "a symbolic link" if inside.link is not None else "a file"
@@ -428,7 +308,7 @@ class Tree:
             here = inside
         return here
 
-    def _leaf(self, names: list[str]) -> _Node:
+    def _leaf(self, names: list[str]) -> Node:
         """Return the node for a file or link, in place of one that was there before.
 
         Raises:
@@ -444,10 +324,10 @@ class Tree:
             if old.below is not None:
                 raise Refused("a folder of the archive has the same name")
             self._replace(old, names[-1])
-        node = folder.below[key] = _Node(names[-1], os.path.join(folder.host, names[-1]))
+        node = folder.below[key] = Node(names[-1], os.path.join(folder.host, names[-1]))
         return node
 
-    def _replace(self, old: _Node, name: str) -> None:
+    def _replace(self, old: Node, name: str) -> None:
         if old.there:
             os.unlink(old.host)
         self.candidates.pop(old.index, None)
@@ -456,63 +336,6 @@ class Tree:
             self.entries[old.index] = evolve(
                 self.entries[old.index], host=None, whole=False, lost=None, note=f"replaced by a later entry of {why}"
             )
-
-    def _make_links(self) -> None:
-        pending = [self._top]
-        links: list[tuple[_Node, list[_Node]]] = []
-        parents: list[list[_Node]] = [[]]
-        while pending:
-            folder, above = pending.pop(), parents.pop()
-            for node in (folder.below or {}).values():
-                if node.below is not None:
-                    pending.append(node)
-                    parents.append([*above, folder])
-                elif node.link is not None:
-                    links.append((node, [*above, folder]))
-        for node, folders in links:
-            assert node.link is not None
-            entry = self.entries[node.index]
-            if not self._stays_inside(node.link, folders):
-                why = "left out: it points out of the archive"
-                self.entries[node.index] = evolve(entry, lost=self._below(node), note=why)
-                continue
-            try:
-                os.symlink(node.link, node.host)
-            except (OSError, ValueError) as error:
-                self.entries[node.index] = evolve(entry, lost=self._below(node), note=f"left out: {error}")
-                continue
-            node.there = True
-            self.entries[node.index] = evolve(entry, host=HostPath(node.host), whole=True)
-
-    def _stays_inside(self, link: str, folders: list[_Node]) -> bool:
-        """Whether a link never leaves the folder on its way, other links of the archive followed."""
-        here = list(folders)
-        pending = link.split("/")[::-1]
-        followed = 0
-        if link.startswith("/") or not link or "\0" in link:
-            return False
-        while pending:
-            name = pending.pop()
-            if name in ("", "."):
-                continue
-            if name == "..":
-                here.pop()
-                if not here:
-                    return False
-                continue
-            inside = (here[-1].below or {}).get(fold_name(name))
-            if inside is None or (inside.below is None and inside.link is None):
-                # It ends here, at a file or at nothing, whatever follows.
-                return True
-            if inside.below is not None:
-                here.append(inside)
-                continue
-            followed += 1
-            assert inside.link is not None
-            if followed > MAXSYMLINKS or inside.link.startswith("/"):
-                return False
-            pending += inside.link.split("/")[::-1]
-        return True
 
 
 class _Damaged(Exception):  # noqa: N818  # carries another error past the handlers of this machine's own
@@ -526,10 +349,6 @@ class _Damaged(Exception):  # noqa: N818  # carries another error past the handl
 def _words(error: BaseException) -> str:
     text = str(error).rstrip(".")
     return f"cannot be read: {text}" if text else f"cannot be read ({type(error).__name__})"
-
-
-def _plain(name: str) -> str:
-    return "/".join(part for part in name.split("/") if part not in ("", ".")) if not name.startswith("/") else name
 
 
 def _read_head(read: Read) -> bytes:

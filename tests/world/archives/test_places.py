@@ -16,7 +16,7 @@ from machochain.world.archives.opening import open_artifact
 from machochain.world.archives.places import display_names, place_artifact, placing
 from machochain.world.placement import World, WorldView, open_world
 from tests.factory.macho import MachO
-from tests.world.packing import LIBRARY, TEXT, Content, Link, compressed, conda, tar, wheel, zip_bytes, zipped
+from tests.world.archives.packing import LIBRARY, TEXT, Content, Link, compressed, conda, tar, wheel, zip_bytes, zipped
 
 PYTHON = "/Library/Frameworks/Python.framework/Versions/3.12"
 SITE = f"{PYTHON}/lib/python3.12/site-packages"

@@ -20,7 +20,7 @@ from machochain.model.artifact import Artifact, ArtifactEntry, ArtifactEntryKind
 from machochain.model.errors import InputError
 from machochain.world.archives.opening import is_artifact, open_artifact
 from tests.factory.macho import MachO, fat
-from tests.world.packing import (
+from tests.world.archives.packing import (
     LIBRARY,
     TEXT,
     Content,

@@ -1,0 +1,32 @@
+"""How things are packed: one module a format. To add one: its module, a line in `CONTAINERS`, seeds, a test, docs."""
+
+from __future__ import annotations
+
+from typing import IO, Final
+
+from machochain.world.archives.containers import tars, udif, xar, zips
+from machochain.world.archives.containers.form import GLANCE, Container, Glance
+
+CONTAINERS: Final[tuple[Container, ...]] = (udif.CONTAINER, zips.CONTAINER, xar.CONTAINER, tars.CONTAINER)
+"""In the order in which a file is held against them: a disk image may begin like anything, and is known by its end."""
+
+
+def recognise(file: IO[bytes], size: int) -> tuple[Container, str] | None:
+    """Say how a file is packed, and what that is called; None if it is no archive.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    file.seek(max(size - GLANCE, 0))
+    end = file.read(GLANCE)
+    for container in CONTAINERS:
+        file.seek(0)
+        name = container.recognise(Glance(file.read(GLANCE), file.read, end))
+        if name is not None:
+            return container, name
+    return None
+
+
+def may_be_archive(head: bytes) -> bool:
+    """Whether a file that begins so may be an archive that is worth a look inside."""
+    return any(container.starts(head) for container in CONTAINERS)

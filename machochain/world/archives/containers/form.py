@@ -1,0 +1,55 @@
+"""What a container format is to the rest: how it is known, and how its entries get into a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import IO, Final
+
+from attrs import frozen
+
+from machochain.model.artifact import ArtifactKind
+from machochain.world.archives.compression import Read
+from machochain.world.archives.tree import Tree
+
+GLANCE: Final = 512
+"""So many first and last bytes of a file tell a container."""
+
+
+Starts = Callable[[bytes], bool]
+"""Whether a file that begins so may be something, for all that is known before the rest is there."""
+
+
+@frozen
+class Glance:
+    """What is looked at to tell a container.
+
+    Attributes:
+        head: The first bytes, `GLANCE` of them if there are so many.
+        more: Gives what follows; asked only if the head promises something, and for little.
+        end: The last `GLANCE` bytes; empty if they are not known, as in the middle of a stream.
+    """
+
+    head: bytes
+    more: Read
+    end: bytes = b""
+
+
+@frozen
+class Container:
+    """One way of packing files.
+
+    Attributes:
+        names: What it may be called.
+        recognise: Returns one of `names` for a file that is packed so, else None.
+        starts: Whether a file that begins so may be one.
+        read: Takes the entries over into a tree: given the name that `recognise` returned, and which files, going by
+            their first bytes, are to be kept whole because they may be archives themselves. Returns what the archive
+            is to an installer where the container knows already.
+        unread: If it is known but not read: what to do instead.
+    """
+
+    names: tuple[str, ...]
+    recognise: Callable[[Glance], str | None]
+    starts: Starts
+    read: Callable[[Tree, IO[bytes], str, Starts | None], ArtifactKind | None] | None = None
+    unread: str | None = None

@@ -1,0 +1,188 @@
+"""Tar archives, plain and compressed, read entry by entry; nothing is looked at twice."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Callable
+from typing import IO, Final
+
+from machochain.model.errors import InputError
+from machochain.world.archives.compression import (
+    COMPRESSIONS,
+    HEAD,
+    Decompressed,
+    Read,
+    compression_of,
+    damage_errors,
+)
+from machochain.world.archives.containers.form import Container, Glance, Starts
+from machochain.world.archives.forward import ForwardStream
+from machochain.world.archives.tree import Tree
+
+_Errors = tuple[type[BaseException], ...]
+_GLOBAL_HEADERS: Final = 1000
+
+
+def is_tar(first_bytes: bytes) -> bool:
+    """Whether a tar archive begins so (512 bytes are enough): its first header has the right sum."""
+    if len(first_bytes) < tarfile.BLOCKSIZE:
+        return False
+    try:
+        tarfile.TarInfo.frombuf(first_bytes[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError):
+        return False
+    return True
+
+
+def _recognise(glance: Glance) -> str | None:
+    compression = compression_of(glance.head)
+    if compression is None:
+        return "tar" if is_tar(glance.head) else None
+    pending = [glance.head]
+    try:
+        stream = Decompressed(lambda size: pending.pop() if pending else glance.more(size), compression)
+        first = b""
+        while len(first) < tarfile.BLOCKSIZE:
+            data = stream.read(tarfile.BLOCKSIZE - len(first))
+            if not data:
+                break
+            first += data
+    except InputError:
+        # Without the library nobody can see what is inside: opening it says what to install.
+        return f"tar.{compression}"
+    except EOFError:
+        # Cut before anything could come out: opening it says so.
+        return f"tar.{compression}"
+    except damage_errors():
+        return None
+    return f"tar.{compression}" if is_tar(first) else None
+
+
+def _starts(head: bytes) -> bool:
+    return compression_of(head) is not None or is_tar(head)
+
+
+def _read(tree: Tree, file: IO[bytes], name: str, spool: Starts | None) -> None:
+    def skip(count: int) -> None:
+        file.seek(count, os.SEEK_CUR)
+
+    read_tar(tree, file.read, skip, name.partition(".")[2], spool=spool)
+
+
+def read_tar(
+    tree: Tree,
+    read: Read,
+    skip: Callable[[int], None] | None,
+    compression: str,
+    *,
+    spool: Starts | None,
+) -> None:
+    """Take over the entries of a tar archive, one after the other; nothing is looked at twice."""
+    budget = tree.budget
+    if compression:
+        packed = Decompressed(read, compression)
+        produced = 0
+
+        def plain(size: int) -> bytes:
+            nonlocal produced
+            data = packed.read(size)
+            produced += len(data)
+            budget.spend(len(data))
+            budget.check_ratio(produced, packed.consumed)
+            return data
+
+        stream = ForwardStream(plain, None, budget.limits.header_bytes)
+    else:
+        stream = ForwardStream(read, skip, budget.limits.header_bytes)
+    errors = damage_errors()
+    last = ""
+    try:
+        # The mode is set apart from the file's own: nothing is ever written to it.
+        with tarfile.TarFile(fileobj=stream, mode="r", errors="surrogateescape") as archive:  # type: ignore[arg-type]
+            while True:
+                stream.start_header()
+                member = archive.next()
+                if member is None:
+                    break
+                # tarfile would keep every header; and it copies the global ones to each.
+                archive.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
+                if len(archive.pax_headers) > _GLOBAL_HEADERS:
+                    raise budget.exceeded(f"more than {_GLOBAL_HEADERS} global headers")
+                last = member.name
+                _tar_entry(tree, archive, stream, member, spool=spool, errors=errors)
+    except InputError:
+        raise
+    except errors as error:
+        tree.complete = False
+        tree.problem(f"is cut or damaged{_after(last)}: {error}", offset=stream.tell())
+        return
+    if stream.tail.strip(b"\0") or len(stream.tail) < tarfile.BLOCKSIZE:
+        tree.complete = False
+        tree.problem(f"is cut or damaged{_after(last)}: its end is missing", offset=stream.tell())
+
+
+def _after(name: str) -> str:
+    return f" after {name!r}" if name else ""
+
+
+def _tar_entry(
+    tree: Tree,
+    archive: tarfile.TarFile,
+    stream: ForwardStream,
+    member: tarfile.TarInfo,
+    *,
+    spool: Starts | None,
+    errors: _Errors,
+) -> None:
+    name = member.name
+    if member.size < 0:
+        raise tarfile.ReadError(f"the size of {name!r} is negative")
+    if member.isdir():
+        tree.add_directory(name)
+    elif member.issym():
+        tree.add_link(name, member.linkname)
+    elif member.islnk():
+        tree.add_hard_link(name, member.linkname)
+    elif not member.isreg():
+        tree.add_special(name, "a device, FIFO or other special file")
+    elif member.issparse():
+        if member.size > tree.budget.limits.file_bytes:
+            tree.add_oversized(name, member.size)
+            return
+        inside = archive.extractfile(member)
+        assert inside is not None
+        stream.start_header()
+        tree.add_file(name, member.size, _unlimited(stream, inside.read), errors=errors)
+    else:
+        stream.seek(member.offset_data)
+        left = member.size
+
+        def read(size: int) -> bytes:
+            nonlocal left
+            if left <= 0:
+                return b""
+            data = stream.read_some(min(size, left))
+            left -= len(data)
+            return data
+
+        tree.add_file(name, member.size, read, spool=spool, errors=errors)
+
+
+def _unlimited(stream: ForwardStream, read: Read) -> Read:
+    """Read a sparse file through tarfile, whose reads would else count as those of a header."""
+
+    def wrapped(size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            stream.start_header()
+            part = read(min(size - len(data), HEAD))
+            if not part:
+                break
+            data += part
+        return data
+
+    return wrapped
+
+
+CONTAINER: Final = Container(("tar", *(f"tar.{each}" for each in COMPRESSIONS)), _recognise, _starts, _read)

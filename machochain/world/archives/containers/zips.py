@@ -1,0 +1,192 @@
+"""Zip archives, by their central directory."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from typing import IO, Any, Final
+
+from attrs import frozen
+
+from machochain.model.artifact import ArtifactKind
+from machochain.model.errors import InputError
+from machochain.world.archives.budget import Budget
+from machochain.world.archives.compression import COMPRESSIONS, Read, damage_errors
+from machochain.world.archives.containers.form import Container, Glance, Starts
+from machochain.world.archives.containers.tars import read_tar
+from machochain.world.archives.names import Refused, entry_names
+from machochain.world.archives.packages import package_of_names
+from machochain.world.archives.packages.form import Package
+from machochain.world.archives.tree import Tree
+
+_Errors = tuple[type[BaseException], ...]
+_ZIP_DIRECTORY_ENTRY: Final = b"PK\x01\x02"
+_ZIP_ENCRYPTED: Final = 0x1
+_ZIP_UTF8: Final = 0x800
+_ZIP_UNIX: Final = 3
+_LINK_LIMIT: Final = 4096
+
+
+class _DirectoryGuard:
+    """A file for zipfile that refuses a directory with more entries than are allowed, before objects are made of it."""
+
+    def __init__(self, file: IO[bytes], budget: Budget) -> None:
+        self._file = file
+        self._budget = budget
+
+    def read(self, size: int = -1) -> bytes:
+        limits = self._budget.limits
+        data = self._file.read(size)
+        if data.startswith(_ZIP_DIRECTORY_ENTRY) and data.count(_ZIP_DIRECTORY_ENTRY) > limits.entries:
+            raise self._budget.exceeded(f"more than {limits.entries} entries (limit entries)")
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _read(tree: Tree, file: IO[bytes], name: str, spool: Starts | None) -> ArtifactKind | None:
+    """Take over the entries of a zip; return what it is if the names alone tell."""
+    del name
+    budget = tree.budget
+    errors: _Errors = (*damage_errors(), zipfile.BadZipFile, NotImplementedError, RuntimeError)
+    try:
+        archive = zipfile.ZipFile(_DirectoryGuard(file, budget))
+    except InputError:
+        raise
+    except UnicodeDecodeError:
+        raise InputError("the name of an entry is not UTF-8, though the archive says so") from None
+    except errors as error:
+        raise InputError(f"is cut or damaged: its directory cannot be read ({error})") from error
+    with archive:
+        members = [_Member(_zip_name(info), info) for info in archive.infolist()]
+        locked = next((m for m in members if m.info.flag_bits & _ZIP_ENCRYPTED), None)
+        if locked is not None:
+            raise InputError("is encrypted, and no password is asked for", part=locked.name)
+        package = package_of_names({member.name for member in members})
+        for member in members:
+            if package is not None and package.inner_tars:
+                _inner_tar(tree, archive, member, errors)
+            else:
+                _zip_member(tree, archive, member, package, errors, spool=None if package is not None else spool)
+    return None if package is None else package.kind
+
+
+@frozen
+class _Member:
+    """An entry of a zip with its true name."""
+
+    name: str
+    info: zipfile.ZipInfo
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """Return the name as written.
+
+    zipfile ends it at a NUL, and reads names without the UTF-8 flag as code page 437; what macOS itself writes there
+    is UTF-8 without the flag.
+    """
+    name = info.orig_filename
+    if not info.flag_bits & _ZIP_UTF8 and not name.isascii():
+        try:
+            return name.encode("cp437").decode()
+        except (UnicodeEncodeError, UnicodeDecodeError):
+            return name
+    return name
+
+
+def _zip_member(
+    tree: Tree,
+    archive: zipfile.ZipFile,
+    member: _Member,
+    package: Package | None,
+    errors: _Errors,
+    *,
+    spool: Starts | None,
+) -> None:
+    name, info = member.name, member.info
+    if name.startswith("__MACOSX/"):
+        tree.add_left_out(name, info.file_size, "holds attributes of another entry (AppleDouble)")
+        return
+    at = None
+    if package is not None and package.installed is not None:
+        try:
+            names = entry_names(name, tree.budget.limits)
+        except Refused:
+            names = []
+        at = package.installed(names) if names else None
+    mode = info.external_attr >> 16 if info.create_system == _ZIP_UNIX else 0
+    if name.endswith("/"):
+        tree.add_directory(name, at)
+        return
+    is_link = stat.S_ISLNK(mode)
+    if stat.S_IFMT(mode) and not is_link and not stat.S_ISREG(mode):
+        tree.add_special(name, "a device, FIFO or other special file")
+        return
+    try:
+        opened = archive.open(info)
+    except errors as error:
+        tree.add_file(name, info.file_size, _raiser(error), at=at, errors=errors)
+        return
+    with opened:
+        if is_link and (package is None or package.links):
+            _zip_link(tree, opened, name, info, errors)
+            return
+        note = "pip writes a link of a wheel as a plain file" if is_link else None
+        produced = 0
+
+        def read(size: int) -> bytes:
+            nonlocal produced
+            data = opened.read(size)
+            produced += len(data)
+            tree.budget.check_ratio(produced, info.compress_size, name)
+            return data
+
+        tree.add_file(name, info.file_size, read, at=at, note=note, spool=spool, errors=errors)
+
+
+def _zip_link(tree: Tree, opened: IO[bytes], name: str, info: zipfile.ZipInfo, errors: _Errors) -> None:
+    if info.file_size > _LINK_LIMIT:
+        tree.add_special(name, f"a link longer than {_LINK_LIMIT} bytes")
+        return
+    try:
+        link = opened.read(_LINK_LIMIT)
+    except errors as error:
+        tree.add_file(name, info.file_size, _raiser(error), errors=errors)
+        return
+    tree.add_link(name, link.decode("utf-8", "surrogateescape"))
+
+
+def _raiser(error: BaseException) -> Read:
+    def read(_: int) -> bytes:
+        raise error
+
+    return read
+
+
+def _inner_tar(tree: Tree, archive: zipfile.ZipFile, member: _Member, errors: _Errors) -> None:
+    """Take over the inner archives of a ``.conda`` file as if they were one."""
+    name, info = member.name, member.info
+    compression = name.rpartition(".tar.")[2]
+    if not name.startswith(("pkg-", "info-")) or compression not in COMPRESSIONS:
+        tree.add_left_out(name, info.file_size, "describes the package file itself")
+        return
+    try:
+        with archive.open(info) as opened:
+            read_tar(tree, opened.read, None, compression, spool=None)
+    except InputError:
+        raise
+    except errors as error:
+        tree.complete = False
+        tree.problem(f"cannot be read: {error}", name)
+
+
+def _recognise(glance: Glance) -> str | None:
+    return "zip" if glance.head.startswith((b"PK\x03\x04", b"PK\x05\x06")) else None
+
+
+def _starts(head: bytes) -> bool:
+    return head.startswith(b"PK\x03\x04")
+
+
+CONTAINER: Final = Container(("zip",), _recognise, _starts, _read)

@@ -1,0 +1,37 @@
+"""What an archive is to those who install it: one module a kind, and one list of all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from machochain.model.artifact import ArtifactKind
+from machochain.world.archives.packages import app, bottle, conda, npm, plain, wheel
+from machochain.world.archives.packages.form import Files, Package
+
+PACKAGES: Final[tuple[Package, ...]] = (
+    wheel.PACKAGE, conda.PACKAGE, npm.PACKAGE, bottle.PACKAGE, app.PACKAGE, plain.PACKAGE,
+)  # fmt: skip
+"""In the order in which an archive is held against them; the last one fits everything."""
+
+_BY_KIND: Final = {package.kind: package for package in PACKAGES}
+
+
+def package_of_names(names: Collection[str]) -> Package | None:
+    """Return what a zip is, if the names in it tell."""
+    return next((each for each in PACKAGES if each.fits_names is not None and each.fits_names(names)), None)
+
+
+def package_of(files: Files, tops: Collection[str]) -> Package:
+    """Return what an archive is.
+
+    Args:
+        files: What was unpacked whole.
+        tops: The names at its top.
+    """
+    return next(each for each in PACKAGES if each.fits is not None and each.fits(files, tops))
+
+
+def package(kind: ArtifactKind) -> Package:
+    """Return the package of a kind."""
+    return _BY_KIND[kind]
