@@ -16,30 +16,34 @@ from machochain.model.image import FileType
 from machochain.model.paths import leaf
 from machochain.model.platform import Platform
 from machochain.model.result import LoadedImage
-from machochain.model.search import Candidate, SearchRule
+from machochain.model.search import Candidate, Failure, FailureKind, SearchRule
 
 RealPath = Callable[[str], str | None]
 """``realpath`` on the modelled Mac: the path with links resolved, or None if nothing is there."""
 
 
-def restriction(config: ProcessConfig, request: LoadRequest) -> str | None:
+def restriction(config: ProcessConfig, request: LoadRequest) -> Failure | None:
     """Return why a restricted process refuses a load path outright, or None (loadPhase3())."""
     path = request.path
     origin = request.origin or request.chain[0].path
     advice = "(Codesign main executable with Library Validation to allow @ paths)"
     if not config.security.at_paths:
         if path.startswith("@executable_path/"):
-            return f"unsafe use of @executable_path in {origin} with restricted binary {advice}"
+            return _unsafe(f"@executable_path in {origin} with restricted binary {advice}")
         if path.startswith("@loader_path/") and origin == config.main_path:
-            return f"unsafe use of @loader_path in {origin} with restricted binary {advice}"
+            return _unsafe(f"@loader_path in {origin} with restricted binary {advice}")
     # dlopen() of a relative path goes over the run paths and is not refused here.
     if (
         config.hardened
         and request.static
         and not path.startswith(("/", "@executable_path/", "@loader_path/", "@rpath/"))
     ):
-        return f"unsafe use of relative rpath {path} in {origin} with restricted binary"
+        return _unsafe(f"relative rpath {path} in {origin} with restricted binary")
     return None
+
+
+def _unsafe(what: str) -> Failure:
+    return Failure(FailureKind.UNSAFE_PATH, f"unsafe use of {what}")
 
 
 def candidates(config: ProcessConfig, request: LoadRequest, real: RealPath, *, opening: bool) -> Iterator[Candidate]:

@@ -11,7 +11,7 @@ from machochain.dyld.profile import Profile
 from machochain.model.image import Image
 from machochain.model.platform import Platform
 from machochain.model.result import LoadedImage, Origin
-from machochain.model.search import Attempt, Candidate
+from machochain.model.search import Attempt, Candidate, Failure, FailureKind, Objection, ObjectionKind
 
 ENOENT = 2
 ENOTAFILE = -1
@@ -24,8 +24,8 @@ Other programs may set DYLD_ROOT_PATH as they like: dyld does not look at it (``
 """
 
 
-def miss_reason(profile: Profile, candidate: Candidate, errno: int) -> str:
-    """Return the reason for a path at which no file could be found (dyld-1378, Loader.cpp: getLoader()).
+def miss(profile: Profile, candidate: Candidate, errno: int) -> Objection:
+    """Return the objection to a path at which no file could be found (dyld-1378, Loader.cpp: getLoader()).
 
     Args:
         profile: The generation of dyld.
@@ -36,10 +36,17 @@ def miss_reason(profile: Profile, candidate: Candidate, errno: int) -> str:
     if profile.cache_note and not candidate.rule.on_disk_only and might_be_in_shared_cache(candidate.path):
         note = ", not in dyld cache"
     if errno == ENOTAFILE:
-        return "not a file" + note
-    if errno == ENOENT or not profile.errno_reasons:
-        return "no such file" + note
-    return f"errno={errno}{note}"
+        return Objection(ObjectionKind.NOT_A_FILE, "not a file" + note)
+    kind = ObjectionKind.NO_SUCH_FILE if errno == ENOENT else ObjectionKind.STAT_FAILED
+    text = "no such file" if errno == ENOENT or not profile.errno_reasons else f"errno={errno}"
+    return Objection(kind, text + note, errno)
+
+
+def classic_miss(errno: int) -> Objection:
+    """Return dyld2's objection to a path at which no file could be found; it has no words for an absent one."""
+    if errno in (0, ENOENT):
+        return Objection(ObjectionKind.NO_SUCH_FILE, "", errno)
+    return Objection(ObjectionKind.STAT_FAILED, f"stat() failed with errno={errno}", errno)
 
 
 def quote_path(path: str, profile: Profile) -> str:
@@ -60,8 +67,8 @@ def classic_tried_text(tried: tuple[Attempt, ...]) -> str:
     return "\n\t".join(["no suitable image found.  Did find:", *found]) if found else "image not found"
 
 
-def not_valid_reason(profile: Profile, image: Image, path: str, kernel: str) -> str:
-    """Return the reason for a file that the kernel will not map into this process (F_CHECK_LV).
+def not_valid_reason(profile: Profile, image: Image, path: str, kernel: str) -> Objection:
+    """Return the objection to a file that the kernel will not map into this process (F_CHECK_LV).
 
     dyld-957 to 1378, Loader.cpp: mapSegments(); dyld-852.2, ImageLoaderMachO.cpp: validateFirstPages().
 
@@ -72,9 +79,11 @@ def not_valid_reason(profile: Profile, image: Image, path: str, kernel: str) -> 
         kernel: What the kernel said.
     """
     if profile.classic:
-        return f"code signature in ({path}) not valid for use in process using Library Validation: {kernel}"
+        text = f"code signature in ({path}) not valid for use in process using Library Validation: {kernel}"
+        return Objection(ObjectionKind.SIGNATURE, text)
     uuid = image.uuid_text or "no uuid"
-    return f"code signature in <{uuid}> '{quote_path(path, profile)}' not valid for use in process: {kernel}"
+    text = f"code signature in <{uuid}> '{quote_path(path, profile)}' not valid for use in process: {kernel}"
+    return Objection(ObjectionKind.SIGNATURE, text)
 
 
 def not_expanded_note(config: ProcessConfig, path: str) -> str:
@@ -84,18 +93,19 @@ def not_expanded_note(config: ProcessConfig, path: str) -> str:
     return ""
 
 
-def nothing_tried_text(profile: Profile, path: str, *, has_run_paths: bool) -> str:
-    """Return the reason if no path at all was tried; empty where dyld says nothing.
+def nothing_tried(profile: Profile, path: str, *, has_run_paths: bool) -> Failure | None:
+    """Return the reason if no path at all was tried; None where dyld says nothing.
 
     dyld-1122.1 on for no LC_RPATH, dyld-1231.3 on for unusable ones (Loader.cpp: getLoader(), at the end).
     """
     if not path.startswith("@rpath/") or profile.no_run_path_text == "none":
-        return ""
+        return None
     if not has_run_paths:
-        return "no LC_RPATH's found"
+        return Failure(FailureKind.NO_RUN_PATHS, "no LC_RPATH's found")
     if profile.no_run_path_text == "used":
-        return "no LC_RPATH's used.  They may be invalid, eg, not start with '@loader_path' or '@executable_path'"
-    return ""
+        text = "no LC_RPATH's used.  They may be invalid, eg, not start with '@loader_path' or '@executable_path'"
+        return Failure(FailureKind.UNUSABLE_RUN_PATHS, text)
+    return None
 
 
 UNKNOWN_UUID = "XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX"

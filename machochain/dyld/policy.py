@@ -24,8 +24,9 @@ from attrs import frozen
 
 from machochain.dyld.sniff import sniff
 from machochain.model.arch import CPU_ARM64, CPU_POWERPC, CPU_POWERPC64, CPU_X86, CPU_X86_64
-from machochain.model.image import POINTER, Defect, FileType, Image, MachOFile, Question, Slice
+from machochain.model.image import POINTER, Defect, DefectKind, FileType, Image, MachOFile, Question, Slice
 from machochain.model.platform import ZIPPERED, Platform, platform_name
+from machochain.model.search import Objection, ObjectionKind
 from machochain.model.version import Version
 
 MACOS_12: Final = Version.of(12)
@@ -195,8 +196,8 @@ def _validates(macos: Version, *, main: bool) -> bool:
     return macos >= (VALIDATES_MAIN if main else VALIDATES_DYLIBS)
 
 
-def first_refusal(image: Image, macos: Version, *, main: bool, path: str = "") -> str | None:
-    """Return the text with which dyld of a release refuses an image, or None if it does not.
+def first_refusal(image: Image, macos: Version, *, main: bool, path: str = "") -> Objection | None:
+    """Return what dyld of a release objects to in an image, or None if it takes it.
 
     Args:
         image: The header.
@@ -206,20 +207,26 @@ def first_refusal(image: Image, macos: Version, *, main: bool, path: str = "") -
     """
     if macos < MACOS_12:
         platform, sdk = enforcement(image)
-        return sniff(image, path, sdk_since_10_15=platform == Platform.MACOS and sdk >= Version.of(10, 15))
+        text = sniff(image, path, sdk_since_10_15=platform == Platform.MACOS and sdk >= Version.of(10, 15))
+        return _refused(text)
     if _validates(macos, main=main):
         if not image.defects:
             return None
         limits = _thresholds(macos, image.file_type)
         built = epoch(*enforcement(image))
-        return next((x.text for x in image.defects if built >= limits[x.question]), None)
+        fatal = next((x for x in image.defects if built >= limits[x.question]), None)
+        return _refused(fatal.text, fatal.question) if fatal is not None else None
     if main or macos >= VALIDATES_DYLIBS:
         return None
     text = _walk_error(image, macos)
     if text is not None and macos < MACOS_13:
         # Diagnostics::error() appends, and dyld-940 to 960 say this in any case (compatibleSlice)
-        return text + "not a mach-o file"
-    return text
+        text += "not a mach-o file"
+    return _refused(text)
+
+
+def _refused(text: str | None, question: Question = Question.ALWAYS) -> Objection | None:
+    return None if text is None else Objection(ObjectionKind.MALFORMED, text, question=question)
 
 
 @frozen
@@ -238,6 +245,10 @@ class Refusal:
     sdk: Version | None
 
 
+_WALKED: Final = (DefectKind.COMMANDS_EXCEED_FILE, DefectKind.WALK)
+"""What every dyld4 meets when it walks the load commands."""
+
+
 def refusals(image: Image, *, main: bool) -> tuple[Refusal, ...]:
     """Return every defect of an image with the macOS and sdk from which it is fatal, in dyld's order.
 
@@ -253,7 +264,7 @@ def refusals(image: Image, *, main: bool) -> tuple[Refusal, ...]:
     found = []
     for defect in image.defects:
         since = None
-        if not main and defect.text.startswith(("load commands length", "malformed load command")):
+        if not main and defect.kind in _WALKED:
             since = MACOS_12
         else:
             for macos in (VALIDATES_DYLIBS, VALIDATES_MAIN):
@@ -273,7 +284,7 @@ _COMMAND: Final = struct.Struct("<II")
 
 def _walk_error(image: Image, macos: Version) -> str | None:
     """``MachOFile::isMachO``, ``forEachLoadCommand``: can the load commands be walked?"""
-    if any(x.text.startswith("load commands length") for x in image.defects):
+    if any(x.kind is DefectKind.COMMANDS_EXCEED_FILE for x in image.defects):
         return "load commands exceed length of first segment"
     strict = macos >= MACOS_13
     if strict and image.file_type > FileType.MH_FILESET:

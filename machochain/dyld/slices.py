@@ -11,6 +11,7 @@ from machochain.dyld.profile import Profile
 from machochain.model.arch import CPU_ARM64, CPU_X86_64, Arch
 from machochain.model.image import FileType, Image, MachOFile, Slice
 from machochain.model.platform import Platform, platform_name
+from machochain.model.search import Objection, ObjectionKind
 
 _ARM64: Final = (CPU_ARM64, 0)
 _ARM64_V8: Final = (CPU_ARM64, 1)
@@ -137,7 +138,7 @@ def platform_accepted(image: Image, config: ProcessConfig, path: str) -> bool:
     return process in (Platform.MAC_CATALYST, Platform.IOS) and have == {Platform.MACOS}
 
 
-def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | str:
+def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | Objection:
     """Return the slice the process would use, or dyld's reason for refusing the file.
 
     dyld-1378, common/MachOFile.cpp: compatibleSlice(); JustInTimeLoader.cpp: makeJustInTimeLoaderDisk(): fat header,
@@ -157,32 +158,40 @@ def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | s
         )
         refused = fat_refusal(file, config.macos, missing)
         if refused is not None:
-            return refused
+            return Objection(ObjectionKind.UNIVERSAL, refused)
         best = next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
         if best is None:
-            return missing
+            return Objection(ObjectionKind.WRONG_ARCHITECTURE, missing)
     else:
         best = file.slices[0] if file.slices else None
     if best is None or best.image is None:
-        return "slice is not valid mach-o file" if profile.slice_text else "not a mach-o file"
+        return not_mach_o(profile)
     image = best.image
     if not any(g.accepts(image.arch) for g in grades(config)):
         have = arch_name(image.arch, profile)
-        return (
+        return Objection(
+            ObjectionKind.WRONG_ARCHITECTURE,
             f"mach-o file, but is an incompatible architecture (have {_quoted_list(have, profile)}, "
-            f"need {_need(config)})"
+            f"need {_need(config)})",
         )
     if not platform_accepted(image, config, path):
         have = platform_text(builds(image)[-1].platform, profile)
         need = platform_text(config.platform, profile)
-        return (
+        return Objection(
+            ObjectionKind.WRONG_PLATFORM,
             f"mach-o file ({path}), but incompatible platform "
-            f"(have {_quoted_list(have, profile)}, need {_quoted_list(need, profile)})"
+            f"(have {_quoted_list(have, profile)}, need {_quoted_list(need, profile)})",
         )
     return best
 
 
-def type_refusal(image: Image, path: str, *, static: bool) -> str | None:
+def not_mach_o(profile: Profile) -> Objection:
+    """Return the objection to a file, or a slice, that is no Mach-O image."""
+    text = "slice is not valid mach-o file" if profile.slice_text else "not a mach-o file"
+    return Objection(ObjectionKind.NOT_MACH_O, text)
+
+
+def type_refusal(image: Image, path: str, *, static: bool) -> Objection | None:
     """Return why an image of this file type cannot be loaded here, or None.
 
     dyld-1378, JustInTimeLoader.cpp: makeJustInTimeLoaderDisk(): a load command takes dylibs only, ``dlopen`` takes
@@ -191,21 +200,24 @@ def type_refusal(image: Image, path: str, *, static: bool) -> str | None:
     kind = image.file_type
     if kind == FileType.MH_DYLIB:
         return None
-    if kind == FileType.MH_BUNDLE:
-        return f"cannot link against bundle '{path}'" if static else None
-    if kind == FileType.MH_EXECUTE:
-        return f"cannot link against a main executable '{path}'" if static else None
-    return f"unloadable mach-o file type {kind} '{path}'"
+    if kind in {FileType.MH_BUNDLE, FileType.MH_EXECUTE}:
+        what = "bundle" if kind == FileType.MH_BUNDLE else "a main executable"
+        return _wrong_type(f"cannot link against {what} '{path}'") if static else None
+    return _wrong_type(f"unloadable mach-o file type {kind} '{path}'")
 
 
-def refusal(image: Image, config: ProcessConfig, path: str, *, static: bool) -> str | None:
+def _wrong_type(text: str) -> Objection:
+    return Objection(ObjectionKind.WRONG_FILE_TYPE, text)
+
+
+def refusal(image: Image, config: ProcessConfig, path: str, *, static: bool) -> Objection | None:
     """Return dyld's reason for refusing the chosen slice, or None."""
     return type_refusal(image, path, static=static) or first_refusal(image, config.macos, main=False)
 
 
 def classic_choose_slice(
     file: MachOFile | None, config: ProcessConfig, path: str, first_bytes: bytes, size: int, *, static: bool = True
-) -> Slice | str:
+) -> Slice | Objection:
     """Return the slice dyld2 would use, or its reason for refusing the file.
 
     dyld-852.2, dyld2.cpp: loadPhase6(), fatFindBest(), isCompatibleMachO(), checkandAddImage().
@@ -221,25 +233,27 @@ def classic_choose_slice(
     if file is not None and file.universal:
         piece = next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
         if piece is None:
-            return "no matching architecture in universal wrapper"
+            return Objection(ObjectionKind.WRONG_ARCHITECTURE, "no matching architecture in universal wrapper")
         if piece.offset + piece.size > size:
             end = piece.offset + piece.size
-            return f"truncated fat file.  file length={size}, but needed slice goes to {end}"
+            text = f"truncated fat file.  file length={size}, but needed slice goes to {end}"
+            return Objection(ObjectionKind.UNIVERSAL, text)
     else:
         piece = file.slices[0] if file is not None and file.slices else None
     if size < 4096:
-        return "file too short"
+        return Objection(ObjectionKind.NOT_MACH_O, "file too short")
     if piece is None or piece.image is None:
         shown = " ".join(f"0x{b:02X}" for b in first_bytes.ljust(8, b"\0"))
-        return f"unknown file type, first eight bytes: {shown}"
+        return Objection(ObjectionKind.NOT_MACH_O, f"unknown file type, first eight bytes: {shown}")
     image = piece.image
     if not any(g.accepts(image.arch) for g in grades(config)):
-        return "mach-o, but wrong architecture"
+        return Objection(ObjectionKind.WRONG_ARCHITECTURE, "mach-o, but wrong architecture")
     if image.file_type not in (FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE):
-        return "mach-o, but wrong filetype"
+        return _wrong_type("mach-o, but wrong filetype")
     if not platform_accepted(image, config, path):
-        return f"mach-o, but not built for platform {platform_text(config.platform, config.profile)}"
+        text = f"mach-o, but not built for platform {platform_text(config.platform, config.profile)}"
+        return Objection(ObjectionKind.WRONG_PLATFORM, text)
     # checkandAddImage(); LoadContext.mustBeDylib
     if static and image.file_type != FileType.MH_DYLIB:
-        return "not a dylib"
+        return _wrong_type("not a dylib")
     return first_refusal(image, config.macos, main=False) or piece

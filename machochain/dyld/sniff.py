@@ -6,12 +6,11 @@ program meets: those behind ``strictMachORequired`` are left out, because nothin
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 from typing import Final
 
-from machochain.model.image import Image, Segment
+from machochain.model.image import DefectKind, Image, Segment
 from machochain.model.loadcommand import Command
 
 _LC_SEGMENT: Final = 0x1
@@ -34,7 +33,6 @@ _SIZES: Final = {
 }
 _HEADER: Final = struct.Struct("<7I")
 _WORD: Final = struct.Struct("<I")
-_BEYOND: Final = re.compile(r"load commands length \((\d+)\) exceeds length of file \((\d+)\)")
 _IMAGE: Final = "malformed mach-o image: "
 _U32: Final = 0xFFFFFFFF
 _MOST_SYMBOLS: Final = 0x10000000
@@ -77,9 +75,9 @@ class _Found:
 
 def _lengths(image: Image, count: int, length: int) -> Iterator[str]:
     for defect in image.defects:
-        beyond = _BEYOND.match(defect.text)
-        if beyond:
-            yield f"malformed mach-o: load commands size ({beyond[1]}) > mach-o file size ({beyond[2]})"
+        if defect.kind is DefectKind.COMMANDS_EXCEED_FILE:
+            commands, size = defect.numbers
+            yield f"malformed mach-o: load commands size ({commands}) > mach-o file size ({size})"
     if count > length // 8:
         yield f"malformed mach-o: ncmds ({count}) too large to fit in sizeofcmds ({length})"
 

@@ -14,7 +14,7 @@ from machochain.model.filesystem import Node, Presence, SystemAnswer
 from machochain.model.image import FileType
 from machochain.model.paths import TargetPath, directory, leaf
 from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
-from machochain.model.search import SearchRule
+from machochain.model.search import ObjectionKind, SearchRule
 
 if TYPE_CHECKING:
     from machochain.findings.osfacts import OSFacts
@@ -30,7 +30,7 @@ KNOWN_VARIABLES: Final = ("@rpath/", "@loader_path/", "@executable_path/")
 _RPATH: Final = SearchRule.RPATH
 _RAW_PATH: Final = SearchRule.RAW_PATH
 _LOADER_PATH: Final = SearchRule.LOADER_PATH
-_PLAIN_MISSES: Final = frozenset({"no such file", "no such file, not in dyld cache"})
+_NO_SUCH_FILE: Final = ObjectionKind.NO_SUCH_FILE
 
 
 @frozen
@@ -171,7 +171,7 @@ class Scene:
                 odd.append(load)
                 continue
             for attempt in load.tried:
-                if attempt.unseen or attempt.reason not in _PLAIN_MISSES:
+                if attempt.unseen or attempt.kind is not _NO_SUCH_FILE:
                     odd.append(load)
                     break
         return Survey(tuple(failed), tuple(odd), tuple(outside), tuple(t[6:] for t in tails))

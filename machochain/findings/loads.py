@@ -12,15 +12,14 @@ from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.catalogue import RULES
 from machochain.findings.draft import KNOWN_VARIABLES, Case, Draft, load_draft
 from machochain.findings.places import place_of
-from machochain.findings.refusals import is_miss, rule_of_reason
+from machochain.findings.refusals import rule_of
 from machochain.findings.remedies import add_run_path, beside, bundle, change, reach
 from machochain.model.filesystem import Presence
 from machochain.model.image import FileType
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Confidence, Load, LoadedImage, Origin, Outcome, Severity
-from machochain.model.search import Attempt, SearchRule
+from machochain.model.search import Attempt, FailureKind, SearchRule
 from machochain.model.shell import file_word, quoted
-from machochain.model.version import Version
 
 _ENVIRONMENT: Final = {
     SearchRule.PATH_DIR_OVERRIDE: ("DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH"),
@@ -28,8 +27,6 @@ _ENVIRONMENT: Final = {
     SearchRule.SUFFIX_OVERRIDE: ("DYLD_IMAGE_SUFFIX",),
     SearchRule.CUSTOM_FALLBACK: ("DYLD_FALLBACK_LIBRARY_PATH", "DYLD_FALLBACK_FRAMEWORK_PATH"),
 }
-_NOT_EXPANDED: Final = "security policy does not allow @ path expansion"
-_MACOS_12: Final = Version.of(12)
 
 
 def loads(case: Case) -> Iterator[Draft]:
@@ -46,7 +43,7 @@ def loads(case: Case) -> Iterator[Draft]:
         if load.dylib.name.startswith("@") and not load.dylib.name.startswith(KNOWN_VARIABLES):
             yield _unknown_variable(case, load)
         for attempt in load.tried:
-            if attempt.candidate.path not in passed and not is_miss(attempt.reason, classic=_classic(case)):
+            if attempt.candidate.path not in passed and not attempt.objection.is_miss:
                 passed.add(attempt.candidate.path)
                 yield _passed_over(case, load, attempt)
     for load in case.survey.outside:
@@ -58,15 +55,11 @@ def loads(case: Case) -> Iterator[Draft]:
                 yield _case_only(case, load)
 
 
-def _classic(case: Case) -> bool:
-    return case.result.macos < _MACOS_12
-
-
 def _failed(case: Case, load: Load) -> Iterator[Draft]:
     """Say why a load led to nothing; loads nobody can decide belong to MC9xx."""
     if load.outcome is Outcome.UNKNOWN:
         return
-    refused = [a for a in load.tried if not is_miss(a.reason, classic=_classic(case))]
+    refused = [a for a in load.tried if not a.objection.is_miss]
     if load.outcome is Outcome.WEAK_MISSING:
         yield _weak_missing(case, load, refused)
     elif load.inserted:
@@ -75,12 +68,12 @@ def _failed(case: Case, load: Load) -> Iterator[Draft]:
         yield _unknown_variable(case, load)
     elif load.reason is None:
         return
-    elif load.reason.startswith("Incompatible library version"):
+    elif load.failure_kind is FailureKind.TOO_OLD:
         message = f"{_who(case, load)}: {printable(load.reason)}"
         yield load_draft("MC109", Severity.ERROR, case, load, message, ("install the version it was linked with",))
     elif refused:
         yield _refused(case, load, refused)
-    elif load.reason.startswith("unsafe use of") or _NOT_EXPANDED in load.reason:
+    elif load.failure_kind in {FailureKind.UNSAFE_PATH, FailureKind.NOT_EXPANDED}:
         message = f"{_who(case, load)} loads {printable(load.dylib.name)}, a path its restrictions forbid"
         yield load_draft("MC108", Severity.ERROR, case, load, message, RULES["MC108"].fix)
     else:
@@ -173,7 +166,7 @@ def _system_cause(case: Case, load: Load) -> tuple[str, str, tuple[str, ...]]:
 def _refused(case: Case, load: Load, refused: list[Attempt]) -> Draft:
     """MC103 to MC108 and MC3xx: files are there, but dyld takes none of them."""
     first = refused[0]
-    rule = rule_of_reason(first.reason)
+    rule = rule_of(first.objection)
     path = printable(first.candidate.path)
     message = (
         f"{_who(case, load)} loads {printable(load.dylib.name)}, but dyld refuses {path}: "
@@ -185,7 +178,7 @@ def _refused(case: Case, load: Load, refused: list[Attempt]) -> Draft:
 def _passed_over(case: Case, load: Load, attempt: Attempt) -> Draft:
     """The same, where a later path served."""
     assert load.to is not None
-    rule = rule_of_reason(attempt.reason)
+    rule = rule_of(attempt.objection)
     message = (
         f"dyld passes over {printable(attempt.candidate.path)} for {printable(load.dylib.name)} "
         f"({printable(attempt.reason) or 'the file is empty'}) and takes {printable(case.result.images[load.to].path)}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -13,9 +11,10 @@ from attrs import evolve
 from machochain.dyld.policy import MACOS_12, VALIDATES_DYLIBS, VALIDATES_MAIN, Refusal, first_refusal, refusals
 from machochain.findings.draft import Draft
 from machochain.findings.remedies import drop_run_path, is_go, sign
-from machochain.model.image import Defect, Image, Question
+from machochain.model.image import Defect, DefectKind, Image, Question
 from machochain.model.paths import leaf, printable
 from machochain.model.result import LoadedImage, Severity
+from machochain.model.search import Objection, ObjectionKind
 from machochain.model.shell import quoted
 from machochain.model.version import Version
 
@@ -38,46 +37,28 @@ _BY_QUESTION: Final[Mapping[Question, str]] = MappingProxyType(
     }
 )
 
-_UNIVERSAL: Final = (
-    r"fat header (too large|malformed)|fat file (has too many|too short)|truncated fat|slice headers extend"
-    r"|slice extends beyond|^slice \d+ extends|overlapping slices|duplicate \S+ slices|slice is not page aligned"
-    r"|in slice \(\S+\) does not match|MachO header exceeds"
+_BY_KIND: Final[Mapping[ObjectionKind, str]] = MappingProxyType(
+    {
+        ObjectionKind.UNIVERSAL: "MC309",
+        ObjectionKind.WRONG_ARCHITECTURE: "MC103",
+        ObjectionKind.WRONG_PLATFORM: "MC104",
+        ObjectionKind.WRONG_FILE_TYPE: "MC105",
+        ObjectionKind.RELATIVE_PATH: "MC108",
+        ObjectionKind.PROTECTED: "MC108",
+        ObjectionKind.STAT_FAILED: "MC107",
+        ObjectionKind.OPEN_FAILED: "MC107",
+        ObjectionKind.NOT_A_FILE: "MC106",
+        ObjectionKind.EMPTY: "MC106",
+        ObjectionKind.NOT_MACH_O: "MC106",
+    }
 )
-# In the words of dyld-940 to 1378: why a file that lies at a path does not serve. The first that fits counts.
-_BY_TEXT: Final = (
-    ("MC309", _UNIVERSAL),
-    ("MC103", r"incompatible architecture|missing compatible architecture|wrong architecture|no matching arch"),
-    ("MC104", r"incompatible platform|not built for platform"),
-    ("MC105", r"cannot link against a? ?(bundle|main)|unloadable mach-o file type|not a dylib|wrong filetype"),
-    ("MC108", r"hardened program|cannot override a protected|^unsafe use of"),
-    ("MC107", r"open\(\) failed|stat\(\) failed with errno=13|errno=13\b"),
-    ("MC106", r"^\Z|^not a (mach-o )?file|not valid mach-o|file too short|unknown file type"),
-    ("MC301", r"missing LC_UUID"),
-    ("MC302", r"duplicate LC_RPATH"),
-    ("MC303", r"duplicate linked dylib"),
-    ("MC304", r"missing LC_LOAD_DYLIB"),
-    ("MC306", r"SG_READ_ONLY"),
-    ("MC305", r"segment permissions is not"),
-    ("MC307", r"duplicate segment name|out of order|^section .* end address"),
-)
-_pattern = cache(re.compile)  # most runs meet few of them
 
 
-def is_miss(reason: str, *, classic: bool) -> bool:
-    """Whether an attempt failed because nothing lies at the path.
-
-    Args:
-        reason: dyld's words.
-        classic: Whether dyld2 (macOS 11) spoke: it has no words for a file that is not there.
-    """
-    if reason.startswith(("no such file", "errno=", "stat() failed")):
-        return not reason.removesuffix(", not in dyld cache").endswith("errno=13")
-    return classic and not reason
-
-
-def rule_of_reason(reason: str) -> str:
-    """Return the rule for a file that was refused with dyld's words."""
-    return next((rule for rule, pattern in _BY_TEXT if _pattern(pattern).search(reason)), "MC308")
+def rule_of(objection: Objection) -> str:
+    """Return the rule for a file that dyld refused."""
+    if objection.kind is ObjectionKind.MALFORMED:
+        return _BY_QUESTION[objection.question]
+    return _BY_KIND.get(objection.kind, "MC308")
 
 
 def image_refusals(image: LoadedImage, macos: Version, *, main: bool) -> Iterator[Draft]:
@@ -100,11 +81,12 @@ def image_refusals(image: LoadedImage, macos: Version, *, main: bool) -> Iterato
             if draft is not None:
                 told = told or draft.severity is Severity.ERROR
                 yield draft
-    text = None if told else first_refusal(header, macos, main=main, path=image.path)
-    if text is not None:
+    objection = None if told else first_refusal(header, macos, main=main, path=image.path)
+    if objection is not None:
+        text = objection.text
         # dyld2 and dyld-940 to 1245 have checks and words of their own
         yield Draft(
-            rule_of_reason(text), Severity.ERROR, image.path, None, text,
+            rule_of(objection), Severity.ERROR, image.path, None, text,
             f"{printable(leaf(image.path))}: {printable(text)}; macOS {macos} refuses it", {"reason": text},
             ("link again with a current linker, and change nothing afterwards", sign(image.path)),
         )  # fmt: skip
@@ -159,9 +141,8 @@ def _when(header: Image, defect: Defect, refusal: Refusal, *, main: bool) -> str
 
 def _subject(defect: Defect) -> str:
     """Return what the defect is about: the name dyld quotes, or its words."""
-    quoted_names = re.findall(r"'([^']*)'", defect.text)
-    if defect.question in {Question.NO_DUPLICATE_RPATHS, Question.NO_DUPLICATE_DYLIBS} and quoted_names:
-        return str(quoted_names[0])
+    if defect.kind in {DefectKind.RUN_PATH_TWICE, DefectKind.DYLIB_TWICE}:
+        return defect.subject or ""
     return defect.text
 
 

@@ -8,33 +8,33 @@ from typing import Any, Final
 from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.draft import Case, Draft
 from machochain.findings.osfacts import OSFacts, oldest_release, releases_from, spoken, versions
-from machochain.graph.symbols import FLAT, WEAK
 from machochain.model.filesystem import Presence
 from machochain.model.image import LinkedDylib
 from machochain.model.paths import leaf, printable
-from machochain.model.result import Confidence, LoadedImage, MissingSymbol, Origin, Severity
+from machochain.model.result import Confidence, LoadedImage, Lookup, MissingSymbol, Origin, Severity
 from machochain.model.version import Version
 
 SHOWN: Final = 3
 """Symbols that a message names; the evidence has all."""
 
+_ANYWHERE: Final = (Lookup.FLAT, Lookup.WEAK)
 _RENEW: Final = "build it again with the headers and libraries it will run with"
 
 
 def missing_symbols(case: Case) -> Iterator[Draft]:
     """Yield a draft for each image and library between which symbols are missing, or may be."""
     paths: dict[str, LoadedImage] = {image.path: image for image in case.result.images}
-    groups: dict[tuple[int, str | None, str], list[MissingSymbol]] = {}
+    groups: dict[tuple[int, str | None, Lookup, str], list[MissingSymbol]] = {}
     for missing in case.result.missing_symbols:
         rule = _rule(missing, paths, case)
         if rule is not None:
-            groups.setdefault((missing.source, missing.expected_in, rule), []).append(missing)
-    for (source, expected, rule), found in groups.items():
+            groups.setdefault((missing.source, missing.expected_in, missing.lookup, rule), []).append(missing)
+    for (source, _, _, rule), found in groups.items():
         image = case.result.images[source]
         if rule == "MC905":
-            yield _unknown(image, expected, found)
+            yield _unknown(image, found)
         else:
-            yield _missing(case, image, expected, rule, found)
+            yield _missing(case, image, rule, found)
 
 
 def _rule(missing: MissingSymbol, paths: dict[str, LoadedImage], case: Case) -> str | None:
@@ -43,12 +43,12 @@ def _rule(missing: MissingSymbol, paths: dict[str, LoadedImage], case: Case) -> 
         return None
     expected = missing.expected_in
     if missing.unknown is not None:
-        return "MC905" if expected in {FLAT, WEAK} or expected in paths else None
+        return "MC905" if missing.lookup in _ANYWHERE or expected in paths else None
     if missing.lazy:
         return "MC208"
-    if expected == FLAT:
+    if missing.lookup is Lookup.FLAT:
         return "MC207"
-    if expected == WEAK:
+    if missing.lookup is Lookup.WEAK:
         return "MC209"
     provider = paths.get(expected or "")
     if provider is not None and provider.origin is Origin.OS and case.facts.os is not None:
@@ -58,7 +58,8 @@ def _rule(missing: MissingSymbol, paths: dict[str, LoadedImage], case: Case) -> 
     return "MC205"
 
 
-def _missing(case: Case, image: LoadedImage, expected: str | None, rule: str, found: Sequence[MissingSymbol]) -> Draft:
+def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingSymbol]) -> Draft:
+    expected, flat = found[0].place, found[0].lookup is Lookup.FLAT
     severity = Severity.WARNING if rule == "MC208" else Severity.ERROR
     who, names = printable(leaf(image.path)), _named(m.symbol for m in found)
     evidence: dict[str, Any] = {"library": expected, "symbols": [m.symbol for m in found]}
@@ -82,9 +83,9 @@ def _missing(case: Case, image: LoadedImage, expected: str | None, rule: str, fo
         message = f"{who} needs {names}, a weak definition that no image of the process has"
         remedy = ("link with the library that defines it, or with the same C++ library as the others",)
     elif rule == "MC208":
-        place = "no image of the process" if expected == FLAT else printable(leaf(expected or "its absent library"))
+        place = "no image of the process" if flat else printable(leaf(expected or "its absent library"))
         message = f"{who} calls {names}, which {place} lacks: the process ends at the first call"
-        if expected == FLAT:
+        if flat:
             message = f"{who} calls {names}, which {place} has: the process ends at the first call"
     elif expected is None:
         message = f"{who} needs {names} of a library that is absent: a weak load does not make its symbols weak"
@@ -96,8 +97,9 @@ def _missing(case: Case, image: LoadedImage, expected: str | None, rule: str, fo
     )  # fmt: skip
 
 
-def _unknown(image: LoadedImage, expected: str | None, found: Sequence[MissingSymbol]) -> Draft:
-    where = "in the process" if expected in {FLAT, WEAK} else f"in {printable(leaf(expected or ''))}"
+def _unknown(image: LoadedImage, found: Sequence[MissingSymbol]) -> Draft:
+    expected = found[0].place
+    where = "in the process" if found[0].lookup in _ANYWHERE else f"in {printable(leaf(expected or ''))}"
     lazy = all(m.lazy for m in found)
     message = (
         f"{printable(leaf(image.path))} needs {_named(m.symbol for m in found)}: nobody can tell whether it is {where}"

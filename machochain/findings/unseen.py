@@ -9,20 +9,19 @@ from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.draft import KNOWN_VARIABLES, Case, Draft, load_draft
 from machochain.findings.remedies import add_run_path, reach
 from machochain.findings.versions import is_unknown_to_every_sdk, told_elsewhere
-from machochain.graph.driver import GIVEN_UP
 from machochain.model.paths import leaf, printable
-from machochain.model.result import Load, Outcome, Severity
+from machochain.model.result import Load, Outcome, Severity, UnknownKind
 from machochain.model.shell import quoted
 
 
 def unknowns(case: Case) -> Iterator[Draft]:
     """Yield why a load is neither served nor missing."""
     failed = case.survey.failed
-    given_up = next((text for text in case.result.unknowns if text.endswith(GIVEN_UP)), None)
+    given_up = next((x for x in case.result.unknowns if x.kind is UnknownKind.GIVEN_UP), None)
     if given_up is not None:
         rest = sum(1 for _ in takewhile(_was_not_looked_for, reversed(failed)))
         if rest:
-            yield _not_looked_for(case, failed[-rest:], given_up)
+            yield _not_looked_for(case, failed[-rest:], given_up.text)
             failed = failed[:-rest]
     for load in failed:
         if load.outcome is Outcome.UNKNOWN:

@@ -23,7 +23,7 @@ from machochain.dyld.facts import (
 )
 from machochain.dyld.plan import candidates
 from machochain.dyld.policy import first_refusal
-from machochain.dyld.slices import choose_slice, classic_choose_slice, refusal
+from machochain.dyld.slices import choose_slice, classic_choose_slice, not_mach_o, refusal
 from machochain.graph.mac import Mac, Trail
 from machochain.graph.versioned import find_overrides
 from machochain.model.errors import InputError
@@ -31,8 +31,8 @@ from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
 from machochain.model.image import FileType, Image, LinkedDylib, Slice
 from machochain.model.ospaths import CRYPTEX, LIBSYSTEM
 from machochain.model.paths import TargetPath, leaf
-from machochain.model.result import Load, LoadedImage, Origin, Outcome
-from machochain.model.search import Attempt, Candidate, SearchRule
+from machochain.model.result import Load, LoadedImage, Origin, Outcome, Unknown, UnknownKind
+from machochain.model.search import Attempt, Candidate, Failure, FailureKind, Objection, ObjectionKind, SearchRule
 from machochain.model.version import Version
 
 PROTECTED: Final = frozenset(
@@ -45,8 +45,6 @@ MOST_ATTEMPTS: Final = 50_000
 process of numpy, scipy and vtk needs more than 58."""
 _FAILURE: Final = 3
 """What a search that fails counts beside the paths it tries: it is told of as well."""
-GIVEN_UP: Final = "paths were tried; the rest was not looked for"
-"""How the sentence among ``Walk.unknowns`` ends that tells of this; the number stands before."""
 
 
 @frozen
@@ -57,7 +55,7 @@ class Walk:
         images: In load order.
         loads: In the order they were asked for.
         message: dyld's text if the walk failed, else None.
-        unknowns: What could not be decided, one sentence each.
+        unknowns: What could not be decided.
         config: The process.
         searches: Every search with what it came to, in order: enough to tell whether another release comes to the
             same.
@@ -66,7 +64,7 @@ class Walk:
     images: tuple[LoadedImage, ...]
     loads: tuple[Load, ...]
     message: str | None
-    unknowns: tuple[str, ...]
+    unknowns: tuple[Unknown, ...]
     config: ProcessConfig
     searches: tuple[tuple[LoadRequest, Found], ...] = ()
 
@@ -79,7 +77,7 @@ class Found:
         image: What serves.
         candidate: The path by which it was found; None if it answered by name before any path was tried.
         tried: What failed before.
-        reason: dyld's words; None if it has none.
+        failure: Why not, with dyld's words; None if it has none.
         fresh: Whether the image was loaded just now.
         unknown: Why nobody can tell what dyld would find.
     """
@@ -87,9 +85,14 @@ class Found:
     image: LoadedImage | None
     candidate: Candidate | None
     tried: tuple[Attempt, ...]
-    reason: str | None
+    failure: Failure | None
     fresh: bool = False
-    unknown: str | None = None
+    unknown: Unknown | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """The words of dyld."""
+        return self.failure.text if self.failure is not None else None
 
 
 @frozen
@@ -188,14 +191,14 @@ class _Run:
         self.mac = mac
         self.config = config
         self.cwd = cwd
-        overridden: tuple[str, ...] = ()
+        overridden: tuple[Unknown, ...] = ()
         if config.versioned_library_path or config.versioned_framework_path:
             overrides, overridden = find_overrides(mac, config, cwd)
             self.config = evolve(config, overrides=overrides)
         self.stops = stops
         self.images: list[LoadedImage] = []
         self.loads: list[Load] = []
-        self.unknowns: list[str] = list(overridden)
+        self.unknowns: list[Unknown] = list(overridden)
         self.message: str | None = None
         self._names: dict[str, int] = {}
         self._install_names: dict[str, int] = {}
@@ -264,7 +267,7 @@ class _Run:
         # dyld validates main executables since dyld-1323.3 (makeLaunchLoader()).
         error = first_refusal(main.image, self.config.macos, main=True)
         if error is not None and self.message is None:
-            self.message = messages.main_refused(main.path, error)
+            self.message = messages.main_refused(main.path, error.text)
         if self._halted():
             return
         tops = [main]
@@ -289,7 +292,7 @@ class _Run:
         assert fresh.image is not None
         error = first_refusal(fresh.image, self.config.macos, main=False)
         if error is not None and self.message is None:
-            self.message = error
+            self.message = error.text
         if self._halted():
             return
         caller = () if main is None else (main,) if self.config.profile.classic else (main, main)
@@ -424,15 +427,12 @@ class _Run:
         else:
             outcome = Outcome.WEAK_MISSING if weak else Outcome.MISSING
             if outcome is Outcome.MISSING and found.reason is None:
-                self.unknowns.append(
-                    f"{dylib.name} is missing, but dyld of this release says nothing and goes on: "
-                    "the process ends at the first symbol that is bound to it"
-                )
+                self.unknowns.append(Unknown(UnknownKind.SILENT, (dylib.name,)))
         if dylib.ordinal:
             self.loads.append(_load(image.id, dylib, found.image, outcome, found))
         if found.image is not None and any(a.unseen for a in found.tried):
             first = next(a.candidate.path for a in found.tried if a.unseen)
-            self.unknowns.append(f"{first} comes before {found.image.path} for {dylib.name}, and nobody looked there")
+            self.unknowns.append(Unknown(UnknownKind.EARLIER_PATH, (dylib.name, first, found.image.path)))
 
     def _check_compatibility(self, image: LoadedImage, dylib: LinkedDylib, found: Found) -> Found:
         """Refuse a library that is too old, where dyld does (dyld-852.2, ImageLoader.cpp)."""
@@ -447,7 +447,7 @@ class _Run:
             f"Incompatible library version: {leaf(image.path)} requires version {need.full} or later, "
             f"but {leaf(provider.path)} provides version {have.full}"
         )
-        return Found(None, None, found.tried, reason)
+        return Found(None, None, found.tried, Failure(FailureKind.TOO_OLD, reason))
 
     # -- one search -------------------------------------------------------------------------------------------
 
@@ -463,7 +463,7 @@ class _Run:
             self._attempts_left -= len(found.tried) + (_FAILURE if found.image is None else 0)
             if self._attempts_left > 0 or found.image is not None:
                 return found
-        return Found(None, None, (), None, unknown=f"{self._tried} {GIVEN_UP}")
+        return Found(None, None, (), None, unknown=Unknown(UnknownKind.GIVEN_UP, (str(self._tried),)))
 
     def _find_current(self, request: LoadRequest) -> Found:
         """Search as dyld4 does (Loader.cpp: getLoader())."""
@@ -476,7 +476,7 @@ class _Run:
         if found is not None:
             return found
         tried: list[Attempt] = []
-        unknown: str | None = None
+        unknown: Unknown | None = None
         for _ in range(2):
             answer = self._canonical(path)
             if answer is not None and answer.path is not None and answer.path != path:
@@ -499,10 +499,10 @@ class _Run:
             path = real
         seen = next((a for a in tried if a.unseen), None)
         if seen is not None:
-            unknown = f"{request.path}: {seen.candidate.path} may or may not exist"
+            unknown = Unknown(UnknownKind.UNSEEN_PATH, (request.path, seen.candidate.path))
         elif self._depends_on_process(request):
-            unknown = f"{request.path}: depends on the process that loads {request.chain[0].path}"
-        return Found(None, None, tuple(tried), self._reason(request, tuple(tried)), unknown=unknown)
+            unknown = Unknown(UnknownKind.UNKNOWN_PROCESS, (request.path, request.chain[0].path))
+        return Found(None, None, tuple(tried), self._failure(request, tuple(tried)), unknown=unknown)
 
     def _follow(self, trail: Trail, request: LoadRequest) -> Found | None:
         """Take the way that led another process to a file; None if something loaded here answers on the way."""
@@ -539,14 +539,17 @@ class _Run:
         asked = self.mac.standpoint(requester), request.path
         self._trails[asked] = Trail(requester.id, found.tried, found.candidate, node, piece)
 
-    def _reason(self, request: LoadRequest, tried: tuple[Attempt, ...]) -> str | None:
-        """Return dyld's words for a failed search; None if dyld has none and goes on in silence."""
+    def _failure(self, request: LoadRequest, tried: tuple[Attempt, ...]) -> Failure | None:
+        """Return why a search failed; None if dyld has no words and goes on in silence."""
         config = self.config
-        text = messages.tried_text(config.profile, tried) + messages.not_expanded_note(config, request.path)
-        if not text and not request.may_be_missing:
-            has_run_paths = any(i.image is not None and i.image.run_paths for i in request.chain)
-            text = messages.nothing_tried_text(config.profile, request.path, has_run_paths=has_run_paths)
-        return text or None
+        note = messages.not_expanded_note(config, request.path)
+        text = messages.tried_text(config.profile, tried) + note
+        if text:
+            return Failure(FailureKind.NOT_EXPANDED if note else FailureKind.NOT_FOUND, text)
+        if request.may_be_missing:
+            return None
+        has_run_paths = any(i.image is not None and i.image.run_paths for i in request.chain)
+        return messages.nothing_tried(config.profile, request.path, has_run_paths=has_run_paths)
 
     def _depends_on_process(self, request: LoadRequest) -> bool:
         """Whether a process nobody named could supply the library by its place or its run paths."""
@@ -591,7 +594,8 @@ class _Run:
         if known is not None:
             return Found(self.images[known], candidate, tuple(tried), None)
         if self.config.hardened and is_file_relative(path):
-            tried.append(Attempt(candidate, "relative path not allowed in hardened program"))
+            reason = "relative path not allowed in hardened program"
+            tried.append(Attempt(candidate, Objection(ObjectionKind.RELATIVE_PATH, reason)))
             return None
         answer = self.mac.find_system(path, self.config.macos)
         if answer.presence is Presence.PRESENT:
@@ -603,7 +607,7 @@ class _Run:
                 return self._load_system(answer, candidate, tried)
         node = self.mac.look(path, self.cwd)
         if node.presence is Presence.UNSEEN:
-            tried.append(Attempt(candidate, messages.miss_reason(profile, candidate, messages.ENOENT), unseen=True))
+            tried.append(Attempt(candidate, messages.miss(profile, candidate, messages.ENOENT), unseen=True))
             return None
         if node.presence is Presence.ABSENT or node.kind is not NodeKind.FILE:
             errno = messages.ENOTAFILE if node.presence is Presence.PRESENT else node.errno
@@ -613,7 +617,7 @@ class _Run:
                 and not candidate.rule.on_disk_only
                 and _names_a_system_library(candidate, load_path)
             )
-            tried.append(Attempt(candidate, messages.miss_reason(profile, candidate, errno), unseen=unseen))
+            tried.append(Attempt(candidate, messages.miss(profile, candidate, errno), unseen=unseen))
             return None
         known = self._identities.get(node.identity) if node.identity else None
         if known is not None:
@@ -621,7 +625,7 @@ class _Run:
         if profile.protects_libsystem and self.config.hardened and load_path in PROTECTED:
             reason = "cannot override a protected system dylib"
             suffix = ", not in dyld cache" if might_be_in_shared_cache(path) else ""
-            tried.append(Attempt(candidate, reason, suffix))
+            tried.append(Attempt(candidate, Objection(ObjectionKind.PROTECTED, reason), suffix))
             return None
         return self._load_file(node, candidate, request, tried)
 
@@ -634,7 +638,7 @@ class _Run:
     def _load_file(self, node: Node, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> Found | None:
         """Read a file and load its slice, or note dyld's reason for refusing it."""
         chosen = self._choose(node, candidate, request)
-        if isinstance(chosen, str):
+        if isinstance(chosen, Objection):
             tried.append(Attempt(candidate, chosen))
             return None
         found = self._take(node, chosen, candidate, tuple(tried))
@@ -648,7 +652,7 @@ class _Run:
         self._add(image)
         return Found(image, candidate, tried, None, fresh=True)
 
-    def _choose(self, node: Node, candidate: Candidate, request: LoadRequest) -> Slice | str:
+    def _choose(self, node: Node, candidate: Candidate, request: LoadRequest) -> Slice | Objection:
         """Return the slice of a file that the process takes, or dyld's reason for taking none."""
         # What fits one process fits all of its kind; why a file is refused depends on the path too.
         known = self._fitting.get((node.identity, request.static))
@@ -659,30 +663,30 @@ class _Run:
             self._fitting[node.identity, request.static] = chosen
         return chosen
 
-    def _examine(self, node: Node, candidate: Candidate, request: LoadRequest) -> Slice | str:
+    def _examine(self, node: Node, candidate: Candidate, request: LoadRequest) -> Slice | Objection:
         if not node.size:
             # dyld takes an empty file for a tombstone and says nothing (mapFileReadOnly()).
-            return "file too short" if self.config.profile.classic else ""
+            return Objection(ObjectionKind.EMPTY, "file too short" if self.config.profile.classic else "")
         file = self.mac.read(node)
         if isinstance(file, InputError) and file.errno:
-            return f"open() failed with errno={file.errno}"
+            return Objection(ObjectionKind.OPEN_FAILED, f"open() failed with errno={file.errno}", file.errno)
         if self.config.profile.classic:
             first = self.mac.first_bytes(node, 8)
             unfit = file if not isinstance(file, InputError) else None
             piece = classic_choose_slice(unfit, self.config, candidate.path, first, node.size, static=request.static)
             return self._unmappable(node, piece, candidate.path)
         if isinstance(file, InputError):
-            return "slice is not valid mach-o file" if self.config.profile.slice_text else "not a mach-o file"
+            return not_mach_o(self.config.profile)
         chosen = choose_slice(file, self.config, candidate.path)
-        if isinstance(chosen, str) or chosen.image is None:
+        if isinstance(chosen, Objection) or chosen.image is None:
             return chosen
-        reason = refusal(chosen.image, self.config, candidate.path, static=request.static)
-        return self._unmappable(node, chosen, node.real or candidate.path) if reason is None else reason
+        objection = refusal(chosen.image, self.config, candidate.path, static=request.static)
+        return self._unmappable(node, chosen, node.real or candidate.path) if objection is None else objection
 
-    def _unmappable(self, node: Node, chosen: Slice | str, path: str) -> Slice | str:
+    def _unmappable(self, node: Node, chosen: Slice | Objection, path: str) -> Slice | Objection:
         """Return the slice, or dyld's reason if the kernel does not let the process map it."""
         kernel = self.mac.unmappable.get(node.real or "")
-        if isinstance(chosen, str) or chosen.image is None or kernel is None:
+        if isinstance(chosen, Objection) or chosen.image is None or kernel is None:
             return chosen
         return messages.not_valid_reason(self.config.profile, chosen.image, path, kernel)
 
@@ -713,19 +717,20 @@ class _Run:
                 return found
         shown = tuple(a for a in tried if a.reason)
         seen = next((a for a in tried if a.unseen), None)
-        unknown = None
+        unknown: Unknown | None = None
         if seen is not None:
-            unknown = f"{request.path}: {seen.candidate.path} may or may not exist"
+            unknown = Unknown(UnknownKind.UNSEEN_PATH, (request.path, seen.candidate.path))
         elif self._depends_on_process(request):
-            unknown = f"{request.path}: depends on the process that loads {request.chain[0].path}"
-        return Found(None, None, tuple(tried), messages.classic_tried_text(shown), unknown=unknown)
+            unknown = Unknown(UnknownKind.UNKNOWN_PROCESS, (request.path, request.chain[0].path))
+        failure = Failure(FailureKind.NOT_FOUND, messages.classic_tried_text(shown))
+        return Found(None, None, tuple(tried), failure, unknown=unknown)
 
     def _open_classic(self, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> Found | None:
         """Try to open one path (loadPhase5load()); a file that is not there leaves no trace in the message."""
         path = candidate.path
         if self.config.hardened and not path.startswith("/"):
             reason = "file system relative paths not allowed in hardened programs"
-            tried.append(Attempt(evolve(candidate, path=""), reason))
+            tried.append(Attempt(evolve(candidate, path=""), Objection(ObjectionKind.RELATIVE_PATH, reason)))
             return None
         answer = self.mac.find_system(path, self.config.macos)
         if answer.presence is Presence.PRESENT:
@@ -738,17 +743,16 @@ class _Run:
             unseen = node.presence is Presence.UNSEEN or (
                 answer.presence is Presence.UNSEEN and _names_a_system_library(candidate, request.path)
             )
-            reason = "" if node.errno in (0, messages.ENOENT) else f"stat() failed with errno={node.errno}"
-            tried.append(Attempt(candidate, reason, unseen=unseen))
+            tried.append(Attempt(candidate, messages.classic_miss(node.errno), unseen=unseen))
             return None
         if node.kind is not NodeKind.FILE:
-            tried.append(Attempt(candidate, "not a file"))
+            tried.append(Attempt(candidate, Objection(ObjectionKind.NOT_A_FILE, "not a file")))
             return None
         known = self._identities.get(node.identity) if node.identity else None
         if known is not None:
             return Found(self.images[known], candidate, tuple(tried), None)
         chosen = self._choose(node, candidate, request)
-        if isinstance(chosen, str):
+        if isinstance(chosen, Objection):
             tried.append(Attempt(candidate, chosen))
             return None
         assert chosen.image is not None
@@ -791,7 +795,7 @@ def _agree(one: Found, other: Found) -> bool:
         one.fresh is other.fresh
         and one.candidate == other.candidate
         and one.tried == other.tried
-        and one.reason == other.reason
+        and one.failure == other.failure
         and one.unknown == other.unknown
     )
 
@@ -860,9 +864,9 @@ def _load(
     *,
     inserted: bool = False,
 ) -> Load:
-    reason = found.reason if outcome is Outcome.MISSING else None
+    failure = found.failure if outcome is Outcome.MISSING else None
     to = image.id if image is not None else None
-    return Load(source, dylib, to, outcome, found.candidate, found.tried, reason, inserted)
+    return Load(source, dylib, to, outcome, found.candidate, found.tried, failure, inserted)
 
 
 def _named(path: str) -> LinkedDylib:

@@ -16,16 +16,15 @@ from machochain.macho.signature import read_signature
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
-from machochain.model.image import FileType, MachOFile, Question, Slice, file_type_name
+from machochain.model.image import DefectKind, FileType, MachOFile, Slice, file_type_name
 from machochain.model.paths import TargetPath
-from machochain.model.result import LoadedImage, Result
+from machochain.model.result import LoadedImage, Result, Unknown, UnknownKind
 from machochain.model.signature import Signature, SignatureFlag
 from machochain.model.version import Version
 
 LOADABLE: Final = frozenset({FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE})
 """File types dyld has to do with."""
 
-_CUT_SHORT: Final = "load command content extends beyond end of file"
 _ALLOW_DYLD: Final = "com.apple.security.cs.allow-dyld-environment-variables"
 
 
@@ -160,15 +159,15 @@ def with_verdict(result: Result) -> Result:
     return evolve(result, launches=None if unknowns else True, unknowns=unknowns)
 
 
-def _cut_short(result: Result) -> Iterator[str]:
-    """Yield a sentence for each image whose file ends within a segment, where dyld itself does not look.
+def _cut_short(result: Result) -> Iterator[Unknown]:
+    """Yield what is unknown of each image whose file ends within a segment, where dyld itself does not look.
 
     dyld asks for the ends of segments only where it validates an image; for the rest the kernel decides what it maps.
     """
     for image in result.images:
         for defect in image.image.defects if image.image is not None else ():
-            if defect.question is Question.ALWAYS and defect.text.endswith(_CUT_SHORT):
-                yield f"{image.path} is cut short: {defect.text}; dyld does not look, what the kernel does is not known"
+            if defect.kind is DefectKind.SEGMENT_BEYOND_FILE:
+                yield Unknown(UnknownKind.CUT_SHORT, (image.path, defect.text))
                 break
 
 

@@ -24,7 +24,17 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, SystemSymbols
 from machochain.model.image import FileType, HeaderFlag
 from machochain.model.reading import RangeSource
-from machochain.model.result import Load, LoadedImage, MissingSymbol, Origin, Outcome, Result
+from machochain.model.result import (
+    Load,
+    LoadedImage,
+    Lookup,
+    MissingSymbol,
+    Origin,
+    Outcome,
+    Result,
+    Unknown,
+    UnknownKind,
+)
 from machochain.model.symbols import (
     ORDINAL_FLAT,
     ORDINAL_MAIN_EXECUTABLE,
@@ -35,11 +45,6 @@ from machochain.model.symbols import (
     ImportKind,
 )
 from machochain.model.version import Version
-
-FLAT: Final = "flat namespace"
-"""``MissingSymbol.expected_in`` of a symbol that was looked for in every image."""
-WEAK: Final = "weak"
-"""``MissingSymbol.expected_in`` of a symbol that was looked for in every image with weak definitions."""
 
 _CLOSED: Final = frozenset(
     {
@@ -258,10 +263,10 @@ def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: Sym
     return evolve(result, launches=False, message=process.message(fatal))
 
 
-def _doubt(doubts: Sequence[MissingSymbol], walk: Walk) -> str:
+def _doubt(doubts: Sequence[MissingSymbol], walk: Walk) -> Unknown:
     first = doubts[0]
     more = f" and {len(doubts) - 1} more" if len(doubts) > 1 else ""
-    return f"{first.symbol}{more}, which {walk.images[first.source].path} needs: {first.unknown}"
+    return Unknown(UnknownKind.SYMBOLS, (first.symbol + more, walk.images[first.source].path, first.unknown or ""))
 
 
 def _bind_order(walk: Walk, *, classic: bool) -> Iterator[LoadedImage]:
@@ -380,45 +385,48 @@ class _Process:
 
     def _check_two_level(self, image: LoadedImage, wanted: _Wanted) -> Iterator[MissingSymbol]:
         """Yield what is not found, in the order of the tables: names are looked up library by library before."""
-        lacking: dict[int, tuple[Mapping[str, _Answer], str | None]] = {}
+        lacking: dict[int, tuple[Mapping[str, _Answer], str | None, Lookup]] = {}
         for ordinal, names in wanted.names.items():
-            answers, expected = self._from_library(image, ordinal, names)
+            answers, expected, lookup = self._from_library(image, ordinal, names)
             if answers:
-                lacking[ordinal] = answers, expected
+                lacking[ordinal] = answers, expected, lookup
         if not lacking:
             return
         for entry in wanted.two_level:
-            answers, expected = lacking.get(entry.ordinal, ({}, None))
-            answer = answers.get(entry.name)
-            if answer is not None:
-                yield _missing(entry, image, expected, answer)
+            if entry.ordinal in lacking:
+                answers, expected, lookup = lacking[entry.ordinal]
+                answer = answers.get(entry.name)
+                if answer is not None:
+                    yield _missing(entry, image, expected, answer, lookup)
 
     def _from_library(
         self, image: LoadedImage, ordinal: int, names: tuple[str, ...]
-    ) -> tuple[Mapping[str, _Answer], str | None]:
+    ) -> tuple[Mapping[str, _Answer], str | None, Lookup]:
         """Return which names a library ordinal does not provide, and where dyld expects them."""
+        library, absent = Lookup.LIBRARY, Lookup.ABSENT_LIBRARY
         if ordinal == ORDINAL_SELF:
-            return self._lacking(image, names), image.path
+            return self._lacking(image, names), image.path, library
         load = self.loads.get(image.id, {}).get(ordinal)
         if load is None:
             if image.image is not None and ordinal <= len(image.image.loads):
-                return dict.fromkeys(names, _Answer(None, f"its library {ordinal} was not looked for")), None
-            return dict.fromkeys(names, _NO), None  # dyld: unknown library ordinal
+                return dict.fromkeys(names, _Answer(None, f"its library {ordinal} was not looked for")), None, absent
+            return dict.fromkeys(names, _NO), None, Lookup.BAD_ORDINAL
         if load.to is not None:
             provider = self.images[load.to]
             key = (self.numbers[image.id], ordinal, self.numbers[load.to])
             if key in self.tables.served:
-                return {}, provider.path
+                return {}, provider.path, library
             if provider.origin is Origin.DISK and self._has_all(provider, names):
                 self.tables.served.add(key)
-                return {}, provider.path
-            return self._lacking(provider, names), provider.path
+                return {}, provider.path, library
+            return self._lacking(provider, names), provider.path, library
         if load.outcome is Outcome.UNKNOWN:
-            return dict.fromkeys(names, _Answer(None, f"{load.dylib.name} could not be looked at")), load.dylib.name
+            unseen = _Answer(None, f"{load.dylib.name} could not be looked at")
+            return dict.fromkeys(names, unseen), load.dylib.name, library
         if load.outcome is Outcome.MISSING and load.reason is not None:
             # The launch fails for want of the library: nothing is ever bound.
-            return dict.fromkeys(names, _Answer(None, f"{load.dylib.name} is missing")), None
-        return dict.fromkeys(names, _NO), None
+            return dict.fromkeys(names, _Answer(None, f"{load.dylib.name} is missing")), None, absent
+        return dict.fromkeys(names, _NO), None, absent
 
     def _lacking(self, provider: LoadedImage, names: tuple[str, ...]) -> Mapping[str, _Answer]:
         """Return which names neither a library nor what it re-exports has, with the reason."""
@@ -490,20 +498,21 @@ class _Process:
         """
         if not self._main_known:
             return
-        expected: str | None
         for entry in entries:
+            expected: str | None = None
             if entry.ordinal == ORDINAL_FLAT:
-                answer, expected = self._anywhere(entry.name, weak=False), FLAT
+                answer, lookup = self._anywhere(entry.name, weak=False), Lookup.FLAT
             elif entry.ordinal == ORDINAL_WEAK:
                 if entry.kind is not ImportKind.CHAINED:
                     continue  # weak-bind opcodes without a definition are passed over
-                answer, expected = self._anywhere(entry.name, weak=True), WEAK
+                answer, lookup = self._anywhere(entry.name, weak=True), Lookup.WEAK
             elif entry.ordinal == ORDINAL_MAIN_EXECUTABLE:
-                answer, expected = self._find(self.images[0], entry.name, set()), self.images[0].path
+                answer, lookup = self._find(self.images[0], entry.name, set()), Lookup.LIBRARY
+                expected = self.images[0].path
             else:
-                answer, expected = _NO, None  # dyld: unknown library ordinal
+                answer, lookup = _NO, Lookup.BAD_ORDINAL
             if answer.found is not True:
-                yield _missing(entry, image, expected, answer)
+                yield _missing(entry, image, expected, answer, lookup)
 
     @property
     def _main_known(self) -> bool:
@@ -541,30 +550,19 @@ class _Process:
     def message(self, missing: MissingSymbol) -> str:
         """Return dyld's words for a missing symbol."""
         importer = self.images[missing.source]
-        if missing.expected_in == FLAT:
+        lookup, ordinal = missing.lookup, missing.ordinal
+        if lookup is Lookup.FLAT:
             return messages.flat_symbol_not_found(self.config, missing.symbol, importer)
-        if missing.expected_in == WEAK:
+        if lookup is Lookup.WEAK:
             return messages.weak_symbol_not_found(self.config, missing.symbol, importer)
-        if missing.expected_in is not None:
-            expected = next((i for i in self.images if i.path == missing.expected_in), None)
-            return messages.symbol_not_found(self.config, missing.symbol, importer, expected)
-        ordinal = next(
-            e.ordinal
-            for e in self.tables.imports(importer)
-            if e.name == missing.symbol and not e.weak and not e.lazy and not self._serves(importer, e.ordinal)
-        )
-        load = self.loads.get(importer.id, {}).get(ordinal)
-        if load is None:
+        if lookup is Lookup.BAD_ORDINAL:
             count = len(importer.image.loads) if importer.image is not None else 0
             return messages.unknown_ordinal(self.config, missing.symbol, importer, ordinal, count)
-        return messages.symbol_not_found(self.config, missing.symbol, importer, None, load.dylib.name)
-
-    def _serves(self, image: LoadedImage, ordinal: int) -> bool:
-        """Whether a library ordinal leads to an image at all."""
-        if ordinal <= 0:
-            return ordinal >= ORDINAL_WEAK
-        load = self.loads.get(image.id, {}).get(ordinal)
-        return load is not None and load.to is not None
+        if lookup is Lookup.ABSENT_LIBRARY:
+            load_path = self.loads[importer.id][ordinal].dylib.name
+            return messages.symbol_not_found(self.config, missing.symbol, importer, None, load_path)
+        expected = next((i for i in self.images if i.path == missing.expected_in), None)
+        return messages.symbol_not_found(self.config, missing.symbol, importer, expected)
 
 
 def _in_order(
@@ -582,6 +580,6 @@ def _has_weak_definitions(image: LoadedImage) -> bool:
     return image.image is not None and bool(image.image.flags & HeaderFlag.MH_WEAK_DEFINES)
 
 
-def _missing(entry: Import, image: LoadedImage, expected: str | None, answer: _Answer) -> MissingSymbol:
+def _missing(entry: Import, image: LoadedImage, expected: str | None, answer: _Answer, lookup: Lookup) -> MissingSymbol:
     unknown = None if answer.found is False else answer.why
-    return MissingSymbol(entry.name, image.id, expected, entry.lazy, entry.weak, unknown)
+    return MissingSymbol(entry.name, image.id, expected, entry.lazy, entry.weak, unknown, entry.ordinal, lookup)

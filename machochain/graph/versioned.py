@@ -10,12 +10,13 @@ from machochain.graph.mac import Mac
 from machochain.model.errors import InputError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType
+from machochain.model.result import Unknown, UnknownKind
 from machochain.model.version import Version
 
 
 def find_overrides(
     mac: Mac, config: ProcessConfig, cwd: str = "/"
-) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+) -> tuple[tuple[tuple[str, str], ...], tuple[Unknown, ...]]:
     """Return which install names are served from the versioned directories, and what nobody can tell.
 
     A library there replaces the one at its own install name if its current version is greater, or if there is none; of
@@ -24,10 +25,10 @@ def find_overrides(
     checkDylibOverride()). Names are taken in alphabetical order; on a Mac the order is the volume's own.
 
     Returns:
-        (install name, path) pairs, and one sentence per open question.
+        (install name, path) pairs, and the open questions.
     """
     found: dict[str, str] = {}
-    unknowns: list[str] = []
+    unknowns: list[Unknown] = []
     for path in _offered(mac, config, cwd, unknowns):
         offered = _identity(mac, config, path, cwd)
         if offered is None or (config.profile.classic and not offered[0].startswith("/")):
@@ -44,21 +45,21 @@ def find_overrides(
             continue
         answer = mac.find_system(target, config.macos)
         if answer.presence is Presence.PRESENT:
-            unknowns.append(f"{path}: replaces {target} if its version {version} is greater than that of macOS's own")
+            unknowns.append(Unknown(UnknownKind.VERSIONED_LIBRARY, (path, target, str(version))))
         elif not config.profile.classic:
             # A second one is put behind the first, which is found before it (addPathOverride()).
             found.setdefault(target, path)
     return tuple(found.items()), tuple(unknowns)
 
 
-def _offered(mac: Mac, config: ProcessConfig, cwd: str, unknowns: list[str]) -> Iterator[str]:
+def _offered(mac: Mac, config: ProcessConfig, cwd: str, unknowns: list[Unknown]) -> Iterator[str]:
     """Yield what lies in the directories: regular files, or X.framework/X (``forEachInDirectory()``)."""
     for directories, frameworks in ((config.versioned_library_path, False), (config.versioned_framework_path, True)):
         for directory in directories:
             base = directory.removesuffix("/")
             names = mac.names(directory, cwd)
             if names is None:
-                unknowns.append(f"{directory}: nobody can tell what a versioned path finds there")
+                unknowns.append(Unknown(UnknownKind.VERSIONED_FOLDER, (directory,)))
             for name in names or ():
                 node = mac.look(f"{base}/{name}", cwd)
                 linked = node.real is None or node.real.rpartition("/")[2] != name

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from machochain.macho import constants as c
 from machochain.model.arch import CPU_ARM64, Arch
-from machochain.model.image import Defect, FileType, Question
+from machochain.model.image import Defect, DefectKind, FileType, Question
 
 MAX_SLICES: Final = 16
 """dyld-1378, ``mach_o/Universal.h``, ``kMaxSliceCount``."""
@@ -98,7 +98,9 @@ def fat_defects(header: FatHeader, size: int, slice_heads: Sequence[bytes]) -> t
         size: The file's length in bytes.
         slice_heads: The first 28 bytes of each entry's slice, fewer where the file ends.
     """
-    return tuple(Defect(text, Question.ALWAYS) for text in _objections(header, size, slice_heads))
+    return tuple(
+        Defect(text, Question.ALWAYS, kind=DefectKind.UNIVERSAL) for text in _objections(header, size, slice_heads)
+    )
 
 
 def _objections(header: FatHeader, size: int, slice_heads: Sequence[bytes]) -> Iterator[str]:

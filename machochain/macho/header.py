@@ -19,6 +19,7 @@ from machochain.model.image import (
     POINTER,
     BuildVersion,
     Defect,
+    DefectKind,
     FileType,
     Image,
     LinkedDylib,
@@ -177,11 +178,12 @@ class _Commands(Collected):
 
     def _malformed(self, index: int, count: int, what: str) -> None:
         text = f"malformed load command ({index + 1} of {count}) at {POINTER} with mh={POINTER}, {what}"
-        self.defects.append(Defect(text, Question.ALWAYS, index))
+        self.defects.append(Defect(text, Question.ALWAYS, index, kind=DefectKind.WALK))
 
     def object_to(self, index: int, what: str) -> None:
         """Record an objection to one command; dyld counts them from 1."""
-        self.defects.append(Defect(f"load command #{index + 1} {what}", Question.ALWAYS, index))
+        text = f"load command #{index + 1} {what}"
+        self.defects.append(Defect(text, Question.ALWAYS, index, kind=DefectKind.COMMAND))
 
     def string(self, index: int, at: int, length: int) -> str:
         """Return the string of a command whose lc_str stands first, and object to one that leaves the command."""
@@ -366,10 +368,11 @@ def parse_image(data: bytes | memoryview, *, size: int) -> Image:
     # dyld adds in 32 bits
     if (end & _MASK_32) > size:
         text = f"load commands length ({end & _MASK_32}) exceeds length of file ({size})"
-        walked.defects.append(Defect(text, Question.ALWAYS))
+        kind = DefectKind.COMMANDS_EXCEED_FILE
+        walked.defects.append(Defect(text, Question.ALWAYS, kind=kind, numbers=(end & _MASK_32, size)))
     if file_type not in _FILE_TYPES:
         number = file_type - (1 << 32) if file_type >> 31 else file_type
-        walked.defects.append(Defect(f"unknown filetype {number}", Question.ALWAYS))
+        walked.defects.append(Defect(f"unknown filetype {number}", Question.ALWAYS, kind=DefectKind.FILE_TYPE))
     walked.walk(header_size, count, end, min(end, available))
     facts = Image(
         arch=Arch.of(cputype, cpusubtype),

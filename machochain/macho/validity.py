@@ -9,7 +9,7 @@ from typing import Final
 
 from machochain.macho import constants as c
 from machochain.model.arch import CPU_ARM, CPU_ARM64, CPU_ARM64_32, CPU_X86, CPU_X86_64
-from machochain.model.image import Defect, FileType, HeaderFlag, Image, Question, Segment
+from machochain.model.image import Defect, DefectKind, FileType, HeaderFlag, Image, Question, Segment
 from machochain.model.platform import ZIPPERED, Platform, is_known_platform, platform_name
 from machochain.model.reading import text as decoded
 
@@ -121,12 +121,12 @@ class _Semantics:
         platform = 0
         for index, build in zip(self.walked.build_indices, image.builds, strict=True):
             if not is_known_platform(build.platform):
-                yield Defect("unknown platform", Question.ALWAYS, index)
+                yield Defect("unknown platform", Question.ALWAYS, index, kind=DefectKind.PLATFORM)
                 return
             joined = _join_platforms(platform, build.platform)
             if joined is None:
                 names = f"{platform_name(platform)} - {platform_name(build.platform)}"
-                yield Defect(f"incompatible platforms: {names}", Question.ALWAYS, index)
+                yield Defect(f"incompatible platforms: {names}", Question.ALWAYS, index, kind=DefectKind.PLATFORM)
                 return
             platform = joined
         if platform:
@@ -135,30 +135,30 @@ class _Semantics:
         assumed = image.arch.cputype in {CPU_X86_64, CPU_X86, CPU_ARM64}
         static = image.file_type == FileType.MH_EXECUTE and not self.walked.has_dylinker
         if not assumed and not static and image.file_type != FileType.MH_PRELOAD:
-            yield Defect("unknown platform", Question.ALWAYS)
+            yield Defect("unknown platform", Question.ALWAYS, kind=DefectKind.PLATFORM)
 
     def _uuid(self) -> Iterator[Defect]:
         if len(self.walked.uuids) > 1:
-            yield Defect("too many LC_UUID load commands", Question.ALWAYS)
+            yield Defect("too many LC_UUID load commands", Question.ALWAYS, kind=DefectKind.UUID_TWICE)
         if not self.walked.uuids:
-            yield Defect("missing LC_UUID load command", Question.HAS_UUID)
+            yield Defect("missing LC_UUID load command", Question.HAS_UUID, kind=DefectKind.UUID_MISSING)
 
     def _install_name(self) -> Iterator[Defect]:
         count = len(self.walked.ids)
         if count > 1:
-            yield Defect("multiple LC_ID_DYLIB found", Question.ALWAYS)
+            yield Defect("multiple LC_ID_DYLIB found", Question.ALWAYS, kind=DefectKind.INSTALL_NAME)
         is_dylib = self.image.file_type in _DYLIB_TYPES
         if is_dylib and not count:
-            yield Defect("MH_DYLIB is missing LC_ID_DYLIB", Question.ALWAYS)
+            yield Defect("MH_DYLIB is missing LC_ID_DYLIB", Question.ALWAYS, kind=DefectKind.INSTALL_NAME)
         if count and not is_dylib:
-            yield Defect("found LC_ID_DYLIB found in non-MH_DYLIB", Question.ALWAYS)
+            yield Defect("found LC_ID_DYLIB found in non-MH_DYLIB", Question.ALWAYS, kind=DefectKind.INSTALL_NAME)
 
     def _linked_dylibs(self) -> Iterator[Defect]:
         image = self.image
         if not image.loads:
             if self.dyld_managed and not (image.install_name or "").startswith(self._libsystem_directory()):
                 text = "missing LC_LOAD_DYLIB (must link with at least libSystem.dylib)"
-                yield Defect(text, Question.HAS_LINKED_DYLIBS)
+                yield Defect(text, Question.HAS_LINKED_DYLIBS, kind=DefectKind.NO_DYLIBS)
             return
         if len({load.name for load in image.loads}) == len(image.loads):
             return
@@ -167,7 +167,13 @@ class _Semantics:
         for load in image.loads[:256]:
             if load.name in seen:
                 text = f"duplicate linked dylib '{load.name}'"
-                yield Defect(text, Question.NO_DUPLICATE_DYLIBS, load.command_index)
+                yield Defect(
+                    text,
+                    Question.NO_DUPLICATE_DYLIBS,
+                    load.command_index,
+                    kind=DefectKind.DYLIB_TWICE,
+                    subject=load.name,
+                )
             seen.add(load.name)
 
     def _libsystem_directory(self) -> str:
@@ -187,7 +193,13 @@ class _Semantics:
         for run_path in self.image.run_paths[:64]:
             if run_path.path in seen:
                 text = f"duplicate LC_RPATH '{run_path.path}'"
-                yield Defect(text, Question.NO_DUPLICATE_RPATHS, run_path.command_index)
+                yield Defect(
+                    text,
+                    Question.NO_DUPLICATE_RPATHS,
+                    run_path.command_index,
+                    kind=DefectKind.RUN_PATH_TWICE,
+                    subject=run_path.path,
+                )
             seen.add(run_path.path)
 
     def _segments(self) -> Iterator[Defect]:
@@ -244,36 +256,66 @@ class _Semantics:
         file_end = segment.fileoff + segment.filesize
         if file_end > self.size or file_end > mask:
             yield Defect(
-                f"segment '{self._name(segment)}' load command content extends beyond end of file", always, index
+                f"segment '{self._name(segment)}' load command content extends beyond end of file",
+                always,
+                index,
+                kind=DefectKind.SEGMENT_BEYOND_FILE,
+                subject=name,
             )
         if segment.filesize > segment.vmsize and image.file_type != FileType.MH_OBJECT:
             if segment.vmsize == 0 and segment.initprot == 0:
                 return
-            yield Defect(f"segment '{self._name(segment)}' filesize exceeds vmsize", always, index)
+            yield Defect(
+                f"segment '{self._name(segment)}' filesize exceeds vmsize",
+                always,
+                index,
+                kind=DefectKind.SEGMENT_SIZES,
+                subject=name,
+            )
         if segment.initprot & 0xFFFFFFF8:
             bits = f"(0x{segment.initprot:08X})"
-            yield Defect(f"{self._name(segment)} segment permissions has invalid bits set {bits}", always, index)
+            yield Defect(
+                f"{self._name(segment)} segment permissions has invalid bits set {bits}",
+                always,
+                index,
+                kind=DefectKind.PERMISSIONS,
+                subject=name,
+            )
         if name in _PLAIN_PERMISSIONS:
             yield from self._permissions(segment)
         if segment.vmaddr + segment.vmsize > mask:
-            yield Defect(f"'{self._name(segment)}' segment vm range wraps", always, index)
+            yield Defect(
+                f"'{self._name(segment)}' segment vm range wraps",
+                always,
+                index,
+                kind=DefectKind.ADDRESSES,
+                subject=name,
+            )
         if segment.section_count and image.file_type != FileType.MH_DYLIB_STUB:
             yield from self._sections(segment, mask)
 
     def _permissions(self, segment: Segment) -> Iterator[Defect]:
         image, index, prot = self.image, segment.command_index, segment.initprot
         stub = image.file_type == FileType.MH_DYLIB_STUB
+        kind = DefectKind.PERMISSIONS
         if segment.name == "__TEXT" and prot != c.VM_PROT_READ | c.VM_PROT_EXECUTE and self.dyld_managed:
-            yield Defect("__TEXT segment permissions is not 'r-x'", Question.TEXT_PERMISSIONS, index)
+            yield Defect("__TEXT segment permissions is not 'r-x'", Question.TEXT_PERMISSIONS, index, kind=kind)
         if segment.name == "__LINKEDIT" and prot != c.VM_PROT_READ:
-            yield Defect("__LINKEDIT segment permissions is not 'r--'", Question.READ_ONLY_LINKEDIT, index)
+            yield Defect("__LINKEDIT segment permissions is not 'r--'", Question.READ_ONLY_LINKEDIT, index, kind=kind)
         if segment.name == "__DATA" and prot != c.VM_PROT_READ | c.VM_PROT_WRITE and not stub:
-            yield Defect("__DATA segment permissions is not 'rw-'", Question.DATA_PERMISSIONS, index)
+            yield Defect("__DATA segment permissions is not 'rw-'", Question.DATA_PERMISSIONS, index, kind=kind)
         if segment.name == "__DATA_CONST" and not stub:
             if prot != c.VM_PROT_READ | c.VM_PROT_WRITE:
-                yield Defect("__DATA_CONST segment permissions is not 'rw-'", Question.DATA_CONST_PERMISSIONS, index)
+                yield Defect(
+                    "__DATA_CONST segment permissions is not 'rw-'", Question.DATA_CONST_PERMISSIONS, index, kind=kind
+                )
             if not segment.flags & c.SG_READ_ONLY and not self._may_lack_read_only():
-                yield Defect("__DATA_CONST segment missing SG_READ_ONLY flag", Question.DATA_CONST_READ_ONLY, index)
+                yield Defect(
+                    "__DATA_CONST segment missing SG_READ_ONLY flag",
+                    Question.DATA_CONST_READ_ONLY,
+                    index,
+                    kind=DefectKind.READ_ONLY_FLAG,
+                )
 
     def _may_lack_read_only(self) -> bool:
         """Images meant for the shared cache, already in it, static, or stripped of their data."""
@@ -307,23 +349,33 @@ class _Semantics:
                 text, question = f"section '{name}' end address 0x{end:X} {where}", Question.SECTIONS_IN_SEGMENT
             else:
                 continue
-            yield Defect(text, question, segment.command_index)
+            yield Defect(text, question, segment.command_index, kind=DefectKind.SECTION, subject=name)
 
     def _text(self) -> Iterator[Defect]:
         # dyld looks at the last of several
         text = next((x for x in reversed(self.image.segments) if x.name == "__TEXT"), None)
         if text is None:
-            yield Defect("missing __TEXT segment", Question.ALWAYS)
+            yield Defect("missing __TEXT segment", Question.ALWAYS, kind=DefectKind.TEXT_SEGMENT)
             return
         if text.fileoff and not self.in_cache:
-            yield Defect("__TEXT segment fileoffset is not zero", Question.ALWAYS, text.command_index)
+            yield Defect(
+                "__TEXT segment fileoffset is not zero",
+                Question.ALWAYS,
+                text.command_index,
+                kind=DefectKind.TEXT_SEGMENT,
+            )
         (command_bytes,) = _ONE.unpack_from(self.buffer, 20)
         headers = self.image.header_size + command_bytes & _MASK_32
         if text.filesize < headers:
             where = "load commands do not fit in __TEXT segment filesize"
-            yield Defect(where, Question.ALWAYS, text.command_index)
+            yield Defect(where, Question.ALWAYS, text.command_index, kind=DefectKind.TEXT_SEGMENT)
         if text.vmsize < headers:
-            yield Defect("load commands do not fit in __TEXT segment vmsize", Question.ALWAYS, text.command_index)
+            yield Defect(
+                "load commands do not fit in __TEXT segment vmsize",
+                Question.ALWAYS,
+                text.command_index,
+                kind=DefectKind.TEXT_SEGMENT,
+            )
 
     def _plainly_ordered(self) -> bool:
         """Whether addresses and file ranges rise from segment to segment, as linkers lay them out."""
@@ -360,15 +412,29 @@ class _Semantics:
             one, other = ranges[i], ranges[j]
             index = segments[i].command_index
             if other[0] < one[1] and other[1] > one[0]:
-                yield Defect(f"vm range of segment '{names[i]}' overlaps segment '{names[j]}'", Question.ALWAYS, index)
+                yield Defect(
+                    f"vm range of segment '{names[i]}' overlaps segment '{names[j]}'",
+                    Question.ALWAYS,
+                    index,
+                    kind=DefectKind.OVERLAP,
+                )
                 return
             if not self.in_cache and other[2] < one[3] and other[3] > one[2]:
                 yield Defect(
-                    f"file range of segment '{names[i]}' overlaps segment '{names[j]}'", Question.ALWAYS, index
+                    f"file range of segment '{names[i]}' overlaps segment '{names[j]}'",
+                    Question.ALWAYS,
+                    index,
+                    kind=DefectKind.OVERLAP,
                 )
                 return
             if i < j and self.dyld_managed and names[i] == names[j]:
-                yield Defect(f"duplicate segment name '{names[i]}'", Question.UNIQUE_SEGMENT_NAMES, index)
+                yield Defect(
+                    f"duplicate segment name '{names[i]}'",
+                    Question.UNIQUE_SEGMENT_NAMES,
+                    index,
+                    kind=DefectKind.SEGMENT_NAME_TWICE,
+                    subject=names[i],
+                )
 
     def _order(self) -> Iterator[Defect]:
         """Load commands, file content and addresses in one order; dyld leaves out the last segment."""
@@ -382,11 +448,21 @@ class _Semantics:
         for before, segment in zip(image.segments[:-2], image.segments[1:-1], strict=True):
             index = segment.command_index
             if segment.fileoff < before.fileoff and segment.filesize:
-                yield Defect(f"segment '{self._name(before)}' file offset out of order", Question.SEGMENT_ORDER, index)
+                yield Defect(
+                    f"segment '{self._name(before)}' file offset out of order",
+                    Question.SEGMENT_ORDER,
+                    index,
+                    kind=DefectKind.SEGMENT_ORDER,
+                )
             if segment.vmaddr < before.vmaddr and not legacy:
                 if image.file_type == FileType.MH_FILESET and segment.name == "__PRELINK_INFO":
                     continue
-                yield Defect(f"segment '{self._name(segment)}' vm address out of order", Question.SEGMENT_ORDER, index)
+                yield Defect(
+                    f"segment '{self._name(segment)}' vm address out of order",
+                    Question.SEGMENT_ORDER,
+                    index,
+                    kind=DefectKind.SEGMENT_ORDER,
+                )
 
     def _linker_options(self) -> Iterator[Defect]:
         for index in self.walked.linker_options:
@@ -397,27 +473,33 @@ class _Semantics:
                 stop = self.buffer.find(b"\0", at)
                 at = stop + 1
                 if stop < 0 or at > end:
-                    yield Defect("malformed LC_LINKER_OPTION command", Question.ALWAYS, index)
+                    yield Defect(
+                        "malformed LC_LINKER_OPTION command", Question.ALWAYS, index, kind=DefectKind.LINKER_OPTION
+                    )
                     break
 
     def _main(self) -> Iterator[Defect]:
         """``validSemanticsMain``: one entry point."""
         if self.in_cache:
-            yield Defect("MH_EXECUTE has MH_DYLIB_IN_CACHE bit set", Question.MAIN_FLAGS)
+            yield Defect("MH_EXECUTE has MH_DYLIB_IN_CACHE bit set", Question.MAIN_FLAGS, kind=DefectKind.ENTRY)
         mains, threads = self.walked.mains, self.walked.threads
         # dyld walks on after these errors, so the last one in file order is what it prints
         found = [(x, "multiple LC_MAIN load commands") for x in mains[1:]]
         found += [(x, "multiple LC_UNIXTHREAD load commands") for x in threads[1:]]
         found += [(x, "invalid LC_UNIXTHREAD") for x in threads if not self._known_thread_state(x)]
         for index, text in sorted(found, key=lambda x: x[0], reverse=True):
-            yield Defect(text, Question.ALWAYS, index)
+            yield Defect(text, Question.ALWAYS, index, kind=DefectKind.ENTRY)
         driverkit = any(x.platform == Platform.DRIVERKIT for x in self.image.builds)
         if mains and threads:
-            yield Defect("can't have LC_MAIN and LC_UNIXTHREAD load commands", Question.ALWAYS, threads[0])
+            yield Defect(
+                "can't have LC_MAIN and LC_UNIXTHREAD load commands", Question.ALWAYS, threads[0], kind=DefectKind.ENTRY
+            )
         if driverkit and (mains or threads):
-            yield Defect("LC_MAIN not allowed for driverkit", Question.ALWAYS, (mains or threads)[0])
+            yield Defect(
+                "LC_MAIN not allowed for driverkit", Question.ALWAYS, (mains or threads)[0], kind=DefectKind.ENTRY
+            )
         if not driverkit and not mains and not threads:
-            yield Defect("missing LC_MAIN or LC_UNIXTHREAD in main executable", Question.ALWAYS)
+            yield Defect("missing LC_MAIN or LC_UNIXTHREAD in main executable", Question.ALWAYS, kind=DefectKind.ENTRY)
 
     def _known_thread_state(self, index: int) -> bool:
         """``entryAddrFromThreadCmd``: the flavor must be the processor's own."""

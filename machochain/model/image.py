@@ -245,6 +245,35 @@ POINTER = "0x0"
 """Stands in texts where dyld prints an address of the running process, which nobody can know in advance."""
 
 
+class DefectKind(Enum):
+    """What is wrong with a header, whatever the words for it."""
+
+    COMMANDS_EXCEED_FILE = "load commands exceed file"
+    FILE_TYPE = "file type"
+    WALK = "load commands cannot be walked"
+    COMMAND = "malformed load command"
+    PLATFORM = "platform"
+    UUID_TWICE = "several UUIDs"
+    UUID_MISSING = "no UUID"
+    INSTALL_NAME = "install name"
+    DYLIB_TWICE = "a dylib linked twice"
+    NO_DYLIBS = "no linked dylib"
+    RUN_PATH_TWICE = "a run path twice"
+    SEGMENT_BEYOND_FILE = "segment ends beyond the file"
+    SEGMENT_SIZES = "segment larger in the file than in memory"
+    PERMISSIONS = "segment permissions"
+    READ_ONLY_FLAG = "SG_READ_ONLY missing"
+    ADDRESSES = "address range wraps"
+    SECTION = "section outside its segment"
+    TEXT_SEGMENT = "__TEXT"
+    OVERLAP = "segments overlap"
+    SEGMENT_NAME_TWICE = "a segment name twice"
+    SEGMENT_ORDER = "segments out of order"
+    LINKER_OPTION = "linker option"
+    ENTRY = "entry point"
+    UNIVERSAL = "fat header"
+
+
 @frozen
 class Defect:
     """Something dyld may object to, in dyld's own words.
@@ -253,11 +282,17 @@ class Defect:
         text: The exact text of current dyld (dyld-1378, ``mach_o/UnsafeHeader.cpp``).
         question: Whether it is fatal depends on the answer to this.
         command_index: The load command it is about, 0-based; None for the file as a whole.
+        kind: What is wrong.
+        subject: What it is about, where dyld quotes a name: the run path, the dylib, the segment.
+        numbers: What dyld counts in the text, in its order.
     """
 
     text: str
     question: Question
     command_index: int | None = None
+    kind: DefectKind = field(kw_only=True)
+    subject: str | None = field(default=None, kw_only=True)
+    numbers: tuple[int, ...] = field(default=(), kw_only=True)
 
 
 @frozen

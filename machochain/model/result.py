@@ -10,7 +10,7 @@ from attrs import Factory, frozen
 from machochain.model.image import Image, LinkedDylib
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.prediction import Prediction
-from machochain.model.search import Attempt, Candidate
+from machochain.model.search import Attempt, Candidate, Failure, FailureKind
 from machochain.model.version import Version
 
 
@@ -92,7 +92,7 @@ class Load:
         found: The path that served, with its rule; None if nothing did, or an image loaded before
             answered by its name before any path was tried.
         tried: Every path that failed before, in dyld's order.
-        reason: dyld's text after ``Reason: `` if the library is missing, else None.
+        failure: Why the library is missing, with dyld's words; None if it is not, or if dyld has no words.
         inserted: Whether DYLD_INSERT_LIBRARIES asked, not a load command.
     """
 
@@ -102,8 +102,28 @@ class Load:
     outcome: Outcome
     found: Candidate | None = None
     tried: tuple[Attempt, ...] = ()
-    reason: str | None = None
+    failure: Failure | None = None
     inserted: bool = False
+
+    @property
+    def reason(self) -> str | None:
+        """What dyld prints after ``Reason: `` if the library is missing, else None."""
+        return self.failure.text if self.failure is not None else None
+
+    @property
+    def failure_kind(self) -> FailureKind | None:
+        """Why the library is missing; None if it is not, or if dyld has no words."""
+        return self.failure.kind if self.failure is not None else None
+
+
+class Lookup(Enum):
+    """Where a symbol was looked for."""
+
+    LIBRARY = "one library"
+    FLAT = "flat namespace"
+    WEAK = "weak"
+    ABSENT_LIBRARY = "a library that is absent"
+    BAD_ORDINAL = "no library at all"
 
 
 @frozen
@@ -113,10 +133,12 @@ class MissingSymbol:
     Attributes:
         symbol: The Mach-O name, leading underscore included.
         source: Id of the image that imports it.
-        expected_in: Path of the library it is bound to, ``flat namespace``, or None if that library is absent.
+        expected_in: Path of the library it is bound to; None if that library is absent, or if it is bound to none.
         lazy: Bound at first call only: the launch does not fail.
         weak: A missing one becomes NULL.
         unknown: Why nobody can tell whether it is missing; None if it certainly is.
+        ordinal: The library ordinal as written: 1-based over the linked dylibs, or one of the ORDINAL_ constants.
+        lookup: Where it was looked for.
     """
 
     symbol: str
@@ -125,6 +147,56 @@ class MissingSymbol:
     lazy: bool = False
     weak: bool = False
     unknown: str | None = None
+    ordinal: int = 0
+    lookup: Lookup = Lookup.LIBRARY
+
+    @property
+    def place(self) -> str | None:
+        """``expected_in``, or the kind of look-up where no single library was asked."""
+        return self.lookup.value if self.lookup in _PLACELESS else self.expected_in
+
+
+_PLACELESS = (Lookup.FLAT, Lookup.WEAK)
+
+
+class UnknownKind(Enum):
+    """Why nobody can tell whether a process launches. Values are the sentences, with places for what they tell."""
+
+    UNSEEN_PATH = "{0}: {1} may or may not exist"
+    UNKNOWN_PROCESS = "{0}: depends on the process that loads {1}"
+    EARLIER_PATH = "{1} comes before {2} for {0}, and nobody looked there"
+    GIVEN_UP = "{0} paths were tried; the rest was not looked for"
+    SILENT = (
+        "{0} is missing, but dyld of this release says nothing and goes on: "
+        "the process ends at the first symbol that is bound to it"
+    )
+    VERSIONED_LIBRARY = "{0}: replaces {1} if its version {2} is greater than that of macOS's own"
+    VERSIONED_FOLDER = "{0}: nobody can tell what a versioned path finds there"
+    CUT_SHORT = "{0} is cut short: {1}; dyld does not look, what the kernel does is not known"
+    SYMBOLS = "{0}, which {1} needs: {2}"
+    NOT_LINKED = "{0}"
+
+
+@frozen
+class Unknown:
+    """Something nobody can tell.
+
+    Attributes:
+        kind: What it is.
+        values: What it is about, in the order of the kind's sentence: first the library, file or symbol.
+    """
+
+    kind: UnknownKind
+    values: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """One sentence."""
+        return self.kind.value.format(*self.values)
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.text
 
 
 @frozen
@@ -164,7 +236,7 @@ class Result:
         missing_symbols: Symbols nobody provides.
         symbols_checked: Whether symbols were looked at at all.
         findings: What the rules have to say.
-        unknowns: Why ``launches`` is None, one sentence each.
+        unknowns: Why ``launches`` is None.
         prediction: How the loads were found out, if the program would first have to be linked from an archive.
     """
 
@@ -181,5 +253,5 @@ class Result:
     missing_symbols: tuple[MissingSymbol, ...] = ()
     symbols_checked: bool = False
     findings: tuple[Finding, ...] = ()
-    unknowns: tuple[str, ...] = ()
+    unknowns: tuple[Unknown, ...] = ()
     prediction: Prediction | None = None

@@ -6,6 +6,8 @@ from enum import Enum
 
 from attrs import frozen
 
+from machochain.model.image import Question
+
 
 class SearchRule(Enum):
     """Why a path is tried. Values are dyld's own names (dyld-1378, ``PathOverrides::typeName``)."""
@@ -55,18 +57,99 @@ class Candidate:
     run_path: int | None = None
 
 
+class ObjectionKind(Enum):
+    """Why a path does not serve, whatever a release's words for it."""
+
+    NO_SUCH_FILE = "no such file"
+    STAT_FAILED = "the file cannot be looked at"
+    OPEN_FAILED = "the file cannot be opened"
+    NOT_A_FILE = "not a regular file"
+    EMPTY = "an empty file"
+    NOT_MACH_O = "not a Mach-O file"
+    UNIVERSAL = "malformed universal file"
+    WRONG_ARCHITECTURE = "wrong architecture"
+    WRONG_PLATFORM = "wrong platform"
+    WRONG_FILE_TYPE = "a file type that cannot be loaded here"
+    MALFORMED = "malformed"
+    SIGNATURE = "not allowed into this process"
+    RELATIVE_PATH = "a relative path in a hardened process"
+    PROTECTED = "a protected library of the OS"
+
+
+@frozen
+class Objection:
+    """Why dyld does not take a file.
+
+    Attributes:
+        kind: What it is.
+        text: dyld's words inside the brackets, e.g. ``no such file``; ``""`` where it has none (an empty file).
+        errno: The error of the system call that failed; 0 if none did.
+        question: For `ObjectionKind.MALFORMED`: the question of dyld's policy that made it fatal.
+    """
+
+    kind: ObjectionKind
+    text: str
+    errno: int = 0
+    question: Question = Question.ALWAYS
+
+    @property
+    def is_miss(self) -> bool:
+        """Whether nothing lies at the path, as far as anybody can see."""
+        if self.kind is ObjectionKind.STAT_FAILED:
+            return self.errno != EACCES
+        return self.kind is ObjectionKind.NO_SUCH_FILE
+
+
+EACCES = 13
+"""The error of a path that the process may not look at: something is there, or may be."""
+
+
 @frozen
 class Attempt:
     """A candidate that was tried and did not serve.
 
     Attributes:
         candidate: What was tried.
-        reason: dyld's words inside the brackets, e.g. ``no such file``; ``""`` for an empty file.
+        objection: Why it did not serve.
         suffix: What dyld prints after the bracket (only ``, not in dyld cache`` behind a sandbox denial).
         unseen: Whether the modelled Mac may in truth have a file there: nobody looked.
     """
 
     candidate: Candidate
-    reason: str
+    objection: Objection
     suffix: str = ""
     unseen: bool = False
+
+    @property
+    def kind(self) -> ObjectionKind:
+        """Why it did not serve."""
+        return self.objection.kind
+
+    @property
+    def reason(self) -> str:
+        """The words of dyld inside the brackets."""
+        return self.objection.text
+
+
+class FailureKind(Enum):
+    """Why a search led to no library."""
+
+    NOT_FOUND = "no path serves"
+    NO_RUN_PATHS = "no LC_RPATH in any image that leads there"
+    UNUSABLE_RUN_PATHS = "LC_RPATHs, but none that can be used"
+    NOT_EXPANDED = "the security policy forbids @ paths"
+    UNSAFE_PATH = "a path that a restricted process refuses"
+    TOO_OLD = "the library's compatibility version is too low"
+
+
+@frozen
+class Failure:
+    """Why a library could not be loaded.
+
+    Attributes:
+        kind: What it is.
+        text: dyld's words behind ``Reason: ``.
+    """
+
+    kind: FailureKind
+    text: str

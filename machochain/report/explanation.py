@@ -108,7 +108,7 @@ def _outcome(e: Explained, style: Style) -> list[str]:
     elif load.outcome is Outcome.WEAK_MISSING:
         lines.append(f"{style.arrow} nothing found, which a weak load allows")
     elif load.outcome is Outcome.UNKNOWN:
-        lines.append(f"{style.arrow} unknown: {'; '.join(printable(x) for x in e.result.unknowns)}")
+        lines.append(f"{style.arrow} unknown: {'; '.join(printable(x.text) for x in e.result.unknowns)}")
     else:
         lines.append(f"{style.arrow} {style.paint('nothing found', 'bad')}")
     return lines

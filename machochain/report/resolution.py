@@ -50,7 +50,7 @@ def symbol_fields(result: Result) -> dict[str, Any]:
         return {
             "symbol": missing.symbol,
             "from": missing.source,
-            "expected_in": missing.expected_in,
+            "expected_in": missing.place,
             "lazy": missing.lazy,
         }
 
@@ -74,7 +74,7 @@ def process_fields(result: Result) -> dict[str, Any]:
         "hardened": result.hardened,
         "launches": result.launches,
         "message": result.message,
-        "unknowns": list(result.unknowns),
+        "unknowns": [each.text for each in result.unknowns],
     }
 
 

@@ -260,7 +260,7 @@ def _notes(matrix: Matrix, style: Style) -> Iterator[str]:
     if unknowns:
         yield ""
         yield "not known:"
-        yield from (f"  - {_path(u)}" for u in unknowns)
+        yield from (f"  - {_path(u.text)}" for u in unknowns)
 
 
 # -- Markdown --
@@ -341,7 +341,7 @@ def _column_fields(column: Column) -> dict[str, Any]:
         "note": context.note,
         "launches": result.launches,
         "message": None if result.message is None else shown_text(result.message),
-        "unknowns": [shown_text(u) for u in result.unknowns],
+        "unknowns": [shown_text(u.text) for u in result.unknowns],
     }
 
 

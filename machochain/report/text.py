@@ -137,8 +137,8 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
         if span[0].message is not None:
             yield from ("      " + line for line in printable_lines(span[0].message))
         elif span[0].launches is None:
-            for text in span[0].unknowns:
-                yield from _wrapped(printable(text), "      - ", style)
+            for each in span[0].unknowns:
+                yield from _wrapped(printable(each.text), "      - ", style)
 
 
 def reach(rising: Sequence[Result]) -> str:
@@ -330,8 +330,8 @@ def _why(result: Result, style: Style) -> Iterator[str]:
     if result.launches is None:
         yield ""
         yield "  not known:"
-        for text in result.unknowns:
-            yield from _wrapped(printable(text), "    - ", style)
+        for each in result.unknowns:
+            yield from _wrapped(printable(each.text), "    - ", style)
 
 
 def _findings(findings: Sequence[Finding], style: Style) -> Iterator[str]:

@@ -37,7 +37,7 @@ from machochain.model.paths import TargetPath
 from machochain.model.platform import Platform
 from machochain.model.prediction import Prediction
 from machochain.model.reading import ByteSource
-from machochain.model.result import LoadedImage, MissingSymbol, Origin, Result
+from machochain.model.result import LoadedImage, MissingSymbol, Origin, Result, Unknown, UnknownKind
 from machochain.model.version import Version
 from machochain.tbd.reader import is_stub
 from machochain.tbd.reader import read as read_stubs
@@ -339,12 +339,12 @@ def _result(
     unprovided = link.prediction.unprovided
     unknowns = [*walked.unknowns]
     if unprovided:
-        unknowns.append(
-            f"no library of the OS has {_some(unprovided)}: what else is linked must define "
-            f"{'it' if len(unprovided) == 1 else 'them'}"
-        )
+        them = "it" if len(unprovided) == 1 else "them"
+        words = f"no library of the OS has {_some(unprovided)}: what else is linked must define {them}"
+        unknowns.append(Unknown(UnknownKind.NOT_LINKED, (words,)))
     if link.prediction.unresolved:
-        unknowns.append(f"nothing was found for {', '.join(link.prediction.unresolved)}")
+        words = f"nothing was found for {', '.join(link.prediction.unresolved)}"
+        unknowns.append(Unknown(UnknownKind.NOT_LINKED, (words,)))
     result = Result(
         input=name,
         path=node.real,

@@ -9,7 +9,7 @@ import pytest
 from machochain.dyld import messages as m
 from machochain.dyld.config import HARDENED, RESTRICTED
 from machochain.model.platform import Platform
-from machochain.model.search import Attempt, Candidate, SearchRule
+from machochain.model.search import Attempt, Candidate, Objection, ObjectionKind, SearchRule
 from tests.dyld.processes import image, process
 
 UUID = "<00010203-0405-0607-0809-0A0B0C0D0E0F>"
@@ -69,7 +69,7 @@ def test_only_the_macos_version_of_a_requester_is_compared() -> None:
 
 
 def attempt(path: str, reason: str, suffix: str = "") -> Attempt:
-    return Attempt(Candidate(path, SearchRule.RAW_PATH), reason, suffix)
+    return Attempt(Candidate(path, SearchRule.RAW_PATH), Objection(ObjectionKind.MALFORMED, reason), suffix)
 
 
 def test_attempts_are_listed_in_order_with_duplicates() -> None:
@@ -113,7 +113,8 @@ def test_macos_12_5_blanks_quotes_in_attempts() -> None:
     ],
 )
 def test_why_nothing_was_found_at_a_path(macos: str, path: str, rule: SearchRule, errno: int, reason: str) -> None:
-    assert m.miss_reason(process(macos).profile, Candidate(path, rule), errno) == reason
+    found = m.miss(process(macos).profile, Candidate(path, rule), errno)
+    assert (found.text, found.errno) == (reason, max(errno, 0))
 
 
 @pytest.mark.parametrize(
@@ -132,8 +133,9 @@ def test_why_nothing_was_found_at_a_path(macos: str, path: str, rule: SearchRule
     ],
 )
 def test_what_is_said_if_no_run_path_gave_anything(macos: str, has_run_paths: bool, text: str) -> None:
-    assert m.nothing_tried_text(process(macos).profile, "@rpath/l", has_run_paths=has_run_paths) == text
-    assert m.nothing_tried_text(process(macos).profile, "@bogus/l", has_run_paths=has_run_paths) == ""
+    failure = m.nothing_tried(process(macos).profile, "@rpath/l", has_run_paths=has_run_paths)
+    assert (failure.text if failure is not None else "") == text
+    assert m.nothing_tried(process(macos).profile, "@bogus/l", has_run_paths=has_run_paths) is None
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,8 @@ def test_dyld2_lists_only_what_it_found_unfit() -> None:
 )
 def test_the_kernel_s_verdict_on_a_signature(macos: str, text: str) -> None:
     assert MAIN.image is not None
-    assert m.not_valid_reason(process(macos).profile, MAIN.image, "/l", "no") == text
+    found = m.not_valid_reason(process(macos).profile, MAIN.image, "/l", "no")
+    assert found == Objection(ObjectionKind.SIGNATURE, text)
 
 
 def test_a_refused_main_executable_is_told_twice() -> None:

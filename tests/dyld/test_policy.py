@@ -24,6 +24,13 @@ from machochain.model.platform import ZIPPERED, Platform
 from machochain.model.version import Version
 from tests.factory import MachO, Section, build_version, dylib, executable, fat, raw_command, version_min
 
+
+def said(image: Image, macos: Version, *, main: bool, path: str = "") -> str | None:
+    """What dyld says when it refuses an image; None if it takes it."""
+    objection = first_refusal(image, macos, main=main, path=path)
+    return objection.text if objection is not None else None
+
+
 V = Version.parse
 RELEASES = ("11", "12", "12.5", "13", "14.4", "15.3", "15.4", "15.6", "26", "26.4")
 
@@ -83,10 +90,10 @@ def test_an_sdk_of_zero_is_in_the_far_future() -> None:
     # yearForTenMinorVersion() subtracts 10.0 without a sign: dyld enforces every rule for "sdk n/a"
     assert epoch(1, V("0")) == 64980 * 10 + 5
     image = parsed(dylib("/x", rpaths=["a", "a"], sdk=0))
-    assert first_refusal(image, V("15.4"), main=False) == "duplicate LC_RPATH 'a'"
+    assert said(image, V("15.4"), main=False) == "duplicate LC_RPATH 'a'"
     # the field of LC_VERSION_MIN_MACOSX came later than the command, so 0 means the minos there
     image = parsed(dylib("/x", rpaths=["a", "a"], build=[version_min("10.9", 0)]))
-    assert first_refusal(image, V("26"), main=False) is None
+    assert said(image, V("26"), main=False) is None
 
 
 @pytest.mark.parametrize(
@@ -258,28 +265,28 @@ def test_each_rule_by_release_and_sdk(
             for macos in RELEASES:
                 limit = column.get(macos)
                 fatal = limit is not None and V(sdk) >= V(limit)
-                found = first_refusal(image, V(macos), main=main)
+                found = said(image, V(macos), main=main)
                 assert found == (expected_text if fatal else None), (kind, sdk, macos)
 
 
 def test_the_first_fatal_defect_is_the_one_that_is_printed() -> None:
     image = parsed(lib(uuid=None, rpaths=["a", "a"], sdk="11.0").bytes())
     assert len(image.defects) == 2
-    assert first_refusal(image, V("26"), main=False) is None
+    assert said(image, V("26"), main=False) is None
     image = parsed(lib(loads=["/b", "/b"], rpaths=["a", "a"], sdk="15.4").bytes())
-    assert first_refusal(image, V("15.4"), main=False) == "duplicate linked dylib '/b'"
-    assert first_refusal(image, V("26"), main=False) is None
+    assert said(image, V("15.4"), main=False) == "duplicate linked dylib '/b'"
+    assert said(image, V("26"), main=False) is None
 
 
 def test_a_bundle_is_judged_like_a_dylib() -> None:
     image = parsed(MachO(file_type=FileType.MH_BUNDLE, uuid=None, sdk="12.0").bytes())
-    assert first_refusal(image, V("15.4"), main=False) == "missing LC_UUID load command"
+    assert said(image, V("15.4"), main=False) == "missing LC_UUID load command"
 
 
 def test_objects_need_no_uuid() -> None:
     for sdk in ("26.0", 0):
         image = parsed(MachO(file_type=FileType.MH_OBJECT, uuid=None, sdk=sdk).bytes())
-        assert first_refusal(image, V("26"), main=False) is None
+        assert said(image, V("26"), main=False) is None
 
 
 def test_refusals_tell_release_and_sdk() -> None:
@@ -342,8 +349,8 @@ def test_what_cannot_be_walked_is_refused_since_macos_12(command: bytes, text_12
     (count,) = struct.unpack_from("<I", image.raw, 16)
     old = text_12 and text_12.format(i=count - 1, n=count) + "not a mach-o file"
     new = text_13.format(i=count - 1, n=count)
-    assert [first_refusal(image, V(x), main=False) for x in RELEASES[1:6]] == [old, old, new, new, new]
-    assert [first_refusal(image, V(x), main=True) for x in RELEASES[1:6]] == [None] * 5
+    assert [said(image, V(x), main=False) for x in RELEASES[1:6]] == [old, old, new, new, new]
+    assert [said(image, V(x), main=True) for x in RELEASES[1:6]] == [None] * 5
 
 
 def test_too_many_commands() -> None:
@@ -352,21 +359,21 @@ def test_too_many_commands() -> None:
     struct.pack_into("<I", data, 16, count + 1)
     image = parsed(bytes(data))
     where = f"malformed load command #{count} of {count + 1} at 0x0 with mh=0x0"
-    assert first_refusal(image, V("12"), main=False) == f"{where}, size (0x0) too smallnot a mach-o file"
-    assert first_refusal(image, V("14"), main=False) == f"{where}, extends past sizeofcmds"
+    assert said(image, V("12"), main=False) == f"{where}, size (0x0) too smallnot a mach-o file"
+    assert said(image, V("14"), main=False) == f"{where}, extends past sizeofcmds"
 
 
 def test_commands_beyond_the_file_and_unknown_types() -> None:
     data = lib().bytes()
     cut = parsed(data[:200])
-    assert first_refusal(cut, V("14"), main=False) == "load commands exceed length of first segment"
-    assert (first_refusal(cut, V("26"), main=False) or "").startswith("load commands length (")
+    assert said(cut, V("14"), main=False) == "load commands exceed length of first segment"
+    assert (said(cut, V("26"), main=False) or "").startswith("load commands length (")
     odd = bytearray(data)
     struct.pack_into("<I", odd, 12, 13)
     image = parsed(bytes(odd))
-    assert first_refusal(image, V("12"), main=False) is None
-    assert first_refusal(image, V("13"), main=False) == "unknown mach-o filetype (13)"
-    assert first_refusal(image, V("15.4"), main=False) == "unknown filetype 13"
+    assert said(image, V("12"), main=False) is None
+    assert said(image, V("13"), main=False) == "unknown mach-o filetype (13)"
+    assert said(image, V("15.4"), main=False) == "unknown filetype 13"
 
 
 # -- universal files --
@@ -452,4 +459,4 @@ def test_a_slice_that_cannot_be_walked_spoils_the_file() -> None:
 
 def test_a_main_executable_that_is_sound_starts_everywhere() -> None:
     image = parsed(executable(sdk="26.0", minos="11.0"))
-    assert [first_refusal(image, V(x), main=True) for x in RELEASES] == [None] * len(RELEASES)
+    assert [said(image, V(x), main=True) for x in RELEASES] == [None] * len(RELEASES)

@@ -11,6 +11,7 @@ from machochain.macho.reader import read_bytes
 from machochain.model.arch import CPU_ARM64, CPU_POWERPC, Arch
 from machochain.model.image import FileType, Image, MachOFile, Slice
 from machochain.model.platform import Platform
+from machochain.model.search import Objection, ObjectionKind
 from tests.dyld.processes import DYLD4, header, process
 from tests.factory import MachO, build_version, bundle, dylib, executable, fat
 
@@ -24,7 +25,7 @@ def library(arch: str | Arch = "arm64", **more: Any) -> bytes:
 
 def chosen(data: bytes, macos: str, arch: str = "arm64", **more: Any) -> str:
     found = choose_slice(read_bytes(data), process(macos, arch=Arch.named(arch), **more), "/lib/x.dylib")
-    return found if isinstance(found, str) else f"takes {found.arch.name}"
+    return found.text if isinstance(found, Objection) else f"takes {found.arch.name}"
 
 
 def thin(have: str, need: str) -> str:
@@ -158,8 +159,9 @@ def test_what_is_no_mach_o(macos: str, image: None) -> None:
     # dyld-1284.13: isMachO(); dyld-1245.1 and older: hasMachOMagic()
     file = MachOFile(False, False, (Slice(Arch.named("arm64"), 0, 100, 0, image, "x"),), 100)
     expected = "slice is not valid mach-o file" if macos in {"15.4", "26"} else "not a mach-o file"
-    assert choose_slice(file, process(macos), "/x") == expected
-    assert choose_slice(MachOFile(False, False, (), 0), process(macos), "/x") == expected
+    objection = Objection(ObjectionKind.NOT_MACH_O, expected)
+    assert choose_slice(file, process(macos), "/x") == objection
+    assert choose_slice(MachOFile(False, False, (), 0), process(macos), "/x") == objection
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,8 @@ def test_a_file_without_platform_counts_as_macos(arch: str, takes: bool) -> None
     ],
 )
 def test_the_file_type_must_suit_the_request(data: bytes, static: bool, reason: str | None) -> None:
-    assert refusal(image_of(data), process("15"), "/f", static=static) == reason
+    objection = None if reason is None else Objection(ObjectionKind.WRONG_FILE_TYPE, reason)
+    assert refusal(image_of(data), process("15"), "/f", static=static) == objection
 
 
 # -- dyld2 --
@@ -238,7 +241,7 @@ def classic(data: bytes, *, static: bool = True, size: int | None = None, **more
         file = None
     config = process("11", **more)
     found = classic_choose_slice(file, config, "/f", data[:8], len(data) if size is None else size, static=static)
-    return found if isinstance(found, str) else f"takes {found.arch.name}"
+    return found.text if isinstance(found, Objection) else f"takes {found.arch.name}"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,13 @@ from machochain.model.image import FileType, Image
 from machochain.model.version import Version
 from tests.factory import Import, MachO, Section, load, raw_command, version_min
 
+
+def said(image: Image, macos: Version, *, main: bool, path: str = "") -> str | None:
+    """What dyld says when it refuses an image; None if it takes it."""
+    objection = first_refusal(image, macos, main=main, path=path)
+    return objection.text if objection is not None else None
+
+
 MACOS_11 = Version.of(11)
 
 
@@ -76,8 +83,8 @@ LINKEDIT = parsed(SYMBOLS).segments[-1].fileoff
     ],
 )
 def test_sound_images(data: bytes) -> None:
-    assert first_refusal(parsed(data), MACOS_11, main=False) is None
-    assert first_refusal(parsed(data), MACOS_11, main=True) is None
+    assert said(parsed(data), MACOS_11, main=False) is None
+    assert said(parsed(data), MACOS_11, main=True) is None
 
 
 N = len(parsed(PLAIN).commands)
@@ -161,25 +168,25 @@ def test_each_text(data: bytes, text: str) -> None:
     image = parsed(data)
     start = "malformed mach-o: " if text.startswith(("load commands size", "ncmds")) else "malformed mach-o image: "
     number = image.loads[0].command_index if image.loads else 0
-    found = first_refusal(image, MACOS_11, main=False, path="/p")
+    found = said(image, MACOS_11, main=False, path="/p")
     assert found == start + text.replace("{load}", str(number))
 
 
 def test_old_plugins_may_have_a_misaligned_symbol_table() -> None:
     at = command(SYMBOLS, c.LC_BUILD_VERSION)
     old = patched(symtab(symoff=LINKEDIT + 4), (at + 16, 0x000A0E00))
-    assert first_refusal(parsed(old), MACOS_11, main=False) is None
+    assert said(parsed(old), MACOS_11, main=False) is None
 
 
 def test_images_for_devices_are_taken_for_simulator_ones() -> None:
     image = parsed(lib(build=[version_min("9", "9", c.LC_VERSION_MIN_IPHONEOS)]))
-    assert first_refusal(image, MACOS_11, main=False) == "mach-o, but built for simulator (not macOS)"
+    assert said(image, MACOS_11, main=False) == "mach-o, but built for simulator (not macOS)"
 
 
 def test_too_many_segments_and_libraries() -> None:
     one = [raw_command(c.LC_SEGMENT_64, b"__X".ljust(16, b"\0") + struct.pack("<4Q4I", 0, 8, 0, 0, 3, 3, 0, 0))]
-    text = first_refusal(parsed(lib(extra=one * 256)), MACOS_11, main=False, path="/p")
+    text = said(parsed(lib(extra=one * 256)), MACOS_11, main=False, path="/p")
     assert text == "malformed mach-o image: more than 255 segments in /p"
     image = parsed(lib(loads=[load(f"/{i}") for i in range(4095)]))
-    text = first_refusal(image, MACOS_11, main=False, path="/p")
+    text = said(image, MACOS_11, main=False, path="/p")
     assert text == "malformed mach-o image: more than 4095 dependent libraries in /p"

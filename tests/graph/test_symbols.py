@@ -252,7 +252,7 @@ def test_what_nobody_knows_leaves_the_launch_unknown() -> None:
     result = run({"main": exe(imports=[Import("_doubtful"), Import("_malloc")])})
 
     assert (result.launches, result.message) == (None, None)
-    assert result.unknowns == ("_doubtful, which /app/main needs: nobody knows",)
+    assert [u.text for u in result.unknowns] == ["_doubtful, which /app/main needs: nobody knows"]
     assert only(result).unknown == "nobody knows"
 
 

@@ -10,7 +10,7 @@ import pytest
 from machochain.macho import constants as c
 from machochain.macho.header import parse_image
 from machochain.macho.reader import read_bytes
-from machochain.model.image import Defect, FileType, HeaderFlag, Image, Question
+from machochain.model.image import Defect, DefectKind, FileType, HeaderFlag, Image, Question
 from tests.factory import (
     MachO,
     Section,
@@ -458,4 +458,5 @@ def test_many_segments_take_no_quadratic_time() -> None:
 
 
 def test_defects_are_values() -> None:
-    assert Defect("a", ALWAYS) == Defect("a", ALWAYS)
+    kind = DefectKind.WALK
+    assert Defect("a", ALWAYS, kind=kind) == Defect("a", ALWAYS, kind=kind)

@@ -27,7 +27,7 @@ from machochain.model.go import GoBinary
 from machochain.model.launch import Program
 from machochain.model.paths import leaf
 from machochain.model.result import Load, Origin, Outcome, Result
-from machochain.model.search import SearchRule
+from machochain.model.search import FailureKind, ObjectionKind, SearchRule
 
 
 def build_matrix(
@@ -176,8 +176,8 @@ def _why_found(row: LibraryRow, cell: Cell) -> Iterator[Reason]:
 
 def _why_failed(cell: Cell, column: Column, *, by_variable: bool) -> Iterator[Reason]:
     assert cell.load is not None
-    texts = (cell.load.reason or "", *(a.reason for a in cell.load.tried))
-    if any("not allow" in text or "unsafe use of" in text for text in texts):
+    forbidden = cell.load.failure_kind in {FailureKind.UNSAFE_PATH, FailureKind.NOT_EXPANDED}
+    if forbidden or any(a.kind is ObjectionKind.RELATIVE_PATH for a in cell.load.tried):
         yield Reason.POLICY
     if by_variable and column.lost:
         yield Reason.ENVIRONMENT
