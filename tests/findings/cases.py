@@ -22,6 +22,7 @@ _MAIN_FLAGS: Final = HeaderFlag.MH_NOUNDEFS | HeaderFlag.MH_DYLDLINK | HeaderFla
 _DATA_CONST: Final = Section("__DATA_CONST", "__const", bytes(8))
 _TWO: Final = [Section("__A", "__a", bytes(8)), Section("__B", "__b", bytes(8))]
 _UNKNOWN: Final = 0x99
+_ODDLY_PLACED: Final = "/app/wrong architecture builds/foo.bundle"
 
 
 def _two(first: str, second: str) -> Scene:
@@ -70,7 +71,12 @@ TRIGGERS: Final[dict[str, list[tuple[Scene, Severity]]]] = {
         ),
     ],
     "MC104": [(with_lib(USES_FOO, lib(platform=2)), ERROR), (with_lib(USES_FOO, lib(platform=7), macos="12.5"), ERROR)],
-    "MC105": [(with_lib(USES_FOO, plugin()), ERROR), (with_lib(USES_FOO, exe(), macos="11"), ERROR)],
+    "MC105": [
+        (with_lib(USES_FOO, plugin()), ERROR),
+        (with_lib(USES_FOO, exe(), macos="11"), ERROR),
+        # a folder's name says nothing about the file in it
+        (Scene({TOOL: exe(_ODDLY_PLACED), _ODDLY_PLACED: plugin()}), ERROR),
+    ],
     "MC106": [
         (with_lib(USES_FOO, b"version https://git-lfs.github.com/spec/v1\n" * 200), ERROR),
         (with_lib(USES_FOO, b"# stub\n" * 1000, macos="11"), ERROR),
@@ -149,6 +155,7 @@ TRIGGERS: Final[dict[str, list[tuple[Scene, Severity]]]] = {
         (with_lib(exe(FOO, rpaths=[RPATH, RPATH], sdk="26.0")), ERROR),
         (with_lib(exe(FOO, rpaths=[RPATH, RPATH])), INFO),
         (with_lib(USES_FOO, lib(rpaths=["/a", "/a"], sdk="15.4"), macos="15.5"), ERROR),
+        (with_lib(USES_FOO, lib(rpaths=["@loader_path/incompatible architecture"] * 2, sdk="26.0")), ERROR),
         (with_lib(USES_FOO, lib(rpaths=["/a", "/a"], sdk="15.4")), WARNING),
     ],
     "MC303": [(with_lib(exe(FOO, reexport(FOO), rpaths=[RPATH], sdk="26.0")), ERROR)],

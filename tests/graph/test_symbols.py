@@ -53,7 +53,7 @@ def test_an_ordinary_dependent_of_the_library_is_not_searched(macos: str) -> Non
         "b": lib("b", exports=["_b"]),
     }
 
-    assert only(run(tree, macos)).expected_in == "/app/a"
+    assert only(run(tree, macos)).place == "/app/a"
 
 
 @EVERY
@@ -143,7 +143,7 @@ def test_an_absent_weak_library_excuses_weak_imports_only(macos: str, fixups: st
     strong = run({"main": exe(gone, imports=[Import("_x", 1)], fixups=fixups)}, macos)
 
     assert (weak.launches, only(weak).weak) == (True, True)
-    assert (strong.launches, only(strong).expected_in) == (False, None)
+    assert (strong.launches, only(strong).place) == (False, None)
 
 
 @EITHER
@@ -179,7 +179,7 @@ def test_an_image_may_bind_to_itself_and_to_the_main_executable(macos: str, fixu
     without = {"main": exe("/app/a"), "a": lib("a", imports=both, fixups=fixups)}
 
     assert run(tree, macos).launches is True
-    assert [(m.symbol, m.expected_in) for m in run(without, macos).missing_symbols] == [
+    assert [(m.symbol, m.place) for m in run(without, macos).missing_symbols] == [
         ("_own", "/app/a"),
         ("_main", MAIN),
     ]
@@ -196,7 +196,7 @@ def test_flat_look_up_takes_any_image_of_the_process(macos: str, fixups: str) ->
     without = {**tree, "b": lib("b")}
 
     assert run(tree, macos).launches is True
-    assert only(run(without, macos)).expected_in == "flat namespace"
+    assert only(run(without, macos)).place == "flat namespace"
     assert run(without, macos).launches is False
 
 
@@ -230,7 +230,7 @@ def test_a_coalesced_definition_must_come_from_an_image_with_weak_definitions(ma
         }
 
     assert run(tree(_WEAK), macos).launches is True
-    assert only(run(tree(_WEAK & ~HeaderFlag.MH_WEAK_DEFINES), macos)).expected_in == "weak"
+    assert only(run(tree(_WEAK & ~HeaderFlag.MH_WEAK_DEFINES), macos)).place == "weak"
 
 
 @EVERY
