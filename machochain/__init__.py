@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from machochain._version import __version__
 
 if TYPE_CHECKING:
-    from machochain.api import Explanation, Report, explain, inspect, resolve, scenarios
+    from machochain.api import explain, inspect, resolve, scenarios
     from machochain.auditing import audit, diff
+    from machochain.graph.answers import Explanation, Report
     from machochain.graph.loadgraph import LoadGraph
     from machochain.graph.resolve import Target
     from machochain.judging.policy import Policy
@@ -48,12 +49,12 @@ __all__ = [
 
 _HOMES = {
     "AuditReport": "machochain.model.audit",
-    "Explanation": "machochain.api",
+    "Explanation": "machochain.graph.answers",
     "InputError": "machochain.model.errors",
     "LoadGraph": "machochain.graph.loadgraph",
     "MachochainError": "machochain.model.errors",
     "Policy": "machochain.judging.policy",
-    "Report": "machochain.api",
+    "Report": "machochain.graph.answers",
     "Target": "machochain.graph.resolve",
     "UsageError": "machochain.model.errors",
     "Version": "machochain.model.version",

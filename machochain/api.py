@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from attrs import evolve, field, frozen
-
-from machochain.graph.loadgraph import LoadGraph, build_graph
+from machochain.graph.answers import Explanation, Report
 from machochain.graph.resolve import Target
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import TargetPath
-from machochain.model.result import Load, LoadedImage, Result
+from machochain.model.result import Result
 from machochain.session import Session, StrPath, check_place, is_archive, placed_main, resolve_inputs
 from machochain.world.placement import World
 from machochain.world.system.opening import open_system
@@ -22,61 +19,8 @@ from machochain.world.system.opening import open_system
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    import networkx as nx
-
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario.values import Matrix
-
-
-@frozen(slots=False)
-class Report:
-    """What was found out about some inputs.
-
-    Attributes:
-        results: One per input, slice and release, in the order of the inputs.
-        errors: Inputs, or files inside them, that could not be read.
-    """
-
-    results: tuple[Result, ...]
-    errors: tuple[InputError, ...] = field(default=(), eq=False)
-
-    @cached_property
-    def graph(self) -> nx.MultiDiGraph[Any]:
-        """The frozen networkx graph: nodes are image ids, edges load commands keyed by library ordinal."""
-        return build_graph(self.results)
-
-    def load_graph(self, index: int = 0) -> LoadGraph:
-        """Return one process's graph with its questions: why, who_loads, missing, cycles, tree."""
-        return LoadGraph(self.results[index])
-
-    def slice(self, arch: str) -> Report:
-        """Return the part of the report that is about one architecture."""
-        return evolve(self, results=tuple(r for r in self.results if r.arch == arch))
-
-    @property
-    def launches(self) -> bool | None:
-        """True if everything launches, False if something does not, None if something is unknown."""
-        verdicts = {r.launches for r in self.results}
-        return False if False in verdicts else None if None in verdicts else True
-
-
-@frozen
-class Explanation:
-    """How one library is looked for in one process.
-
-    Attributes:
-        result: The process.
-        load: The load command.
-        requester: The image that asks.
-        image: What serves it; None if nothing does.
-        message: dyld's text if this library ends the launch, else None.
-    """
-
-    result: Result
-    load: Load
-    requester: LoadedImage
-    image: LoadedImage | None
-    message: str | None
 
 
 def resolve(

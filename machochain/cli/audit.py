@@ -12,19 +12,11 @@ import click
 from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
-from machochain.cli.formats import (
-    FORMATS,
-    Destination,
-    RenderContext,
-    annotate,
-    parse_formats,
-    render,
-    render_context,
-    wants_annotations,
-)
+from machochain.cli.destinations import annotate, parse_formats, render_context, wants_annotations
 from machochain.cli.options import Modelled, Output, modelled_options
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Severity
+from machochain.report.registry import Document, formats, render
 
 if TYPE_CHECKING:
     from machochain.auditing import AuditPart
@@ -33,6 +25,7 @@ if TYPE_CHECKING:
     from machochain.model.audit import AuditReport
 
 EXIT_INTERRUPTED = 130
+_FORMATS = formats(Document.AUDIT)
 _SEVERITIES = ("error", "warning", "info", "never")
 
 
@@ -60,7 +53,7 @@ def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     "forms",
     multiple=True,
     metavar="NAME[:FILE]",
-    help=f"How to write the result, and where to; repeatable. One of {', '.join(FORMATS)}.",
+    help=f"How to write the result, and where to; repeatable. One of {', '.join(_FORMATS)}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-o", "--output", metavar="FILE", help="Write the result to FILE.")
@@ -102,7 +95,7 @@ def command(
     from machochain.auditing import finish_audit
     from machochain.judging.baseline import read_baseline
 
-    destinations = parse_formats(output["forms"], output=output["output"], as_json=output["as_json"])
+    destinations = parse_formats(output["forms"], output=output["output"], as_json=output["as_json"], formats=_FORMATS)
     context = render_context(os.environ, str(Path.cwd()), anchor=output["sarif_anchor"])
     stated = ctx.get_parameter_source("macos") is not click.core.ParameterSource.DEFAULT
     target = modelled.target if stated else evolve(modelled.target, macos=())
@@ -117,7 +110,8 @@ def command(
 
     for destination in destinations:
         place = Output(destination.format, destination.path, output["verbose"], output["quiet"])
-        place.write(_render(report, destination, place, context))
+        if place.wanted:
+            place.write(render(report, place.format, evolve(context, style=place.style), document=Document.AUDIT))
     if wants_annotations(os.environ, output["github"]):
         click.echo(annotate(report, os.environ, context).rstrip("\n"), err=True)
     for error in report.errors:
@@ -187,17 +181,3 @@ def _write_baseline(path: Path, report: AuditReport) -> bool:
     count = write_baseline(path, report.findings, read_baseline(Path(before)) if before is not None else None)
     complain(f"{count} findings in {path}")
     return True
-
-
-def _render(report: AuditReport, destination: Destination, place: Output, context: RenderContext) -> str:
-    if destination.format == "text":
-        from machochain.report.audit_text import render_audit
-
-        return render_audit(report, place.style)
-    if destination.format == "json":
-        import json
-
-        from machochain.report.audit_json import audit_document
-
-        return json.dumps(audit_document(report), indent=2) + "\n"
-    return render(destination.format, report, context)

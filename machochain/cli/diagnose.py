@@ -13,6 +13,7 @@ from attrs import evolve
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
 from machochain.model.errors import InputError, UsageError
+from machochain.report.registry import Document
 from machochain.world.named import read_named
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MOST_TEXT: Final = 64 << 20
 @click.option("--binary", metavar="BIN", help="Compare with the prediction for this binary.")
 @click.option("--expect", metavar="BIN", help="The same, and exit with 1 where the prediction differs.")
 @modelled_options(several=False)
-@output_options("text", "json")
+@output_options(Document.DIAGNOSES)
 @click.pass_context
 def command(
     ctx: click.Context, file: str, binary: str | None, expect: str | None, modelled: Modelled, output: Output

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 from attrs import evolve
 
@@ -11,6 +9,7 @@ from machochain.cli import EXIT_FINDINGS, EXIT_USAGE, complain
 from machochain.cli.audit import find_policy_for
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
 from machochain.model.result import Severity
+from machochain.report.registry import Document
 
 
 @click.command("diff")
@@ -25,7 +24,7 @@ from machochain.model.result import Severity
     type=click.Choice(("error", "warning", "info", "never")),
     help="Exit with 1 if a new finding is as bad as this. Default: error.",
 )
-@output_options("text", "json", "markdown")
+@output_options(Document.DIFF)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -50,7 +49,6 @@ def command(
     machochain diff old.whl new.whl --format markdown
     """
     from machochain.auditing import diff
-    from machochain.report import diff as report
 
     stated = ctx.get_parameter_source("macos") is not click.core.ParameterSource.DEFAULT
     policy = find_policy_for(policy_file, profile, search=not no_config)
@@ -58,12 +56,7 @@ def command(
         policy = evolve(policy, fail_on=None if fail_on == "never" else Severity(fail_on))
     target = modelled.target if stated else evolve(modelled.target, macos=())
     found = diff(old, new, policy=policy, target=target, world=modelled.world)
-    if output.format == "json":
-        output.write(json.dumps(report.diff_document(found), indent=2) + "\n")
-    elif output.format == "markdown":
-        output.write(report.render_diff_markdown(found))
-    else:
-        output.write(report.render_diff(found, output.style))
+    output.render(found, Document.DIFF)
     errors = (*found.old.errors, *found.new.errors)
     for error in errors:
         complain(str(error))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from machochain.cli import EXIT_USAGE, complain
 from machochain.cli.options import Output, output_options
+from machochain.report.registry import Document
 
 
 @click.command("inspect")
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @click.option("--deep", is_flag=True, help="Symbols, imports and exports too, read by LIEF as well as by ourselves.")
-@output_options("text", "json")
+@output_options(Document.INSPECTIONS)
 @click.pass_context
 def command(ctx: click.Context, files: tuple[str, ...], deep: bool, output: Output) -> None:
     """Show the facts of Mach-O files and archives.
@@ -22,13 +21,9 @@ def command(ctx: click.Context, files: tuple[str, ...], deep: bool, output: Outp
     cgo marks; per static library its members and cgo pragmas. Of a wheel, zip or tar each such file in it.
     """
     from machochain import api
-    from machochain.report import inspection
 
     found = api.inspect(files, deep=deep)
-    if output.format == "json":
-        output.write(json.dumps(inspection.inspect_document(found), indent=2) + "\n")
-    else:
-        output.write(inspection.render_inspections(found, output.style))
+    output.render(found, Document.INSPECTIONS)
     for each in found:
         if each.error is not None:
             complain(str(each.error))

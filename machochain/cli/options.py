@@ -17,6 +17,9 @@ from machochain.graph.resolve import Target
 from machochain.model.errors import UsageError
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
+from machochain.report.context import RenderContext
+from machochain.report.registry import Document, formats, render
+from machochain.report.style import Style
 from machochain.world.placement import World, parse_map
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,11 +71,14 @@ class Output:
         except OSError as error:
             raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from error
 
-    @property
-    def style(self) -> Any:
-        """How to write text here: colours only on a terminal that did not refuse them (NO_COLOR)."""
-        from machochain.report.text import Style
+    def render(self, value: object, document: Document) -> None:
+        """Write a value in the chosen format."""
+        if self.wanted:
+            self.write(render(value, self.format, RenderContext(style=self.style), document=document))
 
+    @property
+    def style(self) -> Style:
+        """How to write text here: colours only on a terminal that did not refuse them (NO_COLOR)."""
         to_terminal = self.path is None and sys.stdout.isatty()
         colour = to_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         encoding = (sys.stdout.encoding or "ascii").lower() if self.path is None else "utf-8"
@@ -186,11 +192,16 @@ def _main(path: str | None) -> TargetPath | None:
     return None if path is None else TargetPath(str(Path(path).absolute()))
 
 
-def output_options(*formats: str) -> Callable[[F], F]:
-    """Add ``--format``, ``--json``, ``-o``, ``-v``, ``-q``; the command receives them as ``output``."""
+def output_options(*what: str | Document) -> Callable[[F], F]:
+    """Add ``--format``, ``--json``, ``-o``, ``-v``, ``-q``; the command receives them as ``output``.
+
+    Args:
+        what: The document that is written, whose formats are those to choose from; or their names.
+    """
+    names = [name for each in what for name in (formats(each) if isinstance(each, Document) else (each,))]
     options = [
         click.option(
-            "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True,
+            "--format", "form", type=click.Choice(names), default=names[0], show_default=True,
             help="How to write the result.",
         ),
         click.option("--json", "as_json", is_flag=True, help="The same as --format json."),

@@ -8,15 +8,16 @@ import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
+from machochain.report.registry import Document
 
 if TYPE_CHECKING:
-    from machochain.api import Report
+    from machochain.graph.answers import Report
 
 
 @click.command("resolve")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @modelled_options()
-@output_options("text", "json", "dot", "mermaid", "graphml", "node-link")
+@output_options(Document.RESOLUTION)
 @click.option("--strict", is_flag=True, help="Exit with 3 if nothing failed but evidence is missing.")
 @click.pass_context
 def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, output: Output, *, strict: bool) -> None:
@@ -36,37 +37,12 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
     from machochain import api
 
     report = api.resolve(paths, target=modelled.target, world=modelled.world)
-    if output.wanted:
-        _write(report, output)
+    output.render(report, Document.RESOLUTION)
     for error in report.errors:
         complain(str(error))
     if not report.results and not report.errors:
         complain(f"no Mach-O file in {', '.join(paths)}")
     ctx.exit(_exit_code(report, strict=strict))
-
-
-def _write(report: Report, output: Output) -> None:
-    if output.format == "json":
-        from machochain.report.resolution import resolve_parts
-
-        output.write(resolve_parts(report.results, report.errors))
-    elif output.format == "text":
-        from machochain.report.text import render_resolution
-
-        if report.results:
-            output.write(render_resolution(report.results, (), output.style))
-    else:
-        from machochain.report import graphs
-
-        system = output.verbose > 0
-        if output.format == "dot":
-            output.write(graphs.render_dot(report.results, system=system))
-        elif output.format == "mermaid":
-            output.write(graphs.render_mermaid(report.results, system=system))
-        elif output.format == "graphml":
-            output.write(graphs.render_graphml(report.results))
-        else:
-            output.write(graphs.render_node_link(report.results))
 
 
 def _exit_code(report: Report, *, strict: bool) -> int:

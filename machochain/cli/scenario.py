@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
 from machochain.cli.options import Modelled, Output, modelled_options, output_options
-
-if TYPE_CHECKING:
-    from machochain.graph.scenario.values import Matrix
+from machochain.report.registry import Document
 
 
 @click.command("scenario")
@@ -42,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("--strict", is_flag=True, help="Exit with 3 if nothing failed but evidence is missing.")
 @modelled_options()
-@output_options("text", "json", "markdown")
+@output_options(Document.SCENARIOS)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -84,24 +80,8 @@ def command(
         target=modelled.target,
         world=modelled.world,
     )
-    if output.wanted:
-        _write(matrices, output)
+    output.render(matrices, Document.SCENARIOS)
     failed = any(m.launches is False if fail_on == "differs" else m.launches_nowhere for m in matrices)
     if failed and fail_on != "never":
         ctx.exit(EXIT_FINDINGS)
     ctx.exit(EXIT_INCOMPLETE if strict and any(m.launches is None for m in matrices) else 0)
-
-
-def _write(matrices: tuple[Matrix, ...], output: Output) -> None:
-    if output.format == "json":
-        from machochain.report.scenario import scenario_document
-
-        output.write(json.dumps(scenario_document(matrices), indent=2) + "\n")
-    elif output.format == "markdown":
-        from machochain.report.scenario import render_markdown
-
-        output.write(render_markdown(matrices))
-    else:
-        from machochain.report.scenario import render_scenarios
-
-        output.write(render_scenarios(matrices, output.style))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, Final
 
 from machochain.model.audit import AuditBinary, AuditFinding, AuditInput, AuditReport, Suppression
 from machochain.model.version import Version
+from machochain.report.context import RenderContext
 from machochain.report.resolution import error_fields, finding_fields, process_fields, tool
 
 AUDIT_SCHEMA: Final = "machochain.audit/1"
@@ -105,3 +107,8 @@ def _binary_fields(binary: AuditBinary) -> dict[str, Any]:
             "team_id": signature.team_id if signature is not None else None,
         },
     }
+
+
+def write(report: AuditReport, _: RenderContext) -> str:
+    """Return the document as text."""
+    return json.dumps(audit_document(report), indent=2) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -12,8 +13,9 @@ from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.paths import printable
 from machochain.model.result import Severity
 from machochain.report.audit_words import releases, sentence, summary, verdict, why_suppressed
+from machochain.report.context import RenderContext
 from machochain.report.resolution import tool
-from machochain.report.text import Style
+from machochain.report.style import Style
 
 RULE_SCHEMA: Final = "machochain.rule/1"
 _STYLES: Final = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.INFO: "dim"}
@@ -161,3 +163,18 @@ def render_rule(rule: Rule, style: Style) -> str:
     if rule.references:
         lines += ["", "References", *(f"  - {reference}" for reference in rule.references)]
     return "\n".join(lines) + "\n"
+
+
+def write(report: AuditReport, context: RenderContext) -> str:
+    """Return the text of ``audit``."""
+    return render_audit(report, context.style)
+
+
+def write_rule(rule: Rule, context: RenderContext) -> str:
+    """Return the page of a rule."""
+    return render_rule(rule, context.style)
+
+
+def write_rule_json(rule: Rule, _: RenderContext) -> str:
+    """Return a rule as JSON text."""
+    return json.dumps(rule_document(rule), indent=2) + "\n"

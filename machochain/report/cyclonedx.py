@@ -19,6 +19,7 @@ from machochain.model.audit import AuditInput, AuditReport
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Origin, Outcome
 from machochain.report.audit_words import releases
+from machochain.report.context import RenderContext
 from machochain.report.merged import Merged, MergedImage, MergedLoad, merge
 
 _NAMESPACE: Final = UUID("5f0f3c1e-6f0c-5a0e-9d0b-6d6163686f63")
@@ -166,3 +167,8 @@ def _compositions(merged: Merged) -> list[dict[str, Any]]:
         kind = "unknown" if image.file_type is None else "incomplete" if image.key in lacking else "complete"
         groups[kind].append(_ref(image.key))
     return [{"aggregate": kind, "dependencies": refs} for kind, refs in groups.items() if refs]
+
+
+def write(report: AuditReport, context: RenderContext) -> str:
+    """Return the bill as text."""
+    return render_cyclonedx(report, epoch=context.epoch)

@@ -19,7 +19,7 @@ from machochain.model.symbols import (
 )
 
 if TYPE_CHECKING:
-    from machochain.report.text import Style
+    from machochain.report.style import Style
 
 _SCOPES: Final = {
     ORDINAL_SELF: "itself",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,6 +13,7 @@ from machochain.model.evidence import Diagnosis, Evidence, ExplainedAttempt, Mac
 from machochain.model.paths import printable
 from machochain.model.result import Confidence
 from machochain.model.search import SearchRule
+from machochain.report.context import RenderContext
 
 SCHEMA: Final = "machochain.diagnose/1"
 MAX_ATTEMPTS: Final = 6
@@ -247,3 +249,13 @@ def render_comparisons(comparisons: Sequence[Comparison], binary: str) -> str:
             lines.append(f"    {where}{printable(each.difference)}")
         lines += [f"    perhaps: {printable(text)}" for text in each.hypotheses]
     return "\n".join(lines) + "\n"
+
+
+def write(diagnoses: Sequence[Diagnosis], context: RenderContext) -> str:
+    """Return the text of ``diagnose``."""
+    return render_text(diagnoses, width=context.style.width)
+
+
+def write_json(diagnoses: Sequence[Diagnosis], _: RenderContext) -> str:
+    """Return the document as text."""
+    return json.dumps(as_document(diagnoses), indent=2) + "\n"

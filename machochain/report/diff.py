@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -10,9 +11,10 @@ from machochain.model.audit import AuditFinding
 from machochain.model.paths import printable
 from machochain.report.audit_json import audit_finding_fields
 from machochain.report.audit_words import sentence
+from machochain.report.context import RenderContext
 from machochain.report.markdown import code
 from machochain.report.resolution import error_fields, tool
-from machochain.report.text import Style
+from machochain.report.style import Style
 
 DIFF_SCHEMA: Final = "machochain.diff/1"
 _MARKS: Final = {State.ADDED: "+", State.REMOVED: "-", State.CHANGED: "~"}
@@ -119,3 +121,18 @@ def _markdown_change(change: Change) -> str:
 def _markdown_findings(findings: Sequence[AuditFinding]) -> Iterator[str]:
     for finding in findings:
         yield f"- **{finding.severity.value}** {finding.finding.rule} {code(sentence(finding))}{_suppressed(finding)}"
+
+
+def write(diff: Diff, context: RenderContext) -> str:
+    """Return the text of ``diff``."""
+    return render_diff(diff, context.style)
+
+
+def write_json(diff: Diff, _: RenderContext) -> str:
+    """Return the document as text."""
+    return json.dumps(diff_document(diff), indent=2) + "\n"
+
+
+def write_markdown(diff: Diff, _: RenderContext) -> str:
+    """Return Markdown."""
+    return render_diff_markdown(diff)

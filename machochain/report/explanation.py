@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from machochain.graph.answers import Explanation
 from machochain.graph.loadgraph import LoadGraph, image_fields, load_fields
 from machochain.model.paths import leaf, printable, printable_lines
-from machochain.model.result import Load, LoadedImage, Outcome, Result
+from machochain.model.result import Load, Outcome
+from machochain.report.context import RenderContext
 from machochain.report.resolution import tool
-from machochain.report.text import Style, render_attempts, verdict
+from machochain.report.style import Style
+from machochain.report.text import render_attempts, verdict
 
 EXPLAIN_SCHEMA = "machochain.explain/1"
 
 
-class Explained(Protocol):
-    """What is rendered here: ``machochain.Explanation``."""
-
-    @property
-    def result(self) -> Result: ...  # noqa: D102
-    @property
-    def load(self) -> Load: ...  # noqa: D102
-    @property
-    def requester(self) -> LoadedImage: ...  # noqa: D102
-    @property
-    def image(self) -> LoadedImage | None: ...  # noqa: D102
-    @property
-    def message(self) -> str | None: ...  # noqa: D102
-
-
-def explain_document(explanations: Sequence[Explained]) -> dict[str, Any]:
+def explain_document(explanations: Sequence[Explanation]) -> dict[str, Any]:
     """Return the JSON document."""
     return {
         "schema": EXPLAIN_SCHEMA,
@@ -53,7 +42,7 @@ def explain_document(explanations: Sequence[Explained]) -> dict[str, Any]:
     }
 
 
-def _chain(explained: Explained) -> tuple[Load, ...]:
+def _chain(explained: Explanation) -> tuple[Load, ...]:
     """Return the loads that lead from the main executable to the image that asks, then the load itself."""
     for chain in LoadGraph(explained.result).why(explained.load.dylib.name):
         if chain[-1] == explained.load:
@@ -61,7 +50,7 @@ def _chain(explained: Explained) -> tuple[Load, ...]:
     return (explained.load,)
 
 
-def _remedy(explained: Explained) -> list[str]:
+def _remedy(explained: Explanation) -> list[str]:
     steps: dict[str, None] = {}
     for finding in explained.result.findings:
         if finding.subject == explained.load.dylib.name and finding.image == explained.requester.path:
@@ -69,7 +58,7 @@ def _remedy(explained: Explained) -> list[str]:
     return list(steps)
 
 
-def render_explanations(explanations: Sequence[Explained], style: Style) -> str:
+def render_explanations(explanations: Sequence[Explanation], style: Style) -> str:
     """Return the text: who asks, every path in order, what comes of it, dyld's words, the way out."""
     lines: list[str] = []
     for e in explanations:
@@ -93,7 +82,7 @@ def render_explanations(explanations: Sequence[Explained], style: Style) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _outcome(e: Explained, style: Style) -> list[str]:
+def _outcome(e: Explanation, style: Style) -> list[str]:
     load = e.load
     lines = []
     if load.tried or load.found is not None:
@@ -112,3 +101,13 @@ def _outcome(e: Explained, style: Style) -> list[str]:
     else:
         lines.append(f"{style.arrow} {style.paint('nothing found', 'bad')}")
     return lines
+
+
+def write(explanations: Sequence[Explanation], context: RenderContext) -> str:
+    """Return the text of ``explain``."""
+    return render_explanations(explanations, context.style)
+
+
+def write_json(explanations: Sequence[Explanation], _: RenderContext) -> str:
+    """Return the document as text."""
+    return json.dumps(explain_document(explanations), indent=2) + "\n"

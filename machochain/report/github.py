@@ -9,6 +9,7 @@ from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.paths import printable
 from machochain.model.result import Severity
 from machochain.report.audit_words import display_place, host_file, sentence, summary, verdict
+from machochain.report.context import RenderContext
 from machochain.report.markdown import render_markdown
 
 MAX_PER_LEVEL: Final = 10
@@ -75,3 +76,8 @@ def render_step_summary(report: AuditReport) -> str:
         else:
             high = middle - 1
     return render_markdown(report, limit=low)
+
+
+def write(report: AuditReport, context: RenderContext) -> str:
+    """Return the annotations, files named as in the repository."""
+    return render_github(report, locate=context.repository_path)

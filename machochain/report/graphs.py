@@ -6,9 +6,11 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 
+from machochain.graph.answers import Report
 from machochain.graph.loadgraph import build_graph
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Load, LoadedImage, Origin, Outcome, Result
+from machochain.report.context import RenderContext
 
 
 def _parts(result: Result, *, system: bool) -> tuple[list[LoadedImage], list[Load]]:
@@ -95,7 +97,7 @@ def render_node_link(results: Iterable[Result]) -> str:
     """Return the graph as networkx' node-link JSON."""
     import networkx as nx  # noqa: PLC0415
 
-    return json.dumps(nx.node_link_data(build_graph(results), edges="links"), indent=2, sort_keys=True) + "\n"
+    return json.dumps(nx.node_link_data(build_graph(results), edges="edges"), indent=2, sort_keys=True) + "\n"
 
 
 def render_graphml(results: Iterable[Result]) -> str:
@@ -123,3 +125,23 @@ def _plain(items: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str | int
             yield key, printable(value)
         elif value is not None:
             yield key, json.dumps(value)
+
+
+def write_dot(report: Report, context: RenderContext) -> str:
+    """Return a Graphviz digraph; libraries of the OS are drawn if more is asked for."""
+    return render_dot(report.results, system=context.style.verbose > 0)
+
+
+def write_mermaid(report: Report, context: RenderContext) -> str:
+    """Return a Mermaid flowchart; libraries of the OS are drawn if more is asked for."""
+    return render_mermaid(report.results, system=context.style.verbose > 0)
+
+
+def write_graphml(report: Report, _: RenderContext) -> str:
+    """Return GraphML."""
+    return render_graphml(report.results)
+
+
+def write_node_link(report: Report, _: RenderContext) -> str:
+    """Return what ``networkx.node_link_graph`` reads."""
+    return render_node_link(report.results)

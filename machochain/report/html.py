@@ -33,6 +33,7 @@ from machochain.report.audit_words import (
     verdict,
     why_suppressed,
 )
+from machochain.report.context import RenderContext
 from machochain.report.merged import Merged, MergedImage, MergedLoad, merge
 from machochain.report.picture import Picture, picture, render_svg
 
@@ -368,3 +369,8 @@ def _rest(report: AuditReport) -> Iterator[str]:
         yield from (f"<li>{_h(str(error))}</li>" for error in report.errors)
         yield from (f"<li><code>{_h(path)}</code> was not looked at</li>" for path in report.skipped)
         yield "</ul>"
+
+
+def write(report: AuditReport, _: RenderContext) -> str:
+    """Return the page."""
+    return render_html(report)

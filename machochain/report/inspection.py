@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import plistlib
 from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
@@ -12,12 +13,13 @@ from machochain.macho.details import command_name, flag_names, linker_options, s
 from machochain.model.image import Image, LinkedDylib, file_type_name
 from machochain.model.paths import printable
 from machochain.model.platform import platform_name
+from machochain.report.context import RenderContext
 from machochain.report.deep import deep_fields, deep_lines
 from machochain.report.resolution import error_fields, tool
 
 if TYPE_CHECKING:
     from machochain.model.go import GoArchive, GoBinary
-    from machochain.report.text import Style
+    from machochain.report.style import Style
 
 INSPECT_SCHEMA = "machochain.inspect/1"
 _TOOLS = {1: "clang", 2: "swift", 3: "ld", 4: "lld", 5: "zig"}
@@ -282,3 +284,13 @@ def _archive_text(facts: ArchiveFacts, style: Style) -> Iterator[str]:
     if facts.archive.error is not None:
         error = facts.archive.error
         yield f"  {style.paint(f'{printable(error.text)} (at offset {error.offset:#x})', 'bad')}"
+
+
+def write(inspections: Sequence[Inspection], context: RenderContext) -> str:
+    """Return the text of ``inspect``."""
+    return render_inspections(inspections, context.style)
+
+
+def write_json(inspections: Sequence[Inspection], _: RenderContext) -> str:
+    """Return the document as text."""
+    return json.dumps(inspect_document(inspections), indent=2) + "\n"

@@ -14,6 +14,7 @@ from machochain.model.audit import AuditFinding, AuditInput, AuditReport
 from machochain.model.errors import InputError
 from machochain.model.paths import printable
 from machochain.report.audit_words import releases, sentence, why_suppressed
+from machochain.report.context import RenderContext
 
 _TIME: Final = "0"
 """Times would differ from run to run and say nothing about the binaries."""
@@ -109,3 +110,8 @@ def _skipped(path: str) -> ET.Element:
     case = ET.Element("testcase", classname="machochain.input", name=f"looked at: {printable(path)}", time=_TIME)
     ET.SubElement(case, "skipped", message="the audit was interrupted")
     return case
+
+
+def write(report: AuditReport, _: RenderContext) -> str:
+    """Return the XML document."""
+    return render_junit(report)

@@ -9,6 +9,7 @@ from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.paths import printable
 from machochain.model.result import Result, Severity
 from machochain.report.audit_words import display_place, releases, summary, verdict, why_suppressed
+from machochain.report.context import RenderContext
 
 _MARKS: Final = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}  # noqa: RUF001
 _HEADINGS: Final = {Severity.ERROR: "Errors", Severity.WARNING: "Warnings", Severity.INFO: "Notes"}
@@ -126,3 +127,8 @@ def _launches(report: AuditReport) -> list[str]:
     if len(odd) > MAX_PROCESSES:
         lines.append(f"| … and {len(odd) - MAX_PROCESSES} more | | | |")
     return [*lines, ""]
+
+
+def write(report: AuditReport, _: RenderContext) -> str:
+    """Return the whole report."""
+    return render_markdown(report)

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from machochain._version import __version__
+from machochain.graph.answers import Report
 from machochain.graph.loadgraph import image_fields, load_fields
 from machochain.model.errors import InputError
 from machochain.model.result import Finding, MissingSymbol, Result
+from machochain.report.context import RenderContext
 from machochain.report.json_text import json_parts
 
 RESOLVE_SCHEMA = "machochain.resolve/1"
@@ -107,3 +109,8 @@ def _document(results: Iterable[Result], errors: Iterable[InputError]) -> dict[s
         "results": (result_fields(result) for result in results),
         "errors": [error_fields(error) for error in errors],
     }
+
+
+def write(report: Report, _: RenderContext) -> Iterator[str]:
+    """Yield the text of the document in parts."""
+    return resolve_parts(report.results, report.errors)

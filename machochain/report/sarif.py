@@ -26,6 +26,7 @@ from machochain.report.audit_words import (
     sentence,
     why_suppressed,
 )
+from machochain.report.context import RenderContext
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MAX_RESULTS: Final = 25_000
@@ -207,3 +208,8 @@ def _rule(rule: Rule) -> dict[str, Any]:
             "problem.severity": _PROBLEM[rule.severity],
         },
     }
+
+
+def write(report: AuditReport, context: RenderContext) -> str:
+    """Return the SARIF log as text."""
+    return render_sarif(report, source_root=context.source_root, cwd=context.cwd, anchor=context.anchor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -13,9 +14,11 @@ from attrs import frozen
 from machochain.graph.scenario.values import Advice, Cell, Column, LibraryRow, Matrix, Reason, Verdict, shown_text
 from machochain.model.paths import printable
 from machochain.model.result import Origin, Outcome
+from machochain.report.context import RenderContext
 from machochain.report.markdown import cell, code, prose
 from machochain.report.resolution import tool
-from machochain.report.text import Style, rule_words
+from machochain.report.style import Style
+from machochain.report.text import rule_words
 
 SCENARIO_SCHEMA = "machochain.scenario/1"
 
@@ -383,3 +386,18 @@ def _cell_fields(cell: Cell, column: Column) -> dict[str, Any]:
 
 def _advice_fields(advice: Advice) -> dict[str, Any]:
     return {"reason": advice.reason.value, "text": advice.text, "remedy": list(advice.remedy)}
+
+
+def write(matrices: Sequence[Matrix], context: RenderContext) -> str:
+    """Return the text of ``scenario``."""
+    return render_scenarios(matrices, context.style)
+
+
+def write_json(matrices: Sequence[Matrix], _: RenderContext) -> str:
+    """Return the document as text."""
+    return json.dumps(scenario_document(matrices), indent=2) + "\n"
+
+
+def write_markdown(matrices: Sequence[Matrix], _: RenderContext) -> str:
+    """Return Markdown."""
+    return render_markdown(matrices)

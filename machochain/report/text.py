@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from attrs import frozen
-
+from machochain.graph.answers import Report
 from machochain.graph.loadgraph import LoadGraph
 from machochain.model.errors import InputError
 from machochain.model.paths import leaf, printable, printable_lines
 from machochain.model.result import Finding, Load, LoadedImage, Origin, Outcome, Result, Severity
 from machochain.model.search import Attempt, Candidate, SearchRule
 from machochain.model.version import Version
+from machochain.report.context import RenderContext
+from machochain.report.style import Style
 
-_COLOURS = {"good": "32", "bad": "31", "doubt": "33", "dim": "2", "bold": "1"}
 MAX_LISTED = 12
 """Processes that are fine and get a line of their own before the rest is counted."""
 _SEVERITY_STYLE = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.INFO: "dim"}
-
-
-@frozen
-class Style:
-    """How to write.
-
-    Attributes:
-        colour: Whether to use ANSI colours.
-        unicode: Whether box characters may be used.
-        width: Columns to wrap prose at; paths and dyld's words are never broken.
-        verbose: 0 folds OS libraries and processes that launch; 1 shows them; 2 shows every path tried.
-    """
-
-    colour: bool = False
-    unicode: bool = True
-    width: int = 80
-    verbose: int = 0
-
-    @classmethod
-    def of_terminal(cls, *, colour: bool, unicode: bool, verbose: int) -> Style:
-        """Take the width of the terminal, at most 120 columns."""
-        return cls(colour, unicode, min(shutil.get_terminal_size((80, 24)).columns, 120), verbose)
-
-    def paint(self, text: str, kind: str) -> str:
-        """Colour a text if colours are on."""
-        return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if self.colour else text
-
-    @property
-    def guides(self) -> tuple[str, str, str, str]:
-        """Branch, last branch, line down, nothing."""
-        return ("├─ ", "└─ ", "│  ", "   ") if self.unicode else ("|- ", "`- ", "|  ", "   ")
-
-    @property
-    def arrow(self) -> str:
-        """Between a load path and what serves it."""
-        return "→" if self.unicode else "->"
 
 
 def verdict(result: Result, style: Style) -> str:
@@ -382,3 +345,8 @@ def render_attempts(tried: Iterable[Attempt], found: Candidate | None, result: R
 def _attempt_words(candidate: Candidate, result: Result, what: str) -> str:
     rule = rule_words(candidate, result) or candidate.rule.value
     return f"{what} · {rule}" if what else rule
+
+
+def write(report: Report, context: RenderContext) -> str:
+    """Return the text of ``resolve``; nothing if there is no process to tell of."""
+    return render_resolution(report.results, (), context.style) if report.results else ""

@@ -17,16 +17,15 @@ from xml.etree import ElementTree as ET
 import jsonschema
 
 from machochain.auditing import audit
-from machochain.cli.formats import RenderContext, render
+from machochain.graph.answers import Report
 from machochain.graph.resolve import Target
 from machochain.model.audit import AuditReport
 from machochain.model.errors import MachochainError
 from machochain.model.paths import HostPath
 from machochain.report.audit_json import audit_document
-from machochain.report.audit_text import render_audit
-from machochain.report.graphs import render_dot, render_graphml, render_mermaid, render_node_link
-from machochain.report.resolution import resolve_document
-from machochain.report.text import Style
+from machochain.report.context import RenderContext
+from machochain.report.registry import Document, formats, render
+from machochain.report.style import Style
 from machochain.world.placement import World
 from tests.cli.running import Done, run
 from tests.factory.macho import Import, MachO, bundle, dylib, executable, fat, load, reexport
@@ -45,16 +44,16 @@ CODES = (0, 1, 2, 3)
 _STEERING = re.compile(r"[\0-\x08\x0b-\x1f\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]")
 """What a terminal takes for more than a letter: no name of a file may get that far."""
 
-FORMATS = {
-    "resolve": ("text", "json", "dot", "mermaid", "graphml", "node-link"),
-    "audit": ("text", "json", "sarif", "junit", "github", "markdown", "cyclonedx", "html"),
-    "inspect": ("text", "json"),
-    "explain": ("text", "json"),
-    "scenario": ("text", "json", "markdown"),
-    "diagnose": ("text", "json"),
-    "diff": ("text", "json", "markdown"),
-    "sdk": ("text", "json"),
+DOCUMENTS = {
+    "resolve": Document.RESOLUTION,
+    "audit": Document.AUDIT,
+    "inspect": Document.INSPECTIONS,
+    "explain": Document.EXPLANATIONS,
+    "scenario": Document.SCENARIOS,
+    "diagnose": Document.DIAGNOSES,
+    "diff": Document.DIFF,
 }
+FORMATS = {**{command: formats(document) for command, document in DOCUMENTS.items()}, "sdk": ("text", "json")}
 MESSAGE = b"""dyld[4321]: Library not loaded: @rpath/libfoo.dylib
   Referenced from: <11111111-2222-3333-4444-555555555555> /opt/x/tool
   Reason: tried: '/opt/x/../Frameworks/libfoo.dylib' (no such file)
@@ -259,7 +258,7 @@ def read_by_all(data: bytes) -> None:
     lay_out(unpack(data), top)
     if not (top / "in").is_dir():
         return
-    place, context = top / "in", RenderContext(str(top), str(top), epoch=1)
+    place, context = top / "in", RenderContext(str(top), str(top), epoch=1, style=Style(verbose=2))
     world = World(sdks=[HostPath(str(top / "sdk"))] if os.path.isdir(top / "sdk") else ())  # noqa: PTH112
     target, today = Target(macos=("11", "13", "26")), date(2026, 1, 1)
     with cache_at(scratch() / "cache"):
@@ -269,20 +268,13 @@ def read_by_all(data: bytes) -> None:
         except MachochainError:
             return
     assert audit_document(again) == audit_document(report), "the same folder, another answer"
-    for form in FORMATS["audit"]:
-        if form == "json":
-            text = json.dumps(audit_document(report))
-        else:
-            text = render_audit(report, Style(verbose=2)) if form == "text" else render(form, report, context)
-        holds("audit", form, Done(1, text, ""))
-    results = report.results
-    texts = {
-        "json": json.dumps(resolve_document(results, report.errors)), "dot": render_dot(results),
-        "mermaid": render_mermaid(results, system=True), "graphml": render_graphml(results),
-        "node-link": render_node_link(results),
-    }  # fmt: skip
-    for form, text in texts.items():
-        holds("resolve", form, Done(_code(report), text, ""))
+    for value, command, code in (
+        (report, "audit", 1),
+        (Report(report.results, report.errors), "resolve", _code(report)),
+    ):
+        for form in FORMATS[command]:
+            text = render(value, form, context)
+            holds(command, form, Done(code, text if isinstance(text, str) else "".join(text), ""))
 
 
 def _code(report: AuditReport) -> int:

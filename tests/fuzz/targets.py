@@ -41,7 +41,8 @@ from machochain.model.signature import SignatureKind
 from machochain.report.diagnosis import as_document, comparison_fields, render_comparisons, render_text
 from machochain.report.inspection import _plain, inspect_document, render_inspections
 from machochain.report.resolution import resolve_document
-from machochain.report.text import Style, render_resolution
+from machochain.report.style import Style
+from machochain.report.text import render_resolution
 from machochain.tbd.reader import places
 from machochain.tbd.reader import read as read_stubs
 from machochain.world.placement import World

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from machochain.findings import RULES
 from machochain.report.audit_text import render_audit, render_rule, render_rules
-from machochain.report.text import Style
+from machochain.report.style import Style
 from tests.report.audits import REASONED, audit, finding, full, hostile
 
 PLAIN = Style()

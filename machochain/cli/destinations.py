@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
 
 from attrs import frozen
 
 from machochain.model.audit import AuditReport
 from machochain.model.errors import UsageError
-
-FORMATS: Final = ("text", "json", "sarif", "junit", "github", "markdown", "cyclonedx", "html")
-"""What ``audit --format`` takes, each also as ``FORMAT:FILE``."""
+from machochain.report.context import RenderContext
+from machochain.report.registry import no_such_format
 
 
 @frozen
@@ -25,25 +22,8 @@ class Destination:
     path: str | None
 
 
-@frozen
-class RenderContext:
-    """What renderers need to know beside the report.
-
-    Attributes:
-        cwd: Absolute path that relative inputs are relative to.
-        source_root: Absolute path of the repository, to which reports for a code host are relative.
-        anchor: A file of the repository that SARIF results are attached to.
-        epoch: Time of the report in seconds since 1970; None leaves times out.
-    """
-
-    cwd: str
-    source_root: str
-    anchor: str | None = None
-    epoch: int | None = None
-
-
 def parse_formats(
-    texts: Sequence[str], *, output: str | None = None, as_json: bool = False, formats: Sequence[str] = FORMATS
+    texts: Sequence[str], *, output: str | None = None, as_json: bool = False, formats: Sequence[str]
 ) -> tuple[Destination, ...]:
     """Read the values of ``--format``, with ``-o`` and ``--json``: where to write what.
 
@@ -75,52 +55,10 @@ def parse_formats(
 def _parse(text: str, formats: Sequence[str]) -> Destination:
     name, colon, path = text.partition(":")
     if name not in formats:
-        close = get_close_matches(name, formats, 1)
-        hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(formats)}"
-        raise UsageError(f"no such format: {name!r}{hint}")
+        raise no_such_format(name, formats)
     if colon and not path:
         raise UsageError(f"--format {text}: a file name belongs behind the colon")
     return Destination(name, path if colon and path != "-" else None)
-
-
-def render(form: str, report: AuditReport, context: RenderContext) -> str:
-    """Return a report in one of the formats for other programs: all but ``text`` and ``json``.
-
-    Raises:
-        UsageError: Another format.
-    """
-    if form == "sarif":
-        from machochain.report.sarif import render_sarif
-
-        return render_sarif(report, source_root=context.source_root, cwd=context.cwd, anchor=context.anchor)
-    if form == "junit":
-        from machochain.report.junit import render_junit
-
-        return render_junit(report)
-    if form == "github":
-        from machochain.report.github import render_github
-
-        return render_github(report, locate=lambda path: repository_path(path, context))
-    if form == "markdown":
-        from machochain.report.markdown import render_markdown
-
-        return render_markdown(report)
-    if form == "cyclonedx":
-        from machochain.report.cyclonedx import render_cyclonedx
-
-        return render_cyclonedx(report, epoch=context.epoch)
-    if form == "html":
-        from machochain.report.html import render_html
-
-        return render_html(report)
-    raise UsageError(f"no such format: {form!r}")
-
-
-def repository_path(path: str, context: RenderContext) -> str:
-    """Return a host path relative to the repository; one outside of it stays as it is."""
-    full = os.path.normpath(os.path.join(context.cwd, path))  # noqa: PTH118  # surrogates and dots as the user wrote them
-    root = os.path.normpath(context.source_root).rstrip("/") + "/"
-    return full[len(root) :] if full.startswith(root) else path
 
 
 def render_context(
@@ -170,4 +108,6 @@ def annotate(report: AuditReport, environment: Mapping[str, str], context: Rende
                 file.write(render_step_summary(report) + "\n")
         except OSError as error:
             raise UsageError(f"{summary}: cannot be written: {error.strerror}") from error
-    return render("github", report, context)
+    from machochain.report.github import write
+
+    return write(report, context)

@@ -1,0 +1,142 @@
+"""Every format of every document: the command line, help, tests and fuzzers go by this list.
+
+To add a format: a module here with ``write(value, context)``, a row below, a line in docs/pipelines.md, a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from enum import Enum
+from importlib import import_module
+from typing import Any, Final
+
+from attrs import frozen
+
+from machochain.model.errors import UsageError
+from machochain.report.context import RenderContext
+
+
+class Document(Enum):
+    """What can be written. The values are the types of what is written; of several values that of each."""
+
+    RESOLUTION = "Report"
+    EXPLANATIONS = "Explanation"
+    INSPECTIONS = "Inspection"
+    SCENARIOS = "Matrix"
+    DIAGNOSES = "Diagnosis"
+    AUDIT = "AuditReport"
+    DIFF = "Diff"
+    RULE = "Rule"
+
+
+@frozen
+class Format:
+    """One form of one document.
+
+    Attributes:
+        document: What is written.
+        name: What ``--format`` calls it.
+        home: ``module:function`` below `machochain.report`; the function takes the value and a `RenderContext` and
+            returns the text, whole or in parts.
+        purpose: Who reads it.
+    """
+
+    document: Document
+    name: str
+    home: str
+    purpose: str
+
+
+_PEOPLE: Final = "people at a terminal"
+_SCRIPTS: Final = "scripts; the schema is in [schema/](schema/)"
+_BILL: Final = "a bill of materials (1.6) whose dependencies are the loads dyld follows"
+
+FORMATS: Final = (
+    Format(Document.RESOLUTION, "text", "text:write", _PEOPLE),
+    Format(Document.RESOLUTION, "json", "resolution:write", _SCRIPTS),
+    Format(Document.RESOLUTION, "dot", "graphs:write_dot", "Graphviz"),
+    Format(Document.RESOLUTION, "mermaid", "graphs:write_mermaid", "Markdown pages"),
+    Format(Document.RESOLUTION, "graphml", "graphs:write_graphml", "yEd, Gephi and other editors of graphs"),
+    Format(Document.RESOLUTION, "node-link", "graphs:write_node_link", "networkx and D3"),
+    Format(Document.EXPLANATIONS, "text", "explanation:write", _PEOPLE),
+    Format(Document.EXPLANATIONS, "json", "explanation:write_json", _SCRIPTS),
+    Format(Document.INSPECTIONS, "text", "inspection:write", _PEOPLE),
+    Format(Document.INSPECTIONS, "json", "inspection:write_json", _SCRIPTS),
+    Format(Document.SCENARIOS, "text", "scenario:write", _PEOPLE),
+    Format(Document.SCENARIOS, "json", "scenario:write_json", _SCRIPTS),
+    Format(Document.SCENARIOS, "markdown", "scenario:write_markdown", "issues and merge requests"),
+    Format(Document.DIAGNOSES, "text", "diagnosis:write", _PEOPLE),
+    Format(Document.DIAGNOSES, "json", "diagnosis:write_json", _SCRIPTS),
+    Format(Document.AUDIT, "text", "audit_text:write", _PEOPLE),
+    Format(Document.AUDIT, "json", "audit_json:write", _SCRIPTS),
+    Format(Document.AUDIT, "sarif", "sarif:write", "GitHub code scanning and other SARIF readers"),
+    Format(Document.AUDIT, "junit", "junit:write", "GitLab, Jenkins, and whatever else shows tests"),
+    Format(Document.AUDIT, "github", "github:write", "annotations in GitHub Actions; on by itself there"),
+    Format(Document.AUDIT, "markdown", "markdown:write", "comments on merge requests, issues"),
+    Format(Document.AUDIT, "cyclonedx", "cyclonedx:write", _BILL),
+    Format(Document.AUDIT, "html", "html:write", "one page that needs nothing else: verdict, findings, the load graph"),
+    Format(Document.DIFF, "text", "diff:write", _PEOPLE),
+    Format(Document.DIFF, "json", "diff:write_json", _SCRIPTS),
+    Format(Document.DIFF, "markdown", "diff:write_markdown", "release notes, merge requests"),
+    Format(Document.RULE, "text", "audit_text:write_rule", _PEOPLE),
+    Format(Document.RULE, "json", "audit_text:write_rule_json", _SCRIPTS),
+)
+
+
+def formats(document: Document) -> tuple[str, ...]:
+    """Return the names of a document's formats, the default first."""
+    return tuple(each.name for each in FORMATS if each.document is document)
+
+
+def document_of(value: object) -> Document:
+    """Say which document a value is: a report, or several explanations, inspections, matrices or diagnoses.
+
+    Raises:
+        UsageError: It is none; of nothing nobody can tell what it is.
+    """
+    sample = value
+    if isinstance(value, Iterable) and type(value).__name__ not in _REPORTS:
+        sample = next(iter(value), None)
+    try:
+        return Document(type(sample).__name__)
+    except ValueError:
+        raise UsageError(f"nothing that can be rendered: {type(value).__name__}") from None
+
+
+_REPORTS: Final = frozenset(document.value for document in Document)
+
+
+def render(
+    value: object, form: str, context: RenderContext | None = None, *, document: Document | None = None
+) -> str | Iterable[str]:
+    """Write a value in one of the formats of its document.
+
+    Args:
+        value: What was found out.
+        form: The name of the format.
+        context: Where it will be read.
+        document: What it is; by default its type says so, but nothing says it of an empty list.
+
+    Returns:
+        The text, or its parts one after the other where it may be too large to be held as a whole.
+
+    Raises:
+        UsageError: No such format.
+    """
+    known = document or document_of(value)
+    found = next((each for each in FORMATS if each.document is known and each.name == form), None)
+    if found is None:
+        raise no_such_format(form, formats(known))
+    module, _, function = found.home.partition(":")
+    write: Callable[[Any, RenderContext], str | Iterable[str]]
+    write = getattr(import_module(f"machochain.report.{module}"), function)
+    return write(value, context or RenderContext())
+
+
+def no_such_format(form: str, known: Iterable[str]) -> UsageError:
+    """Return the error that names what was probably meant."""
+    names = list(known)
+    close = get_close_matches(form, names, 1)
+    hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+    return UsageError(f"no such format: {form!r}{hint}")
