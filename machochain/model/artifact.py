@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 
 from attrs import frozen
 
 from machochain.model.errors import InputError
+from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
 
 
@@ -31,12 +33,43 @@ class ArtifactEntryKind(Enum):
     SPECIAL = "special"
 
 
+class UnopenedReason(Enum):
+    """Why an archive in an archive was not looked into."""
+
+    TOO_DEEP = "too-deep"
+    """It lies in more archives than `Limits.levels` says."""
+    OVER_LIMIT = "over-limit"
+    """It, or what was opened before it, exceeds a limit."""
+    ENCRYPTED = "encrypted"
+    NOT_READ = "not-read"
+    """Its format is known, but nothing here reads it."""
+    NEEDS_LIBRARY = "needs-library"
+    """A library that would read it is not installed."""
+    DAMAGED = "damaged"
+
+
+@frozen
+class Unopened:
+    """An archive in an archive that was not looked into: nobody can tell whether there are Mach-O files in it.
+
+    Attributes:
+        location: Where it is.
+        reason: Why it was not.
+        text: The same in words, with what helps.
+    """
+
+    location: Location
+    reason: UnopenedReason
+    text: str
+
+
 @frozen
 class Limits:
     """How much one archive may cost, everything nested in it included.
 
     Attributes:
         total_bytes: Bytes decompressed in all.
+        disk_bytes: Bytes written to the temporary folder in all; runs of zeros take none.
         file_bytes: Bytes of one file that is kept whole.
         entries: Entries.
         ratio: Bytes decompressed per compressed byte, once more than `ratio_floor` bytes came out.
@@ -44,9 +77,13 @@ class Limits:
         path_bytes: Length of an entry's name (default: PATH_MAX of macOS).
         depth: Directories above an entry.
         header_bytes: What the header of one tar entry, extensions included, may hold.
+        memory_bytes: Memory that a decompressor may ask for.
+        steps: Names walked through while links are followed, and parts of compressed streams begun.
+        levels: How many archives in one another are opened, the outermost included.
     """
 
     total_bytes: int = 4 << 30
+    disk_bytes: int = 2 << 30
     file_bytes: int = 2 << 30
     entries: int = 100_000
     ratio: int = 1000
@@ -54,6 +91,9 @@ class Limits:
     path_bytes: int = 1024
     depth: int = 100
     header_bytes: int = 1 << 20
+    memory_bytes: int = 256 << 20
+    steps: int = 2_000_000
+    levels: int = 3
 
 
 @frozen
@@ -91,7 +131,7 @@ class Artifact:
     """An archive, unpacked.
 
     Attributes:
-        path: The archive as the user named it; of a nested one ``OUTER:NAME``.
+        location: The archive; of a nested one the outermost file and the names of the members on the way.
         kind: What it is to an installer.
         container: How it is packed: ``zip``, ``tar``, ``tar.gz``, ``tar.bz2``, ``tar.xz``, ``tar.zst``.
         folder: Where its files are, in a temporary folder that lives as long as the context of
@@ -105,10 +145,11 @@ class Artifact:
         version: The version it states, or None.
         platforms: The platforms it states: wheel tags, the conda subdir, ``os`` and ``cpu`` of npm.
         requires: Names of the packages it says it needs.
-        nested: Archives inside a plain archive, one level deep, that hold Mach-O files.
+        nested: Archives inside it that hold Mach-O files, or that hold such archives.
+        unopened: Archives inside it, at any depth, that were not looked into.
     """
 
-    path: str
+    location: Location
     kind: ArtifactKind
     container: str
     folder: HostPath
@@ -121,3 +162,20 @@ class Artifact:
     platforms: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     nested: tuple[Artifact, ...] = ()
+    unopened: tuple[Unopened, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The archive as the user named it; of a nested one ``OUTER:NAME``."""
+        return self.location.display
+
+    @property
+    def holds_macho(self) -> bool:
+        """Whether there is a Mach-O file or static archive in it, or in an archive in it."""
+        return bool(self.nested) or any(entry.macho for entry in self.entries)
+
+    def all(self) -> Iterator[Artifact]:
+        """Yield this archive and those nested in it, the outer before the inner."""
+        yield self
+        for inner in self.nested:
+            yield from inner.all()

@@ -11,7 +11,8 @@ from attrs import define, evolve
 
 from machochain.model.artifact import ArtifactEntry
 from machochain.model.paths import HostPath
-from machochain.world.filesystem import MAXSYMLINKS, fold_name
+from machochain.world.archives.budget import Budget
+from machochain.world.filesystem import MAXSYMLINKS, PATH_MAX, fold_name
 
 
 @define(eq=False)
@@ -39,61 +40,75 @@ class Node:
         return self.host[len(top.host) + 1 :]
 
 
-def make_links(top: Node, entries: list[ArtifactEntry]) -> None:
+def make_links(top: Node, entries: list[ArtifactEntry], budget: Budget) -> None:
     """Make the links that stay inside; of the others only what was said stays."""
-    pending = [top]
-    links: list[tuple[Node, list[Node]]] = []
-    parents: list[list[Node]] = [[]]
-    while pending:
-        folder, above = pending.pop(), parents.pop()
-        for node in (folder.below or {}).values():
-            if node.below is not None:
-                pending.append(node)
-                parents.append([*above, folder])
-            elif node.link is not None:
-                links.append((node, [*above, folder]))
-    for node, folders in links:
+    for node, folders in _links(top):
         assert node.link is not None
+        why = _reason_against(node.link, folders, budget)
+        if not why:
+            try:
+                os.symlink(node.link, node.host)
+            except (OSError, ValueError) as error:
+                why = str(error)
         entry = entries[node.index]
-        if not _stays_inside(node.link, folders):
-            why = "left out: it points out of the archive"
-            entries[node.index] = evolve(entry, lost=node.below_root(top), note=why)
-            continue
-        try:
-            os.symlink(node.link, node.host)
-        except (OSError, ValueError) as error:
-            entries[node.index] = evolve(entry, lost=node.below_root(top), note=f"left out: {error}")
+        if why:
+            entries[node.index] = evolve(entry, lost=node.below_root(top), note=f"left out: {why}")
             continue
         node.there = True
         entries[node.index] = evolve(entry, host=HostPath(node.host), whole=True)
 
 
-def _stays_inside(link: str, folders: list[Node]) -> bool:
-    """Whether a link never leaves the folder on its way, other links of the archive followed."""
-    here = list(folders)
-    pending = link.split("/")[::-1]
-    followed = 0
-    if link.startswith("/") or not link or "\0" in link:
-        return False
+def _links(top: Node) -> list[tuple[Node, list[Node]]]:
+    """Return every link with the folders above it, the outermost first."""
+    found: list[tuple[Node, list[Node]]] = []
+    pending: list[tuple[Node, list[Node]]] = [(top, [top])]
     while pending:
-        name = pending.pop()
-        if name in ("", "."):
-            continue
-        if name == "..":
-            here.pop()
-            if not here:
-                return False
-            continue
-        inside = (here[-1].below or {}).get(fold_name(name))
-        if inside is None or (inside.below is None and inside.link is None):
-            # It ends here, at a file or at nothing, whatever follows.
-            return True
-        if inside.below is not None:
-            here.append(inside)
-            continue
-        followed += 1
-        assert inside.link is not None
-        if followed > MAXSYMLINKS or inside.link.startswith("/"):
-            return False
-        pending += inside.link.split("/")[::-1]
-    return True
+        folder, here = pending.pop()
+        for node in (folder.below or {}).values():
+            if node.below is not None:
+                pending.append((node, [*here, node]))
+            elif node.link is not None:
+                found.append((node, here))
+    return found
+
+
+def _reason_against(link: str, folders: list[Node], budget: Budget) -> str:
+    """Return why a link is not made: it leaves the folder on its way, other links of the archive followed.
+
+    A look-up of macOS ends after so many links and bytes, too (xnu bsd/vfs/vfs_lookup.c), so nothing is lost by it.
+    """
+    outside = "it points out of the archive"
+    here = list(folders)
+    pending: list[str] = []
+    followed = 0
+    length = 0
+    following: str | None = link
+    while following is not None:
+        length += len(following)
+        if following.startswith("/") or not following or "\0" in following:
+            return outside
+        if length > PATH_MAX or followed > MAXSYMLINKS:
+            return "it is longer than a path may be" if length > PATH_MAX else outside
+        names = following.split("/")
+        budget.step(len(names))
+        pending += names[::-1]
+        following = None
+        while pending and following is None:
+            name = pending.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                here.pop()
+                if not here:
+                    return outside
+                continue
+            inside = (here[-1].below or {}).get(fold_name(name))
+            if inside is None or (inside.below is None and inside.link is None):
+                # It ends here, at a file or at nothing, whatever follows.
+                return ""
+            if inside.below is not None:
+                here.append(inside)
+                continue
+            followed += 1
+            following = inside.link
+    return ""

@@ -4,6 +4,12 @@ An archive is known by its content, never by its name, and unpacked into a tempo
 Only what matters is written in full: Mach-O files, static archives, links, and the files that say what a package is.
 Of every other file the folder has the right length and the right first 4096 bytes, because dyld may come upon it at a
 path it tries, and tells an empty file from one that is no Mach-O file. Nothing is ever executed.
+
+Archives in archives are opened as well, whatever the outer one is, `Limits.levels` deep and within one budget:
+`Artifact.nested` holds those with a Mach-O file in them, each at a place of its own, and `Artifact.unopened` names all
+that were not looked into, and why. `Artifact.all` walks them. The archives in a folder are inputs like any other:
+`archives_in` finds them, and each is opened on its own (`open_artifact`), one after the other, so that a folder of any
+size takes the room of one archive.
 """
 
 # A host path is the raw string the user gave; pathlib would rewrite it.
@@ -17,18 +23,24 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from attrs import evolve
 
-from machochain.model.artifact import Artifact, ArtifactKind, Limits
+from machochain.macho.kind import FileKind, kind_of
+from machochain.macho.source import FileSource
+from machochain.model.artifact import Artifact, ArtifactKind, Limits, Unopened
 from machochain.model.errors import InputError
+from machochain.model.location import Location
 from machochain.model.paths import HostPath
 from machochain.world.archives.budget import Budget
+from machochain.world.archives.compression import HEAD
 from machochain.world.archives.containers import may_be_archive, recognise
+from machochain.world.archives.errors import NotReadError, OverLimitError, TooDeepError, reason_of
 from machochain.world.archives.packages import package, package_of
 from machochain.world.archives.tree import Tree
+from machochain.world.host import iter_files
 
 _ENDINGS: Final = re.compile(r"(\.bottle(\.\d+)?)?\.(tar(\.\w+)?|t[gbx]z2?|tzst|zip|whl|conda|jar)$", re.IGNORECASE)
 
@@ -72,7 +84,8 @@ def open_artifact(path: str | os.PathLike[str], limits: Limits | None = None) ->
     try:
         try:
             folder = os.path.realpath(tempfile.mkdtemp(prefix="machochain-"))
-            artifact = _unpack_file(name, name, folder, Budget(name, limits or Limits()))
+            budget = Budget(name, limits or Limits())
+            artifact = _unpack(name, Location(HostPath(name)), folder, budget, budget.limits.levels)
         except InputError as error:
             raise error.at(name) from None
         except OSError as error:
@@ -85,38 +98,60 @@ def open_artifact(path: str | os.PathLike[str], limits: Limits | None = None) ->
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unpack_file(path: str, name: str, folder: str, budget: Budget, *, nested: bool = False) -> Artifact:
-    """Unpack one file into ``folder``; ``name`` is what the user calls it."""
+def archives_in(folder: str | os.PathLike[str]) -> Iterator[HostPath | InputError]:
+    """Yield the archives in a folder, and what of it cannot be read. Links are not followed.
+
+    Args:
+        folder: A folder of this machine.
+    """
+    for path in iter_files(HostPath(os.fspath(folder))):
+        if isinstance(path, InputError):
+            yield path
+            continue
+        try:
+            with FileSource(path) as source:
+                if kind_of(source.read(0, 64)) is not FileKind.UNRECOGNISED:
+                    continue
+        except InputError as error:
+            yield error
+            continue
+        if is_artifact(path) is not None:
+            yield path
+
+
+def _unpack(path: str, location: Location, folder: str, budget: Budget, levels: int) -> Artifact:
+    """Unpack one file into ``folder``, and what is packed in it, ``levels`` deep."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise InputError("not a regular file", path=name)
+        raise InputError("not a regular file", path=location.display)
     with open(path, "rb") as file:
         found = recognise(file, status.st_size)
         if found is None:
-            raise InputError("is no archive that can be read", path=name)
+            raise InputError("is no archive that can be read", path=location.display)
         container, packing = found
         if container.read is None:
-            raise InputError(container.unread or "is not read", path=name)
+            raise NotReadError(container.unread or "is not read", path=location.display)
         root = HostPath(os.path.join(folder, "files"))
         os.mkdir(root, 0o700)  # noqa: PTH102
-        tree = Tree(root, budget)
+        tree = Tree(root, budget, may_be_archive, opens=levels > 1)
         file.seek(0)
-        kind = container.read(tree, file, packing, None if nested else may_be_archive)
+        kind = container.read(tree, file, packing)
     tree.finish()
-    return _opened_nested(_described(tree, name, packing, kind), tree, folder)
+    return _with_nested(_described(tree, location, packing, kind), tree, folder, levels - 1)
 
 
-def _described(tree: Tree, name: str, container: str, kind: ArtifactKind | None) -> Artifact:
+def _described(tree: Tree, location: Location, container: str, kind: ArtifactKind | None) -> Artifact:
     """Say what was unpacked."""
+    name = location.display
     files = {entry.name: entry.host for entry in tree.entries if entry.host is not None and entry.whole}
     tops = {entry.name.partition("/")[0] for entry in tree.entries if entry.host is not None}
     found = package_of(files, tops) if kind is None else package(kind)
-    leaf = _ENDINGS.sub("", os.path.basename(name.rpartition(":")[2]))  # noqa: PTH119
+    leaf = _ENDINGS.sub("", os.path.basename(location.path))  # noqa: PTH119
     leaf = leaf if leaf.strip(".") else "archive"
     facts = found.facts(files)
     facts = evolve(facts, name=facts.name or leaf)
     return Artifact(
-        path=name,
+        location=location,
         kind=found.kind,
         container=container,
         folder=tree.root,
@@ -131,30 +166,62 @@ def _described(tree: Tree, name: str, container: str, kind: ArtifactKind | None)
     )
 
 
-def _opened_nested(artifact: Artifact, tree: Tree, folder: str) -> Artifact:
-    """Look into the archives inside a plain one; those without a Mach-O file are left as the files they are.
-
-    What an installer unpacks no further (a jar in a wheel) stays a file; a release of several packages does not.
-    """
-    if artifact.kind is not ArtifactKind.ARCHIVE:
-        return artifact
+def _with_nested(artifact: Artifact, tree: Tree, folder: str, levels: int) -> Artifact:
+    """Look into the archives inside one. Those without a Mach-O file are left as the files they are."""
     found: list[Artifact] = []
+    unopened: list[Unopened] = []
+    problems: list[InputError] = []
     entries = list(artifact.entries)
     for number, (index, host) in enumerate(sorted(tree.candidates.items())):
-        inner = os.path.join(folder, f"nested-{number}")
-        os.mkdir(inner, 0o700)  # noqa: PTH102
-        name = f"{artifact.path}:{entries[index].name}"
-        try:
-            if is_artifact(host) is None:
-                continue
-            unpacked = _unpack_file(host, name, inner, tree.budget, nested=True)
-        except InputError as error:
-            if tree.budget.is_exceeded:
-                raise
-            entries[index] = evolve(entries[index], note=f"not looked into: {error.reason}")
-            continue
-        if any(entry.macho for entry in unpacked.entries):
-            found.append(unpacked)
+        location = artifact.location.inside(entries[index].name)
+        inside: Artifact | InputError | None
+        if tree.opens:
+            inside = _inner(host, location, os.path.join(folder, f"nested-{number}"), tree.budget, levels)
+            _shorten(host)
+            entries[index] = evolve(entries[index], whole=False)
         else:
-            shutil.rmtree(inner)
-    return evolve(artifact, entries=tuple(entries), nested=tuple(found))
+            inside = TooDeepError(f"lies in more than {tree.budget.limits.levels - 1} archives (limit levels)")
+        if isinstance(inside, InputError):
+            unopened.append(Unopened(location, reason_of(inside), inside.reason))
+            entries[index] = evolve(entries[index], note=f"not looked into: {inside.reason}")
+            if isinstance(inside, OverLimitError) and not problems:
+                problems.append(inside.at(location.display))
+        elif inside is not None:
+            found.append(inside)
+            unopened += inside.unopened
+    return evolve(
+        artifact,
+        entries=tuple(entries),
+        nested=tuple(inner for inner in found if inner.holds_macho),
+        unopened=tuple(unopened),
+        problems=(*artifact.problems, *problems),
+    )
+
+
+def _inner(host: str, location: Location, folder: str, budget: Budget, levels: int) -> Artifact | InputError | None:
+    """Open an archive in an archive; None for a file that is none after all."""
+    if budget.is_exceeded:
+        return OverLimitError("what was opened before it exceeds a limit")
+    try:
+        if is_artifact(host) is None:
+            return None
+        os.mkdir(folder, 0o700)  # noqa: PTH102
+        inside = _unpack(host, location, folder, budget, levels)
+    except InputError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        return error
+    if inside.holds_macho:
+        return inside
+    shutil.rmtree(folder)
+    if inside.problems or not inside.complete:
+        return inside.problems[0] if inside.problems else InputError("is cut or damaged")
+    return inside
+
+
+def _shorten(host: str) -> None:
+    """Give back the room of a file that was kept whole to be looked into, as if it had not been."""
+    with suppress(FileNotFoundError), open(host, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size > HEAD:
+            file.truncate(HEAD)
+            file.truncate(size)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import IO, Final
 
 from attrs import Factory, define, evolve
 
@@ -34,6 +34,7 @@ WHOLE_NAMES: Final = frozenset(
 )
 """Names of files that say what a package is; they are kept whole."""
 _WHOLE_LIMIT: Final = 4 << 20
+_ZEROS: Final = bytes(CHUNK)
 
 NEVER_LOADED: Final = frozenset({
     "c", "cc", "cfg", "cpp", "css", "csv", "cxx", "f", "f90", "gif", "h", "hh", "hpp", "html", "ico", "ini", "java",
@@ -58,11 +59,15 @@ class Tree:
         problems: What could not be read or was refused.
         cpus: cputypes of the thin Mach-O files.
         complete: Whether everything that is in the archive was met.
-        candidates: Entries that were kept whole because they may be archives: index and where they are.
+        packed: Whether a file that begins so, and is called so, may be an archive.
+        opens: Whether archives in this one are looked into.
+        candidates: Entries that may be archives: index and where they are. They are kept whole if they are looked into.
     """
 
     root: HostPath
     budget: Budget
+    packed: Callable[[bytes, str], bool] = lambda *_: False
+    opens: bool = False
     entries: list[ArtifactEntry] = Factory(list)
     problems: list[InputError] = Factory(list)
     cpus: set[int] = Factory(set)
@@ -81,7 +86,7 @@ class Tree:
 
     def finish(self) -> None:
         """Make the links; no file can be written after this."""
-        make_links(self._top, self.entries)
+        make_links(self._top, self.entries, self.budget)
         if self._missed:
             self.problems.append(InputError(f"{self._missed} more problems", path=self.budget.archive))
 
@@ -167,7 +172,6 @@ class Tree:
         *,
         at: list[str] | None = None,
         note: str | None = None,
-        spool: Callable[[bytes], bool] | None = None,
         errors: tuple[type[BaseException], ...] = (),
     ) -> None:
         """Unpack a file: whole if it matters, else its first bytes at its full length.
@@ -178,7 +182,6 @@ class Tree:
             read: Gives up to so many of its bytes, none at the end.
             at: Where it goes, if not where it says.
             note: What is peculiar about it.
-            spool: Whether a file that begins so is an archive that may be looked into; it is then kept whole.
             errors: What ``read`` raises on damaged data; the entry is a problem then.
 
         Raises:
@@ -201,9 +204,9 @@ class Tree:
             return
         self.budget.spend(len(head), name)
         macho = kind_of(head[:64]) is not FileKind.UNRECOGNISED
-        nested = not macho and spool is not None and spool(head)
         leaf = node.name
-        whole = macho or nested or (leaf in WHOLE_NAMES and size <= _WHOLE_LIMIT)
+        nested = not macho and self.packed(head, leaf)
+        whole = macho or (nested and self.opens) or (leaf in WHOLE_NAMES and size <= _WHOLE_LIMIT)
         if whole and size > self.budget.limits.file_bytes:
             self._refuse(
                 name, kind, f"is longer than {self.budget.limits.file_bytes} bytes (limit file_bytes)", size, node=node
@@ -219,10 +222,11 @@ class Tree:
         try:
             with open(node.host, "xb") as out:
                 node.there = True
+                self.budget.store(len(head), name)
                 out.write(head)
                 written = len(head)
                 if whole:
-                    written += self._copy(read, out.write, name, errors)
+                    written += self._copy(read, out, name, errors)
                 elif len(head) == HEAD and len(head) < size <= self.budget.limits.file_bytes:
                     out.truncate(size)
         except _Damaged as error:
@@ -241,9 +245,8 @@ class Tree:
             )
         )
 
-    def _copy(
-        self, read: Read, write: Callable[[bytes], object], name: str, errors: tuple[type[BaseException], ...]
-    ) -> int:
+    def _copy(self, read: Read, out: IO[bytes], name: str, errors: tuple[type[BaseException], ...]) -> int:
+        """Copy the rest of a file; runs of zeros become holes, which take no room."""
         total = 0
         while True:
             try:
@@ -253,9 +256,14 @@ class Tree:
             except errors as error:
                 raise _Damaged(error) from error
             if not data:
+                out.truncate()
                 return total
             self.budget.spend(len(data), name)
-            write(data)
+            if data == _ZEROS[: len(data)]:
+                out.seek(len(data), os.SEEK_CUR)
+            else:
+                self.budget.store(len(data), name)
+                out.write(data)
             total += len(data)
 
     def _damaged(self, node: Node, name: str, size: int, error: BaseException) -> None:

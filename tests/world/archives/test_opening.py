@@ -8,18 +8,16 @@ import os
 import struct
 import sys
 import tarfile
-import tempfile
-import tracemalloc
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from machochain.model.artifact import Artifact, ArtifactEntry, ArtifactEntryKind, ArtifactKind, Limits
+from machochain.model.artifact import ArtifactEntryKind, ArtifactKind
 from machochain.model.errors import InputError
 from machochain.world.archives.opening import is_artifact, open_artifact
 from tests.factory.macho import MachO, fat
+from tests.world.archives.looking import content, entry, names_on_disk, pack
 from tests.world.archives.packing import (
     LIBRARY,
     TEXT,
@@ -27,46 +25,12 @@ from tests.world.archives.packing import (
     Link,
     Special,
     compressed,
-    lzma_with_a_huge_dictionary,
     tar,
     tar_bytes,
-    wheel,
-    zip_bytes,
     zipped,
 )
 
 MIB = 1 << 20
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_or_written_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Unpack below a folder with a witness around it; after each test the folder is empty and the witness untouched."""
-    scratch = tmp_path / "around" / "scratch"
-    scratch.mkdir(parents=True)
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    yield
-    assert [str(path) for path in (tmp_path / "around").rglob("*")] == [str(scratch)]
-
-
-def entry(artifact: Artifact, name: str) -> ArtifactEntry:
-    """Return the last entry of a name."""
-    return [each for each in artifact.entries if each.name == name][-1]
-
-
-def content(artifact: Artifact, name: str) -> bytes:
-    host = entry(artifact, name).host
-    assert host is not None
-    return Path(host).read_bytes()
-
-
-def names_on_disk(artifact: Artifact) -> set[str]:
-    top = Path(artifact.folder)
-    return {str(path.relative_to(top)) for path in top.rglob("*") if path.is_symlink() or not path.is_dir()}
-
-
-def pack(folder: Path, form: str, entries: list[tuple[str, Content]]) -> Path:
-    path = folder / f"archive.{form}"
-    return zipped(path, entries) if form == "zip" else compressed(path, entries) if "." in form else tar(path, entries)
 
 
 FORMS = ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst"]
@@ -387,100 +351,6 @@ def test_an_unknown_compression_of_a_zip_entry_is_told(tmp_path: Path) -> None:
         assert entry(artifact, "odd").host is None
 
 
-def bomb(form: str, path: Path, size: int) -> Path:
-    return pack(path, form, [("harmless", LIBRARY), ("libbomb.dylib", LIBRARY + bytes(size))])
-
-
-@pytest.mark.parametrize("form", ["zip", "tar.gz", "tar.bz2", "tar.xz", "tar.zst"])
-def test_a_bomb_ends_at_the_ratio(tmp_path: Path, form: str) -> None:
-    path = bomb(form, tmp_path, 12 * MIB)
-    limits = Limits(ratio=50, ratio_floor=4 * MIB)
-    with pytest.raises(InputError, match="limit ratio") as caught, open_artifact(path, limits):
-        pass
-    assert caught.value.path == str(path)
-
-
-@pytest.mark.parametrize("form", ["zip", "tar.gz", "tar.xz"])
-def test_a_bomb_ends_at_the_total(tmp_path: Path, form: str) -> None:
-    path = bomb(form, tmp_path, 12 * MIB)
-    with pytest.raises(InputError, match="limit total_bytes"), open_artifact(path, Limits(total_bytes=5 * MIB)):
-        pass
-
-
-@pytest.mark.parametrize("form", ["zip", "tar", "tar.gz"])
-def test_a_file_too_long_is_left_out(tmp_path: Path, form: str) -> None:
-    path = bomb(form, tmp_path, 2 * MIB)
-    with open_artifact(path, Limits(file_bytes=MIB)) as artifact:
-        assert names_on_disk(artifact) == {"harmless"}
-        assert "limit file_bytes" in artifact.problems[0].reason
-        assert entry(artifact, "libbomb.dylib").lost == "libbomb.dylib"
-
-
-@pytest.mark.parametrize("form", ["zip", "tar"])
-def test_too_many_entries_end_it(tmp_path: Path, form: str) -> None:
-    path = pack(tmp_path, form, [(f"f{number}.py", b"") for number in range(60)])
-    with pytest.raises(InputError, match=r"limit entries") as caught, open_artifact(path, Limits(entries=50)):
-        pass
-    assert caught.value.path == str(path)
-
-
-def test_too_many_folders_end_it(tmp_path: Path) -> None:
-    path = tar(tmp_path / "x.tar", [("/".join(f"{n}{d}" for d in range(20)), b"") for n in range(10)])
-    with pytest.raises(InputError, match=r"folders \(limit entries\)"), open_artifact(path, Limits(entries=100)):
-        pass
-
-
-def test_more_than_a_hundred_thousand_entries_are_refused_before_anything_is_made_of_them(tmp_path: Path) -> None:
-    # A central directory and its end record: APPNOTE.TXT 4.3.12 and 4.3.16.
-    one = struct.pack("<4s6H3I5H2I", b"PK\x01\x02", 20, 20, 0, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"f"
-    directory = one * 100_001
-    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFE, 0xFFFE, len(directory), 4, 0)
-    path = tmp_path / "x.zip"
-    path.write_bytes(b"PK\x03\x04" + directory + end)
-    tracemalloc.start()
-    try:
-        with pytest.raises(InputError, match="100000 entries"), open_artifact(path):
-            pass
-        assert tracemalloc.get_traced_memory()[1] < 16 * MIB
-    finally:
-        tracemalloc.stop()
-
-
-def test_memory_does_not_grow_with_a_bomb(tmp_path: Path) -> None:
-    path = bomb("tar.gz", tmp_path, 24 * MIB)
-    tracemalloc.start()
-    try:
-        with open_artifact(path) as artifact:
-            assert entry(artifact, "libbomb.dylib").size > 24 * MIB
-        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
-    finally:
-        tracemalloc.stop()
-
-
-def test_a_header_that_claims_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    info = tarfile.TarInfo("././@LongLink")
-    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 64 * MIB
-    path = tmp_path / "x.tar.gz"
-    data = tar_bytes([("first", LIBRARY)])
-    body = data[: 512 + (len(LIBRARY) + 511) // 512 * 512] + info.tobuf(tarfile.GNU_FORMAT) + b"n" * (64 * MIB)
-    path.write_bytes(gzip.compress(body, 1))
-    tracemalloc.start()
-    try:
-        with pytest.raises(InputError, match="header is longer"), open_artifact(path):
-            pass
-        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
-    finally:
-        tracemalloc.stop()
-
-
-def test_an_xz_stream_that_asks_for_too_much_memory_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.tar.xz"
-    good = compressed(tmp_path / "good.tar.xz", [("first", LIBRARY)])
-    assert is_artifact(good) == "tar.xz"
-    path.write_bytes(lzma_with_a_huge_dictionary(tar_bytes([("first", LIBRARY)])))
-    assert is_artifact(path) is None
-
-
 def test_a_size_that_leads_backward_does_not_hang(tmp_path: Path) -> None:
     info = tarfile.TarInfo("first")
     info.size = 10
@@ -522,34 +392,6 @@ def test_a_sparse_file_keeps_its_holes(tmp_path: Path) -> None:
     with open_artifact(path) as artifact:
         assert content(artifact, "libx.dylib") == LIBRARY + bytes(5000)
         assert artifact.problems == ()
-
-
-def test_archives_are_opened_one_level_deep(tmp_path: Path) -> None:
-    inner = wheel(
-        tmp_path / "pkg.whl", {"pkg/a.so": LIBRARY, "pkg/inner.zip": zip_bytes([("b.so", LIBRARY)])}
-    ).read_bytes()
-    deep = zip_bytes([("deeper.zip", zip_bytes([("c.so", LIBRARY)])), ("d.so", LIBRARY)])
-    path = tmp_path / "release.tar"
-    entries: list[tuple[str, Content]] = [
-        ("dist/pkg.whl", inner), ("deep.zip", deep), ("useless.zip", zip_bytes([("x.txt", TEXT)])),
-        ("bad.zip", b"PK\x03\x04 bad"),
-        ("man.1.gz", b"\x1f\x8b nothing"),
-    ]  # fmt: skip
-    with open_artifact(tar(path, entries)) as artifact:
-        assert [(inside.path, inside.kind) for inside in artifact.nested] == [
-            (f"{path}:dist/pkg.whl", ArtifactKind.WHEEL), (f"{path}:deep.zip", ArtifactKind.ARCHIVE),
-        ]  # fmt: skip
-        assert artifact.nested[0].nested == artifact.nested[1].nested == ()
-        assert content(artifact.nested[0], "pkg/a.so") == LIBRARY
-        assert "not looked into" in str(entry(artifact, "bad.zip").note)
-        assert artifact.problems == ()
-
-
-def test_limits_count_nested_archives_in(tmp_path: Path) -> None:
-    many = zip_bytes([(f"{number}.so", LIBRARY) for number in range(40)])
-    path = zipped(tmp_path / "x.zip", [("a.zip", many), ("b.zip", many)])
-    with pytest.raises(InputError, match="limit entries"), open_artifact(path, Limits(entries=70)):
-        pass
 
 
 def test_without_a_library_for_zstandard_the_error_says_what_to_install(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import IO, Final
 
 from machochain.world.archives.containers import tars, udif, xar, zips
@@ -27,6 +28,10 @@ def recognise(file: IO[bytes], size: int) -> tuple[Container, str] | None:
     return None
 
 
-def may_be_archive(head: bytes) -> bool:
-    """Whether a file that begins so may be an archive that is worth a look inside."""
-    return any(container.starts(head) for container in CONTAINERS)
+def may_be_archive(head: bytes, name: str) -> bool:
+    """Whether a file may be an archive, for all that its first 4096 bytes tell, or else its name."""
+    for container in CONTAINERS:
+        rest = BytesIO(head[GLANCE:])
+        if container.recognise(Glance(head[:GLANCE], rest.read)) is not None or name.endswith(container.suffixes):
+            return True
+    return False

@@ -15,10 +15,6 @@ GLANCE: Final = 512
 """So many first and last bytes of a file tell a container."""
 
 
-Starts = Callable[[bytes], bool]
-"""Whether a file that begins so may be something, for all that is known before the rest is there."""
-
-
 @frozen
 class Glance:
     """What is looked at to tell a container.
@@ -41,15 +37,14 @@ class Container:
     Attributes:
         names: What it may be called.
         recognise: Returns one of `names` for a file that is packed so, else None.
-        starts: Whether a file that begins so may be one.
-        read: Takes the entries over into a tree: given the name that `recognise` returned, and which files, going by
-            their first bytes, are to be kept whole because they may be archives themselves. Returns what the archive
-            is to an installer where the container knows already.
+        read: Takes the entries over into a tree, given the name that `recognise` returned. Returns what the archive is
+            to an installer where the container knows already.
         unread: If it is known but not read: what to do instead.
+        suffixes: Endings of names that are a hint where only the first bytes are known, and those tell nothing.
     """
 
     names: tuple[str, ...]
     recognise: Callable[[Glance], str | None]
-    starts: Starts
-    read: Callable[[Tree, IO[bytes], str, Starts | None], ArtifactKind | None] | None = None
+    read: Callable[[Tree, IO[bytes], str], ArtifactKind | None] | None = None
     unread: str | None = None
+    suffixes: tuple[str, ...] = ()

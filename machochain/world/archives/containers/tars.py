@@ -16,7 +16,7 @@ from machochain.world.archives.compression import (
     compression_of,
     damage_errors,
 )
-from machochain.world.archives.containers.form import Container, Glance, Starts
+from machochain.world.archives.containers.form import Container, Glance
 from machochain.world.archives.forward import ForwardStream
 from machochain.world.archives.tree import Tree
 
@@ -59,15 +59,11 @@ def _recognise(glance: Glance) -> str | None:
     return f"tar.{compression}" if is_tar(first) else None
 
 
-def _starts(head: bytes) -> bool:
-    return compression_of(head) is not None or is_tar(head)
-
-
-def _read(tree: Tree, file: IO[bytes], name: str, spool: Starts | None) -> None:
+def _read(tree: Tree, file: IO[bytes], name: str) -> None:
     def skip(count: int) -> None:
         file.seek(count, os.SEEK_CUR)
 
-    read_tar(tree, file.read, skip, name.partition(".")[2], spool=spool)
+    read_tar(tree, file.read, skip, name.partition(".")[2])
 
 
 def read_tar(
@@ -75,13 +71,11 @@ def read_tar(
     read: Read,
     skip: Callable[[int], None] | None,
     compression: str,
-    *,
-    spool: Starts | None,
 ) -> None:
     """Take over the entries of a tar archive, one after the other; nothing is looked at twice."""
     budget = tree.budget
     if compression:
-        packed = Decompressed(read, compression)
+        packed = Decompressed(read, compression, memory=budget.limits.memory_bytes, step=budget.step)
         produced = 0
 
         def plain(size: int) -> bytes:
@@ -110,7 +104,7 @@ def read_tar(
                 if len(archive.pax_headers) > _GLOBAL_HEADERS:
                     raise budget.exceeded(f"more than {_GLOBAL_HEADERS} global headers")
                 last = member.name
-                _tar_entry(tree, archive, stream, member, spool=spool, errors=errors)
+                _tar_entry(tree, archive, stream, member, errors=errors)
     except InputError:
         raise
     except errors as error:
@@ -131,8 +125,6 @@ def _tar_entry(
     archive: tarfile.TarFile,
     stream: ForwardStream,
     member: tarfile.TarInfo,
-    *,
-    spool: Starts | None,
     errors: _Errors,
 ) -> None:
     name = member.name
@@ -166,7 +158,7 @@ def _tar_entry(
             left -= len(data)
             return data
 
-        tree.add_file(name, member.size, read, spool=spool, errors=errors)
+        tree.add_file(name, member.size, read, errors=errors)
 
 
 def _unlimited(stream: ForwardStream, read: Read) -> Read:
@@ -185,4 +177,4 @@ def _unlimited(stream: ForwardStream, read: Read) -> Read:
     return wrapped
 
 
-CONTAINER: Final = Container(("tar", *(f"tar.{each}" for each in COMPRESSIONS)), _recognise, _starts, _read)
+CONTAINER: Final = Container(("tar", *(f"tar.{each}" for each in COMPRESSIONS)), _recognise, _read)

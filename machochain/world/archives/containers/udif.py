@@ -14,6 +14,6 @@ def _recognise(glance: Glance) -> str | None:
 CONTAINER: Final = Container(
     ("dmg",),
     _recognise,
-    lambda _: False,
     unread="a disk image is not read: mount it with 'hdiutil attach DMG' and name the mounted folder",
+    suffixes=(".dmg",),
 )

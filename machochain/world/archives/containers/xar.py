@@ -14,6 +14,5 @@ def _recognise(glance: Glance) -> str | None:
 CONTAINER: Final = Container(
     ("xar",),
     _recognise,
-    lambda _: False,
     unread="an installer package (xar) is not read: unpack it with 'pkgutil --expand-full PKG DIR' and name DIR",
 )

@@ -12,8 +12,9 @@ from machochain.model.artifact import ArtifactKind
 from machochain.model.errors import InputError
 from machochain.world.archives.budget import Budget
 from machochain.world.archives.compression import COMPRESSIONS, Read, damage_errors
-from machochain.world.archives.containers.form import Container, Glance, Starts
+from machochain.world.archives.containers.form import Container, Glance
 from machochain.world.archives.containers.tars import read_tar
+from machochain.world.archives.errors import EncryptedError
 from machochain.world.archives.names import Refused, entry_names
 from machochain.world.archives.packages import package_of_names
 from machochain.world.archives.packages.form import Package
@@ -24,7 +25,9 @@ _ZIP_DIRECTORY_ENTRY: Final = b"PK\x01\x02"
 _ZIP_ENCRYPTED: Final = 0x1
 _ZIP_UTF8: Final = 0x800
 _ZIP_UNIX: Final = 3
+_ZIP_HEADER: Final = 30
 _LINK_LIMIT: Final = 4096
+_OVERLAP: Final = zipfile.BadZipFile("its bytes are those of another entry too")
 
 
 class _DirectoryGuard:
@@ -45,7 +48,7 @@ class _DirectoryGuard:
         return getattr(self._file, name)
 
 
-def _read(tree: Tree, file: IO[bytes], name: str, spool: Starts | None) -> ArtifactKind | None:
+def _read(tree: Tree, file: IO[bytes], name: str) -> ArtifactKind | None:
     """Take over the entries of a zip; return what it is if the names alone tell."""
     del name
     budget = tree.budget
@@ -62,14 +65,31 @@ def _read(tree: Tree, file: IO[bytes], name: str, spool: Starts | None) -> Artif
         members = [_Member(_zip_name(info), info) for info in archive.infolist()]
         locked = next((m for m in members if m.info.flag_bits & _ZIP_ENCRYPTED), None)
         if locked is not None:
-            raise InputError("is encrypted, and no password is asked for", part=locked.name)
+            raise EncryptedError("is encrypted, and no password is asked for", part=locked.name)
         package = package_of_names({member.name for member in members})
+        overlapping = _overlapping(archive.infolist())
         for member in members:
-            if package is not None and package.inner_tars:
+            if id(member.info) in overlapping:
+                tree.add_file(member.name, member.info.file_size, _raiser(_OVERLAP), errors=errors)
+            elif package is not None and package.inner_tars:
                 _inner_tar(tree, archive, member, errors)
             else:
-                _zip_member(tree, archive, member, package, errors, spool=None if package is not None else spool)
+                _zip_member(tree, archive, member, package, errors)
     return None if package is None else package.kind
+
+
+def _overlapping(infos: list[zipfile.ZipInfo]) -> set[int]:
+    """Return the entries whose bytes are also those of another: no packer writes that, but some bombs are made so."""
+    found: set[int] = set()
+    before: zipfile.ZipInfo | None = None
+    end = 0
+    for info in sorted(infos, key=lambda each: each.header_offset):
+        if info.header_offset < end and before is not None:
+            found |= {id(before), id(info)}
+        own = info.header_offset + _ZIP_HEADER + info.compress_size
+        if own > end:
+            before, end = info, own
+    return found
 
 
 @frozen
@@ -101,8 +121,6 @@ def _zip_member(
     member: _Member,
     package: Package | None,
     errors: _Errors,
-    *,
-    spool: Starts | None,
 ) -> None:
     name, info = member.name, member.info
     if name.startswith("__MACOSX/"):
@@ -142,7 +160,7 @@ def _zip_member(
             tree.budget.check_ratio(produced, info.compress_size, name)
             return data
 
-        tree.add_file(name, info.file_size, read, at=at, note=note, spool=spool, errors=errors)
+        tree.add_file(name, info.file_size, read, at=at, note=note, errors=errors)
 
 
 def _zip_link(tree: Tree, opened: IO[bytes], name: str, info: zipfile.ZipInfo, errors: _Errors) -> None:
@@ -173,7 +191,7 @@ def _inner_tar(tree: Tree, archive: zipfile.ZipFile, member: _Member, errors: _E
         return
     try:
         with archive.open(info) as opened:
-            read_tar(tree, opened.read, None, compression, spool=None)
+            read_tar(tree, opened.read, None, compression)
     except InputError:
         raise
     except errors as error:
@@ -185,8 +203,4 @@ def _recognise(glance: Glance) -> str | None:
     return "zip" if glance.head.startswith((b"PK\x03\x04", b"PK\x05\x06")) else None
 
 
-def _starts(head: bytes) -> bool:
-    return head.startswith(b"PK\x03\x04")
-
-
-CONTAINER: Final = Container(("zip",), _recognise, _starts, _read)
+CONTAINER: Final = Container(("zip",), _recognise, _read)

@@ -89,8 +89,11 @@ def text_of(files: Files, name: str | None) -> str:
     """Return the text of a file of the archive, its first 4 MiB; empty if there is none."""
     if name is None or name not in files:
         return ""
-    with open(files[name], encoding="utf-8", errors="replace") as file:
-        return file.read(_METADATA_LIMIT)
+    try:
+        with open(files[name], encoding="utf-8", errors="replace") as file:
+            return file.read(_METADATA_LIMIT)
+    except OSError:  # a link that leads nowhere, or to a folder
+        return ""
 
 
 def json_of(files: Files, name: str) -> dict[str, Any]:
