@@ -18,7 +18,8 @@ from machochain.report.registry import Document
     "names",
     metavar="LIST",
     help="go, all, or ids with commas between: in-place, go-run, go-run-cached, go-test, go-test-c, go-official, "
-    "install:PREFIX, app-bundle, hardened, sip-shell. Default: go for a program made by Go, else the others.",
+    "go-install, delve, ide, install:PREFIX, app-bundle, hardened, sip-shell. Default: go for a program made by Go, "
+    "else the others.",
 )
 @click.option(
     "--context",
@@ -56,8 +57,9 @@ def command(
     r"""Show library by library in which launch context BIN finds it, where that differs, and why.
 
     Several --macos are further columns. --cwd is the caller's working directory, --env the caller's environment: each
-    context passes on what macOS and Go pass on. Below $WORK and $GOCACHE only Go writes, so a library that is looked
-    for there is missing on every machine.
+    context passes on what macOS and Go pass on. What depends on a directory nobody named is unknown. Below $WORK and
+    $GOCACHE only Go writes, so a library that is looked for there is missing on every machine. Run paths that only
+    CGO_LDFLAGS or -ldflags gave part the contexts into plain ones and those with the same flags.
 
     \b
     machochain scenario ./hello

@@ -22,7 +22,7 @@ from machochain.model.paths import leaf, printable
 from machochain.model.prediction import Prediction
 from machochain.model.reading import RangeSource
 from machochain.model.result import Confidence, LoadedImage, Origin, Severity
-from machochain.model.shell import flags_word, quoted
+from machochain.model.shell import flags_word, more_ldflags, quoted
 from machochain.model.version import Version
 
 _INFO, _WARNING = Severity.INFO, Severity.WARNING
@@ -158,7 +158,10 @@ def _host_minos(image: LoadedImage, header: Image, go: GoImage) -> Iterator[Draf
     yield Draft(
         "MC603", _WARNING, image.path, None, str(build.minos), message,
         {"minos": str(build.minos), "sdk": str(build.sdk), "go": go.binary.version, "go_minos": str(floor)},
-        (f"CGO_CFLAGS=-mmacosx-version-min={floor} CGO_LDFLAGS=-mmacosx-version-min={floor} go build",),
+        (
+            f"CGO_CPPFLAGS=-mmacosx-version-min={floor} {more_ldflags(f'-mmacosx-version-min={floor}')} go build",
+            "not CGO_CFLAGS: setting it drops Go's own -O2 -g",
+        ),
         Confidence.LIKELY,
     )  # fmt: skip
 
@@ -244,7 +247,8 @@ def _stale(case: Case, main: LoadedImage, go: GoImage) -> Iterator[Draft]:
         yield Draft(
             "MC606", _INFO, main.path, None, main.path,
             f"go run keeps {printable(leaf(main.path))} in its cache and does not link it again when {names} changes",
-            {"libraries": own}, ("go run -a …, or go clean -cache", "go test -count=1 …"),
+            {"libraries": own},
+            ("go run -a …, or go clean -cache", "rm OUTPUT before go build, or go build -a", "go test -count=1 …"),
         )  # fmt: skip
 
 
@@ -330,12 +334,27 @@ _REFUSED: Final = "not in #cgo LDFLAGS: cmd/go refuses run paths that begin with
 
 def with_go_ways(draft: Draft, case: Case) -> Draft:
     """Return a draft of another family with Go's ways among its remedies, if Go made or will make the image."""
+    if case.result.prediction is not None and draft.image == case.result.images[0].path:
+        draft = _unlinked(draft, case.result.prediction, case.result.images[0])
     if draft.rule.startswith("MC6") or not _made_by_go(draft, case):
         return draft
     if draft.rule == "MC223":
         return _flat_by_go(draft, case)
     ways = tuple(w for w in _ways(draft) if w not in draft.remedy)
     return evolve(draft, remedy=(*draft.remedy, *ways)) if ways else draft
+
+
+def _unlinked(draft: Draft, prediction: Prediction, main: LoadedImage) -> Draft:
+    """Return a draft about a program to come: no tool can change a file that is not there."""
+    kept = tuple(step for step in draft.remedy if "install_name_tool" not in step and "codesign" not in step)
+    if kept == draft.remedy:
+        return draft
+    given = {r.path for r in main.image.run_paths} if main.image is not None else set()
+    folders = [path for path in prediction.directories if path not in given]
+    if folders and draft.rule == "MC101":
+        flags = more_ldflags(*(f"-Wl,-rpath,{path}" for path in folders))
+        kept = (*kept, f"or link with the folders its -L flags name as run paths: {flags} go build")
+    return evolve(draft, remedy=(kept[0].removeprefix("or "), *kept[1:]) if kept else ())
 
 
 def _flat_by_go(draft: Draft, case: Case) -> Draft:
@@ -366,22 +385,22 @@ def _made_by_go(draft: Draft, case: Case) -> bool:
 def _ways(draft: Draft) -> Iterator[str]:
     if draft.rule == "MC101" and draft.evidence.get("cause") in ("no-run-path", "run-paths-miss"):
         run_path = _linked_run_path(draft) or "@loader_path/../lib"
-        yield f"or build with CGO_LDFLAGS={flags_word(f'-Wl,-rpath,{run_path}')} go build"
+        yield f"or build with {more_ldflags(f'-Wl,-rpath,{run_path}')} go build"
         yield f"or go build -ldflags={flags_word(f'-extldflags=-Wl,-rpath,{run_path}')}"
         yield _REFUSED
     elif draft.rule == "MC101" and draft.evidence.get("cause") == "relative-path":
-        yield 'then build with CGO_LDFLAGS="-Wl,-rpath,@loader_path/../lib" go build -a'
+        yield 'then build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build -a'
     elif draft.rule == "MC123":
         run_path = draft.subject.replace("${ORIGIN}", "@loader_path").replace("$ORIGIN", "@loader_path")
-        yield f"or build with CGO_LDFLAGS={flags_word(f'-Wl,-rpath,{run_path}')} go build"
+        yield f"or build with {more_ldflags(f'-Wl,-rpath,{run_path}')} go build"
         yield _REFUSED
     elif draft.rule == "MC124":
-        flags = flags_word(*(f"-Wl,-rpath,{p}" for p in draft.subject.split(":") if p))
-        yield f"or build with CGO_LDFLAGS={flags} go build: the -r of -ldflags takes one directory on macOS"
+        flags = more_ldflags(*(f"-Wl,-rpath,{p}" for p in draft.subject.split(":") if p))
+        yield f"or build with {flags} go build: the -r of -ldflags takes one directory on macOS"
     elif draft.rule == "MC402" and draft.evidence.get("place") in ("go-build", "go-module-cache"):
         yield (
             "${SRCDIR} in #cgo LDFLAGS stands for the package's folder on the build machine: put the library beside "
-            'the program and build with CGO_LDFLAGS="-Wl,-rpath,@loader_path/../lib" go build'
+            'the program and build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build'
         )
 
 

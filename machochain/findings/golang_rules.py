@@ -95,9 +95,14 @@ GOLANG_RULES: Final = (
         _INFO,
         "The program links a library of its own, and Go 1.24 or newer keeps what `go run` has linked in its cache.",
         "The cache does not notice that a C library changed: after an upgrade `go run` starts the old executable, "
-        "which asks for a library that is gone, while `go build` works; `go test` prints `(cached)` without starting "
-        "anything.",
-        ("`go run -a …` or `go clean -cache` links anew.", "`go test -count=1 …` runs the tests."),
+        "which asks for a library that is gone. `go build`, `go install` and `go test -c` do not link again either "
+        "while their output file is there, because its build ID still fits; `go test` prints `(cached)` without "
+        "starting anything.",
+        (
+            "`go run -a …` or `go clean -cache` links anew.",
+            "`rm` the output before `go build`, or `go build -a`.",
+            "`go test -count=1 …` runs the tests.",
+        ),
         references=("golang/go#69290", "golang/go#24355", "Go 1.27, cmd/go/internal/run/run.go"),
     ),
     Rule(

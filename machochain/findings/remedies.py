@@ -6,7 +6,7 @@ import posixpath
 
 from machochain.model.image import Image
 from machochain.model.paths import directory, leaf, printable
-from machochain.model.shell import flags_word, quoted
+from machochain.model.shell import more_ldflags, quoted
 
 
 def sign(path: str) -> str:
@@ -59,7 +59,7 @@ def add_run_path(run_path: str, image: str, header: Image | None) -> tuple[str, 
         f"or link with -Wl,-rpath,{quoted(run_path)}",
     ]
     if header is not None and is_go(header):
-        ways.append(f"or build with CGO_LDFLAGS={flags_word(f'-Wl,-rpath,{run_path}')} go build")
+        ways.append(f"or build with {more_ldflags(f'-Wl,-rpath,{run_path}')} go build")
     return tuple(ways)
 
 

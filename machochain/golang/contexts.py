@@ -10,14 +10,20 @@ from its environment, and its children never see them (dyld-1378, ``Security::pr
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
+
+from attrs import evolve
 
 from machochain.model.errors import UsageError
 from machochain.model.launch import (
     CACHED,
+    GOBIN,
     GOCACHE,
+    PACKAGE,
+    PLAIN,
     SYSTEM_ROOT,
+    TEMPORARY,
     WORK,
     GoReleases,
     Hop,
@@ -27,16 +33,23 @@ from machochain.model.launch import (
 )
 from machochain.model.paths import TargetPath, directory
 
-_HARDENED_GO: Final = Hop("go of go.dev (hardened runtime)", drops_dyld=True)
+HARDENED_GO: Final = Hop("go of go.dev (hardened runtime)", drops_dyld=True)
 _SIP_SHELL: Final = Hop("/bin/sh (protected by SIP)", drops_dyld=True)
 _LAUNCHD: Final = Hop("launchd (knows nothing of a shell's variables)", drops_dyld=True)
 _STALE: Final = (
     "the cached executable is not linked again when a C library changes: go run -a, or go clean -cache, links it anew"
 )
+_INSTALLED: Final = "the file is not linked again while one that fits is there: rm it, or -a, links it anew"
+_IDE: Final = "built into a temporary directory; the working directory and the variables are settings of the IDE"
 _TEST_CACHE: Final = "a result may be served (cached) though a dylib is gone: go test -count=1 runs it"
 
-GO_CONTEXTS: Final = ("in-place", "go-run", "go-run-cached", "go-test", "go-test-c", "go-official")
-ALL_CONTEXTS: Final = (*GO_CONTEXTS, "install:/usr/local", "app-bundle", "hardened", "sip-shell")
+GO_CONTEXTS: Final = ("in-place", "go-run", "go-run-cached", "go-test", "go-test-c", "go-official", "go-install")
+TEST_CONTEXTS: Final = ("in-place", "go-test", "go-test-c")
+"""Those of a test binary: ``go run`` and ``go install`` make programs, not tests."""
+ALL_CONTEXTS: Final = (
+    *GO_CONTEXTS, "delve", "ide", "install:/usr/local", "app-bundle", "hardened", "sip-shell",
+)  # fmt: skip
+_OFFICIAL: Final = "-official"
 
 
 def context(name: str, program: Program) -> LaunchContext:
@@ -47,7 +60,7 @@ def context(name: str, program: Program) -> LaunchContext:
     """
     work, cache = WORK.path, GOCACHE.path
     test_name = f"{program.package_name or program.name}.test"
-    tests_in = program.package_directory or program.cwd
+    tests_in = program.package_directory or PACKAGE.path
     unknown_directory = "" if program.package_directory else "; the package's directory is not known"
     if name.startswith("install:"):
         prefix = name.partition(":")[2]
@@ -60,12 +73,19 @@ def context(name: str, program: Program) -> LaunchContext:
             return LaunchContext(name, "in place", program.executable, program.cwd, moved=False)
         case "go-run":
             place = TargetPath(f"{work}/b001/exe/{program.name}")
-            return LaunchContext(name, "go run (fresh)", place, program.cwd, by_toolchain=True)
+            return LaunchContext(name, "go run (fresh)", place, program.cwd, by_toolchain=True, built_anew=True)
         case "go-run-cached":
             place = TargetPath(f"{cache}/{CACHED}/{program.name}")
             since = GoReleases(oldest=24)
             return LaunchContext(
-                name, "go run (again)", place, program.cwd, releases=since, by_toolchain=True, note=_STALE
+                name,
+                "go run (again)",
+                place,
+                program.cwd,
+                releases=since,
+                by_toolchain=True,
+                built_anew=True,
+                note=_STALE,
             )
         case "go-test":
             return LaunchContext(
@@ -76,17 +96,28 @@ def context(name: str, program: Program) -> LaunchContext:
                 sets=(("PWD", tests_in),),
                 test=True,
                 by_toolchain=True,
+                built_anew=True,
                 note=_TEST_CACHE + unknown_directory,
             )
         case "go-test-c":
             place = TargetPath(f"{program.cwd.rstrip('/')}/{test_name}")
-            return LaunchContext(name, "go test -c, run here", place, program.cwd, test=True)
+            return LaunchContext(name, "go test -c, run here", place, program.cwd, test=True, built_anew=True)
         case "go-official":
             place = TargetPath(f"{work}/b001/exe/{program.name}")
             note = "DYLD_ variables reach the program only through go run -exec 'env DYLD_...=...'"
             return LaunchContext(
-                name, "go run with go.dev's go", place, program.cwd, hops=(_HARDENED_GO,), by_toolchain=True, note=note
-            )
+                name, "go run with go.dev's go", place, program.cwd, hops=(HARDENED_GO,), by_toolchain=True,
+                built_anew=True, note=note,
+            )  # fmt: skip
+        case "go-install":
+            place = TargetPath(f"{GOBIN.path}/{program.name}")
+            return LaunchContext(name, "go install", place, program.cwd, built_anew=True, note=_INSTALLED)
+        case "delve":
+            place = TargetPath(f"{program.cwd.rstrip('/')}/__debug_bin0")
+            return LaunchContext(name, "dlv debug", place, program.cwd, built_anew=True)
+        case "ide":
+            place = TargetPath(f"{TEMPORARY.path}/GoLand/___1go_build_{program.name}")
+            return LaunchContext(name, "started by an IDE", place, program.cwd, built_anew=True, note=_IDE)
         case "app-bundle":
             place = TargetPath(f"/Applications/{program.name}.app/Contents/MacOS/{program.name}")
             return LaunchContext(name, "in an app bundle", place, SYSTEM_ROOT, hops=(_LAUNCHD,))
@@ -99,6 +130,32 @@ def context(name: str, program: Program) -> LaunchContext:
     raise UsageError(f"no launch context {name!r}; known are {', '.join(ALL_CONTEXTS)}, and NAME:exe=...")
 
 
+def by_either_go(wanted: Iterable[LaunchContext]) -> Iterator[LaunchContext]:
+    """Yield each context that ``go`` starts twice: by a ``go`` that passes ``DYLD_`` variables on, and by go.dev's."""
+    listed = tuple(wanted)
+    ids = {each.id for each in listed}
+    for each in listed:
+        if not each.by_toolchain or each.hops:
+            yield each
+            continue
+        yield evolve(each, title=f"{each.title}, other go")
+        official = f"{each.id}{_OFFICIAL}"
+        if each.id == "go-run":
+            official = "go-official"
+        if official not in ids:
+            yield evolve(each, id=official, title=f"{each.title}, go.dev's go", hops=(HARDENED_GO,))
+
+
+def with_and_without(wanted: Iterable[LaunchContext], run_paths: Sequence[str]) -> Iterator[LaunchContext]:
+    """Yield each context that links anew twice: without the run paths only flags gave, and with the same flags."""
+    for each in wanted:
+        if not run_paths or not each.built_anew:
+            yield each
+            continue
+        yield evolve(each, title=each.title + PLAIN, without_run_paths=tuple(run_paths))
+        yield evolve(each, id=f"{each.id}+flags", title=f"{each.title}, same flags")
+
+
 def contexts(names: Sequence[str], program: Program) -> tuple[LaunchContext, ...]:
     """Return contexts by name: ids, ``go``, ``all``, or a context of the user's own (:func:`parse_context`).
 
@@ -107,7 +164,9 @@ def contexts(names: Sequence[str], program: Program) -> tuple[LaunchContext, ...
     """
     wanted: list[str] = []
     for name in names:
-        wanted += {"go": GO_CONTEXTS, "all": ALL_CONTEXTS}.get(name, (name,))
+        own = TEST_CONTEXTS if program.test else GO_CONTEXTS
+        every = [c for c in ALL_CONTEXTS if c in own or not program.test or c not in (*GO_CONTEXTS, "delve", "ide")]
+        wanted += {"go": own, "all": every}.get(name, (name,))
     return tuple(
         parse_context(name, program) if _OWN.match(name) else context(name, program) for name in dict.fromkeys(wanted)
     )

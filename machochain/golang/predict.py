@@ -35,6 +35,8 @@ The kind is ``library``, ``framework`` or ``file``. ``directories`` are in searc
 :func:`search_paths` turns them into the paths to try.
 """
 
+Exists = Callable[[str], bool]
+
 _LIBRARY_DIRECTORIES: Final = ("/usr/lib", "/usr/local/lib")
 _FRAMEWORK_DIRECTORIES: Final = ("/Library/Frameworks", "/System/Library/Frameworks")
 
@@ -64,6 +66,7 @@ class PredictedLink:
         static: Paths of static libraries and objects that go in.
         unresolved: Flags whose library was not found.
         from_imports: Whether the names were recorded by cmd/go, not looked for.
+        directories: Absolute directories of ``-L`` flags, in order, each once.
     """
 
     loads: tuple[PredictedLoad, ...] = ()
@@ -71,14 +74,21 @@ class PredictedLink:
     static: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
     from_imports: bool = False
+    directories: tuple[str, ...] = ()
 
 
-def predict_link(directives: Iterable[Directive], find: Find) -> PredictedLink:
+def _nowhere(path: str) -> bool:
+    del path
+    return False
+
+
+def predict_link(directives: Iterable[Directive], find: Find, exists: Exists = _nowhere) -> PredictedLink:
     """Predict dylib commands and run paths.
 
     Args:
         directives: Of one package archive: what one records says nothing about another.
         find: How to look for libraries.
+        exists: Whether there is a directory: one below the SDK replaces the one named.
 
     A name recorded by cmd/go is weak only if the flag that links it weakly finds a library of this name.
     """
@@ -87,10 +97,17 @@ def predict_link(directives: Iterable[Directive], find: Find) -> PredictedLink:
     inputs = parse_ldflags(words)
     run_paths = tuple(each.path for each in inputs if isinstance(each, RunPathFlag))
     recorded = [each.loads for each in listed if isinstance(each, ImportDynamic) and each.loads]
+    folders = tuple(
+        dict.fromkeys(
+            each.path
+            for each in inputs
+            if isinstance(each, SearchDirectory) and not each.frameworks and each.path.startswith("/")
+        )
+    )
     loads: dict[str, PredictedLoad] = {}
     static: list[str] = []
     unresolved: list[str] = []
-    for each, found in _searched(inputs, find):
+    for each, found in _searched(inputs, find, exists):
         shown = _shown(words, each)
         if found is None:
             unresolved.append(shown)
@@ -101,12 +118,12 @@ def predict_link(directives: Iterable[Directive], find: Find) -> PredictedLink:
             weak = each.mode is LinkMode.WEAK and (found[1] not in loads or loads[found[1]].weak)
             loads[found[1]] = PredictedLoad(found[1], weak, f"{shown} ({found[0]})")
     if not recorded:
-        return PredictedLink(tuple(loads.values()), run_paths, tuple(static), tuple(unresolved))
+        return PredictedLink(tuple(loads.values()), run_paths, tuple(static), tuple(unresolved), directories=folders)
     named = {
         name: PredictedLoad(name, name in loads and loads[name].weak, f'cgo_import_dynamic _ _ "{name}"')
         for name in recorded
     }
-    return PredictedLink(tuple(named.values()), run_paths, tuple(static), from_imports=True)
+    return PredictedLink(tuple(named.values()), run_paths, tuple(static), from_imports=True, directories=folders)
 
 
 def _shown(words: Sequence[str], each: Library | Framework | InputFile) -> str:
@@ -119,12 +136,12 @@ def _name(each: Library | Framework | InputFile) -> str:
 
 
 def _searched(
-    inputs: Iterable[LinkInput], find: Find
+    inputs: Iterable[LinkInput], find: Find, exists: Exists
 ) -> Iterator[tuple[Library | Framework | InputFile, Found | None]]:
     listed = tuple(inputs)
     roots = [each.path for each in listed if isinstance(each, SystemRoot)]
-    libraries = _directories(listed, roots, frameworks=False)
-    frameworks = _directories(listed, roots, frameworks=True)
+    libraries = _directories(listed, roots, exists, frameworks=False)
+    frameworks = _directories(listed, roots, exists, frameworks=True)
     for each in listed:
         if isinstance(each, Library):
             yield each, find("library", each.name, libraries)
@@ -134,14 +151,18 @@ def _searched(
             yield each, find("file", each.path, ())
 
 
-def _directories(inputs: Iterable[LinkInput], roots: Sequence[str], *, frameworks: bool) -> tuple[str, ...]:
+def _directories(
+    inputs: Iterable[LinkInput], roots: Sequence[str], exists: Exists, *, frameworks: bool
+) -> tuple[str, ...]:
     own = [each.path for each in inputs if isinstance(each, SearchDirectory) and each.frameworks is frameworks]
     standard = _FRAMEWORK_DIRECTORIES if frameworks else _LIBRARY_DIRECTORIES
-    # ld(1), -syslibroot: an absolute directory is looked for below the SDK first.
-    below = [f"{root.rstrip('/')}{path}" for path in own if path.startswith("/") for root in roots]
-    return tuple(
-        dict.fromkeys((*below, *own, *(f"{root.rstrip('/')}{path}" for root in roots or [""] for path in standard)))
-    )
+    bases = [root.rstrip("/") for root in roots]
+    # ld(1), -syslibroot: an absolute directory that exists below an SDK is replaced by that one.
+    placed = [
+        next((f"{base}{path}" for base in bases if path.startswith("/") and exists(f"{base}{path}")), path)
+        for path in own
+    ]
+    return tuple(dict.fromkeys((*placed, *(f"{base}{path}" for base in bases or [""] for path in standard))))
 
 
 def search_paths(kind: str, name: str, directories: Sequence[str]) -> Iterator[str]:
@@ -161,4 +182,4 @@ def search_paths(kind: str, name: str, directories: Sequence[str]) -> Iterator[s
         elif name.endswith(".o"):
             yield f"{base}/{name}"
         else:
-            yield from (f"{base}/lib{name}{suffix}" for suffix in (".tbd", ".dylib", ".a"))
+            yield from (f"{base}/lib{name}{suffix}" for suffix in (".tbd", ".dylib", ".so", ".a"))

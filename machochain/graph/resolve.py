@@ -59,7 +59,13 @@ Inspector = Callable[[Result, Walk, ProcessConfig, Mac], Result]
 
 
 def resolve_node(
-    mac: Mac, node: Node, name: str, target: Target, *, stages: tuple[Inspector, ...] = ()
+    mac: Mac,
+    node: Node,
+    name: str,
+    target: Target,
+    *,
+    stages: tuple[Inspector, ...] = (),
+    without: frozenset[str] = frozenset(),
 ) -> Iterator[Result]:
     """Yield a result for each slice of a file and each release.
 
@@ -69,6 +75,7 @@ def resolve_node(
         name: What the user called the file.
         target: The process.
         stages: What to add to each result, in order.
+        without: LC_RPATHs of the file to leave out, as another link would.
 
     Raises:
         InputError: The file is no Mach-O file, or nothing dyld loads, or has no such slice.
@@ -79,6 +86,9 @@ def resolve_node(
         raise file.at(name)
     for piece in chosen_slices(file, target, name):
         walked: Walk | None = None
+        if without and piece.image is not None:
+            kept = tuple(r for r in piece.image.run_paths if r.path not in without)
+            piece = evolve(piece, image=evolve(piece.image, run_paths=kept))  # noqa: PLW2901  # the file as another link makes it
         for macos in target.macos:
             result, walked, config = resolve_slice(mac, node, piece, name, macos, target, like=walked)
             for stage in stages:

@@ -36,7 +36,23 @@ WORK: Final = SymbolicRoot("$WORK", TargetPath(f"{_TEMPORARY}/go-build0"), True,
 GOCACHE: Final = SymbolicRoot(
     "$GOCACHE", TargetPath("/Users/user/Library/Caches/go-build"), True, TargetPath("/Users/user/Library")
 )
-ROOTS: Final = (WORK, GOCACHE)
+_UNSEEN: Final = "/Users/user/unseen"
+_DEEP: Final = "/d" * 16
+"""So deep that no run path or name leads out of the directory nobody has seen."""
+
+
+def _open_root(shown: str, name: str) -> SymbolicRoot:
+    around = TargetPath(f"{_UNSEEN}/{name}")
+    return SymbolicRoot(shown, TargetPath(f"{around}{_DEEP}/{name}"), closed=False, around=around)
+
+
+CALLER: Final = _open_root("$PWD", "caller")
+"""The working directory of whoever starts the program, if nobody named it."""
+PACKAGE: Final = _open_root("$PACKAGE", "package")
+"""The directory of the package under test, if nobody named it."""
+GOBIN: Final = _open_root("$GOBIN", "gobin")
+TEMPORARY: Final = _open_root("$TMPDIR", "temporary")
+ROOTS: Final = (WORK, GOCACHE, CALLER, PACKAGE, GOBIN, TEMPORARY)
 
 CACHED: Final = f"00/{'0' * 64}-d"
 _CACHED_SHOWN: Final = "xx/<hash>-d"
@@ -77,6 +93,9 @@ class GoReleases:
         return (self.oldest is None or self.oldest <= minor) and (self.newest is None or minor <= self.newest)
 
 
+PLAIN: Final = ", plain"
+"""Ends the title of a context whose program is linked without the flags of the one at hand."""
+
 EVERY_RELEASE: Final = GoReleases()
 
 
@@ -96,6 +115,8 @@ class LaunchContext:
         releases: The Go releases that do it.
         test: Whether it starts a test binary rather than the program.
         by_toolchain: Whether the toolchain's own command starts the process.
+        built_anew: Whether the program is linked again for it, with whatever flags are set then.
+        without_run_paths: LC_RPATHs that a link without the flags of the one at hand does not give.
         note: What one should know; ``""`` for nothing.
     """
 
@@ -110,12 +131,15 @@ class LaunchContext:
     releases: GoReleases = EVERY_RELEASE
     test: bool = False
     by_toolchain: bool = False
+    built_anew: bool = False
+    without_run_paths: tuple[str, ...] = ()
     note: str = ""
 
     @property
     def roots(self) -> tuple[SymbolicRoot, ...]:
-        """The symbolic roots the executable lies below."""
-        return tuple(root for root in ROOTS if self.executable.startswith(f"{root.path}/"))
+        """The symbolic roots the executable or its working directory lies below."""
+        places = (f"{self.executable}/", f"{self.cwd or ''}/")
+        return tuple(root for root in ROOTS if any(place.startswith(f"{root.path}/") for place in places))
 
     def environment(self, given: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """Pass an environment through the hops.
@@ -162,9 +186,9 @@ class Program:
         name: The program's name, as ``go build`` chooses it.
         executable: Where it lies now.
         cwd: The caller's working directory.
-        package_directory: Where the package's sources lie, the working directory of its tests; None if unknown,
-            which leaves the caller's.
+        package_directory: Where the package's sources lie, the working directory of its tests; None if unknown.
         package_name: The last element of the package's import path, for ``PKG.test``; None for ``name``.
+        test: Whether it is a test binary itself.
     """
 
     name: str
@@ -172,3 +196,9 @@ class Program:
     cwd: TargetPath = SYSTEM_ROOT
     package_directory: TargetPath | None = None
     package_name: str | None = None
+    test: bool = False
+
+    @property
+    def cwd_known(self) -> bool:
+        """Whether somebody named the working directory."""
+        return self.cwd != CALLER.path

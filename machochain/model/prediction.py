@@ -22,6 +22,7 @@ class Prediction:
         flags: What to link with, where the archive has lost its flags.
         unprovided: Symbols nobody in the archive or the OS defines.
         members: (object, oldest release it is built for), in file order.
+        directories: Absolute directories of its ``-L`` flags: where the linker found its libraries.
         facts: What of the archive could not be read, one sentence each.
     """
 
@@ -35,4 +36,5 @@ class Prediction:
     flags: tuple[str, ...] = ()
     unprovided: tuple[str, ...] = ()
     members: tuple[tuple[str, Version], ...] = ()
+    directories: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()

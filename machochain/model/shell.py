@@ -26,11 +26,18 @@ def file_word(path: str) -> str:
 
 def flags_word(*flags: str) -> str:
     """Return flags as one word, as cmd/go splits ``CGO_LDFLAGS`` again (Go 1.27, ``cmd/internal/quoted``)."""
-    text = " ".join(_go_word(flag) for flag in flags)
+    text = " ".join(go_word(flag) for flag in flags)
     return f'"{text}"' if _PLAIN.fullmatch(text) else quoted(text)
 
 
-def _go_word(flag: str) -> str:
+def more_ldflags(*flags: str) -> str:
+    """Return an assignment that adds flags to ``CGO_LDFLAGS`` and keeps those that are set: it replaces them all."""
+    word = flags_word(*flags)
+    kept = f'"$CGO_LDFLAGS {word[1:]}' if word.startswith('"') else f'"$CGO_LDFLAGS "{word}'
+    return f"CGO_LDFLAGS={kept}"
+
+
+def go_word(flag: str) -> str:
     """Return a flag as cmd/go reads it: quotes protect spaces and each other, and nothing protects both."""
     if not _SPLITS.search(flag):
         return flag

@@ -44,6 +44,7 @@ _WORDS: Final = {
     Reason.ABSOLUTE_PREFIX: "depends on a directory of one machine",
     Reason.MACOS: "depends on the macOS release",
     Reason.NO_RUN_PATH: "no run path leads to it",
+    Reason.LINK_FLAGS: "depends on link flags that are not in the sources",
 }
 
 
@@ -144,7 +145,7 @@ def _headline(matrix: Matrix, group: _Group, style: Style) -> str:
         made = matrix.go.version or "Go, release unknown"
         made += {True: " with cgo", False: " without cgo", None: ""}[matrix.go.cgo]
     words = [style.paint(printable(matrix.input), "bold"), matrix.arch, group.releases, made]
-    if matrix.program.cwd != "/":
+    if matrix.program.cwd_known:
         words.append(f"started in {_path(matrix.program.cwd)}")
     return "  ".join(words)
 
@@ -208,6 +209,8 @@ def _legend(matrix: Matrix, style: Style) -> list[str]:
     for name, column in seen.items():
         lines.append(f"  {letters[name]:2} {printable(column.context.title):{titles}}  {_path(_place(column))}")
         extra = [f"in {_path(column.cwd)}"] if column.cwd != matrix.program.cwd else []
+        if column.context.without_run_paths:
+            extra.append(f"without the run path {', '.join(map(printable, column.context.without_run_paths))}")
         extra += ["hardened"] if column.result.hardened else []
         extra += [f"without {', '.join(map(printable, column.lost))}"] if column.lost else []
         if extra:
@@ -316,7 +319,7 @@ def _matrix_fields(matrix: Matrix) -> dict[str, Any]:
         "program": {
             "name": matrix.program.name,
             "executable": matrix.program.executable,
-            "cwd": matrix.program.cwd,
+            "cwd": shown_text(matrix.program.cwd),
             "package_directory": matrix.program.package_directory,
         },
         "go": None if go is None else {"version": go.version, "cgo": go.cgo},
@@ -335,10 +338,10 @@ def _column_fields(column: Column) -> dict[str, Any]:
         "title": context.title,
         "macos": str(column.macos),
         "executable": shown_text(_place(column)),
-        "cwd": column.cwd,
+        "cwd": shown_text(column.cwd),
         "hardened": result.hardened,
         "through": [hop.name for hop in context.hops],
-        "environment": dict(column.environment),
+        "environment": {name: shown_text(value) for name, value in column.environment},
         "lost": list(column.lost),
         "test": context.test,
         "note": context.note,

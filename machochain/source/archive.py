@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from machochain.dyld.config import HARDENED, UNRESTRICTED, process_config
 from machochain.dyld.profile import profile_for
@@ -185,7 +185,7 @@ def _package_link(content: _Contents, mac: Mac, macos: Version) -> _Link:
                 return found
         return None
 
-    link = predict_link(go.directives, find)
+    link = predict_link(go.directives, find, lambda path: mac.look(path).presence is Presence.PRESENT)
     loads = {each.name: each.weak for each in link.loads}
     # Go's runtime needs it in every program.
     loads.setdefault(LIBSYSTEM, False)
@@ -199,6 +199,7 @@ def _package_link(content: _Contents, mac: Mac, macos: Version) -> _Link:
         static=link.static,
         refused=tuple(" ".join(r.words) for r in refused_ldflags(go.ld_flags)),
         members=tuple(content.minos),
+        directories=link.directories,
         facts=tuple(content.facts),
     )
     return _Link(tuple(loads.items()), link.run_paths, prediction)
@@ -362,7 +363,11 @@ def _result(
         unknowns=tuple(unknowns),
         prediction=link.prediction,
     )
-    result = with_verdict(result)
+    # Nobody has linked it: other objects and flags go in as well, so the best that can be said is "unknown".
+    unlinked = Unknown(
+        UnknownKind.NOT_LINKED, ("what else is linked into the program, and with which flags, is not known",)
+    )
+    result = with_verdict(evolve(result, unknowns=(*result.unknowns, unlinked)))
     for stage in stages:
         result = stage(result, walked, config, mac)
     return result

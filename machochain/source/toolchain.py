@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from machochain.golang.contexts import contexts
+from machochain.golang.contexts import by_either_go, contexts, with_and_without
+from machochain.golang.recorded import recorded_run_paths
 from machochain.graph.inspect import go_binary
 from machochain.graph.scenario.values import Advice, Reason
 from machochain.macho.details import sections
@@ -13,7 +14,7 @@ from machochain.model.image import Image, Slice
 from machochain.model.launch import LaunchContext, Program
 from machochain.model.paths import TargetPath, leaf
 from machochain.model.reading import ByteSource
-from machochain.model.shell import flags_word, quoted
+from machochain.model.shell import go_word, more_ldflags, quoted
 
 _OTHERS = ("in-place", "install:/usr/local", "app-bundle", "hardened", "sip-shell")
 
@@ -46,9 +47,10 @@ class Go:
             last = parts[-1]
             versioned = len(parts) > 1 and last[:1] == "v" and last[1:].isdigit() and int(last[1:]) > 1
             name = parts[-2] if versioned else last
+        test = path.endswith(".test") or (not path and name.endswith(".test"))
         name = name.removesuffix(".test") or name
         package = leaf(package_directory) if package_directory is not None else None
-        return Program(name, executable, TargetPath(cwd), package_directory, package)
+        return Program(name, executable, TargetPath(cwd), package_directory, package, test=test)
 
     def contexts(self, names: Sequence[str], made: GoBinary | None, program: Program) -> tuple[LaunchContext, ...]:
         """Return contexts by name; Go's own if none is named and Go made the program.
@@ -58,10 +60,26 @@ class Go:
         """
         return contexts(names or (("go",) if made is not None else _OTHERS), program)
 
-    def run_path_steps(self, directory: str) -> tuple[str, ...]:
-        """Return how cmd/go puts a run path into all it builds."""
+    def variants(
+        self, wanted: Sequence[LaunchContext], made: GoBinary | None, image: Image, *, either_go: bool
+    ) -> tuple[LaunchContext, ...]:
+        """Return contexts parted by which ``go`` starts the program, and by the flags the program was linked with."""
+        if made is None:
+            return tuple(wanted)
+        if either_go:
+            wanted = tuple(by_either_go(wanted))
+        there = {r.path for r in image.run_paths}
+        flagged = [r.path for r in recorded_run_paths(made.build) if r.path in there] if made.build is not None else []
+        return tuple(with_and_without(wanted, list(dict.fromkeys(flagged))))
+
+    def run_path_steps(self, directory: str, made: GoBinary | None) -> tuple[str, ...]:
+        """Return how cmd/go puts a run path into all it builds, without losing the flags there are."""
+        flag = f"-Wl,-rpath,{directory}"
+        build = made.build if made is not None else None
+        recorded = build.setting("CGO_LDFLAGS") if build is not None else None
+        assignment = f"CGO_LDFLAGS={quoted(f'{recorded} {go_word(flag)}')}" if recorded else more_ldflags(flag)
         return (
-            f"CGO_LDFLAGS={flags_word(f'-Wl,-rpath,{directory}')} go run .   (go test ./... likewise)",
+            f"{assignment} go run .   (go test ./... likewise)",
             "#cgo LDFLAGS: -Wl,-rpath,${SRCDIR}/lib works too; cmd/go refuses run paths that begin with @ there",
         )
 
@@ -80,8 +98,9 @@ class Go:
                 Advice(
                     Reason.STALE_CACHE,
                     f"go run starts a cached executable from the second time on and does not link again when {shown} "
-                    "changes: it may ask for a library that is gone while go build and go test work",
-                    ("go run -a .", "go clean -cache"),
+                    "changes: it may ask for a library that is gone. go build, go install and go test -c do not link "
+                    "again either while their output file is there; go test does, and so does a build to a new path",
+                    ("go run -a .", "rm OUTPUT before go build, or go build -a", "go clean -cache"),
                 )
             )
         if "go-test" in contexts:

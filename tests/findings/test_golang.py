@@ -30,13 +30,13 @@ def remedy(scene: Scene, rule: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("run_path", "rule", "way"),
     [
-        ("$ORIGIN/../lib", "MC123", 'or build with CGO_LDFLAGS="-Wl,-rpath,@loader_path/../lib" go build'),
+        ("$ORIGIN/../lib", "MC123", 'or build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build'),
         (
             "/usr/lib/x:@loader_path",
             "MC124",
             (
-                'or build with CGO_LDFLAGS="-Wl,-rpath,/usr/lib/x -Wl,-rpath,@loader_path" go build: the -r of '
-                "-ldflags takes one directory on macOS"
+                'or build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,/usr/lib/x -Wl,-rpath,@loader_path" go build: '
+                "the -r of -ldflags takes one directory on macOS"
             ),
         ),
     ],
@@ -65,13 +65,13 @@ def test_what_remedies_put_into_the_environment_is_refused_in_a_directive_and_th
 def test_a_bare_library_name_of_a_go_program_is_linked_again_by_go() -> None:
     ways = remedy(alone(go_exe("libfoo.dylib")), "MC101")
 
-    assert ways[-1] == 'then build with CGO_LDFLAGS="-Wl,-rpath,@loader_path/../lib" go build -a'
+    assert ways[-1] == 'then build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build -a'
 
 
 def test_a_prediction_gives_gos_ways_although_there_is_no_program_yet() -> None:
     ways = remedy(archive(package()), "MC101")
 
-    assert 'or build with CGO_LDFLAGS="-Wl,-rpath,@loader_path/../lib" go build' in ways
+    assert 'or build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build' in ways
 
 
 def test_a_prediction_names_what_says_so_and_is_certain_only_where_cmd_go_recorded_it() -> None:

@@ -37,7 +37,7 @@ def test_a_go_program_is_told_its_own_flag() -> None:
     ways = the(with_lib(exe(FOO, sections=GO)), "MC101")
 
     assert ways[2:] == (
-        'or build with CGO_LDFLAGS="-Wl,-rpath,@loader_path/../lib" go build',
+        'or build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build',
         'or go build -ldflags="-extldflags=-Wl,-rpath,@loader_path/../lib"',
         "not in #cgo LDFLAGS: cmd/go refuses run paths that begin with @ there",
     )

@@ -4,7 +4,7 @@ import pytest
 
 from machochain.golang.contexts import ALL_CONTEXTS, GO_CONTEXTS, context, contexts, escapes, parse_context
 from machochain.model.errors import UsageError
-from machochain.model.launch import GOCACHE, WORK, GoReleases, Program, closed_root, shown
+from machochain.model.launch import GOCACHE, PACKAGE, WORK, GoReleases, Program, closed_root, shown
 from machochain.model.paths import TargetPath
 from tests.golang.places import context_of_path
 
@@ -62,7 +62,7 @@ def test_tests_see_their_package_directory() -> None:
     env, _ = context("go-test", HELLO).environment({"PWD": "/src/app"})
     assert env == {"PWD": "/src/app/greet"}
     unknown = context("go-test", Program("hello", TargetPath("/src/hello"), TargetPath("/src")))
-    assert unknown.cwd == "/src"
+    assert unknown.cwd == PACKAGE.path
     assert "not known" in unknown.note
     assert shown(unknown.executable) == "$WORK/b001/hello.test"
 

@@ -94,16 +94,17 @@ def test_run_paths_repeat_as_the_flags_do(disk: Disk) -> None:
     assert predict_link(flags("-Wl,-rpath,/r -Wl,-rpath,/r"), disk.find).run_paths == ("/r", "/r")
 
 
-def test_an_sdk_is_searched_before_the_same_directory_and_instead_of_the_systems(disk: Disk) -> None:
-    predict_link(flags("-Wl,-syslibroot,/sdk -L/own -Lrelative -lz"), disk.find)
+def test_a_directory_that_an_sdk_has_is_replaced_by_it_and_so_are_the_systems(disk: Disk) -> None:
+    predict_link(flags("-Wl,-syslibroot,/sdk -L/own -L/other -Lrelative -lz"), disk.find, {"/sdk/own"}.__contains__)
     assert disk.asked == [
-        ("library", "z", ("/sdk/own", "/own", "relative", "/sdk/usr/lib", "/sdk/usr/local/lib")),
+        ("library", "z", ("/sdk/own", "/other", "relative", "/sdk/usr/lib", "/sdk/usr/local/lib")),
     ]
 
 
 def test_in_a_directory_a_stub_comes_first_and_an_archive_last() -> None:
     assert list(search_paths("library", "z", ["/a/", "/b"])) == [
-        "/a/libz.tbd", "/a/libz.dylib", "/a/libz.a", "/b/libz.tbd", "/b/libz.dylib", "/b/libz.a",
+        "/a/libz.tbd", "/a/libz.dylib", "/a/libz.so", "/a/libz.a",
+        "/b/libz.tbd", "/b/libz.dylib", "/b/libz.so", "/b/libz.a",
     ]  # fmt: skip
     assert list(search_paths("framework", "X", ["/F"])) == ["/F/X.framework/X.tbd", "/F/X.framework/X"]
     assert list(search_paths("library", "crt.o", ["/a"])) == ["/a/crt.o"]

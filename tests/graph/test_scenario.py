@@ -85,7 +85,7 @@ def words(found: Matrix, name: str = GREET) -> dict[str, str | None]:
     return {c.context.id: word(cell) for c, cell in zip(found.columns, row(found, name).cells, strict=True)}
 
 
-ONLY_IN_PLACE = dict.fromkeys(GO_CONTEXTS, MISSING) | {"in-place": FOUND}
+ONLY_IN_PLACE = dict.fromkeys(GO_CONTEXTS, MISSING) | {"in-place": FOUND, "go-install": UNKNOWN}
 
 
 @pytest.mark.parametrize("run_path", ["@loader_path/../lib", "@executable_path/../lib"])
@@ -97,7 +97,7 @@ def test_a_run_path_from_the_executable_holds_in_place_only(tmp_path: Path, run_
     assert {c.context.id for c, cell in zip(found.columns, row(found).cells, strict=True) if cell.certain_by_place} == {
         "go-run", "go-run-cached", "go-test", "go-official",
     }  # fmt: skip
-    assert 'CGO_LDFLAGS="-Wl,-rpath,/src/lib" go run .   (go test ./... likewise)' in row(found).remedy
+    assert 'CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,/src/lib" go run .   (go test ./... likewise)' in row(found).remedy
     assert found.launches is False
     assert not found.launches_nowhere
 
@@ -248,10 +248,10 @@ def test_a_library_of_ones_own_may_be_stale_in_the_cache(tmp_path: Path) -> None
 def test_go_names_what_it_runs_after_the_package(tmp_path: Path, path: str, name: str) -> None:
     found = matrix(tmp_path, program(build=f"path\t{path}\n"), "go-run", "go-test", package_directory=None)
 
-    assert [shown_text(c.result.images[0].path) for c in found.columns] == [
-        f"$WORK/b001/exe/{name}",
-        f"$WORK/b001/{name}.test",
-    ]
+    assert [shown_text(c.result.images[0].path) for c in found.columns if not c.context.test] == (
+        [] if path.endswith(".test") else [f"$WORK/b001/exe/{name}"]
+    )
+    assert shown_text(found.columns[-1].result.images[0].path) == f"$WORK/b001/{name}.test"
 
 
 def test_the_default_contexts_are_those_that_fit_the_program(tmp_path: Path) -> None:
@@ -342,3 +342,95 @@ def test_made_up_directories_are_never_shown(tmp_path: Path) -> None:
 
     assert not any("go-build" in text for text in shown)
     assert any("$GOCACHE/xx/<hash>-d/" in text for text in shown)
+
+
+# -- what nobody named is not known --
+
+LEAF = "libgreet.dylib"
+
+
+def test_tests_of_a_package_nobody_named_are_unknown_where_the_working_directory_counts(tmp_path: Path) -> None:
+    found = matrix(tmp_path, program(LEAF), "go", cwd="/src/lib", package_directory=None)
+
+    assert words(found, LEAF) == dict.fromkeys(GO_CONTEXTS, FOUND) | {"go-test": UNKNOWN}
+    assert found.launches is None
+
+
+def test_a_working_directory_nobody_named_makes_no_certainties(tmp_path: Path) -> None:
+    found = matrix(tmp_path, program(LEAF), "in-place", "go-run", "go-test-c", cwd="/")
+
+    assert set(words(found, LEAF).values()) == {UNKNOWN}
+    assert {shown_text(c.cwd) for c in found.columns} == {"$PWD"}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "CGO_LDFLAGS=-L/opt/greet/lib -Wl,-rpath,/opt/greet/lib",
+        "-ldflags=-s -extldflags=-Wl,-rpath,/opt/greet/lib",
+        "-ldflags=-r /opt/greet/lib",
+        "-ldflags=--extldflags '-O2 -Wl,-rpath,/opt/greet/lib'",
+    ],
+)
+def test_a_run_path_that_only_flags_gave_does_not_hold_for_a_plain_build(tmp_path: Path, setting: str) -> None:
+    key, _, value = setting.partition("=")
+    build = BUILD + f'build\t{key}="{value}"\n'
+    found = matrix(tmp_path, program(GREET, rpaths=["/opt/greet/lib"], build=build), "in-place", "go-run", "go-test")
+
+    assert words(found) == {
+        "in-place": FOUND, "go-run": MISSING, "go-run+flags": FOUND, "go-test": MISSING, "go-test+flags": FOUND,
+    }  # fmt: skip
+    assert Reason.LINK_FLAGS in row(found).reasons
+    assert any("#cgo LDFLAGS: -Wl,-rpath,/opt/greet/lib" in step for step in row(found).remedy)
+
+
+def test_a_run_path_of_the_sources_holds_whatever_flags_gave_another(tmp_path: Path) -> None:
+    build = BUILD + "build\tCGO_LDFLAGS=-Wl,-rpath,/elsewhere\n"
+    binary = program(GREET, rpaths=["/elsewhere", "/opt/greet/lib"], build=build)
+    found = matrix(tmp_path, binary, "go-run")
+
+    assert words(found) == {"go-run": FOUND}, "both say the same, so they are one column"
+
+
+def test_remedies_keep_the_flags_the_program_was_built_with(tmp_path: Path) -> None:
+    build = BUILD + 'build\tCGO_LDFLAGS="-L/src/lib -lgreet"\n'
+    found = matrix(tmp_path, program(GREET, rpaths=["@loader_path/../lib"], build=build), "in-place", "go-run")
+
+    assert (
+        "CGO_LDFLAGS='-L/src/lib -lgreet -Wl,-rpath,/src/lib' go run .   (go test ./... likewise)" in row(found).remedy
+    )
+
+
+def test_variables_of_dyld_are_followed_through_both_kinds_of_go(tmp_path: Path) -> None:
+    environment = {"DYLD_LIBRARY_PATH": "/opt/greet/lib"}
+    found = matrix(tmp_path, program(GREET), "go-run", "go-run-cached", "go-test", environment=environment)
+
+    assert words(found) == {
+        "go-run": FOUND, "go-official": MISSING, "go-run-cached": FOUND, "go-run-cached-official": MISSING,
+        "go-test": FOUND, "go-test-official": MISSING,
+    }  # fmt: skip
+
+
+def test_a_test_binary_is_not_started_by_go_run(tmp_path: Path) -> None:
+    binary = program(GREET, rpaths=["/opt/greet/lib"], build="path\texample.org/greet.test\n")
+    found = matrix(tmp_path, binary, "go")
+
+    assert [c.context.id for c in found.columns] == ["in-place", "go-test", "go-test-c"]
+    asked = matrix(tmp_path, binary, "go-test", "go-run", "go-install")
+    assert [s.context.id for s in asked.skipped] == ["go-run", "go-install"]
+
+
+def test_installed_debugged_and_ide_programs_have_places_of_their_own(tmp_path: Path) -> None:
+    found = matrix(tmp_path, program(GREET, rpaths=["/opt/greet/lib"]), "go-install", "delve", "ide")
+
+    assert [shown_text(c.result.images[0].path) for c in found.columns] == [
+        "$GOBIN/hello", "/src/__debug_bin0", "$TMPDIR/GoLand/___1go_build_hello",
+    ]  # fmt: skip
+    assert set(words(found).values()) == {FOUND}
+
+
+def test_a_load_path_that_names_its_place_needs_another_id_before_a_run_path_helps(tmp_path: Path) -> None:
+    name = "@executable_path/../lib/libgreet.dylib"
+    found = matrix(tmp_path, program(name), "in-place", "go-run")
+
+    assert row(found, name).remedy[0].endswith("install_name_tool -id @rpath/libgreet.dylib /src/lib/libgreet.dylib")

@@ -96,7 +96,7 @@ def test_the_install_names_cmd_go_recorded_are_searched_by_the_flags_run_paths(t
     assert prediction.go_version == "go1.27.3"
     assert prediction.from_imports
     assert loads(there) == {GREET: Outcome.LOADED, LIBSYSTEM: Outcome.LOADED}
-    assert there.launches is True
+    assert there.launches is None, "nobody has linked it: other objects and flags go in as well"
     assert (there.path, there.images[0].path) == ("/src/pkg.a", "/src/pkg")
     assert "MC609" in rules(there)
 
@@ -184,7 +184,7 @@ def test_a_c_archive_is_told_what_to_link_with(tmp_path: Path) -> None:
     # What libSystem and its parts export needs no flag.
     assert prediction.flags == ("-lresolv", "-framework CoreFoundation", "-framework Security")
     assert prediction.unprovided == ()
-    assert result.launches is True
+    assert result.launches is None
     assert set(loads(result).values()) == {Outcome.LOADED}
     (finding,) = [f for f in result.findings if f.rule == "MC611"]
     assert finding.message.endswith("link with -lresolv -framework CoreFoundation -framework Security")
@@ -285,3 +285,12 @@ def test_no_damage_makes_a_prediction_fail(seed: bytes, at: int, change: bytes) 
     with contextlib.suppress(InputError):
         for result in predict_archive(mac, mac.look(ARCHIVE), ARCHIVE, Target(), Symbols(), stages=(checker.stage,)):
             assert result.prediction is not None
+
+
+def test_no_tool_is_named_for_a_program_that_does_not_exist_yet(tmp_path: Path) -> None:
+    gone, prediction = predicted(tmp_path, (DATA / "greet.a").read_bytes())
+    steps = [step for f in gone.findings for step in f.remedy]
+
+    assert prediction.directories == ("/opt/greet/lib",)
+    assert any("go build" in step for step in steps)
+    assert not any("install_name_tool" in step or "codesign" in step for step in steps)

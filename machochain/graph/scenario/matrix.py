@@ -45,7 +45,7 @@ def build_matrix(
     if not columns:
         raise InputError("no launch context is left to look at", path=program.executable)
     first = columns[0].result
-    rows = tuple(_rows(columns, program, toolchain if go is not None else None))
+    rows = tuple(_rows(columns, program, toolchain, go))
     advice = _advice(columns, rows, go, toolchain)
     return Matrix(first.input, first.arch, program, go, tuple(columns), rows, tuple(skipped), advice)
 
@@ -60,7 +60,9 @@ _RANK: Final = (
 """Of several loads by one path, the one that fails says most."""
 
 
-def _rows(columns: Sequence[Column], program: Program, toolchain: Toolchain | None) -> Iterator[LibraryRow]:
+def _rows(
+    columns: Sequence[Column], program: Program, toolchain: Toolchain, go: GoBinary | None
+) -> Iterator[LibraryRow]:
     by_name: list[dict[str, list[Load]]] = []
     order: dict[str, None] = {}
     for column in columns:
@@ -84,7 +86,7 @@ def _rows(columns: Sequence[Column], program: Program, toolchain: Toolchain | No
             _verdict(cells),
         )
         reasons = tuple(_reasons(row, columns)) if row.verdict in (Verdict.DIFFERS, Verdict.BROKEN) else ()
-        yield evolve(row, reasons=reasons, remedy=tuple(remedy(row, reasons, columns, toolchain)))
+        yield evolve(row, reasons=reasons, remedy=tuple(remedy(row, reasons, columns, toolchain, go)))
 
 
 def _cell(result: Result, loads: Sequence[Load]) -> Cell:
@@ -140,6 +142,8 @@ def _reasons(row: LibraryRow, columns: Sequence[Column]) -> Iterator[Reason]:
         elif cell.failed or cell.outcome is Outcome.WEAK_MISSING:
             for reason in _why_failed(cell, column, by_variable=by_variable):
                 seen[reason] = None
+    if _by_flags(row, columns):
+        seen[Reason.LINK_FLAGS] = None
     if row.verdict is Verdict.BROKEN or not seen:
         for reason in _why_broken(row, columns):
             seen[reason] = None
@@ -152,6 +156,18 @@ def _differs_by_release(row: LibraryRow, columns: Sequence[Column]) -> bool:
         if cell.load is not None:
             kinds.setdefault(column.context.id, set()).add("failed" if cell.failed else _served(cell))
     return any(len(each) > 1 for each in kinds.values())
+
+
+def _by_flags(row: LibraryRow, columns: Sequence[Column]) -> bool:
+    """Whether the library is found only where the program was linked with flags that are not in its sources."""
+    plain = [c.failed for c, column in zip(row.cells, columns, strict=True) if column.context.without_run_paths]
+    flagged = {
+        c.run_path
+        for c, column in zip(row.cells, columns, strict=True)
+        if c.found and not column.context.without_run_paths
+    }
+    missing = {p for column in columns for p in column.context.without_run_paths}
+    return any(plain) and bool(flagged & missing)
 
 
 def _why_found(row: LibraryRow, cell: Cell) -> Iterator[Reason]:

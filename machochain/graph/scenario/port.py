@@ -39,7 +39,20 @@ class Toolchain(Protocol):
         """
         ...
 
-    def run_path_steps(self, directory: str) -> tuple[str, ...]:
+    def variants(
+        self, wanted: Sequence[LaunchContext], made: GoBinary | None, image: Image, *, either_go: bool
+    ) -> tuple[LaunchContext, ...]:
+        """Return contexts parted where the answer depends on what nobody named.
+
+        Args:
+            wanted: The contexts.
+            made: What the toolchain left in the program.
+            image: The program: a link without the flags of that one may lack run paths.
+            either_go: Whether the toolchain's command that starts it may or may not pass ``DYLD_`` variables on.
+        """
+        ...
+
+    def run_path_steps(self, directory: str, made: GoBinary | None) -> tuple[str, ...]:
         """Return how the toolchain puts a run path into all it builds."""
         ...
 

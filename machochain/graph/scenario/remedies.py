@@ -8,6 +8,7 @@ from typing import Final
 
 from machochain.graph.scenario.port import Toolchain
 from machochain.graph.scenario.values import Column, LibraryRow, Reason, Verdict, run_path_text
+from machochain.model.go import GoBinary
 from machochain.model.paths import directory, leaf
 from machochain.model.result import Origin
 from machochain.model.search import SearchRule
@@ -19,28 +20,35 @@ _NAMED_PLACES: Final = frozenset(
 """Rules whose path somebody wrote: worth putting a library there."""
 
 
+_RELATIVE: Final = ("@executable_path", "@loader_path")
+
+
 def remedy(
-    row: LibraryRow, reasons: Sequence[Reason], columns: Sequence[Column], toolchain: Toolchain | None
+    row: LibraryRow,
+    reasons: Sequence[Reason],
+    columns: Sequence[Column],
+    toolchain: Toolchain,
+    made: GoBinary | None,
 ) -> Iterator[str]:
     """Yield steps for one library; what a toolchain made and starts gets its ways, too."""
     place = _library_directory(row)
     name = leaf(row.name)
-    if not any(c.context.by_toolchain for c in columns):
-        toolchain = None
+    by = toolchain if made is not None and any(c.context.by_toolchain for c in columns) else None
+    if reasons and row.name.startswith(_RELATIVE):
+        # A run path changes nothing for a load path that names its place itself.
+        yield from _new_id(name, place)
     for reason in reasons:
         if reason in (Reason.EXECUTABLE_RELATIVE, Reason.NO_RUN_PATH):
-            yield from _reach(row, place, columns, toolchain)
+            yield from _reach(row, place, columns, by, made)
         elif reason is Reason.CWD_RELATIVE:
-            target = file_word(f"{place or '.'}/{name}")
             if row.verdict is Verdict.BROKEN:
                 yield f"name the caller's own directory with --cwd; here it is {columns[0].cwd}"
-            by_run_path = quoted(f"@rpath/{name}")
-            yield f"give the library an id that is no bare name: install_name_tool -id {by_run_path} {target}"
-            yield from _reach(row, place, columns, toolchain)
+            yield from _new_id(name, place)
+            yield from _reach(row, place, columns, by, made)
         elif reason is Reason.ENVIRONMENT:
             variable = _variable(columns)
-            if toolchain is not None:
-                yield from toolchain.variable_steps(variable)
+            if by is not None:
+                yield from by.variable_steps(variable)
             yield "or put a run path into the program instead of a variable beside it"
         elif reason is Reason.POLICY:
             yield (
@@ -52,15 +60,34 @@ def remedy(
             if row.name.startswith("/"):
                 names = f"{quoted(row.name)} {quoted(f'@rpath/{name}')}"
                 yield f"or ship it: install_name_tool -change {names} PROGRAM, and add a run path"
+        elif reason is Reason.LINK_FLAGS:
+            if place is not None:
+                yield f"put the run path into the sources, where every build has it: #cgo LDFLAGS: -Wl,-rpath,{place}"
         elif reason is Reason.MACOS:
             yield "link the library weakly and check before use, or raise the minimum macOS"
 
 
-def _reach(row: LibraryRow, place: str | None, columns: Sequence[Column], toolchain: Toolchain | None) -> Iterator[str]:
+def _new_id(name: str, place: str | None) -> Iterator[str]:
+    """Yield how the library gets a name that run paths serve; a command only for a file that is there."""
+    new = quoted(f"@rpath/{name}")
+    if place is None:
+        yield f"give {name} the id {new} where it is built, and link again"
+        return
+    target = file_word(f"{place}/{name}")
+    yield f"give the library an id that run paths serve, and link again: install_name_tool -id {new} {target}"
+
+
+def _reach(
+    row: LibraryRow,
+    place: str | None,
+    columns: Sequence[Column],
+    toolchain: Toolchain | None,
+    made: GoBinary | None,
+) -> Iterator[str]:
     """Yield how the program finds the library wherever it is started."""
     folder = place or "/ABSOLUTE/DIRECTORY"
     if toolchain is not None:
-        yield from toolchain.run_path_steps(folder)
+        yield from toolchain.run_path_steps(folder, made)
     else:
         yield f"link with {quoted(f'-Wl,-rpath,{folder}')}, an absolute run path"
     for cell, column in zip(row.cells, columns, strict=True):

@@ -21,7 +21,7 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.go import GoBinary
 from machochain.model.image import FileType, MachOFile, file_type_name
-from machochain.model.launch import ROOTS, GoReleases, Hop, LaunchContext
+from machochain.model.launch import CALLER, PLAIN, SYSTEM_ROOT, GoReleases, Hop, LaunchContext, Program, SymbolicRoot
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.result import LoadedImage, Origin, Result
 from machochain.world.placement import World, WorldView, open_world
@@ -33,12 +33,10 @@ def place_context(world: World, context: LaunchContext) -> World:
 
     Below the closed roots there is nothing else; what lies around such a root differs from run to run and is unseen.
     """
-    if not context.moved:
-        return world
-    roots = [root for root in ROOTS if root in context.roots]
+    roots = context.roots
     return evolve(
         world,
-        at=context.executable,
+        at=context.executable if context.moved else world.at,
         closed=(*world.closed, *(root.path for root in roots if root.closed)),
         unseen=(*world.unseen, *(root.around for root in roots)),
     )
@@ -50,13 +48,15 @@ def started_by(wanted: Sequence[LaunchContext], go: Hop) -> tuple[LaunchContext,
 
 
 def applicable(
-    wanted: Sequence[LaunchContext], go: GoBinary | None
+    wanted: Sequence[LaunchContext], go: GoBinary | None, program: Program
 ) -> tuple[tuple[LaunchContext, ...], tuple[Skipped, ...]]:
-    """Part the contexts into those that apply to a program's Go release and those that do not."""
+    """Part the contexts into those that apply to a program and the Go release that made it, and those that do not."""
     release = go.version if go is not None else None
     kept, skipped = [], []
     for context in wanted:
-        if context.releases.holds(release) is False:
+        if program.test and context.built_anew and not context.test:
+            skipped.append(Skipped(context, "this is a test binary, which go test starts"))
+        elif context.releases.holds(release) is False:
             skipped.append(
                 Skipped(context, f"{release} does not do this, Go 1.{_since(context.releases)} and newer do")
             )
@@ -97,7 +97,7 @@ def run_scenarios(
     Args:
         binary: The program on this machine.
         request: The contexts.
-        target: Releases, slice, environment, working directory of the caller.
+        target: Releases, slice, environment, working directory of the caller; ``/`` is one that nobody named.
         world: The modelled Mac's files; the program stands in it where it stands "in place".
         system: The OS libraries.
         toolchain: What knows of Go.
@@ -115,18 +115,22 @@ def run_scenarios(
         with home.mac.files.opened(node) as source:
             go = toolchain.read(piece.image, source, piece)
         assert node.real is not None
-        program = toolchain.program(node.real, go, cwd=target.cwd, package_directory=request.package_directory)
+        cwd = CALLER.path if target.cwd == SYSTEM_ROOT else target.cwd
+        program = toolchain.program(node.real, go, cwd=cwd, package_directory=request.package_directory)
         chosen = toolchain.contexts(request.contexts, go, program)
         if request.go is not None:
             chosen = started_by(chosen, request.go)
-        kept, skipped = applicable(chosen, go)
-        stages: dict[TargetPath | None, _Stage] = {None: home}
-        columns = [
-            column
-            for context in kept
-            for column in _columns(binary, context, evolve(target, arch=piece.image.arch.name), world, stages, system)
-        ]
-        yield build_matrix(program, go, columns, toolchain, skipped)
+        either = request.go is None and any(name.startswith("DYLD_") for name in target.environment)
+        kept, skipped = applicable(chosen, go, program)
+        kept = toolchain.variants(kept, go, piece.image, either_go=either)
+        stages: dict[_StageKey, _Stage] = {(None, (), ()): home}
+        here = evolve(target, arch=piece.image.arch.name)
+        parts = [tuple(_columns(binary, context, here, world, stages, system)) for context in kept]
+        yield build_matrix(program, go, tuple(_told_apart(parts)), toolchain, skipped)
+
+
+_StageKey = tuple[TargetPath | None, tuple[SymbolicRoot, ...], tuple[str, ...]]
+"""What sets one modelled Mac apart: where the program lies, what is unseen, which run paths it lacks."""
 
 
 class _Stage:
@@ -154,19 +158,48 @@ class _Stage:
         return check_symbols(result, walk, config, self.tables)
 
 
+def _told_apart(parts: Sequence[tuple[Column, ...]]) -> Iterator[Column]:
+    """Yield columns; of a context with and without run paths of the link's flags only one, where they say the same."""
+    skip = False
+    for part, following in zip(parts, (*parts[1:], ()), strict=True):
+        if skip:
+            skip = False
+            continue
+        skip = bool(
+            part
+            and following
+            and part[0].context.without_run_paths
+            and all(_outcomes(a) == _outcomes(b) for a, b in zip(part, following, strict=True))
+        )
+        if skip:
+            plain = part[0].context
+            context = evolve(plain, title=plain.title.removesuffix(PLAIN), without_run_paths=())
+            yield from (evolve(column, context=context) for column in following)
+        else:
+            yield from part
+
+
+def _outcomes(column: Column) -> tuple[object, ...]:
+    result = column.result
+    return (
+        result.launches,
+        *((load.dylib.name, load.outcome, load.to and result.images[load.to].path) for load in result.loads),
+    )
+
+
 def _columns(
     binary: str,
     context: LaunchContext,
     target: Target,
     world: World,
-    stages: dict[TargetPath | None, _Stage],
+    stages: dict[_StageKey, _Stage],
     system: SystemFacts,
 ) -> Iterator[Column]:
     """Start the program in one context, on each release."""
-    place = context.executable if context.moved else None
-    stage = stages.get(place)
+    key = (context.executable if context.moved else None, context.roots, context.without_run_paths)
+    stage = stages.get(key)
     if stage is None:
-        stage = stages[place] = _Stage(open_world(place_context(world, context), [binary]), system)
+        stage = stages[key] = _Stage(open_world(place_context(world, context), [binary]), system)
     environment, lost = context.environment(target.environment)
     cwd = context.cwd or target.cwd
     here = evolve(
@@ -175,7 +208,8 @@ def _columns(
         environment=environment,
         hardened=target.hardened if context.hardened is None else context.hardened,
     )
-    for result in resolve_node(stage.mac, stage.node(binary), binary, here, stages=(stage.symbols,)):
+    without = frozenset(context.without_run_paths)
+    for result in resolve_node(stage.mac, stage.node(binary), binary, here, stages=(stage.symbols,), without=without):
         yield Column(context, result.macos, result, cwd, lost, tuple(environment.items()))
 
 

@@ -35,6 +35,7 @@ class Reason(Enum):
     ABSOLUTE_PREFIX = "absolute-prefix"
     MACOS = "macos"
     NO_RUN_PATH = "no-run-path"
+    LINK_FLAGS = "link-flags"
 
 
 @frozen

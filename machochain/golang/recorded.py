@@ -1,0 +1,71 @@
+"""Flags that a program was linked with beside those in its sources, as its build information records them.
+
+``CGO_LDFLAGS`` is the variable of the environment; ``-ldflags`` are options of one command. What ``#cgo`` lines and
+pkg-config gave is not recorded (Go 1.27, ``cmd/go/internal/load``, ``setBuildInfo``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+from attrs import frozen
+
+from machochain.golang.flags import RunPathFlag, parse_ldflags
+from machochain.golang.words import split_variable
+from machochain.model.errors import UsageError
+from machochain.model.go import GoBuildInfo
+
+
+class FlagOrigin(Enum):
+    """Where a recorded flag comes from."""
+
+    ENVIRONMENT = "environment"
+    FLAGS = "flags"
+
+
+@frozen
+class RecordedRunPath:
+    """One run path that a variable or option gave.
+
+    Attributes:
+        path: Its text.
+        origin: Which of the two.
+    """
+
+    path: str
+    origin: FlagOrigin
+
+
+def recorded_run_paths(build: GoBuildInfo) -> tuple[RecordedRunPath, ...]:
+    """Return the run paths the recorded flags give, in link order; none for values that cannot be split."""
+    return tuple(_run_paths(build))
+
+
+def _run_paths(build: GoBuildInfo) -> Iterator[RecordedRunPath]:
+    for each in parse_ldflags(_words(build.setting("CGO_LDFLAGS") or "")):
+        if isinstance(each, RunPathFlag):
+            yield RecordedRunPath(each.path, FlagOrigin.ENVIRONMENT)
+    words = list(_words(build.setting("-ldflags") or ""))
+    while words:
+        word = words.pop(0)
+        # The flag package takes one dash or two.
+        name, equals, value = word.replace("--", "-", 1).partition("=")
+        if name not in ("-r", "-extldflags"):
+            continue
+        if not equals:
+            value = words.pop(0) if words else ""
+        if name == "-r":
+            if value:
+                yield RecordedRunPath(value, FlagOrigin.FLAGS)
+            continue
+        for each in parse_ldflags(_words(value)):
+            if isinstance(each, RunPathFlag):
+                yield RecordedRunPath(each.path, FlagOrigin.FLAGS)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        return split_variable(text)
+    except UsageError:
+        return ()
