@@ -97,7 +97,8 @@ class Session:
             tree = index_by_name(i.node.real for i in inputs if i.node.real is not None)
             opened = tuple(artifact for artifact in artifacts.values() if artifact is not None)
             tables = SymbolTables(mac, system)
-            checker = Checker(tree, gather(mac, tables, system))
+            locations = {i.node.host: i.location for i in inputs if i.node.host is not None}
+            checker = Checker(tree, gather(mac, tables, system), locations)
             kept = tuple(inputs)
             return cls(view, mac, system, tables, checker, kept, tuple(errors), opened, stack.pop_all())
 

@@ -13,20 +13,22 @@ from machochain.auditing.places import InputPaths
 from machochain.auditing.spans import OLDEST, clamped, minimum
 from machochain.dyld.profile import NEWEST, releases
 from machochain.findings import bundles
-from machochain.findings.signatures import broken_signature, different_teams, ignored_environment
+from machochain.findings.audited import BundleCase, ProcessCase, SliceCase, WheelCase
+from machochain.findings.registry import of_audited, of_bundles, of_slice, of_wheel
+from machochain.findings.wheels import wheel_tags
 from machochain.graph.binaries import SignedBinary, signed_binaries
 from machochain.graph.inputs import Input
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target
 from machochain.judging import grouping
 from machochain.judging.policy import Policy
-from machochain.judging.policy_rules import broken_expectations, broken_library_rules
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.audit import AuditBinary, AuditInput
 from machochain.model.errors import InputError
 from machochain.model.image import FileType, MachOFile
+from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.model.platform import Platform
 from machochain.model.result import Finding, Result
@@ -68,8 +70,11 @@ def _renamed(part: AuditPart, local: str, address: str) -> AuditPart:
         return address + text[len(local) :] if text.startswith(local) else text
 
     def renamed(finding: Finding) -> Finding:
-        steps = (step.replace(local, leaf(local)) for step in finding.remedy)
-        return evolve(finding, input=named(finding.input), remedy=tuple(steps))
+        at = finding.location
+        if at is not None and at.host.startswith(local):
+            # Whoever saves what the address names has it under its own name.
+            at = evolve(at, host=HostPath(leaf(local) + at.host[len(local) :]), called=address)
+        return evolve(finding, input=named(finding.input), location=at)
 
     return AuditPart(
         evolve(part.input, path=address),
@@ -152,7 +157,7 @@ class _Audit:
         return AuditPart(
             given,
             tuple(results),
-            grouping.group(results, evident, self.policy, self.path, places.locate, given.top, self._folder),
+            grouping.group(results, evident, self.policy, self.path, places.locate, given.top, self._location),
             binaries,
             tuple(errors),
         )
@@ -163,14 +168,13 @@ class _Audit:
         below = item.name.removeprefix(self.path)
         return below.lstrip("/:").replace(os.sep, "/") or leaf(self.path)
 
-    @property
-    def _folder(self) -> str:
-        """What stands before a path in the input to name the file on this machine; archives have to be unpacked."""
+    def _location(self, path: str) -> Location:
+        """Return where a file of the input is for whoever ships it."""
         if self.session.artifacts:
-            return ""
+            return Location(HostPath(self.path), tuple(path.split(":")))
         if self.kind in {"file", "static-archive"}:
-            return self.path[: -len(leaf(self.path))]
-        return f"{self.path.rstrip('/')}/"
+            return Location(HostPath(f"{self.path[: -len(leaf(self.path))]}{path}"))
+        return Location(HostPath(f"{self.path.rstrip('/')}/{path}"))
 
     def _input(self) -> AuditInput:
         members = tuple(dict.fromkeys(self._member(item) for item in self.session.inputs))
@@ -231,16 +235,15 @@ class _Audit:
     def _of_files(self, signed: Sequence[SignedBinary], places: InputPaths) -> Iterator[Finding]:
         binaries = [found.binary for found in signed]
         for found in signed:
-            yield from broken_signature(found)
-            yield from broken_expectations(found.binary, self.policy.of(found.binary.path))
+            yield from of_slice.of(SliceCase(found, self.policy.of(found.binary.path)))
         mac = self.session.mac
         tops = [f"{top}/{name}" for top in places.tops for name in mac.names(top) or ()]
         if self.kind in _FOLDER_KINDS:
             node = mac.look(self.session.view.place(self.path))
             tops += [node.real] if node.real is not None else []
-        yield from bundles.bundle_findings(mac, bundles.find_bundles(mac, binaries, tops), binaries)
+        yield from of_bundles.of(BundleCase(mac, bundles.find_bundles(mac, binaries, tops), binaries))
         for tags, inside in self._wheels(binaries):
-            yield from bundles.wheel_findings(tags, inside)
+            yield from of_wheel.of(WheelCase(tags, inside))
 
     def _wheels(self, binaries: Sequence[AuditBinary]) -> Iterator[tuple[Mapping[str, Version], list[AuditBinary]]]:
         for artifact in self.session.artifacts:
@@ -248,11 +251,11 @@ class _Audit:
                 if wheel.kind is ArtifactKind.WHEEL:
                     inside = wheel.path[len(self.path) + 1 :]
                     prefix = f"{inside}:" if inside else ""
-                    yield bundles.wheel_tags(_stated_tags(wheel)), [b for b in binaries if b.path.startswith(prefix)]
+                    yield wheel_tags(_stated_tags(wheel)), [b for b in binaries if b.path.startswith(prefix)]
         if self.kind == "folder":
             tags = self._tags_in_folder()
             if tags:
-                yield bundles.wheel_tags(tags), list(binaries)
+                yield wheel_tags(tags), list(binaries)
 
     def _tags_in_folder(self) -> tuple[str, ...]:
         """Return the tags of the wheel a folder is; none for a folder of several packages."""
@@ -278,9 +281,7 @@ class _Audit:
         programs = any(r.file_type == "MH_EXECUTE" for r in results)
         for result in newest.values():
             is_root = result.file_type == "MH_EXECUTE" or not programs
-            yield from broken_library_rules(result, self.policy, by_place, is_root=is_root)
-            yield from different_teams(result, by_place)
-            yield from ignored_environment(result, by_place, self.target.environment)
+            yield from of_audited.of(ProcessCase(result, by_place, self.policy.of, is_root, self.target.environment))
 
 
 def _with_nested(artifact: Artifact) -> Iterator[Artifact]:

@@ -39,7 +39,7 @@ def command(ctx: click.Context, binary: str, library: str | None, modelled: Mode
 
 def _rule(text: str) -> Rule:
     """Return the rule of an id or a name."""
-    from machochain.findings.catalogue import RULES
+    from machochain.findings import RULES
 
     named = {rule.name: rule for rule in RULES.values()}
     rule = RULES.get(text.upper()) or named.get(text)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field, frozen
 
-from machochain.findings.catalogue import RULES
+from machochain.dyld.facts import might_be_in_shared_cache
+from machochain.findings.outcomes import KNOWN_VARIABLES, FailedLoad, Fate, failures, passed_over
+from machochain.findings.registry import RULES
 from machochain.findings.remedies import is_go
 from machochain.model.filesystem import Node, Presence, SystemAnswer
-from machochain.model.image import FileType
-from machochain.model.paths import TargetPath, directory, leaf
+from machochain.model.image import FileType, Image, LinkedDylib
+from machochain.model.location import Location
+from machochain.model.paths import HostPath, TargetPath, directory, leaf, printable
+from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
-from machochain.model.search import ObjectionKind, SearchRule
+from machochain.model.search import Attempt, ObjectionKind, SearchRule
+from machochain.model.version import Version
 
 if TYPE_CHECKING:
     from machochain.findings.osfacts import OSFacts
@@ -24,9 +29,8 @@ if TYPE_CHECKING:
 _BESIDE: Final = ("", "/../lib", "/../Frameworks", "/lib", "/.dylibs", "/../.dylibs")
 """Where libraries usually lie, seen from an image's directory."""
 
-KNOWN_VARIABLES: Final = ("@rpath/", "@loader_path/", "@executable_path/")
-"""What dyld expands at the start of a load path."""
-
+MACOS_12: Final = Version.of(12)
+"""The first release with dyld4."""
 _RPATH: Final = SearchRule.RPATH
 _RAW_PATH: Final = SearchRule.RAW_PATH
 _LOADER_PATH: Final = SearchRule.LOADER_PATH
@@ -45,6 +49,11 @@ class GoImage:
     binary: GoBinary
     chained_segments: int | None = None
 
+    @property
+    def link(self) -> str | None:
+        """``internal`` if Go's own linker made it, ``external`` if the host's did; None if nothing tells."""
+        return self.binary.link.value if self.binary.link is not None else None
+
 
 @frozen
 class Facts:
@@ -58,6 +67,8 @@ class Facts:
         signatures: Image id to what its signature says; an image that is not named is judged by its load commands.
         go: Image id to what Go left in it, for images made by Go.
         os: The libraries and symbols of the OS on every release.
+        locate: Where an image lies on this machine; None if nobody knows.
+        reach: What is known already of files: whether one lies at (directory, tail).
     """
 
     look: Callable[[str], Node] | None = None
@@ -67,6 +78,8 @@ class Facts:
     signatures: Mapping[int, Signature] = Factory(dict)
     go: Mapping[int, GoImage] = Factory(dict)
     os: OSFacts | None = None
+    locate: Callable[[TargetPath], Location | None] | None = None
+    reach: MutableMapping[tuple[str, str], bool] = Factory(dict)
 
 
 NO_FACTS: Final = Facts()
@@ -83,10 +96,10 @@ class Draft:
     subject: str
     message: str
     evidence: Mapping[str, Any] = Factory(dict)
-    remedy: tuple[str, ...] = ()
+    remedy: tuple[Remedy, ...] = ()
     confidence: Confidence = Confidence.CERTAIN
 
-    def finish(self, result: Result) -> Finding:
+    def finish(self, result: Result, facts: Facts = NO_FACTS) -> Finding:
         """Return the finding in a process."""
         rule = RULES[self.rule]
         return Finding(
@@ -103,6 +116,7 @@ class Draft:
             {"macos": str(result.macos), **self.evidence},
             self.remedy,
             rule.page,
+            facts.locate(TargetPath(self.image)) if facts.locate is not None else None,
         )
 
 
@@ -188,6 +202,11 @@ class Scene:
         return next((i for i in self.files if i.path == self.path), self.images[0])
 
     @cached_property
+    def hosts(self) -> Mapping[TargetPath, HostPath]:
+        """The files on this machine that images were read from, by the images' paths."""
+        return {i.path: i.host for i in self.images if i.host is not None}
+
+    @cached_property
     def made_by_go(self) -> tuple[LoadedImage, ...]:
         """The images that Go made."""
         return tuple(i for i in self.files if i.image is not None and is_go(i.image))
@@ -227,6 +246,26 @@ class Case:
         """As in `Scene`."""
         return self.scene.subject
 
+    @cached_property
+    def go_images(self) -> tuple[tuple[LoadedImage, Image, GoImage], ...]:
+        """The images that Go made, with their headers and what Go left in them."""
+        go = self.facts.go
+        return tuple((i, i.image, go[i.id]) for i in self.scene.made_by_go if i.image is not None and i.id in go)
+
+    @cached_property
+    def failures(self) -> Mapping[Fate, tuple[FailedLoad, ...]]:
+        """The loads that led to no image, by what became of them, each group in the order dyld asks."""
+        return failures(self.survey.failed)
+
+    @cached_property
+    def passed_over(self) -> tuple[tuple[Load, Attempt], ...]:
+        """The files dyld refused on the way to one that served, each once, with the first load that met it."""
+        return passed_over(self.survey.odd)
+
+    def who(self, load: Load) -> str:
+        """Return the name of the image that asks, for people."""
+        return printable(leaf(self.requester(load).path))
+
     def requester(self, load: Load) -> LoadedImage:
         """Return the image that asks."""
         return self.result.images[load.source]
@@ -247,13 +286,48 @@ class Case:
         return None
 
 
+@define(slots=False)
+class FileCase:
+    """One image under examination, whatever process it is in and whatever macOS runs it.
+
+    Attributes:
+        image: The image.
+        header: Its header.
+        facts: What rules may ask.
+        signature: What its signature says, if somebody read it.
+    """
+
+    image: LoadedImage
+    header: Image
+    facts: Facts
+    signature: Signature | None = None
+
+    @cached_property
+    def of_system(self) -> tuple[LinkedDylib, ...]:
+        """The load commands that name what the OS may have."""
+        return tuple(d for d in self.header.loads if might_be_in_shared_cache(d.name))
+
+
+@define(slots=False)
+class ReleaseCase(FileCase):
+    """One image on one release.
+
+    Attributes:
+        macos: The release.
+        main: Whether it is the main executable.
+    """
+
+    macos: Version = field(kw_only=True)
+    main: bool = field(kw_only=True)
+
+
 def load_draft(
     rule: str,
     severity: Severity,
     case: Case,
     load: Load,
     message: str,
-    remedy: tuple[str, ...] = (),
+    remedy: tuple[Remedy, ...] = (),
     confidence: Confidence = Confidence.CERTAIN,
     **evidence: Any,
 ) -> Draft:

@@ -158,3 +158,13 @@ def spoken(releases: Iterable[Version]) -> str:
 def versions(table: Mapping[str, Version | None]) -> dict[str, str | None]:
     """Return versions as evidence: text, or None."""
     return {key: str(value) if value is not None else None for key, value in table.items()}
+
+
+def bounds(facts: OSFacts, library: str, symbols: Iterable[str], macos: Version) -> list[dict[str, str | None]]:
+    """Return for each symbol the newest release known without it, the oldest known with it, and what says so."""
+    found = []
+    for symbol in symbols:
+        answer = facts.lookup(library, symbol, macos)
+        known = versions({"absent_in": answer.absent_in, "present_in": answer.present_in})
+        found.append({"symbol": symbol, **known, "why": answer.why})
+    return found

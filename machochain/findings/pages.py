@@ -1,4 +1,4 @@
-"""Writes the rule pages from the catalogue: ``python -m machochain.findings.pages docs/rules``."""
+"""Writes the pages of the rules: ``python -m machochain.findings.pages docs/rules``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from machochain.findings.catalogue import FAMILIES, RULES
+from machochain.findings import FAMILIES, RULES
 from machochain.findings.rule import Rule
 
-_HEAD = "<!-- Made from machochain/findings/catalogue.py by `python -m machochain.findings.pages docs/rules`. -->\n"
+_HEAD = "<!-- Made from machochain/findings/rules by `python -m machochain.findings.pages docs/rules`. -->\n"
 
 
 def page(rule: Rule) -> str:

@@ -1,32 +1,54 @@
-"""Remedies as commands: text only, nothing is run."""
+"""Remedies that rules share, as values."""
 
 from __future__ import annotations
 
 import posixpath
 
 from machochain.model.image import Image
-from machochain.model.paths import directory, leaf, printable
+from machochain.model.paths import directory, leaf
+from machochain.model.remedy import FILE, Remedy, RemedyKind
 from machochain.model.shell import more_ldflags, quoted
 
 
-def sign(path: str) -> str:
-    """Return the command that signs an image ad hoc."""
-    return f"codesign -f -s - {quoted(path)}"
+def advice(text: str, *, also: bool = False, file: str = "") -> Remedy:
+    """Return a sentence for people.
+
+    Args:
+        text: The sentence. Names in it are words of a shell (`quoted`), so that pasting it runs nothing.
+        also: Whether it may be done instead of what stands before it.
+        file: Target path of a file that `FILE` in the sentence stands for.
+    """
+    return Remedy(RemedyKind.ADVICE, argument=text, value=file, also=also)
 
 
-def change(old: str, new: str, image: str) -> tuple[str, ...]:
-    """Return the commands that make an image load a library by another path."""
-    return (f"install_name_tool -change {quoted(old)} {quoted(new)} {quoted(image)} && {sign(image)}",)
+def command(text: str, *, also: bool = False) -> Remedy:
+    """Return a command that changes none of the files that were looked at; its words are quoted already."""
+    return Remedy(RemedyKind.COMMAND, argument=text, also=also)
 
 
-def drop_run_path(run_path: str, image: str) -> tuple[str, ...]:
-    """Return the commands that take a run path away."""
-    return (f"install_name_tool -delete_rpath {quoted(run_path)} {quoted(image)} && {sign(image)}",)
+def sign(image: str, identity: str = "") -> Remedy:
+    """Return how an image is signed, ad hoc if no identity is named."""
+    return Remedy(RemedyKind.SIGN, image, identity)
 
 
-def replace_run_path(old: str, new: str, image: str) -> tuple[str, ...]:
-    """Return the commands that put a run path in the place of another."""
-    return (f"install_name_tool -rpath {quoted(old)} {quoted(new)} {quoted(image)} && {sign(image)}",)
+def change(old: str, new: str, image: str) -> tuple[Remedy, ...]:
+    """Return how an image is made to load a library by another path; nothing if it is the same."""
+    return (Remedy(RemedyKind.CHANGE_LOAD, image, old, new),) if old != new else ()
+
+
+def set_install_name(new: str, image: str, *, also: bool = False) -> Remedy:
+    """Return how a library is given another id."""
+    return Remedy(RemedyKind.SET_INSTALL_NAME, image, value=new, also=also)
+
+
+def drop_run_path(run_path: str, image: str) -> tuple[Remedy, ...]:
+    """Return how a run path is taken away."""
+    return (Remedy(RemedyKind.DELETE_RUN_PATH, image, run_path),)
+
+
+def replace_run_path(old: str, new: str, image: str) -> tuple[Remedy, ...]:
+    """Return how a run path is put in the place of another."""
+    return (Remedy(RemedyKind.REPLACE_RUN_PATH, image, old, new),)
 
 
 def run_path_to(library: str, tail: str, image: str) -> str:
@@ -52,18 +74,18 @@ def relative(path: str, start: str) -> str:
     return "" if way == "." else f"/{way}"
 
 
-def add_run_path(run_path: str, image: str, header: Image | None) -> tuple[str, ...]:
+def add_run_path(run_path: str, image: str, header: Image | None) -> tuple[Remedy, ...]:
     """Return the ways to give an image a run path: now by a tool, or at its next build."""
     ways = [
-        f"install_name_tool -add_rpath {quoted(run_path)} {quoted(image)} && {sign(image)}",
-        f"or link with -Wl,-rpath,{quoted(run_path)}",
+        Remedy(RemedyKind.ADD_RUN_PATH, image, run_path),
+        advice(f"link with -Wl,-rpath,{quoted(run_path)}", also=True),
     ]
     if header is not None and is_go(header):
-        ways.append(f"or build with {more_ldflags(f'-Wl,-rpath,{run_path}')} go build")
+        ways.append(command(f"{more_ldflags(f'-Wl,-rpath,{run_path}')} go build", also=True))
     return tuple(ways)
 
 
-def reach(name: str, library: str, image: str, header: Image | None) -> tuple[str, ...]:
+def reach(name: str, library: str, image: str, header: Image | None) -> tuple[Remedy, ...]:
     """Return the ways to let an image find a library at its place that it asks for by ``@rpath``.
 
     A run path helps only where all that follows ``@rpath`` lies behind it; else the load path has to change. (A bare
@@ -89,10 +111,10 @@ def is_go(image: Image) -> bool:
     return b"__go_buildinfo\0" in image.raw or b"__gopclntab\0" in image.raw
 
 
-def bundle(library: str, image: str) -> tuple[str, ...]:
+def bundle(library: str, image: str) -> tuple[Remedy, ...]:
     """Return the steps that ship a copy of a library beside an image."""
     name = leaf(library)
     return (
-        f"put a copy of {printable(name)} into {printable(directory(image))}, or link it statically",
+        advice(f"put a copy of {quoted(name)} into {FILE}, or link it statically", file=directory(image) or "/"),
         *change(library, f"@loader_path/{name}", image),
     )

@@ -1,9 +1,10 @@
-"""What a rule of the catalogue says about itself."""
+"""What a rule says about itself."""
 
 from __future__ import annotations
 
 from attrs import frozen
 
+from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import Severity
 
 
@@ -39,3 +40,9 @@ class Rule:
     def page(self) -> str:
         """Path of the rule's page in this repository."""
         return f"docs/rules/{self.id}.md"
+
+    @property
+    def advice(self) -> tuple[Remedy, ...]:
+        """What to do, for a finding that knows no better: sentences without quotes a shell would heed."""
+        plain = str.maketrans({"`": None, "'": "\N{RIGHT SINGLE QUOTATION MARK}"})
+        return tuple(Remedy(RemedyKind.ADVICE, argument=step.translate(plain)) for step in self.fix)

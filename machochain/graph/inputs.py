@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, field, frozen
 
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
@@ -14,6 +14,7 @@ from machochain.macho.kind import FileKind, kind_of, kind_of_file
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.image import FileType
+from machochain.model.location import Location
 from machochain.model.paths import HostPath
 from machochain.world.host import iter_files
 from machochain.world.placement import WorldView
@@ -35,6 +36,7 @@ class Input:
         named: Whether the user named this very file.
         group: Number that files of one folder share.
         archive: Whether it is a static library, whose program would have to be linked first.
+        location: The same by its parts: the file on this machine, what it is in there, and its place on the Mac.
     """
 
     name: str
@@ -43,6 +45,9 @@ class Input:
     named: bool
     group: int
     archive: bool = False
+    location: Location = field(
+        default=Factory(lambda item: Location(HostPath(item.name), (), item.node.real), takes_self=True)
+    )
 
 
 def find_inputs(mac: Mac, view: WorldView, path: str, group: int) -> Iterator[Input | InputError]:
@@ -69,9 +74,12 @@ def find_inputs(mac: Mac, view: WorldView, path: str, group: int) -> Iterator[In
             yield found
 
 
-def find_unpacked(mac: Mac, view: WorldView, artifact: Artifact, group: int) -> Iterator[Input | InputError]:
+def find_unpacked(
+    mac: Mac, view: WorldView, artifact: Artifact, group: int, above: Location | None = None
+) -> Iterator[Input | InputError]:
     """Yield what to start from in an open archive, archives in it included, and what could not be read of it."""
     yield from artifact.problems
+    here = above.inside(artifact.path.removeprefix(f"{above.display}:")) if above else Location(HostPath(artifact.path))
     for entry in sorted(artifact.entries, key=lambda entry: entry.name):
         if not entry.macho or entry.host is None:
             continue
@@ -80,9 +88,9 @@ def find_unpacked(mac: Mac, view: WorldView, artifact: Artifact, group: int) -> 
         if isinstance(found, InputError):
             yield InputError(found.reason, path=name, offset=found.offset, part=found.part, errno=found.errno)
         elif found is not None:
-            yield evolve(found, name=name)
+            yield evolve(found, name=name, location=here.inside(entry.name, found.node.real))
     for inner in artifact.nested:
-        yield from find_unpacked(mac, view, inner, group)
+        yield from find_unpacked(mac, view, inner, group, here)
 
 
 def _named(mac: Mac, view: WorldView, path: str, group: int) -> Input | InputError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -11,8 +10,9 @@ from attrs import define, evolve, field
 
 from machochain.judging.policy import Policy
 from machochain.model.audit import AuditFinding
+from machochain.model.location import Location
+from machochain.model.paths import TargetPath
 from machochain.model.result import Confidence, Finding, Result, Severity
-from machochain.model.shell import file_word, quoted
 from machochain.model.version import Version
 
 _SAME_CAUSE: Final = {"MC904": "MC101"}
@@ -23,8 +23,6 @@ _OF_ABSENT: Final = frozenset({"MC205", "MC208"})
 
 Locate = Callable[[str], str]
 """From a path on the modelled Mac to the path inside the input; a path that lies outside stays as it is."""
-
-_MORE_OF_A_PATH: Final = r"(?![\w./+@-])"
 
 _Key = tuple[str, str, str]
 
@@ -48,7 +46,7 @@ def group(
     origin: str,
     locate: Locate,
     top: str = "",
-    folder: str = "",
+    locations: Callable[[str], Location] | None = None,
 ) -> tuple[AuditFinding, ...]:
     """Return the findings of one input, grouped and judged, sorted; those whose rule is off are left out.
 
@@ -59,7 +57,7 @@ def group(
         origin: The input, as the user named it.
         locate: Where in the input an image lies.
         top: First directory of every path that changes from release to release and is no part of fingerprints.
-        folder: What stands before a path inside the input in commands that whoever ships it will run.
+        locations: Where a file of the input is for whoever ships it, by its path inside.
     """
     groups: dict[_Key, _Group] = {}
     releases = sorted({result.macos for result in results})
@@ -80,7 +78,7 @@ def group(
         fine = {release for release, _ in runs} - {release for release, launches in runs if not launches}
         found.append(
             AuditFinding(
-                finding=evolve(members.worst, severity=judged, remedy=_at_home(members.worst, f"{folder}{path}", path)),
+                finding=_at_home(evolve(members.worst, severity=judged), path, locations),
                 reported=members.worst.severity,
                 origin=origin,
                 path=path,
@@ -124,13 +122,11 @@ def fingerprint(rule: str, subject: str, path: str, archs: Iterable[str], top: s
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def _at_home(finding: Finding, name: str, path: str) -> tuple[str, ...]:
-    """Return the remedy for the file as it lies on this machine, not where users will have it."""
-    if path == finding.image:
-        return finding.remedy
-    there = re.escape(quoted(finding.image)) + _MORE_OF_A_PATH
-    here = file_word(name)
-    return tuple(re.sub(there, lambda _: here, step) for step in finding.remedy)
+def _at_home(finding: Finding, path: str, locations: Callable[[str], Location] | None) -> Finding:
+    """Return a finding whose remedies name the file as it lies on this machine; what lies outside is found already."""
+    if locations is None or path == finding.image:
+        return finding
+    return evolve(finding, location=evolve(locations(path), place=TargetPath(finding.image)))
 
 
 def _without(path: str, top: str) -> str:

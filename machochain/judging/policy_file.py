@@ -12,8 +12,9 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from machochain.dyld.profile import parse_range
-from machochain.findings.catalogue import RULES
-from machochain.judging.policy import PROFILES, Bounds, Expectations, Ignore, Override, Policy
+from machochain.findings import RULES
+from machochain.findings.expectations import Bounds, Expectations
+from machochain.judging.policy import PROFILES, Ignore, Override, Policy
 from machochain.model.errors import InputError, UsageError
 from machochain.model.result import Severity
 from machochain.model.version import Version

@@ -12,9 +12,12 @@ from machochain.model.location import Location
 from machochain.model.paths import leaf
 from machochain.model.shell import file_word, quoted
 
+FILE: Final = "\0"
+"""What stands in a sentence for a file whose name depends on the reader; no name can hold it."""
+
 
 class RemedyKind(Enum):
-    """What is done. `fields` of `Remedy` have the meaning told here."""
+    """What is done; below each what the fields of `Remedy` mean."""
 
     ADD_RUN_PATH = "add-run-path"
     """``argument``: the run path."""
@@ -68,7 +71,7 @@ class Remedy:
         kind: What.
         image: Target path of the file it changes; empty if it changes none.
         argument: As the kind says.
-        value: As the kind says. For advice the target path of a file that stands for ``{}`` in the sentence.
+        value: As the kind says. For advice the target path of a file that stands for `FILE` in the sentence.
         also: Whether it may be done instead of what stands before it.
     """
 
@@ -128,7 +131,7 @@ def steps(remedies: Iterable[Remedy], location: Location | None = None) -> tuple
 def _words(remedy: Remedy, location: Location | None) -> tuple[StepKind, str]:
     if remedy.kind is RemedyKind.ADVICE:
         other = _other(remedy.value, location)
-        return StepKind.TEXT, remedy.argument.replace("{}", file_word(other)) if other else remedy.argument
+        return StepKind.TEXT, remedy.argument.replace(FILE, file_word(other)) if other else remedy.argument
     if remedy.kind is RemedyKind.COMMAND:
         return StepKind.COMMAND, remedy.argument
     file = file_word(remedy.image if location is None else f"{_folder(location)}{location.path}")

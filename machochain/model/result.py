@@ -8,8 +8,10 @@ from typing import Any
 from attrs import Factory, frozen
 
 from machochain.model.image import Image, LinkedDylib
+from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.prediction import Prediction
+from machochain.model.remedy import Remedy, Step, steps
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind
 from machochain.model.version import Version
 
@@ -201,7 +203,13 @@ class Unknown:
 
 @frozen
 class Finding:
-    """One thing worth telling. Fields as in the published schema; ``image`` is a target path."""
+    """One thing worth telling. Fields as in the published schema.
+
+    Attributes:
+        image: Target path of the image.
+        remedies: What to do about it.
+        location: Where the image lies on this machine, so that remedies can name it; None if nobody knows.
+    """
 
     rule: str
     name: str
@@ -214,8 +222,19 @@ class Finding:
     subject: str
     message: str
     evidence: dict[str, Any] = Factory(dict)
-    remedy: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
     url: str = ""
+    location: Location | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The remedies in words, for the file as its owner has it."""
+        return steps(self.remedies, self.location)
+
+    @property
+    def remedy(self) -> tuple[str, ...]:
+        """The same, each step as one line."""
+        return tuple(step.line for step in self.steps)
 
 
 @frozen

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from machochain.findings.catalogue import FAMILIES, RULES
+from machochain.findings import FAMILIES, RULES
 from machochain.findings.rule import Rule
 from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.paths import printable

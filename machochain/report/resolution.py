@@ -9,6 +9,7 @@ from machochain._version import __version__
 from machochain.graph.answers import Report
 from machochain.graph.loadgraph import image_fields, load_fields
 from machochain.model.errors import InputError
+from machochain.model.remedy import Step
 from machochain.model.result import Finding, MissingSymbol, Result
 from machochain.report.context import RenderContext
 from machochain.report.json_text import json_parts
@@ -23,6 +24,7 @@ def tool() -> dict[str, str]:
 
 def finding_fields(finding: Finding) -> dict[str, Any]:
     """Return a finding as every JSON document has it."""
+    worded = finding.steps
     return {
         "rule": finding.rule,
         "name": finding.name,
@@ -35,9 +37,15 @@ def finding_fields(finding: Finding) -> dict[str, Any]:
         "subject": finding.subject,
         "message": finding.message,
         "evidence": finding.evidence,
-        "remedy": list(finding.remedy),
+        "remedy": [step.line for step in worded],
+        "steps": [step_fields(step) for step in worded],
         "url": finding.url,
     }
+
+
+def step_fields(step: Step) -> dict[str, Any]:
+    """Return one step of a remedy: what a shell can run, or what a person has to read."""
+    return {"kind": step.kind.value, "text": step.text, "alternative": step.also}
 
 
 def error_fields(error: InputError) -> dict[str, Any]:

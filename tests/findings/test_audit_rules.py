@@ -10,14 +10,15 @@ from attrs import Factory, frozen
 
 from machochain.auditing import audit
 from machochain.findings import RULES
-from machochain.findings.audit_rules import AUDIT_RULES
-from machochain.findings.bundles import parse_plist, wheel_tags
+from machochain.findings.bundles import parse_plist
+from machochain.findings.wheels import wheel_tags
 from machochain.graph.resolve import Target
 from machochain.model.result import Severity
 from machochain.model.signature import SignatureFlag
 from machochain.model.version import Version
 from tests.factory import fat, load
 from tests.findings.audited import Tree, audited, found, plist, write_tree, zipped
+from tests.findings.kinds import of_audits
 from tests.findings.scenes import exe, lib, plugin
 
 INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
@@ -261,10 +262,8 @@ def severities(release: Release, rule: str, tmp_path: Path) -> list[Severity]:
 
 
 def test_every_rule_of_an_audit_has_a_trigger_and_a_near_miss() -> None:
-    ids = [rule.id for rule in AUDIT_RULES]
-    assert list(TRIGGERS) == ids
-    assert [RULES[rule.id] for rule in AUDIT_RULES] == list(AUDIT_RULES), "an id is taken twice"
-    assert list(NEAR_MISSES) == ids
+    assert list(TRIGGERS) == of_audits()
+    assert list(NEAR_MISSES) == of_audits()
 
 
 @pytest.mark.parametrize(("rule", "release", "severity"), FIRING)

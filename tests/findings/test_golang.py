@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import machochain
-from machochain.findings.golang import floor_of
+from machochain.findings.rules.go_build_host_minos import floor_of
 from machochain.golang.flags import refused_ldflags
 from machochain.model.image import FileType, HeaderFlag, Image
 from machochain.model.result import Confidence, Severity
@@ -30,14 +30,11 @@ def remedy(scene: Scene, rule: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("run_path", "rule", "way"),
     [
-        ("$ORIGIN/../lib", "MC123", 'or build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build'),
+        ("$ORIGIN/../lib", "MC123", 'or CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build'),
         (
             "/usr/lib/x:@loader_path",
             "MC124",
-            (
-                'or build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,/usr/lib/x -Wl,-rpath,@loader_path" go build: '
-                "the -r of -ldflags takes one directory on macOS"
-            ),
+            'or CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,/usr/lib/x -Wl,-rpath,@loader_path" go build',
         ),
     ],
 )
@@ -65,13 +62,13 @@ def test_what_remedies_put_into_the_environment_is_refused_in_a_directive_and_th
 def test_a_bare_library_name_of_a_go_program_is_linked_again_by_go() -> None:
     ways = remedy(alone(go_exe("libfoo.dylib")), "MC101")
 
-    assert ways[-1] == 'then build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build -a'
+    assert ways[-1] == 'CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build -a'
 
 
 def test_a_prediction_gives_gos_ways_although_there_is_no_program_yet() -> None:
     ways = remedy(archive(package()), "MC101")
 
-    assert 'or build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build' in ways
+    assert 'or CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build' in ways
 
 
 def test_a_prediction_names_what_says_so_and_is_certain_only_where_cmd_go_recorded_it() -> None:
@@ -119,7 +116,7 @@ def test_the_flat_namespace_of_gos_own_linker_is_no_mistake_of_the_build(
 
     (finding,) = [f for f in result.findings if f.rule == "MC223"]
     assert finding.severity is severity
-    assert finding.remedy[0].startswith("nothing: Go's own linker") is (severity is Severity.INFO)
+    assert finding.remedy[0].startswith("nothing: the linker of Go") is (severity is Severity.INFO)
 
 
 def _header(arch: str) -> Image:

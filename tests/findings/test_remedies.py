@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from machochain.findings import Checker, Facts, index_by_name
-from machochain.findings.loads import library_base
 from machochain.findings.places import foreign, place_of
 from machochain.findings.remedies import run_path_to
+from machochain.findings.rules.loaded_twice import library_base
 from machochain.model.paths import TargetPath
 from machochain.model.shell import quoted
 from machochain.model.signature import Signature, SignatureKind
@@ -37,7 +37,7 @@ def test_a_go_program_is_told_its_own_flag() -> None:
     ways = the(with_lib(exe(FOO, sections=GO)), "MC101")
 
     assert ways[2:] == (
-        'or build with CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build',
+        'or CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build',
         'or go build -ldflags="-extldflags=-Wl,-rpath,@loader_path/../lib"',
         "not in #cgo LDFLAGS: cmd/go refuses run paths that begin with @ there",
     )

@@ -117,5 +117,7 @@ def test_remedies_name_the_file_on_this_machine(tmp_path: Path) -> None:
     assert f"'{folder}/Contents/MacOS/tool' && codesign" in installed.finding.remedy[0]
     assert "/Applications" not in installed.finding.remedy[0]
     assert unpacked.finding.remedy == (
+        f"unpack {packed}, and go to the folder it is unpacked to",
         "install_name_tool -delete_rpath /Users/runner/work/x dist/bin/tool && codesign -f -s - dist/bin/tool",
+        "pack release.zip again",
     )

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from machochain.findings import RULES
-from machochain.judging.policy import PROFILES, Bounds, Expectations, matches
+from machochain.findings.expectations import Bounds, Expectations, matches
+from machochain.judging.policy import PROFILES
 from machochain.judging.policy_file import builtin_policy, find_policy, parse_policy, read_policy
 from machochain.model.errors import UsageError
 from machochain.model.result import Severity

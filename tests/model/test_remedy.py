@@ -9,7 +9,7 @@ import pytest
 
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
-from machochain.model.remedy import Remedy, RemedyKind, Step, StepKind, steps
+from machochain.model.remedy import FILE, Remedy, RemedyKind, Step, StepKind, steps
 from machochain.model.shell import quoted
 
 PLACE = "/app/bin/tool"
@@ -78,7 +78,7 @@ def test_advice_needs_no_unpacking() -> None:
 
 
 def test_advice_names_another_file_of_the_tree_as_the_reader_has_it() -> None:
-    advice = Remedy(RemedyKind.ADVICE, argument="put it into {}", value="/app/lib")
+    advice = Remedy(RemedyKind.ADVICE, argument=f"put it into {FILE}", value="/app/lib")
 
     assert texts(advice, at=Location(HostPath("out/bin/tool"), (), TargetPath(PLACE))) == ["put it into out/lib"]
     assert texts(advice, at=Location(HostPath("tool"), (), TargetPath(PLACE))) == ["put it into /app/lib"]
@@ -101,7 +101,7 @@ def test_what_may_be_done_instead_is_a_comment_in_a_block_that_is_pasted() -> No
     "name", ["$(touch pwned)", "`touch pwned`", "a; touch pwned", "a\ntouch pwned", "a|touch pwned"]
 )
 def test_pasting_what_is_for_people_runs_nothing_whatever_a_name_holds(name: str, tmp_path: Path) -> None:
-    advice = Remedy(RemedyKind.ADVICE, argument=f"put {quoted(name)} beside {{}}", value=f"/app/{name}", also=True)
+    advice = Remedy(RemedyKind.ADVICE, argument=f"put {quoted(name)} beside {FILE}", value=f"/app/{name}", also=True)
     (step,) = steps([advice])
 
     for text in (step.text, step.line, step.pasted):

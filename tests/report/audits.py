@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import evolve
 
 from machochain import api
+from machochain.findings.remedies import advice, command
 from machochain.graph.resolve import Target
 from machochain.model.arch import Arch
 from machochain.model.audit import (
@@ -53,7 +54,9 @@ def finding(
     made = Finding(
         rule, name, severity, Confidence.CERTAIN, f"{origin}/{path}", "arm64", f"/opt/app/{path}", 3, subject,
         message if message is not None else f"tool loads {subject}, which cannot be found",
-        {"macos": "26.0"}, (f"install_name_tool -add_rpath @loader_path/../lib {path}", "codesign -f -s - tool"),
+        {"macos": "26.0"}, (
+            command(f"install_name_tool -add_rpath @loader_path/../lib {path}"), command("codesign -f -s - tool")
+        ),
         f"docs/rules/{rule}.md",
     )  # fmt: skip
     mark = f"{abs(hash((rule, subject, path))):032x}"[:32]
@@ -87,7 +90,11 @@ def hostile() -> AuditReport:
     """Every text that comes from a file or a user means harm."""
     base = finding(subject=EVIL, path=f"bin/{EVIL}", message=f"tool loads {EVIL}", origin="dist/app")
     evil = evolve(
-        base, finding=evolve(base.finding, remedy=(EVIL,), image=EVIL), when=EVIL, processes=(EVIL,), archs=("arm64",)
+        base,
+        finding=evolve(base.finding, remedies=(advice(EVIL),), image=EVIL),
+        when=EVIL,
+        processes=(EVIL,),
+        archs=("arm64",),
     )
     result = process([("/opt/" + EVIL, Outcome.LOADED), (EVIL, Outcome.MISSING)], path="/opt/app/" + EVIL)
     given = AuditInput(EVIL, "wheel", TargetPath("/" + EVIL), EVIL, EVIL, (EVIL,), True)

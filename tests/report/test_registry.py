@@ -15,7 +15,7 @@ import machochain.report
 from machochain import api
 from machochain.auditing import diff
 from machochain.diagnosis import explain_evidence, read
-from machochain.findings.catalogue import RULES
+from machochain.findings import RULES
 from machochain.graph.resolve import Target
 from machochain.model.errors import UsageError
 from machochain.report.context import RenderContext

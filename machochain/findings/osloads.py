@@ -1,0 +1,71 @@
+"""What is known of a load of a library of the OS that is not known to be there."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from machochain.dyld.facts import might_be_in_shared_cache
+from machochain.findings.draft import Case
+from machochain.findings.osfacts import OSFacts, macos_build
+from machochain.model.filesystem import Presence
+from machochain.model.image import Image
+from machochain.model.result import Load
+
+_ABORTING: Final = frozenset({"/usr/lib/libcrypto.dylib", "/usr/lib/libssl.dylib"})
+_OPENSSL: Final = re.compile(r"/usr/lib/lib(?:ssl|crypto)\.[0-9][0-9.]*\.dylib")
+_PRIVATE: Final = "/PrivateFrameworks/"
+SWIFT: Final = "/usr/lib/swift/"
+"""Where the OS has the libraries of Swift."""
+
+
+def is_unknown_to_every_sdk(case: Case, load: Load) -> bool:
+    """Whether a load names a system path that no release is known to have, or known to lack."""
+    if case.facts.find_system is None or not might_be_in_shared_cache(load.dylib.name):
+        return False
+    return all(a.presence is Presence.UNSEEN for a in case.facts.find_system(load.dylib.name))
+
+
+def told_elsewhere(case: Case, load: Load) -> bool:
+    """Whether a rule of its own says why a library of the OS may not be there."""
+    facts = case.facts.os
+    name, image = load.dylib.name, case.requester(load).image
+    if facts is None:
+        return False
+    if is_openssl(name):
+        return True
+    if is_private(name):
+        return facts.library(name) is not None
+    return image is not None and left_sdk(facts, name, image) is not None
+
+
+def is_private(name: str) -> bool:
+    """Whether a path leads into a private framework."""
+    return _PRIVATE in name
+
+
+def ends_processes(name: str) -> bool:
+    """Whether it is an OpenSSL of the system whose initialiser ends the process."""
+    return name in _ABORTING
+
+
+def is_openssl(name: str) -> bool:
+    """Whether it is an OpenSSL of the system."""
+    return name in _ABORTING or _OPENSSL.fullmatch(name) is not None
+
+
+def left_sdk(facts: OSFacts, name: str, header: Image) -> tuple[str, str] | None:
+    """Return the last SDK with a library and the first without it, if the image was built with that or a newer one."""
+    if is_private(name) or name.startswith(SWIFT):
+        return None
+    build, known = macos_build(header), facts.library(name)
+    if build is None or build.sdk is None or known is None or not known.sdks or known.legacy:
+        return None
+    places = {source.id: n for n, source in enumerate(facts.sources)}
+    last = facts.sources[places[known.sdks[-1]]]
+    gone = next((s for s in facts.sources[places[last.id] + 1 :] if s.low > last.high and s.covers(known.path)), None)
+    if gone is None or gone.low > build.sdk:
+        return None
+    if known.observed is not None and known.observed[1] > last.high:
+        return None
+    return last.id, gone.id

@@ -1,0 +1,97 @@
+"""The rules there are and their checks.
+
+Each module of `machochain.findings.rules` states its rules (`register`) and says what its checks look at, by one of the
+decorators below. Nothing else lists rules: their pages, the policy and the reports ask `RULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from machochain.findings.rule import Rule
+
+if TYPE_CHECKING:
+    from machochain.findings.audited import BundleCase, ProcessCase, SliceCase, WheelCase
+    from machochain.findings.draft import Case, Draft, FileCase, ReleaseCase
+    from machochain.model.result import Finding
+
+FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "MC1": "Load chain",
+        "MC2": "Versions, SDK and symbols",
+        "MC3": "What newer macOS refuses",
+        "MC4": "Paths that leak or break elsewhere",
+        "MC5": "Architecture, platform and signature",
+        "MC6": "Go and cgo",
+        "MC7": "Source, toolchain and machine",
+        "MC8": "What the kernel refuses",
+        "MC9": "What could not be seen",
+    }
+)
+"""Heading of each family, by the first three letters of its ids."""
+
+_known: Final[dict[str, Rule]] = {}
+
+RULES: Final[Mapping[str, Rule]] = MappingProxyType(_known)
+"""Every rule by its id, in rising order. An id never changes its meaning."""
+
+
+def register(rule: Rule) -> Rule:
+    """Add a rule; its module calls this once.
+
+    Raises:
+        ValueError: The id or the name is taken.
+    """
+    if rule.id in _known or any(rule.name == other.name for other in _known.values()):
+        raise ValueError(f"{rule.id} {rule.name}: taken")
+    after = {id_: _known.pop(id_) for id_ in list(_known) if id_ > rule.id}
+    _known[rule.id] = rule
+    _known.update(after)
+    return rule
+
+
+_What = TypeVar("_What")
+_Told = TypeVar("_Told", bound="Draft | Finding")
+
+
+class Checks(Generic[_What, _Told]):
+    """The checks that look at one kind of thing: a decorator that adds one, and a way to run them all."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._checks: list[Callable[[_What], Iterator[_Told]]] = []
+
+    def __call__(self, check: Callable[[_What], Iterator[_Told]]) -> Callable[[_What], Iterator[_Told]]:
+        """Add a check."""
+        self._checks.append(check)
+        return check
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """The modules whose checks these are."""
+        return frozenset(check.__module__ for check in self._checks)
+
+    def of(self, what: _What) -> Iterator[_Told]:
+        """Yield what all checks say, in the order of their modules' names."""
+        for check in self._checks:
+            yield from check(what)
+
+
+of_walk: Final[Checks[Case, Draft]] = Checks()
+"""Checks of a process whose answer is the same on every release that comes to the same walk; asked once for each."""
+of_process: Final[Checks[Case, Draft]] = Checks()
+"""Checks of a process on one release."""
+of_file: Final[Checks[FileCase, Draft]] = Checks()
+"""Checks of an image whose answer is the same in every process on every release; asked once in a run."""
+of_release: Final[Checks[ReleaseCase, Draft]] = Checks()
+"""Checks of an image whose answer is the same in every process on one release; asked once for each."""
+of_slice: Final[Checks[SliceCase, Finding]] = Checks()
+"""Checks of a slice of an audited input, whether a process reached it or not."""
+of_bundles: Final[Checks[BundleCase, Finding]] = Checks()
+"""Checks of the bundles of an audited input."""
+of_wheel: Final[Checks[WheelCase, Finding]] = Checks()
+"""Checks of an audited wheel."""
+of_audited: Final[Checks[ProcessCase, Finding]] = Checks()
+"""Checks of a process that is held against a policy and the files of its input."""

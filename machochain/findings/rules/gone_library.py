@@ -1,0 +1,77 @@
+"""MC212 and MC213: a library that left the SDK, or leaves the OS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from machochain.findings.draft import Draft, ReleaseCase
+from machochain.findings.osfacts import OSFacts, releases_from
+from machochain.findings.osloads import is_openssl, left_sdk
+from machochain.findings.registry import of_release, register
+from machochain.findings.remedies import advice
+from machochain.findings.rule import Rule
+from machochain.model.filesystem import Presence
+from machochain.model.image import LinkedDylib
+from machochain.model.paths import leaf, printable
+from machochain.model.result import Confidence, Severity
+
+SDK: Final = register(
+    Rule(
+        "MC212",
+        "gone-from-sdk",
+        "A system library is no longer in the SDK",
+        Severity.WARNING,
+        "The library was in older SDKs, and is not in the one the image says it was built with, or a later one.",
+        "What left the SDK may still be in the OS, for programs linked long ago; nothing says for how long.",
+        ("Do without the library, or ship a copy.",),
+        milder="info for a weak load",
+    )
+)
+
+MACOS: Final = register(
+    Rule(
+        "MC213",
+        "gone-from-macos",
+        "A system library goes with a later macOS",
+        Severity.WARNING,
+        "The modelled release has the library, a later one is known not to.",
+        "From that release on dyld ends the process (`Library not loaded: …`).",
+        ("Do without the library, or ship a copy.",),
+        milder="info for a weak load",
+    )
+)
+
+
+@of_release
+def check(case: ReleaseCase) -> Iterator[Draft]:
+    """Yield the libraries of the OS that are on their way out."""
+    facts = case.facts.os
+    for dylib in case.of_system:
+        if facts is not None and not is_openssl(dylib.name):
+            yield from _gone(case, dylib, facts)
+
+
+def _gone(case: ReleaseCase, dylib: LinkedDylib, facts: OSFacts) -> Iterator[Draft]:
+    macos, path = case.macos, case.image.path
+    severity = Severity.INFO if dylib.weak else Severity.WARNING
+    loads = f"{printable(leaf(path))} loads {printable(dylib.name)}"
+    remedy = (advice("do without it, or ship a copy"),)
+    if facts.present(dylib.name, macos) is not None:
+        later = facts.absent_on(dylib.name, [r for r in releases_from(macos) if r > macos])
+        if later:
+            yield Draft(
+                MACOS.id, severity, path, dylib.command_index, dylib.name,
+                f"{loads}, which is no longer part of macOS {later[0]}",
+                {"gone_in": str(later[0]), "why": facts.find(dylib.name, later[0]).why}, remedy, Confidence.LIKELY,
+            )  # fmt: skip
+            return
+    if facts.find(dylib.name, macos).presence is Presence.ABSENT:
+        return
+    left = left_sdk(facts, dylib.name, case.header)
+    if left is not None:
+        yield Draft(
+            SDK.id, severity, path, dylib.command_index, dylib.name,
+            f"{loads}, which SDK {left[1]} no longer has; the OS may still have it",
+            {"last_sdk": left[0], "first_sdk_without": left[1]}, remedy, Confidence.LIKELY,
+        )  # fmt: skip

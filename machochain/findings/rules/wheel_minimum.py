@@ -1,0 +1,52 @@
+"""MC235: a wheel's platform tag promises an older macOS than a file in it supports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from machochain.findings.audited import WheelCase, of_binary
+from machochain.findings.registry import of_wheel, register
+from machochain.findings.remedies import advice
+from machochain.findings.rule import Rule
+from machochain.model.paths import leaf, printable
+from machochain.model.platform import Platform
+from machochain.model.result import Finding, Severity
+
+RULE: Final = register(
+    Rule(
+        "MC235",
+        "wheel-minimum-too-low",
+        "A wheel's platform tag promises an older macOS than a file in it supports",
+        Severity.WARNING,
+        "The macOS version in the wheel's platform tag is below the minimum macOS version of a Mach-O file inside.",
+        "pip installs the wheel on a macOS on which importing it may fail.",
+        (
+            "Set `MACOSX_DEPLOYMENT_TARGET` to the tag's version for everything in the wheel, dependencies included.",
+            "Or raise the tag: `delocate-wheel --require-target-macos-version VERSION`, `wheel tags --platform-tag …`.",
+        ),
+        references=("matthew-brett/delocate#56", "pypa/cibuildwheel#1766"),
+    )
+)
+
+_BASE: Final = {"arm64e": "arm64", "x86_64h": "x86_64"}
+
+
+@of_wheel
+def check(case: WheelCase) -> Iterator[Finding]:
+    """Yield the files that need more than the tag says."""
+    for binary in case.binaries:
+        build = binary.image.build
+        promised = case.tags.get(_BASE.get(binary.arch, binary.arch))
+        if promised is None or build is None or build.platform != Platform.MACOS or build.minos <= promised:
+            continue
+        yield of_binary(
+            RULE, Severity.WARNING, binary, f"tag macOS {promised}",
+            f"{printable(leaf(binary.place))} ({binary.arch}) needs macOS {build.minos}, but the wheel's tag says "
+            f"{promised}",
+            (
+                advice(f"build it with MACOSX_DEPLOYMENT_TARGET={promised}"),
+                advice(f"tag the wheel for macosx_{build.minos.major}_{build.minos.minor}", also=True),
+            ),
+            minos=str(build.minos), promised=str(promised),
+        )  # fmt: skip
