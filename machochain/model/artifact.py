@@ -10,6 +10,7 @@ from attrs import frozen
 from machochain.model.errors import InputError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.release import DiskImage, InstallerPackage
 
 
 class ArtifactKind(Enum):
@@ -20,6 +21,7 @@ class ArtifactKind(Enum):
     NPM = "npm"
     CONDA = "conda"
     BOTTLE = "bottle"
+    PKG = "pkg"
     ARCHIVE = "archive"
 
 
@@ -147,6 +149,8 @@ class Artifact:
         requires: Names of the packages it says it needs.
         nested: Archives inside it that hold Mach-O files, or that hold such archives.
         unopened: Archives inside it, at any depth, that were not looked into.
+        installer: Of an installer package, what it says of itself.
+        image: Of a disk image, what it says of itself.
     """
 
     location: Location
@@ -163,6 +167,8 @@ class Artifact:
     requires: tuple[str, ...] = ()
     nested: tuple[Artifact, ...] = ()
     unopened: tuple[Unopened, ...] = ()
+    installer: InstallerPackage | None = None
+    image: DiskImage | None = None
 
     @property
     def path(self) -> str:

@@ -58,10 +58,10 @@ class Decompressor(Protocol):
 
 
 class _Gzip:
-    """zlib's object for gzip streams, in the form of the others; it checks the sum at the end."""
+    """zlib's object for gzip streams (or others), in the form of the others; it checks the sum at the end."""
 
-    def __init__(self) -> None:
-        self._stream = zlib.decompressobj(wbits=31)
+    def __init__(self, wbits: int = 31) -> None:
+        self._stream = zlib.decompressobj(wbits=wbits)
 
     @property
     def eof(self) -> bool:
@@ -108,7 +108,10 @@ _DECOMPRESSORS: Final[dict[str, Callable[[], Decompressor]]] = {
     "bz2": bz2.BZ2Decompressor,
     "xz": _xz,
     "zst": _zstd,
+    "zlib": lambda: _Gzip(47),
+    "lzma": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_AUTO, memlimit=MEMORY),
 }
+"""The last two have no first bytes of their own: whoever names them knows that data is packed so (XAR)."""
 
 
 def damage_errors() -> tuple[type[BaseException], ...]:
@@ -193,7 +196,7 @@ class Decompressed:
 
         Args:
             read: Gives up to so many compressed bytes, none at the end.
-            compression: One of `COMPRESSIONS`.
+            compression: One of `COMPRESSIONS`, or ``zlib`` (gzip is taken, too) or ``lzma`` (.lzma or .xz).
             memory: What it may ask for.
             step: Is told of work that gives next to nothing.
 

@@ -40,14 +40,19 @@ class Node:
         return self.host[len(top.host) + 1 :]
 
 
-def make_links(top: Node, entries: list[ArtifactEntry], budget: Budget) -> None:
-    """Make the links that stay inside; of the others only what was said stays."""
+def make_links(top: Node, entries: list[ArtifactEntry], budget: Budget, *, is_root: bool) -> None:
+    """Make the links that stay inside; of the others only what was said stays.
+
+    With ``is_root`` the top is the Mac's ``/``, and an absolute link is made as a relative one.
+    """
     for node, folders in _links(top):
         assert node.link is not None
-        why = _reason_against(node.link, folders, budget)
+        why = _reason_against(node.link, folders, budget, is_root=is_root)
         if not why:
+            up = "../" * (len(folders) - 1)
+            to = f"{up or './'}{node.link.lstrip('/')}" if node.link.startswith("/") else node.link
             try:
-                os.symlink(node.link, node.host)
+                os.symlink(to, node.host)
             except (OSError, ValueError) as error:
                 why = str(error)
         entry = entries[node.index]
@@ -72,7 +77,7 @@ def _links(top: Node) -> list[tuple[Node, list[Node]]]:
     return found
 
 
-def _reason_against(link: str, folders: list[Node], budget: Budget) -> str:
+def _reason_against(link: str, folders: list[Node], budget: Budget, *, is_root: bool) -> str:
     """Return why a link is not made: it leaves the folder on its way, other links of the archive followed.
 
     A look-up of macOS ends after so many links and bytes, too (xnu bsd/vfs/vfs_lookup.c), so nothing is lost by it.
@@ -85,8 +90,12 @@ def _reason_against(link: str, folders: list[Node], budget: Budget) -> str:
     following: str | None = link
     while following is not None:
         length += len(following)
-        if following.startswith("/") or not following or "\0" in following:
+        if not following or "\0" in following:
             return outside
+        if following.startswith("/"):
+            if not is_root:
+                return outside
+            del here[1:]
         if length > PATH_MAX or followed > MAXSYMLINKS:
             return "it is longer than a path may be" if length > PATH_MAX else outside
         names = following.split("/")

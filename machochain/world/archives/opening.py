@@ -30,19 +30,22 @@ from attrs import evolve
 
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource
-from machochain.model.artifact import Artifact, ArtifactKind, Limits, Unopened
+from machochain.model.artifact import Artifact, Limits, Unopened
 from machochain.model.errors import InputError
 from machochain.model.location import Location
-from machochain.model.paths import HostPath
+from machochain.model.paths import HostPath, leaf
 from machochain.world.archives.budget import Budget
 from machochain.world.archives.compression import HEAD
 from machochain.world.archives.containers import may_be_archive, recognise
+from machochain.world.archives.containers.form import Known
 from machochain.world.archives.errors import NotReadError, OverLimitError, TooDeepError, reason_of
 from machochain.world.archives.packages import package, package_of
 from machochain.world.archives.tree import Tree
 from machochain.world.host import iter_files
 
-_ENDINGS: Final = re.compile(r"(\.bottle(\.\d+)?)?\.(tar(\.\w+)?|t[gbx]z2?|tzst|zip|whl|conda|jar)$", re.IGNORECASE)
+_ENDINGS: Final = re.compile(
+    r"(\.bottle(\.\d+)?)?\.(tar(\.\w+)?|t[gbx]z2?|tzst|zip|whl|conda|jar|pkg|xip|xar|dmg|ipa|cpio)$", re.IGNORECASE
+)
 
 
 def is_artifact(path: str | os.PathLike[str]) -> str | None:
@@ -133,23 +136,22 @@ def _unpack(path: str, location: Location, folder: str, budget: Budget, levels: 
             raise NotReadError(container.unread or "is not read", path=location.display)
         root = HostPath(os.path.join(folder, "files"))
         os.mkdir(root, 0o700)  # noqa: PTH102
-        tree = Tree(root, budget, may_be_archive, opens=levels > 1)
+        tree = Tree(root, budget, leaf(location.path), may_be_archive, opens=levels > 1)
         file.seek(0)
-        kind = container.read(tree, file, packing)
+        known = container.read(tree, file, packing) or Known()
     tree.finish()
-    return _with_nested(_described(tree, location, packing, kind), tree, folder, levels - 1)
+    return _with_nested(_described(tree, location, packing, known), tree, folder, levels - 1)
 
 
-def _described(tree: Tree, location: Location, container: str, kind: ArtifactKind | None) -> Artifact:
+def _described(tree: Tree, location: Location, container: str, known: Known) -> Artifact:
     """Say what was unpacked."""
     name = location.display
     files = {entry.name: entry.host for entry in tree.entries if entry.host is not None and entry.whole}
     tops = {entry.name.partition("/")[0] for entry in tree.entries if entry.host is not None}
-    found = package_of(files, tops) if kind is None else package(kind)
-    leaf = _ENDINGS.sub("", os.path.basename(location.path))  # noqa: PTH119
-    leaf = leaf if leaf.strip(".") else "archive"
-    facts = found.facts(files)
-    facts = evolve(facts, name=facts.name or leaf)
+    found = package_of(files, tops) if known.kind is None else package(known.kind)
+    stem = _ENDINGS.sub("", tree.name)
+    facts = known.facts or found.facts(files)
+    facts = evolve(facts, name=facts.name or (stem if stem.strip(".") else "archive"))
     return Artifact(
         location=location,
         kind=found.kind,
@@ -163,13 +165,16 @@ def _described(tree: Tree, location: Location, container: str, kind: ArtifactKin
         version=facts.version,
         platforms=facts.platforms,
         requires=facts.requires,
+        unopened=tuple(Unopened(location.inside(part), reason_of(error), error.reason) for part, error in tree.passed),
+        installer=known.installer,
+        image=known.image,
     )
 
 
 def _with_nested(artifact: Artifact, tree: Tree, folder: str, levels: int) -> Artifact:
     """Look into the archives inside one. Those without a Mach-O file are left as the files they are."""
     found: list[Artifact] = []
-    unopened: list[Unopened] = []
+    unopened = list(artifact.unopened)
     problems: list[InputError] = []
     entries = list(artifact.entries)
     for number, (index, host) in enumerate(sorted(tree.candidates.items())):

@@ -59,20 +59,26 @@ class Tree:
         problems: What could not be read or was refused.
         cpus: cputypes of the thin Mach-O files.
         complete: Whether everything that is in the archive was met.
+        name: What the archive is called, folders left out.
         packed: Whether a file that begins so, and is called so, may be an archive.
+        is_root: Whether its top is the Mac's ``/``, so that absolute links stay in it.
         opens: Whether archives in this one are looked into.
         candidates: Entries that may be archives: index and where they are. They are kept whole if they are looked into.
+        passed: Names of parts that may hold files, but are not read, and why.
     """
 
     root: HostPath
     budget: Budget
+    name: str = ""
     packed: Callable[[bytes, str], bool] = lambda *_: False
     opens: bool = False
+    is_root: bool = False
     entries: list[ArtifactEntry] = Factory(list)
     problems: list[InputError] = Factory(list)
     cpus: set[int] = Factory(set)
     complete: bool = True
     candidates: dict[int, str] = Factory(dict)
+    passed: list[tuple[str, InputError]] = Factory(list)
     _missed: int = 0
     _top: Node = Factory(lambda self: Node("", self.root, below={}, there=True), takes_self=True)
 
@@ -84,9 +90,14 @@ class Tree:
         else:
             self._missed += 1
 
+    def pass_over(self, name: str, why: InputError) -> None:
+        """Note a part that may hold files and is not read."""
+        self.budget.count()
+        self.passed.append((plain_name(name), why))
+
     def finish(self) -> None:
         """Make the links; no file can be written after this."""
-        make_links(self._top, self.entries, self.budget)
+        make_links(self._top, self.entries, self.budget, is_root=self.is_root)
         if self._missed:
             self.problems.append(InputError(f"{self._missed} more problems", path=self.budget.archive))
 

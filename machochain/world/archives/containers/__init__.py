@@ -5,10 +5,16 @@ from __future__ import annotations
 from io import BytesIO
 from typing import IO, Final
 
-from machochain.world.archives.containers import tars, udif, xar, zips
+from machochain.world.archives.containers import cpios, tars, udif, xar, zips
 from machochain.world.archives.containers.form import GLANCE, Container, Glance
 
-CONTAINERS: Final[tuple[Container, ...]] = (udif.CONTAINER, zips.CONTAINER, xar.CONTAINER, tars.CONTAINER)
+CONTAINERS: Final[tuple[Container, ...]] = (
+    udif.CONTAINER,
+    zips.CONTAINER,
+    xar.CONTAINER,
+    cpios.CONTAINER,
+    tars.CONTAINER,
+)
 """In the order in which a file is held against them: a disk image may begin like anything, and is known by its end."""
 
 

@@ -8,7 +8,9 @@ from typing import IO, Final
 from attrs import frozen
 
 from machochain.model.artifact import ArtifactKind
+from machochain.model.release import DiskImage, InstallerPackage
 from machochain.world.archives.compression import Read
+from machochain.world.archives.packages.form import Facts
 from machochain.world.archives.tree import Tree
 
 GLANCE: Final = 512
@@ -31,20 +33,36 @@ class Glance:
 
 
 @frozen
+class Known:
+    """What a container knows of an archive.
+
+    Attributes:
+        kind: What it is to an installer; None where its files tell.
+        facts: What it says of itself; None where its files tell.
+        installer: Of an installer package, what it says.
+        image: Of a disk image, what it says.
+    """
+
+    kind: ArtifactKind | None = None
+    facts: Facts | None = None
+    installer: InstallerPackage | None = None
+    image: DiskImage | None = None
+
+
+@frozen
 class Container:
     """One way of packing files.
 
     Attributes:
         names: What it may be called.
         recognise: Returns one of `names` for a file that is packed so, else None.
-        read: Takes the entries over into a tree, given the name that `recognise` returned. Returns what the archive is
-            to an installer where the container knows already.
+        read: Takes the entries over into a tree, given the name that `recognise` returned.
         unread: If it is known but not read: what to do instead.
         suffixes: Endings of names that are a hint where only the first bytes are known, and those tell nothing.
     """
 
     names: tuple[str, ...]
     recognise: Callable[[Glance], str | None]
-    read: Callable[[Tree, IO[bytes], str], ArtifactKind | None] | None = None
+    read: Callable[[Tree, IO[bytes], str], Known | None] | None = None
     unread: str | None = None
     suffixes: tuple[str, ...] = ()

@@ -8,11 +8,10 @@ from typing import IO, Any, Final
 
 from attrs import frozen
 
-from machochain.model.artifact import ArtifactKind
 from machochain.model.errors import InputError
 from machochain.world.archives.budget import Budget
 from machochain.world.archives.compression import COMPRESSIONS, Read, damage_errors
-from machochain.world.archives.containers.form import Container, Glance
+from machochain.world.archives.containers.form import Container, Glance, Known
 from machochain.world.archives.containers.tars import read_tar
 from machochain.world.archives.errors import EncryptedError
 from machochain.world.archives.names import Refused, entry_names
@@ -48,8 +47,8 @@ class _DirectoryGuard:
         return getattr(self._file, name)
 
 
-def _read(tree: Tree, file: IO[bytes], name: str) -> ArtifactKind | None:
-    """Take over the entries of a zip; return what it is if the names alone tell."""
+def _read(tree: Tree, file: IO[bytes], name: str) -> Known | None:
+    """Take over the entries of a zip."""
     del name
     budget = tree.budget
     errors: _Errors = (*damage_errors(), zipfile.BadZipFile, NotImplementedError, RuntimeError)
@@ -75,7 +74,7 @@ def _read(tree: Tree, file: IO[bytes], name: str) -> ArtifactKind | None:
                 _inner_tar(tree, archive, member, errors)
             else:
                 _zip_member(tree, archive, member, package, errors)
-    return None if package is None else package.kind
+    return None if package is None else Known(package.kind)
 
 
 def _overlapping(infos: list[zipfile.ZipInfo]) -> set[int]:

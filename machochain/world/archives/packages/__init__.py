@@ -6,11 +6,11 @@ from collections.abc import Collection
 from typing import Final
 
 from machochain.model.artifact import ArtifactKind
-from machochain.world.archives.packages import app, bottle, conda, npm, plain, wheel
+from machochain.world.archives.packages import app, bottle, conda, installer, npm, plain, wheel
 from machochain.world.archives.packages.form import Files, Package
 
 PACKAGES: Final[tuple[Package, ...]] = (
-    wheel.PACKAGE, conda.PACKAGE, npm.PACKAGE, bottle.PACKAGE, app.PACKAGE, plain.PACKAGE,
+    wheel.PACKAGE, conda.PACKAGE, npm.PACKAGE, bottle.PACKAGE, installer.PACKAGE, app.PACKAGE, plain.PACKAGE,
 )  # fmt: skip
 """In the order in which an archive is held against them; the last one fits everything."""
 
