@@ -15,63 +15,171 @@ from typing import TYPE_CHECKING, Any
 from machochain._version import __version__
 
 if TYPE_CHECKING:
-    from machochain.api import explain, inspect, resolve, scenarios
+    from machochain.api import diagnose, explain, inspect, render, resolve, scenarios
     from machochain.auditing import audit, diff
     from machochain.graph.answers import Explanation, Report
+    from machochain.graph.diff import BinaryDiff, Change, Diff
+    from machochain.graph.inspect import Inspection, SliceFacts
     from machochain.graph.loadgraph import LoadGraph
     from machochain.graph.resolve import Target
+    from machochain.graph.scenario.values import Matrix
+    from machochain.judging.baseline import Baseline
     from machochain.judging.policy import Policy
-    from machochain.model.audit import AuditReport
+    from machochain.model.arch import Arch
+    from machochain.model.artifact import Artifact, ArtifactKind, Limits
+    from machochain.model.audit import (
+        AuditBinary,
+        AuditFinding,
+        AuditInput,
+        AuditReport,
+        Suppression,
+        SuppressionSource,
+    )
     from machochain.model.errors import InputError, MachochainError, UsageError
+    from machochain.model.evidence import Diagnosis, Evidence, EvidenceKind
+    from machochain.model.image import FileType, Image, LinkedDylib, MachOFile, RunPath, Slice
+    from machochain.model.location import Location
+    from machochain.model.platform import Platform
+    from machochain.model.remedy import Remedy, RemedyKind
+    from machochain.model.result import (
+        Confidence,
+        Finding,
+        Load,
+        LoadedImage,
+        Lookup,
+        MissingSymbol,
+        Origin,
+        Outcome,
+        Result,
+        Severity,
+        Unknown,
+        UnknownKind,
+    )
+    from machochain.model.search import Attempt, Candidate, Failure, FailureKind, SearchRule
     from machochain.model.version import Version
     from machochain.world.placement import World
 
 __all__ = [
+    "Arch",
+    "Artifact",
+    "ArtifactKind",
+    "Attempt",
+    "AuditBinary",
+    "AuditFinding",
+    "AuditInput",
     "AuditReport",
+    "Baseline",
+    "BinaryDiff",
+    "Candidate",
+    "Change",
+    "Confidence",
+    "Diagnosis",
+    "Diff",
+    "Evidence",
+    "EvidenceKind",
     "Explanation",
+    "Failure",
+    "FailureKind",
+    "FileType",
+    "Finding",
+    "Image",
     "InputError",
+    "Inspection",
+    "Limits",
+    "LinkedDylib",
+    "Load",
     "LoadGraph",
+    "LoadedImage",
+    "Location",
+    "Lookup",
+    "MachOFile",
     "MachochainError",
+    "Matrix",
+    "MissingSymbol",
+    "Origin",
+    "Outcome",
+    "Platform",
     "Policy",
+    "Remedy",
+    "RemedyKind",
     "Report",
+    "Result",
+    "RunPath",
+    "SearchRule",
+    "Severity",
+    "Slice",
+    "SliceFacts",
+    "Suppression",
+    "SuppressionSource",
     "Target",
+    "Unknown",
+    "UnknownKind",
     "UsageError",
     "Version",
     "World",
     "__version__",
     "audit",
+    "diagnose",
     "diff",
     "explain",
     "inspect",
+    "render",
     "resolve",
     "scenarios",
 ]
 
 _HOMES = {
-    "AuditReport": "machochain.model.audit",
-    "Explanation": "machochain.graph.answers",
-    "InputError": "machochain.model.errors",
-    "LoadGraph": "machochain.graph.loadgraph",
-    "MachochainError": "machochain.model.errors",
-    "Policy": "machochain.judging.policy",
-    "Report": "machochain.graph.answers",
-    "Target": "machochain.graph.resolve",
-    "UsageError": "machochain.model.errors",
-    "Version": "machochain.model.version",
-    "World": "machochain.world.placement",
-    "audit": "machochain.auditing",
-    "diff": "machochain.auditing",
-    "explain": "machochain.api",
-    "inspect": "machochain.api",
-    "resolve": "machochain.api",
-    "scenarios": "machochain.api",
+    "machochain.api": ["diagnose", "explain", "inspect", "render", "resolve", "scenarios"],
+    "machochain.auditing": ["audit", "diff"],
+    "machochain.graph.answers": ["Explanation", "Report"],
+    "machochain.graph.diff": ["BinaryDiff", "Change", "Diff"],
+    "machochain.graph.inspect": ["Inspection", "SliceFacts"],
+    "machochain.graph.loadgraph": ["LoadGraph"],
+    "machochain.graph.resolve": ["Target"],
+    "machochain.graph.scenario.values": ["Matrix"],
+    "machochain.judging.baseline": ["Baseline"],
+    "machochain.judging.policy": ["Policy"],
+    "machochain.model.arch": ["Arch"],
+    "machochain.model.artifact": ["Artifact", "ArtifactKind", "Limits"],
+    "machochain.model.audit": [
+        "AuditBinary",
+        "AuditFinding",
+        "AuditInput",
+        "AuditReport",
+        "Suppression",
+        "SuppressionSource",
+    ],
+    "machochain.model.errors": ["InputError", "MachochainError", "UsageError"],
+    "machochain.model.evidence": ["Diagnosis", "Evidence", "EvidenceKind"],
+    "machochain.model.image": ["FileType", "Image", "LinkedDylib", "MachOFile", "RunPath", "Slice"],
+    "machochain.model.location": ["Location"],
+    "machochain.model.platform": ["Platform"],
+    "machochain.model.remedy": ["Remedy", "RemedyKind"],
+    "machochain.model.result": [
+        "Confidence",
+        "Finding",
+        "Load",
+        "LoadedImage",
+        "Lookup",
+        "MissingSymbol",
+        "Origin",
+        "Outcome",
+        "Result",
+        "Severity",
+        "Unknown",
+        "UnknownKind",
+    ],
+    "machochain.model.search": ["Attempt", "Candidate", "Failure", "FailureKind", "SearchRule"],
+    "machochain.model.version": ["Version"],
+    "machochain.world.placement": ["World"],
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its home (PEP 562)."""
-    if name in _HOMES:
-        value = getattr(import_module(_HOMES[name]), name)
+    if name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import groupby
 from typing import TYPE_CHECKING
+
+from attrs import evolve
 
 from machochain.graph.answers import Explanation, Report
 from machochain.graph.resolve import Target
@@ -13,7 +16,9 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import TargetPath
 from machochain.model.result import Result
 from machochain.session import Session, StrPath, check_place, is_archive, placed_main, resolve_inputs
+from machochain.world.handed import Handed, OnDisk, Source, Sources, called, handed_over, on_disk
 from machochain.world.placement import World
+from machochain.world.remote import is_remote
 from machochain.world.system.opening import open_system
 
 if TYPE_CHECKING:
@@ -21,10 +26,11 @@ if TYPE_CHECKING:
 
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario.values import Matrix
+    from machochain.model.evidence import Diagnosis
 
 
 def resolve(
-    paths: Iterable[StrPath] | StrPath,
+    paths: Sources,
     *,
     target: Target | None = None,
     world: World | None = None,
@@ -33,9 +39,11 @@ def resolve(
     """Say of each binary what it loads, from where and why, what is missing, and whether it launches.
 
     Args:
-        paths: Mach-O files, folders and archives (wheel, zip, tar, npm, conda, Homebrew bottle). In a folder or
-            archive every main executable is a root, and every dylib or bundle that no root reached. Each archive is
-            unpacked onto a Mac of its own, because packages for several platforms have one place.
+        paths: Mach-O files, folders and archives (wheel, zip, tar, npm, conda, Homebrew bottle), by path, by address
+            (``https://…``), or in memory: bytes, an open binary file, or a mapping of paths to bytes (one tree, its
+            paths absolute on the modelled Mac or relative to one folder). One, or several. In a folder or archive every
+            main executable is a root, and every dylib or bundle that no root reached. Each archive is unpacked onto a
+            Mac of its own, because packages for several platforms have one place.
         target: The process: releases, slice, environment and so on.
         world: The modelled Mac's files; by default this machine's own tree.
         executor: Where to work; each path is one task. Results do not depend on it.
@@ -44,58 +52,77 @@ def resolve(
         UsageError: The request makes no sense.
         InputError: No path exists. One of several that does not is among the report's errors.
     """
-    chosen = [os.fspath(paths)] if isinstance(paths, (str, os.PathLike)) else [os.fspath(p) for p in paths]
+    handed = handed_over(paths)
     target = target or Target()
     world = world or World()
-    check_place(chosen, world)
-    chosen, absent = _existing(chosen)
-    groups = _apart(chosen) if executor is None else [[path] for path in chosen]
+    check_place([called(each) for each in handed], world)
+    chosen, absent = _existing(handed)
+    groups = _apart(chosen) if executor is None else [[each] for each in chosen]
     run = map if executor is None or len(groups) < 2 else executor.map
     parts = list(run(_resolve, groups, [target] * len(groups), [world] * len(groups)))
     errors = (*absent, *(e for part in parts for e in part.errors))
     return Report(tuple(r for part in parts for r in part.results), errors)
 
 
-def _existing(paths: Sequence[str]) -> tuple[list[str], list[InputError]]:
+def _existing(handed: Sequence[Handed]) -> tuple[list[Handed], list[InputError]]:
     """Split what was named into what is there and why the rest is not; raise if that is all."""
-    there, absent = [], []
-    for path in paths:
+    there: list[Handed] = []
+    absent: list[InputError] = []
+    for each in handed:
         try:
-            os.lstat(path)
-        except OSError as error:
-            gone = isinstance(error, FileNotFoundError)
-            words = "no such file or directory" if gone else f"cannot be read: {error.strerror}"
-            absent.append(InputError(words, path=path, errno=error.errno or 0))
+            if isinstance(each, str) and not is_remote(each):
+                os.lstat(each)
+        except (OSError, ValueError) as error:
+            absent.append(_absence(called(each), error))
         else:
-            there.append(path)
+            there.append(each)
     if absent and not there:
         raise absent[0]
     return there, absent
 
 
-def _resolve(paths: Sequence[str], target: Target, world: World) -> Report:
-    with Session.open(paths, world) as session:
+def _absence(path: str, error: OSError | ValueError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError("no such file or directory", path=path, errno=error.errno or 0)
+    if isinstance(error, OSError):
+        return InputError(f"cannot be read: {error.strerror}", path=path, errno=error.errno or 0)
+    return InputError("no file can have this name", path=path)
+
+
+def _resolve(group: Sequence[Handed], target: Target, world: World) -> Report:
+    with ExitStack() as stack:
+        try:
+            given = [stack.enter_context(on_disk(each)) for each in group]
+        except InputError as error:
+            return Report((), (error,))
+        for each in given:
+            world = each.placed(world)
+        session = stack.enter_context(Session.open(given, world))
         errors = list(session.errors)
         results = list(resolve_inputs(session, placed_main(session, target), errors))
-    return Report(tuple(results), tuple(errors))
+        return Report(tuple(results), tuple(errors))
 
 
-def _apart(paths: Sequence[str]) -> list[list[str]]:
-    """Put each archive into a group of its own, and files and folders that follow one another into one."""
+def _apart(handed: Sequence[Handed]) -> list[list[Handed]]:
+    """Put what is no file of this machine, and each archive, into a group of its own; the rest stays together."""
     return [
         run
-        for archives, group in groupby(paths, key=is_archive)
-        for run in ([[path] for path in group] if archives else [list(group)])
+        for alone, group in groupby(handed, key=_stands_alone)
+        for run in ([[each] for each in group] if alone else [list(group)])
     ]
 
 
+def _stands_alone(handed: Handed) -> bool:
+    return not isinstance(handed, str) or is_remote(handed) or is_archive(handed)
+
+
 def explain(
-    binary: StrPath, library: str, *, target: Target | None = None, world: World | None = None
+    binary: Source, library: str, *, target: Target | None = None, world: World | None = None
 ) -> tuple[Explanation, ...]:
     """Say how a library is looked for: every path dyld tries, in order, with the rule behind it.
 
     Args:
-        binary: The Mach-O file.
+        binary: The Mach-O file, as for `resolve`.
         library: A load path as written, a path, an install name or a leaf.
         target: The process.
         world: The modelled Mac's files.
@@ -132,7 +159,7 @@ def _explanations(result: Result, library: str) -> Iterator[Explanation]:
 
 
 def scenarios(
-    binary: StrPath,
+    binary: Source,
     *,
     contexts: Iterable[str] | str = (),
     package_directory: str | None = None,
@@ -165,32 +192,117 @@ def scenarios(
     wanted = (contexts,) if isinstance(contexts, str) else tuple(contexts)
     hop = read_go_command(os.fspath(go)) if go is not None else None
     request = Request(wanted, TargetPath(package_directory) if package_directory is not None else None, hop)
-    return tuple(run_scenarios(os.fspath(binary), request, target or Target(), world, open_system(world.sdks), Go()))
+    with on_disk(_single(binary)) as given:
+        world, system = given.placed(world), open_system(world.sdks)
+        return tuple(run_scenarios(given.host, request, target or Target(), world, system, Go()))
 
 
-def inspect(paths: Iterable[StrPath] | StrPath, *, deep: bool = False) -> tuple[Inspection, ...]:
+def _single(source: Source) -> Handed:
+    handed = handed_over(source)
+    if len(handed) != 1:
+        raise UsageError(f"one program, please, not {len(handed)}")
+    return handed[0]
+
+
+def inspect(paths: Sources, *, deep: bool = False) -> tuple[Inspection, ...]:
     """Return the facts of files: load commands, versions, signature, Go build info, archive members.
 
     Args:
-        paths: Mach-O files and static libraries; of a wheel, zip or tar each such file in it, as ``pkg.whl:dir/file``.
+        paths: Mach-O files and static libraries, as for `resolve`; of a folder, wheel, zip or tar each such file in it,
+            as ``pkg.whl:dir/file``.
         deep: Whether to read symbols, imports and exports, too, with our readers and with LIEF.
 
     Returns:
         One inspection per file. A file that cannot be read yields an inspection with its error.
+
+    Raises:
+        UsageError: The request makes no sense.
     """
-    chosen = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    return tuple(each for path in chosen for each in _inspections(os.fspath(path), deep=deep))
+    return tuple(found for handed in handed_over(paths) for found in _inspections(handed, deep=deep))
 
 
-def _inspections(path: str, *, deep: bool) -> list[Inspection]:
+def _inspections(handed: Handed, *, deep: bool) -> list[Inspection]:
+    from machochain.graph.inspect import Inspection
+
+    try:
+        with on_disk(handed) as given:
+            return [_told(given, found) for found in _inspected(given.host, deep=deep)]
+    except InputError as error:
+        name = called(handed)
+        return [Inspection(name, "unrecognised", error=error.at(name))]
+
+
+def _inspected(path: str, *, deep: bool) -> Iterator[Inspection]:
     from machochain.graph.inspect import Inspection, inspect_artifact, inspect_file
 
     if not is_archive(path):
-        return [inspect_file(path, deep=deep)]
+        yield inspect_file(path, deep=deep)
+        return
     from machochain.world.archives.opening import open_artifact
 
     try:
         with open_artifact(path) as artifact:
-            return list(inspect_artifact(artifact, deep=deep))
+            yield from inspect_artifact(artifact, deep=deep)
     except InputError as error:
-        return [Inspection(path, "unrecognised", error=error.at(path))]
+        yield Inspection(path, "unrecognised", error=error.at(path))
+
+
+def _told(given: OnDisk, found: Inspection) -> Inspection:
+    """Return an inspection under the name the user knows."""
+    if given.own:
+        return found
+    error = given.renamed(found.error) if found.error is not None else None
+    return evolve(found, path=given.name(found.path), error=error)
+
+
+def diagnose(text: str | bytes) -> tuple[Diagnosis, ...]:
+    """Say what a Mac meant by what it printed.
+
+    Args:
+        text: A dyld message, crash report or ``DYLD_PRINT_*`` log, with whatever stands around it.
+
+    Returns:
+        One diagnosis for each thing that is told in it; none if nothing in it is known.
+    """
+    from machochain.diagnosis import explain_evidence, read
+
+    return tuple(explain_evidence(each) for each in read(text))
+
+
+def render(
+    value: object,
+    form: str = "text",
+    *,
+    verbose: int = 0,
+    width: int = 80,
+    colour: bool = False,
+    cwd: StrPath = "/",
+    source_root: StrPath | None = None,
+    anchor: str | None = None,
+    epoch: int | None = None,
+) -> str:
+    """Write what a call returned as the command line would: ``render(report, "sarif")``.
+
+    Args:
+        value: What `resolve`, `explain`, `inspect`, `audit`, `scenarios`, `diff` or `diagnose` returned.
+        form: The name of the format, as ``--format`` takes it.
+        verbose: How much text tells: 0, 1 or 2.
+        width: Columns of text.
+        colour: Whether text has ANSI colours.
+        cwd: What relative inputs are relative to, for SARIF and annotations.
+        source_root: The repository, which their addresses are relative to; by default ``cwd``.
+        anchor: A file of the repository that all SARIF results are attached to.
+        epoch: Time of the report in seconds since 1970, for CycloneDX.
+
+    Raises:
+        UsageError: The value is nothing that can be rendered, or not in this format.
+    """
+    from machochain.report.context import RenderContext
+    from machochain.report.registry import render as write
+    from machochain.report.style import Style
+
+    style = Style(colour=colour, width=width, verbose=verbose)
+    where = os.fspath(cwd)
+    root = os.fspath(source_root) if source_root is not None else where
+    text = write(value, form, RenderContext(where, root, anchor, epoch, style))
+    return text if isinstance(text, str) else "".join(text)

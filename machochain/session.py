@@ -24,6 +24,7 @@ from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType
 from machochain.model.paths import HostPath
 from machochain.model.result import Result
+from machochain.world.handed import OnDisk
 from machochain.world.placement import World, WorldView, open_world
 from machochain.world.system.opening import open_system
 
@@ -68,11 +69,11 @@ class Session:
     _unpacked: ExitStack = Factory(ExitStack)
 
     @classmethod
-    def open(cls, paths: Iterable[StrPath], world: World, *, wanted: Wanted = _all_of_them) -> Session:
+    def open(cls, paths: Iterable[StrPath | OnDisk], world: World, *, wanted: Wanted = _all_of_them) -> Session:
         """Place inputs on the modelled Mac; archives are unpacked until the session is closed.
 
         Args:
-            paths: The inputs.
+            paths: The inputs; those that are no files of the caller's own as they were laid out.
             world: The modelled Mac's files.
             wanted: Which of the Mach-O files that are found count; by default all.
 
@@ -80,20 +81,22 @@ class Session:
             UsageError: An option makes no sense, or an input has no place.
             InputError: An input does not exist.
         """
-        given = [os.fspath(p) for p in paths]
-        check_place(given, world)
+        given = [p if isinstance(p, OnDisk) else OnDisk(os.fspath(p), os.fspath(p)) for p in paths]
+        check_place([each.host for each in given], world)
         with ExitStack() as stack:
-            world, artifacts, errors = _unpack(given, world, stack)
-            view = open_world(world, [path for path in given if path not in artifacts])
+            world, artifacts, errors = _unpack([each.host for each in given], world, stack)
+            view = open_world(world, [each.host for each in given if each.host not in artifacts])
             system = open_system(world.sdks)
             mac = Mac(view, system)
             inputs: list[Input] = []
-            for number, path in enumerate(given):
-                for item in _found(mac, view, path, number, artifacts):
+            for number, each in enumerate(given):
+                for item in _found(mac, view, each.host, number, artifacts):
                     if isinstance(item, InputError):
                         errors.append(item)
                     elif wanted(mac, item):
-                        inputs.append(item)
+                        inputs.append(item if each.own else _own_names(item, each))
+            for each in given:
+                errors = [each.renamed(error) for error in errors]
             tree = index_by_name(i.node.real for i in inputs if i.node.real is not None)
             opened = tuple(artifact for artifact in artifacts.values() if artifact is not None)
             tables = SymbolTables(mac, system)
@@ -120,6 +123,12 @@ class Session:
     def _symbols(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:
         del mac
         return check_symbols(result, walk, config, self.tables)
+
+
+def _own_names(item: Input, given: OnDisk) -> Input:
+    """Return a file of what was laid out under the names its owner knows."""
+    at = item.location
+    return evolve(item, name=given.name(item.name), location=given.location(at.host, at.members, at.place))
 
 
 def _unpack(

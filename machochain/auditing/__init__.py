@@ -6,8 +6,7 @@ nor on what else is audited.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from datetime import date
 from pathlib import Path
@@ -22,16 +21,19 @@ from machochain.judging.baseline import Baseline, read_baseline, suppress
 from machochain.judging.policy import Policy
 from machochain.judging.policy_file import builtin_policy, read_policy
 from machochain.model.audit import AuditReport, PolicySummary
+from machochain.model.errors import UsageError
 from machochain.session import StrPath
+from machochain.world.handed import Source, Sources, handed_over
 from machochain.world.placement import World
 
 __all__ = ["AuditPart", "audit", "audit_parts", "diff", "finish_audit", "policy_of"]
 
 
 def audit(
-    paths: Iterable[StrPath] | StrPath,
+    paths: Sources,
     *,
     policy: Policy | StrPath | None = None,
+    profile: str | None = None,
     target: Target | None = None,
     world: World | None = None,
     baseline: Baseline | StrPath | None = None,
@@ -42,8 +44,10 @@ def audit(
     """Hold inputs against all rules and a policy.
 
     Args:
-        paths: Mach-O files, folders, archives, or addresses that fsspec knows (``s3://…``, ``https://…``).
-        policy: What is asked of them, or the file it is written in; by default the built-in profile ``release``.
+        paths: Mach-O files, folders, archives, addresses that fsspec knows (``https://…``), and what is only
+            in memory, as for `machochain.resolve`.
+        policy: What is asked of them, or the file it is written in; by default the built-in profile.
+        profile: The built-in rules to start from: ``release`` (the default), ``wheel``, ``app`` or ``dev``.
         target: The process. Its releases count if there are any; with ``macos=()``, and by default, those of the
             policy count, and without them each process is looked at on its own minimum and every generation after it.
         world: The modelled Mac's files.
@@ -55,18 +59,26 @@ def audit(
     Raises:
         UsageError: The request, the policy or the baseline makes no sense.
     """
-    chosen = [os.fspath(paths)] if isinstance(paths, (str, os.PathLike)) else [os.fspath(p) for p in paths]
-    asked = policy_of(policy)
+    chosen = handed_over(paths)
+    asked = policy_of(policy, profile)
     known = baseline if baseline is None or isinstance(baseline, Baseline) else read_baseline(Path(baseline))
     parts = list(audit_parts(chosen, asked, target=target, world=world, executor=executor, jobs=jobs))
     return finish_audit(parts, asked, target=target, baseline=known, today=today)
 
 
-def policy_of(policy: Policy | StrPath | None) -> Policy:
-    """Return a policy, read from its file if it is a path."""
+def policy_of(policy: Policy | StrPath | None, profile: str | None = None) -> Policy:
+    """Return a policy, read from its file if it is a path.
+
+    Raises:
+        UsageError: No such profile or file, or a profile beside a policy that has one already.
+    """
     if policy is None:
-        return builtin_policy()
-    return policy if isinstance(policy, Policy) else read_policy(Path(policy))
+        return builtin_policy(profile or "release")
+    if not isinstance(policy, Policy):
+        return read_policy(Path(policy), profile)
+    if profile is not None and profile != policy.profile:
+        raise UsageError(f"the policy starts from the profile {policy.profile}, not from {profile}")
+    return policy
 
 
 def finish_audit(
@@ -111,10 +123,11 @@ def finish_audit(
 
 
 def diff(
-    old: StrPath,
-    new: StrPath,
+    old: Source,
+    new: Source,
     *,
     policy: Policy | StrPath | None = None,
+    profile: str | None = None,
     target: Target | None = None,
     world: World | None = None,
     today: date | None = None,
@@ -125,6 +138,7 @@ def diff(
         old: A file, folder, archive or address.
         new: Another, of the same thing.
         policy: What is asked of both, as in `audit`.
+        profile: The built-in rules to start from, as in `audit`.
         target: The process, as in `audit`.
         world: The modelled Mac's files.
         today: The day that decides whether suppressions have expired; by default this machine's.
@@ -132,6 +146,6 @@ def diff(
     Raises:
         UsageError: The request or the policy makes no sense.
     """
-    asked = policy_of(policy)
-    before, after = (audit(p, policy=asked, target=target, world=world, today=today) for p in (old, new))
+    asked = policy_of(policy, profile)
+    before, after = (audit([p], policy=asked, target=target, world=world, today=today) for p in (old, new))
     return compare(before, after)

@@ -34,72 +34,35 @@ from machochain.model.platform import Platform
 from machochain.model.result import Finding, Result
 from machochain.model.version import Version
 from machochain.session import Session, resolve_inputs
-from machochain.world.archives.packages.form import DOWNLOADS
 from machochain.world.archives.packages.wheel import parse_tags
+from machochain.world.handed import Handed, OnDisk, called, on_disk
 from machochain.world.placement import World
-from machochain.world.remote import fetched, is_remote
 
 _FOLDER_KINDS: Final = ("app", "framework", "xcframework", "bundle", "plugin", "xpc", "appex")
 _MACOS: Final = (Platform.MACOS, Platform.MAC_CATALYST)
 _WHEEL_FILE_LIMIT: Final = 1 << 20
 
 
-def audit_input(path: str, policy: Policy, target: Target, world: World) -> AuditPart:
+def audit_input(handed: Handed, policy: Policy, target: Target, world: World) -> AuditPart:
     """Return what one input gives; one that cannot be read gives its error."""
+    name = called(handed)
     try:
-        if not is_remote(path):
-            return _audit_local(path, policy, target, world)
-        with fetched(path) as local:
-            if world.at is None and world.root is None and _is_macho(local):
-                # A single program lies where a browser would have put it.
-                world = evolve(world, at=TargetPath(f"{DOWNLOADS}/{leaf(local)}"))
-            return _renamed(_audit_local(local, policy, target, world), local, path)
+        with on_disk(handed) as given:
+            try:
+                return _audit_on_disk(given, policy, target, given.placed(world))
+            except InputError as error:
+                raise given.renamed(error) from None
     except InputError as error:
-        return AuditPart(AuditInput(path, "unreadable", None, leaf(path)), errors=(error.at(path),))
+        return AuditPart(AuditInput(name, "unreadable", None, leaf(name)), errors=(error.at(name),))
 
 
-def _is_macho(path: str) -> bool:
-    with FileSource(HostPath(path)) as source:
-        return kind_of(source.read(0, 64)) in {FileKind.MACHO, FileKind.UNIVERSAL}
-
-
-def _renamed(part: AuditPart, local: str, address: str) -> AuditPart:
-    """Call a fetched file by its address."""
-
-    def named(text: str) -> str:
-        return address + text[len(local) :] if text.startswith(local) else text
-
-    def renamed(finding: Finding) -> Finding:
-        at = finding.location
-        if at is not None and at.host.startswith(local):
-            # Whoever saves what the address names has it under its own name.
-            at = evolve(at, host=HostPath(leaf(local) + at.host[len(local) :]), called=address)
-        return evolve(finding, input=named(finding.input), location=at)
-
-    return AuditPart(
-        evolve(part.input, path=address),
-        tuple(evolve(r, input=named(r.input), findings=tuple(renamed(f) for f in r.findings)) for r in part.results),
-        tuple(
-            evolve(
-                f, finding=renamed(f.finding), origin=address, processes=tuple(sorted(named(p) for p in f.processes))
-            )
-            for f in part.findings
-        ),
-        tuple(evolve(b, origin=address) for b in part.binaries),
-        tuple(
-            InputError(e.reason, path=named(e.path) if e.path else None, offset=e.offset, part=e.part, errno=e.errno)
-            for e in part.errors
-        ),
-    )
-
-
-def _audit_local(path: str, policy: Policy, target: Target, world: World) -> AuditPart:
-    kind = _kind(path)
+def _audit_on_disk(given: OnDisk, policy: Policy, target: Target, world: World) -> AuditPart:
+    kind = _kind(given.host)
     if kind == "app" and world.at is None and world.root is None and not world.maps:
-        world = evolve(world, at=TargetPath(f"/Applications/{leaf(path.rstrip('/'))}"))
-    opened = Session.open([path], world, wanted=_for_macos) if kind == "xcframework" else Session.open([path], world)
+        world = evolve(world, at=TargetPath(f"/Applications/{leaf(given.host.rstrip('/'))}"))
+    opened = Session.open([given], world, wanted=_for_macos) if kind == "xcframework" else Session.open([given], world)
     with opened as session:
-        return _Audit(session, path, kind, policy, target, world).part()
+        return _Audit(session, given, kind, policy, target, world).part()
 
 
 def _kind(path: str) -> str:
@@ -130,7 +93,7 @@ class _Audit:
     """One open input under audit."""
 
     session: Session
-    path: str
+    given: OnDisk
     kind: str
     policy: Policy
     target: Target
@@ -142,7 +105,7 @@ class _Audit:
         signed: list[SignedBinary] = []
         members = {item.name: self._member(item) for item in session.inputs}
         for found in signed_binaries(
-            session.mac, session.inputs, self.path, lambda item: members[item.name], self.target.arch
+            session.mac, session.inputs, self.given.called, lambda item: members[item.name], self.target.arch
         ):
             if isinstance(found, InputError):
                 errors.append(found)
@@ -157,7 +120,7 @@ class _Audit:
         return AuditPart(
             given,
             tuple(results),
-            grouping.group(results, evident, self.policy, self.path, places.locate, given.top, self._location),
+            grouping.group(results, evident, self.policy, self.given.called, places.locate, given.top, self._location),
             binaries,
             tuple(errors),
         )
@@ -165,23 +128,23 @@ class _Audit:
     # what is looked at
 
     def _member(self, item: Input) -> str:
-        below = item.name.removeprefix(self.path)
-        return below.lstrip("/:").replace(os.sep, "/") or leaf(self.path)
+        below = item.name.removeprefix(self.given.called)
+        return below.lstrip("/:").replace(os.sep, "/") or leaf(self.given.host)
 
     def _location(self, path: str) -> Location:
         """Return where a file of the input is for whoever ships it."""
         if self.session.artifacts:
-            return Location(HostPath(self.path), tuple(path.split(":")))
+            return self.given.location(self.given.host, tuple(path.split(":")))
         if self.kind in {"file", "static-archive"}:
-            return Location(HostPath(f"{self.path[: -len(leaf(self.path))]}{path}"))
-        return Location(HostPath(f"{self.path.rstrip('/')}/{path}"))
+            return self.given.location(f"{self.given.host[: -len(leaf(self.given.host))]}{path}")
+        return self.given.location(f"{self.given.host.rstrip('/')}/{path}")
 
     def _input(self) -> AuditInput:
         members = tuple(dict.fromkeys(self._member(item) for item in self.session.inputs))
         if self.session.artifacts:
             artifact = self.session.artifacts[0]
             return AuditInput(
-                self.path,
+                self.given.called,
                 artifact.kind.value,
                 self.world.at or artifact.default_place,
                 artifact.name,
@@ -191,9 +154,11 @@ class _Audit:
                 members,
                 self._top(artifact, members),
             )
-        there = os.path.exists(self.path) and not self._unread  # noqa: PTH110  # as in `_kind`
-        place = self.session.view.place(self.path) if there else None
-        return AuditInput(self.path, self.kind, place, leaf(self.path.rstrip("/")), members=members)
+        host, named = self.given.host, self.given.called
+        there = os.path.exists(host) and not self._unread  # noqa: PTH110  # as in `_kind`
+        place = self.session.view.place(host) if there else None
+        name = leaf((named if self.given.whole else host).rstrip("/"))
+        return AuditInput(named, self.kind, place, name, members=members)
 
     @property
     def _unread(self) -> bool:
@@ -239,7 +204,7 @@ class _Audit:
         mac = self.session.mac
         tops = [f"{top}/{name}" for top in places.tops for name in mac.names(top) or ()]
         if self.kind in _FOLDER_KINDS:
-            node = mac.look(self.session.view.place(self.path))
+            node = mac.look(self.session.view.place(self.given.host))
             tops += [node.real] if node.real is not None else []
         yield from of_bundles.of(BundleCase(mac, bundles.find_bundles(mac, binaries, tops), binaries))
         for tags, inside in self._wheels(binaries):
@@ -249,7 +214,7 @@ class _Audit:
         for artifact in self.session.artifacts:
             for wheel in _with_nested(artifact):
                 if wheel.kind is ArtifactKind.WHEEL:
-                    inside = wheel.path[len(self.path) + 1 :]
+                    inside = wheel.path[len(self.given.host) + 1 :]
                     prefix = f"{inside}:" if inside else ""
                     yield wheel_tags(_stated_tags(wheel)), [b for b in binaries if b.path.startswith(prefix)]
         if self.kind == "folder":
@@ -260,7 +225,7 @@ class _Audit:
     def _tags_in_folder(self) -> tuple[str, ...]:
         """Return the tags of the wheel a folder is; none for a folder of several packages."""
         mac = self.session.mac
-        place = self.session.view.place(self.path)
+        place = self.session.view.place(self.given.host)
         found = [name for name in mac.names(place) or () if name.endswith(".dist-info")]
         if len(found) != 1:
             return ()

@@ -15,11 +15,12 @@ from machochain.auditing.part import AuditPart
 from machochain.graph.resolve import Target
 from machochain.judging.policy import Policy
 from machochain.session import check_place
+from machochain.world.handed import Handed, called
 from machochain.world.placement import World
 
 
 def audit_parts(
-    paths: Sequence[str],
+    paths: Sequence[Handed],
     policy: Policy,
     *,
     target: Target | None = None,
@@ -36,7 +37,7 @@ def audit_parts(
     """
     target = target or Target(macos=())
     world = world or World()
-    check_place(paths, world)
+    check_place([called(path) for path in paths], world)
     if policy.sdks and not world.sdks:
         world = evolve(world, sdks=policy.sdks)
     if executor is not None:
@@ -49,11 +50,11 @@ def audit_parts(
             yield audit_input(path, policy, target, world)
 
 
-_Task = Callable[[str, Policy, Target, World], AuditPart]
+_Task = Callable[[Handed, Policy, Target, World], AuditPart]
 
 
 def _in_order(
-    executor: Executor, task: _Task, paths: Sequence[str], policy: Policy, target: Target, world: World
+    executor: Executor, task: _Task, paths: Sequence[Handed], policy: Policy, target: Target, world: World
 ) -> Iterator[AuditPart]:
     futures: list[Future[AuditPart]] = []
     turn = 0
@@ -92,7 +93,7 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _audit_input_in_worker(path: str, policy: Policy, target: Target, world: World) -> AuditPart:
+def _audit_input_in_worker(path: Handed, policy: Policy, target: Target, world: World) -> AuditPart:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Tasks that a pool has handed out already cannot be taken back.
         raise KeyboardInterrupt

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
 from machochain.graph.loadgraph import LoadGraph, build_graph
 from machochain.model.errors import InputError
+from machochain.model.notebook import table
 from machochain.model.result import Load, LoadedImage, Result
 
 if TYPE_CHECKING:
     import networkx as nx
 
 
-@frozen(slots=False)
+_STATES: Final = {True: "launches", False: "does not launch", None: "unknown"}
+
+
+@frozen(slots=False, repr=False)
 class Report:
     """What was found out about some inputs.
 
@@ -42,12 +48,37 @@ class Report:
 
     @property
     def launches(self) -> bool | None:
-        """True if everything launches, False if something does not, None if something is unknown."""
+        """True if everything launches, False if something does not.
+
+        None if something is unknown or could not be read, and if there is nothing to launch: of what nobody looked at
+        nothing can be said.
+        """
         verdicts = {r.launches for r in self.results}
-        return False if False in verdicts else None if None in verdicts else True
+        if False in verdicts:
+            return False
+        return None if None in verdicts or self.errors or not verdicts else True
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __repr__(self) -> str:
+        counts = Counter(_STATES[r.launches] for r in self.results)
+        told = [f"{number} {state}" for state, number in sorted(counts.items())]
+        return f"<Report of {len(self.results)}: {', '.join(told) or 'nothing'}, {len(self.errors)} errors>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        rows: list[tuple[str, ...]] = [
+            (r.path, r.arch, str(r.macos), _STATES[r.launches], r.message or "") for r in self.results
+        ]
+        rows += [(e.path or "", "", "", "not read", e.reason) for e in self.errors]
+        return table(("path", "arch", "macOS", "verdict", "what dyld says"), rows)
 
 
-@frozen
+@frozen(repr=False)
 class Explanation:
     """How one library is looked for in one process.
 
@@ -64,3 +95,6 @@ class Explanation:
     requester: LoadedImage
     image: LoadedImage | None
     message: str | None
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.load.dylib.name!r} for {self.requester.path!r}: {self.load.outcome.value}>"

@@ -55,7 +55,7 @@ class BinaryDiff:
     changes: tuple[Change, ...] = ()
 
 
-@frozen
+@frozen(repr=False)
 class Diff:
     """What changed between two inputs.
 
@@ -80,6 +80,9 @@ class Diff:
         if floor is None:
             return ()
         return tuple(f for f in self.appeared if f.suppressed is None and f.severity.rank >= floor.rank)
+
+    def __repr__(self) -> str:
+        return f"<Diff of {len(self.binaries)} files: {len(self.appeared)} findings new, {len(self.vanished)} gone>"
 
 
 _Key = tuple[str, str]

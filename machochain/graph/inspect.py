@@ -78,7 +78,7 @@ class ArchiveFacts:
     go: GoArchive | None
 
 
-@frozen
+@frozen(repr=False)
 class Inspection:
     """What is known of one file.
 
@@ -99,6 +99,9 @@ class Inspection:
     slices: tuple[SliceFacts, ...] = ()
     archives: tuple[ArchiveFacts, ...] = ()
     error: InputError | None = None
+
+    def __repr__(self) -> str:
+        return f"<Inspection {self.path!r}: {self.kind}, {len(self.slices)} slices, {self.size} bytes>"
 
 
 def inspect_file(path: str, *, name: str | None = None, deep: bool = False) -> Inspection:

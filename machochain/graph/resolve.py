@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Final
 
-from attrs import Factory, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, ProcessConfig, Security, process_config
-from machochain.dyld.profile import NEWEST, profile_for
+from machochain.dyld.profile import NEWEST, parse_range, profile_for
 from machochain.graph.driver import Walk, image_of, walk, walk_library
 from machochain.graph.mac import Mac
 from machochain.macho.reader import slice_reader
 from machochain.macho.signature import read_signature
-from machochain.model.arch import CPU_ARM64, CPU_X86_64
+from machochain.model.arch import CPU_ARM64, CPU_X86_64, arch_name
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
+from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.image import DefectKind, FileType, MachOFile, Slice, file_type_name
 from machochain.model.paths import TargetPath
 from machochain.model.result import LoadedImage, Result, Unknown, UnknownKind
@@ -28,9 +30,50 @@ LOADABLE: Final = frozenset({FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH
 _ALLOW_DYLD: Final = "com.apple.security.cs.allow-dyld-environment-variables"
 
 
-def _versions(values: object) -> tuple[Version, ...]:
-    items = (values,) if isinstance(values, (str, Version)) else tuple(values)  # type: ignore[arg-type]
-    return tuple(v if isinstance(v, Version) else Version.parse(str(v)) for v in items)
+Release = str | int | Version
+
+
+def _versions(values: Release | Iterable[Release]) -> tuple[Version, ...]:
+    """Take releases as people have them: ``"15.4"``, ``15``, ``"12..26"``, versions, or several of these."""
+    items = values if isinstance(values, Iterable) and not isinstance(values, str) else (values,)
+    return tuple(dict.fromkeys(version for item in items for version in _releases(item)))
+
+
+def _releases(value: Release) -> tuple[Version, ...]:
+    if isinstance(value, Version):
+        return (value,)
+    if isinstance(value, str):
+        return parse_range(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return parse_range(str(value))
+    raise UsageError(f"a macOS release is a text such as '15.4' or '12..26', not {value!r}")
+
+
+def _arch(value: str | None) -> str | None:
+    if value is None or isinstance(value, str):
+        return None if value is None else arch_name(value)
+    raise UsageError(f"an architecture is a text such as 'arm64', not {value!r}")
+
+
+def _target_path(value: str | PurePath | None) -> TargetPath | None:
+    if value is None:
+        return None
+    if isinstance(value, (str, PurePath)):
+        return TargetPath(str(value))
+    raise UsageError(f"a path on the modelled Mac is a text, not {value!r}")
+
+
+def _directory(value: str | PurePath) -> str:
+    path = _target_path(value)
+    if path is None or not path.startswith("/"):
+        raise UsageError(f"the working directory is an absolute path of the modelled Mac, not {value!r}")
+    return path
+
+
+def _environment(values: Mapping[str, str]) -> FrozenDict:
+    if not isinstance(values, Mapping) or not all(isinstance(x, str) for pair in values.items() for x in pair):
+        raise UsageError("the environment is a mapping of names to values, all of them text")
+    return frozen_dict(values)
 
 
 @frozen
@@ -38,7 +81,7 @@ class Target:
     """The process that is modelled.
 
     Attributes:
-        macos: The releases to model, each a process of its own; versions or their text.
+        macos: The releases to model, each a process of its own: versions, their text, ranges such as ``"12..26"``.
         arch: Only this slice of the main executable; None for each of them.
         environment: The process's environment; this machine's own is never read.
         cwd: Its working directory on the modelled Mac.
@@ -47,11 +90,11 @@ class Target:
     """
 
     macos: tuple[Version, ...] = field(default=(NEWEST,), converter=_versions)
-    arch: str | None = None
-    environment: Mapping[str, str] = Factory(dict)
-    cwd: str = "/"
+    arch: str | None = field(default=None, converter=_arch)
+    environment: Mapping[str, str] = field(factory=FrozenDict, converter=_environment)
+    cwd: str = field(default="/", converter=_directory)
     hardened: bool | None = None
-    main: TargetPath | None = None
+    main: TargetPath | None = field(default=None, converter=_target_path)
 
 
 Inspector = Callable[[Result, Walk, ProcessConfig, Mac], Result]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
+
+from machochain.model.errors import UsageError
 
 ABI64: Final = 0x01000000
 ABI64_32: Final = 0x02000000
@@ -71,6 +75,27 @@ _BY_NAME: Final = {
     "arm64": (CPU_ARM64, 0),
     "arm64e": (CPU_ARM64, 0x80000002),
 }
+
+
+_SPELLINGS: Final = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64", "386": "i386"}
+"""What Go, Linux and Windows call them."""
+
+
+def arch_name(text: str) -> str:
+    """Return the name Apple's tools use for an architecture.
+
+    Args:
+        text: That name, ``amd64`` or ``aarch64``, or ``cputype-subtype`` in decimal.
+
+    Raises:
+        UsageError: No architecture is called so.
+    """
+    name = _SPELLINGS.get(text, text)
+    if name in _NAMES.values() or re.fullmatch(r"\d+-\d+", name):
+        return name
+    near = get_close_matches(name, _BY_NAME, 1)
+    hint = f"did you mean {near[0]}?" if near else "arm64, x86_64, arm64e, x86_64h and i386 are on Macs"
+    raise UsageError(f"no architecture is called {text!r}: {hint}")
 
 
 @frozen

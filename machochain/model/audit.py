@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from machochain.model.errors import InputError
 from machochain.model.image import Image
+from machochain.model.notebook import table
 from machochain.model.paths import TargetPath
 from machochain.model.result import Finding, Result, Severity
 from machochain.model.signature import Signature
@@ -55,7 +56,7 @@ class StaleSuppression:
     why: str
 
 
-@frozen
+@frozen(repr=False)
 class AuditFinding:
     """One cause: the findings of all processes, slices and releases that one repair would end.
 
@@ -93,6 +94,9 @@ class AuditFinding:
     def severity(self) -> Severity:
         """What the policy makes of it."""
         return self.finding.severity
+
+    def __repr__(self) -> str:
+        return f"<AuditFinding {self.finding.rule} {self.severity.value} in {self.path!r}: {self.finding.subject!r}>"
 
 
 @frozen
@@ -173,7 +177,7 @@ class PolicySummary:
     baseline: str | None = None
 
 
-@frozen
+@frozen(repr=False)
 class AuditReport:
     """What an audit found.
 
@@ -229,3 +233,18 @@ class AuditReport:
     def incomplete(self) -> bool:
         """Whether evidence is missing: whether some process launches is unknown, or not all was looked at."""
         return bool(self.errors or self.skipped) or any(r.launches is None for r in self.results)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.active)} findings, {len(self.errors)} errors, {len(self.results)} processes"
+        return f"<AuditReport {self._verdict}: {counts}>"
+
+    @property
+    def _verdict(self) -> str:
+        return "failed" if self.failing else "passed" if self.passed else "not complete"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        rows = [(f.severity.value, f.finding.rule, f.path, f.finding.message, f.when) for f in self.active]
+        rows += [("not read", "", e.path or "", e.reason, "") for e in self.errors]
+        head = table(("severity", "rule", "file", "what is so", "when"), rows)
+        return f"<p><b>{self._verdict}</b>: {len(self.results)} processes of {len(self.inputs)} inputs</p>{head}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from attrs import Factory, frozen
+from attrs import field, frozen
 
+from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.image import Image, LinkedDylib
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
@@ -53,7 +55,7 @@ class Confidence(Enum):
     LIKELY = "likely"
 
 
-@frozen
+@frozen(repr=False)
 class LoadedImage:
     """One image of the process.
 
@@ -63,7 +65,8 @@ class LoadedImage:
         origin: Read from disk, or taken from the OS.
         install_name: LC_ID_DYLIB; for an OS library its path.
         image: The header; None for an OS library of which only stubs are known.
-        host: The file on this machine that was read; None for an OS library.
+        host: The file on this machine that was read, a copy of what lies in an archive or in memory; None for an OS
+            library. Where that copy was is no part of what was found out: images that differ in it only are equal.
         slice_offset: Where the slice begins in that file, bytes.
         slice_size: How long it is, bytes.
         identity: (device, inode) style identity inside the model; None for an OS library.
@@ -75,14 +78,17 @@ class LoadedImage:
     origin: Origin
     install_name: str | None = None
     image: Image | None = None
-    host: HostPath | None = None
+    host: HostPath | None = field(default=None, eq=False)
     slice_offset: int = 0
     slice_size: int = 0
-    identity: tuple[int, int] | None = None
+    identity: tuple[int, int] | None = field(default=None, eq=False)
     case_differs: bool = False
 
+    def __repr__(self) -> str:
+        return f"<LoadedImage {self.id} {self.path!r} from {self.origin.value}>"
 
-@frozen
+
+@frozen(repr=False)
 class Load:
     """One load command of one image and what became of it.
 
@@ -106,6 +112,9 @@ class Load:
     tried: tuple[Attempt, ...] = ()
     failure: Failure | None = None
     inserted: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Load {self.dylib.name!r} by image {self.source}: {self.outcome.value}>"
 
     @property
     def reason(self) -> str | None:
@@ -201,7 +210,7 @@ class Unknown:
         return self.text
 
 
-@frozen
+@frozen(repr=False)
 class Finding:
     """One thing worth telling. Fields as in the published schema.
 
@@ -221,7 +230,7 @@ class Finding:
     load_command: int | None
     subject: str
     message: str
-    evidence: dict[str, Any] = Factory(dict)
+    evidence: Mapping[str, Any] = field(factory=FrozenDict, converter=frozen_dict)
     remedies: tuple[Remedy, ...] = ()
     url: str = ""
     location: Location | None = None
@@ -236,8 +245,11 @@ class Finding:
         """The same, each step as one line."""
         return tuple(step.line for step in self.steps)
 
+    def __repr__(self) -> str:
+        return f"<Finding {self.rule} {self.name} {self.severity.value} in {self.image!r}: {self.subject!r}>"
 
-@frozen
+
+@frozen(repr=False)
 class Result:
     """One process: one slice of one input on one macOS.
 
@@ -274,3 +286,7 @@ class Result:
     findings: tuple[Finding, ...] = ()
     unknowns: tuple[Unknown, ...] = ()
     prediction: Prediction | None = None
+
+    def __repr__(self) -> str:
+        state = {True: "launches", False: "does not launch", None: "unknown"}[self.launches]
+        return f"<Result {self.path!r} {self.arch} on macOS {self.macos}: {state}>"

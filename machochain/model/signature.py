@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.symbols import TableDefect
 
 HASHES: Final[Mapping[int, tuple[str, int]]] = MappingProxyType(
@@ -84,7 +85,7 @@ class Signature:
     hash_size: int = 0
     code_directory: bytes = field(default=b"", repr=False)
     runtime: int | None = None
-    entitlements: Mapping[str, Any] = field(factory=dict)
+    entitlements: Mapping[str, Any] = field(factory=FrozenDict, converter=frozen_dict)
     defects: tuple[TableDefect, ...] = ()
 
     @property

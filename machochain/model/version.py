@@ -12,7 +12,7 @@ from machochain.model.errors import UsageError
 _TEXT = re.compile(r"(\d{1,5})(?:\.(\d{1,3}))?(?:\.(\d{1,3}))?\Z")
 
 
-@frozen
+@frozen(repr=False)
 class Version:
     """One packed version.
 
@@ -75,6 +75,9 @@ class Version:
         if not parts or parts[0] > 0xFFFF or max(parts[1:]) > 0xFF:
             raise UsageError(f"not a version number: {text!r}")
         return Version.of(*parts)
+
+    def __repr__(self) -> str:
+        return f"Version.parse({str(self)!r})"
 
     def __str__(self) -> str:
         """``15.4`` or, with a patch level, ``15.4.1``: the form of dyld, vtool and otool."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePath
+from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import HostPath, TargetPath
@@ -26,7 +26,17 @@ StrPath = str | os.PathLike[str]
 
 
 def _host(path: StrPath) -> HostPath:
-    return HostPath(os.fspath(path))
+    if isinstance(path, (str, os.PathLike)):
+        found = os.fspath(path)
+        if isinstance(found, str):
+            return HostPath(found)
+    raise UsageError(f"a path of this machine is a text or a pathlib.Path, not {path!r}")
+
+
+def _target(path: str) -> TargetPath:
+    if isinstance(path, (str, PurePath)):
+        return TargetPath(str(path))
+    raise UsageError(f"a path on the modelled Mac is a text, not {path!r}")
 
 
 def _optional_host(path: StrPath | None) -> HostPath | None:
@@ -34,22 +44,33 @@ def _optional_host(path: StrPath | None) -> HostPath | None:
 
 
 def _optional_target(path: str | None) -> TargetPath | None:
-    return None if path is None else TargetPath(path)
+    return None if path is None else _target(path)
 
 
 def _maps(
     maps: Mapping[str, StrPath] | Iterable[tuple[str, StrPath]],
 ) -> tuple[tuple[TargetPath, HostPath], ...]:
-    pairs = maps.items() if isinstance(maps, Mapping) else maps
-    return tuple((TargetPath(target), _host(host)) for target, host in pairs)
+    pairs = list(maps.items() if isinstance(maps, Mapping) else _several(maps))
+    if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+        raise UsageError("maps is a mapping of target paths to paths of this machine, or pairs of these")
+    return tuple((_target(target), _host(host)) for target, host in pairs)
 
 
-def _targets(paths: Iterable[str]) -> tuple[TargetPath, ...]:
-    return tuple(TargetPath(path) for path in paths)
+def _several(values: Any) -> Iterable[Any]:
+    """Return what was meant by one value where several may be given: a text is one path, not its letters."""
+    if isinstance(values, (str, os.PathLike)):
+        return (values,)
+    if isinstance(values, Iterable) and not isinstance(values, (bytes, bytearray)):
+        return values
+    raise UsageError(f"paths are expected, not {values!r}")
 
 
-def _hosts(paths: Iterable[StrPath]) -> tuple[HostPath, ...]:
-    return tuple(_host(path) for path in paths)
+def _targets(paths: Iterable[str] | str) -> tuple[TargetPath, ...]:
+    return tuple(_target(path) for path in _several(paths))
+
+
+def _hosts(paths: Iterable[StrPath] | StrPath) -> tuple[HostPath, ...]:
+    return tuple(_host(path) for path in _several(paths))
 
 
 @frozen
@@ -78,6 +99,12 @@ class World:
     closed: tuple[TargetPath, ...] = field(default=(), converter=_targets)
     sdks: tuple[HostPath, ...] = field(default=(), converter=_hosts)
     case_sensitive: bool = False
+
+    def with_places(
+        self, at: TargetPath | None, maps: tuple[tuple[TargetPath, HostPath], ...] = ()
+    ) -> World:  # fmt: skip
+        """Return the same Mac with the one input at a place, or with more mapped on it."""
+        return evolve(self, at=at, maps=(*self.maps, *maps))
 
 
 def parse_map(text: str) -> tuple[TargetPath, HostPath]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +38,8 @@ def fetched(address: str, limit: int = LIMIT) -> Iterator[str]:
         import fsspec  # noqa: PLC0415  # an extra: most never need it
     except ImportError as error:
         raise UsageError(f"{address}: addresses need fsspec: pip install 'machochain[remote]'") from error
+    import tempfile  # noqa: PLC0415
+
     folder = tempfile.mkdtemp(prefix="machochain-")
     try:
         local = Path(folder).resolve() / _name(address)

@@ -160,13 +160,13 @@ def test_ctrl_c_ends_with_what_is_known(tmp_path: Path) -> None:
         # whoever started the tests in the background made them, and all they start, deaf to the signal
         "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys\nfrom pathlib import Path\nimport machochain.auditing.one as a\nfrom machochain.cli import main\n"
-        "plain = a._audit_local\n"
-        "def look(path, *rest):\n"
-        "    if path.endswith('slow'):\n"
+        "plain = a._audit_on_disk\n"
+        "def look(given, *rest):\n"
+        "    if given.host.endswith('slow'):\n"
         "        print('waiting', file=sys.stderr, flush=True)\n"
-        "        Path(path).read_bytes()\n"
-        "    return plain(path, *rest)\n"
-        "a._audit_local = look\nmain(sys.argv[1:])\n"
+        "        Path(given.host).read_bytes()\n"
+        "    return plain(given, *rest)\n"
+        "a._audit_on_disk = look\nmain(sys.argv[1:])\n"
     )
     command = [sys.executable, "-c", code, "audit", "--no-config", BROKEN, str(slow), GREETER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -144,7 +144,7 @@ class Skipped:
     why: str
 
 
-@frozen
+@frozen(repr=False)
 class Matrix:
     """Libraries by contexts, for one slice of a program.
 
@@ -170,14 +170,17 @@ class Matrix:
 
     @property
     def launches(self) -> bool | None:
-        """True if the program launches in every context, False if it fails in one, None if one is unknown."""
+        """True if the program launches in every context, False if it fails in one, None if one is unknown or absent."""
         verdicts = {c.result.launches for c in self.columns}
-        return False if False in verdicts else None if None in verdicts else True
+        return False if False in verdicts else None if None in verdicts or not verdicts else True
 
     @property
     def launches_nowhere(self) -> bool:
         """Whether the program fails in every context."""
         return bool(self.columns) and all(c.result.launches is False for c in self.columns)
+
+    def __repr__(self) -> str:
+        return f"<Matrix {self.input!r} {self.arch}: {len(self.rows)} libraries in {len(self.columns)} contexts>"
 
 
 def run_path_text(candidate: Candidate, result: Result) -> str | None:

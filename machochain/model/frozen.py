@@ -1,0 +1,60 @@
+"""Dictionaries and lists that do not change: the open-ended parts of values that are frozen all the way down.
+
+They are what they stand for to ``json``, to ``==`` and to whoever reads them; only writing to them is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+
+def _refuse(self: object, *_: object, **__: object) -> NoReturn:
+    raise TypeError(f"{type(self).__name__} cannot be changed: make a dict or list of it first")
+
+
+class FrozenDict(dict[str, Any]):
+    """A dictionary that cannot be changed, and has a hash."""
+
+    __slots__ = ()
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dict has none because it changes
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
+        return FrozenDict, (dict(self),)
+
+
+class FrozenList(list[Any]):
+    """A list that cannot be changed, and has a hash. It is told apart from a tuple in JSON's schemas by nobody."""
+
+    __slots__ = ()
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]  # list has none because it changes
+        return hash(tuple(self))
+
+    def __reduce__(self) -> tuple[type[FrozenList], tuple[list[Any]]]:
+        return FrozenList, (list(self),)
+
+
+def frozen_dict(values: Mapping[str, Any]) -> FrozenDict:
+    """Return a mapping that cannot be changed at any depth, equal to the one given."""
+    if isinstance(values, FrozenDict):
+        return values
+    return FrozenDict({key: _frozen(value) for key, value in values.items()})
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, (str, int, float, bytes, FrozenDict, FrozenList)) or value is None:
+        return value
+    if isinstance(value, Mapping):
+        return frozen_dict(value)
+    if isinstance(value, list):
+        return FrozenList(map(_frozen, value))
+    if isinstance(value, tuple):
+        return tuple(map(_frozen, value))
+    return frozenset(value) if isinstance(value, set) else value

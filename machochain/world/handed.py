@@ -1,0 +1,246 @@
+"""What a caller hands over: paths, addresses, bytes, open files, whole trees in memory."""
+
+# A host path is the raw string the user gave; pathlib would rewrite it.
+# ruff: noqa: PTH103, PTH118, PTH120, PTH123
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, Final
+
+from attrs import field, frozen
+
+from machochain.macho.kind import FileKind, kind_of_file
+from machochain.model.errors import InputError, UsageError
+from machochain.model.location import Location
+from machochain.model.paths import HostPath, TargetPath, leaf
+from machochain.world.placement import World
+from machochain.world.remote import fetched, is_remote
+
+StrPath = str | os.PathLike[str]
+Source = StrPath | bytes | bytearray | memoryview | IO[bytes] | Mapping[str, bytes]
+"""One input."""
+Sources = Source | Iterable[Source]
+"""One input, or several."""
+
+_LONGEST_NAME: Final = 200
+
+
+@frozen
+class MemoryFile:
+    """A file that is only in memory.
+
+    Attributes:
+        name: What to call it.
+        data: Its bytes.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@frozen
+class MemoryTree:
+    """Files that are only in memory, by their paths: all absolute (on the modelled Mac), or all relative to one folder.
+
+    Attributes:
+        files: Pairs of path and bytes.
+    """
+
+    files: tuple[tuple[str, bytes], ...] = field(repr=False)
+
+    @property
+    def absolute(self) -> bool:
+        """Whether the paths say where on the modelled Mac the files lie."""
+        return self.files[0][0].startswith("/")
+
+
+Handed = str | MemoryFile | MemoryTree
+"""One input as it is passed on: a path or address, or what is only in memory. All can be sent to other processes."""
+
+
+def called(handed: Handed) -> str:
+    """Return what to call an input before it is opened."""
+    if isinstance(handed, str):
+        return handed
+    return handed.name if isinstance(handed, MemoryFile) else "<mapping>"
+
+
+def handed_over(sources: Sources) -> list[Handed]:
+    """Return what was handed over, one value an input; open files are read.
+
+    Raises:
+        UsageError: It is nothing that can be an input.
+    """
+    one = isinstance(sources, (str, os.PathLike, bytes, bytearray, memoryview, Mapping)) or hasattr(sources, "read")
+    if not one and not isinstance(sources, Iterable):
+        raise UsageError(f"no input: {_shown(sources)}; give paths, bytes, open files or mappings of paths to bytes")
+    items: Iterable[Any] = (sources,) if one else sources  # type: ignore[assignment]
+    return [_handed(item) for item in items]
+
+
+def _handed(source: Source) -> Handed:
+    if isinstance(source, (str, os.PathLike)):
+        return os.fsdecode(os.fspath(source))
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return MemoryFile("<bytes>", bytes(source))
+    if isinstance(source, Mapping):
+        return _tree(source)
+    if hasattr(source, "read"):
+        return _stream(source)
+    raise UsageError(f"no input: {_shown(source)}; give paths, bytes, open files or mappings of paths to bytes")
+
+
+def _stream(stream: IO[bytes]) -> MemoryFile:
+    name = getattr(stream, "name", None)
+    data: object = stream.read()
+    if not isinstance(data, bytes):
+        raise UsageError(f"{name or 'the open file'} gives text: open it in binary mode, 'rb'")
+    return MemoryFile(name if isinstance(name, str) else "<stream>", data)
+
+
+def _tree(files: Mapping[str, bytes]) -> MemoryTree:
+    pairs: list[tuple[str, bytes]] = []
+    for path, data in files.items():
+        if not isinstance(path, (str, os.PathLike)) or not isinstance(data, (bytes, bytearray, memoryview)):
+            raise UsageError("a tree in memory is a mapping of paths to bytes")
+        name = os.fspath(path)
+        parts = name.removeprefix("/").split("/")
+        if not all(parts) or ".." in parts or "." in parts or "\0" in name:
+            raise UsageError(f"no path of a file in a tree: {name!r}")
+        pairs.append((name, bytes(data)))
+    if not pairs:
+        raise UsageError("the tree in memory holds no file")
+    if len({name.startswith("/") for name, _ in pairs}) > 1:
+        raise UsageError("the paths of a tree in memory are either all absolute or all relative")
+    return MemoryTree(tuple(sorted(pairs)))
+
+
+def _shown(value: object) -> str:
+    return repr(value) if value is None or isinstance(value, (int, float)) else type(value).__name__
+
+
+@frozen
+class OnDisk:
+    """An input as a file or folder of this machine.
+
+    Attributes:
+        host: Its path here, for as long as it is open.
+        called: What the user called it.
+        own: Whether it is the very file that the user named, and no copy of something that lies elsewhere.
+        at: Where it lies on the modelled Mac if nobody says so; None for its own path here.
+        maps: What of it lies where, if there are several places.
+        whole: Whether names below it are told without its own: those of a tree in memory are.
+    """
+
+    host: str
+    called: str
+    own: bool = True
+    at: TargetPath | None = None
+    maps: tuple[tuple[TargetPath, HostPath], ...] = ()
+    whole: bool = False
+
+    def name(self, path: str) -> str:
+        """Return what to call a file of it that lies at a path of this machine, or in this archive."""
+        if self.own or not path.startswith(self.host):
+            return path
+        rest = path[len(self.host) :]
+        return rest.lstrip("/") if self.whole and rest else f"{self.called}{rest}"
+
+    def location(self, path: str, members: tuple[str, ...] = (), place: TargetPath | None = None) -> Location:
+        """Return where a file of it is for whoever handed it over.
+
+        Args:
+            path: Its path on this machine, or that of the archive it is in.
+            members: The names on the way to it in that archive.
+            place: Where it lies on the modelled Mac.
+        """
+        if self.own or not path.startswith(self.host):
+            return Location(HostPath(path), members, place)
+        # Whoever saves what an address names has it under its own name.
+        rest = path[len(self.host) :]
+        saved = rest.lstrip("/") if self.whole else f"{leaf(self.host)}{rest}"
+        return Location(HostPath(saved), members, place, self.name(path))
+
+    def renamed(self, error: InputError) -> InputError:
+        """Return an error about a file of it under the name the user knows."""
+        if self.own or error.path is None:
+            return error
+        return InputError(
+            error.reason, path=self.name(error.path), offset=error.offset, part=error.part, errno=error.errno
+        )
+
+    def placed(self, world: World) -> World:
+        """Return the modelled Mac with the input where it lies if nobody says where."""
+        if self.own or world.at is not None or world.root is not None:
+            return world
+        return world.with_places(self.at, self.maps)
+
+
+@contextmanager
+def on_disk(handed: Handed) -> Iterator[OnDisk]:
+    """Have an input as a file or folder of this machine while the context lasts.
+
+    Raises:
+        InputError: It cannot be fetched.
+        UsageError: What is needed to fetch it is not installed, or a tree cannot be laid out.
+    """
+    if isinstance(handed, str):
+        if "\0" in handed:
+            raise InputError("no file can have this name", path=handed)
+        if not is_remote(handed):
+            yield OnDisk(handed, handed)
+            return
+        with fetched(handed) as local:
+            yield OnDisk(local, handed, False, _download(local))
+        return
+    import tempfile  # noqa: PLC0415  # most inputs are files
+
+    folder = os.path.realpath(tempfile.mkdtemp(prefix="machochain-"))
+    try:
+        yield _laid_out(handed, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _download(local: str) -> TargetPath | None:
+    """Return where a single program lies: where a browser would have put it. Archives know better themselves."""
+    try:
+        plain = kind_of_file(HostPath(local)) in {FileKind.MACHO, FileKind.UNIVERSAL}
+    except InputError:
+        return None
+    return _downloaded(leaf(local)) if plain else None
+
+
+def _downloaded(name: str) -> TargetPath:
+    from machochain.world.archives.packages.form import DOWNLOADS  # noqa: PLC0415  # describes wheels
+
+    return TargetPath(f"{DOWNLOADS}/{name}")
+
+
+def _laid_out(handed: MemoryFile | MemoryTree, folder: str) -> OnDisk:
+    if isinstance(handed, MemoryFile):
+        name = leaf(handed.name).replace("\0", "").strip("<>")[:_LONGEST_NAME]
+        host = os.path.join(folder, name if name not in {"", ".", ".."} else "input")
+        _write(host, handed.data)
+        return OnDisk(host, handed.name, False, _download(host))
+    maps = []
+    for path, data in handed.files:
+        host = os.path.join(folder, path.removeprefix("/"))
+        try:
+            os.makedirs(os.path.dirname(host), exist_ok=True)
+            _write(host, data)
+        except OSError as error:
+            raise UsageError(f"the tree in memory cannot be laid out: {path}: {error.strerror}") from error
+        if handed.absolute:
+            maps.append((TargetPath(path), HostPath(host)))
+    at = None if handed.absolute else _downloaded("input")
+    return OnDisk(folder, called(handed), False, at, tuple(maps), whole=True)
+
+
+def _write(host: str, data: bytes) -> None:
+    with open(host, "xb") as file:
+        file.write(data)
