@@ -246,6 +246,14 @@ class Case:
         """As in `Scene`."""
         return self.scene.subject
 
+    def binds_now(self, image: int) -> bool:
+        """Whether lazily bound functions of an image are looked up when it is loaded: a plug-in opened by RTLD_NOW.
+
+        What was in the process before the plug-in stays as it was.
+        """
+        host = self.result.host
+        return host is not None and bool(host.binds_now) and image >= self.subject.id
+
     @cached_property
     def go_images(self) -> tuple[tuple[LoadedImage, Image, GoImage], ...]:
         """The images that Go made, with their headers and what Go left in them."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 from attrs import evolve, frozen
@@ -18,10 +19,12 @@ from machochain.dyld import messages
 from machochain.dyld.config import ProcessConfig
 from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
+from machochain.graph.plugins import host_of
 from machochain.macho.exports import Exports, open_exports
 from machochain.macho.imports import read_imports
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, SystemSymbols
+from machochain.model.host import PluginHost
 from machochain.model.image import FileType, HeaderFlag
 from machochain.model.reading import RangeSource
 from machochain.model.result import (
@@ -246,21 +249,22 @@ def _node(image: LoadedImage) -> Node:
 
 def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: SymbolTables) -> Result:
     """Add what symbols are missing to a result; a strong one that is bound at launch ends it."""
-    process = _Process(walk, config, tables)
-    missing: list[MissingSymbol] = []
-    fatal: MissingSymbol | None = None
-    for image in _bind_order(walk, classic=config.profile.classic):
-        for each in process.check(image):
-            missing.append(each)
-            if fatal is None and each.unknown is None and not each.weak and not each.lazy:
-                fatal = each
-    result = evolve(result, missing_symbols=tuple(missing), symbols_checked=True)
-    if result.launches is False or fatal is None:
-        doubts = [m for m in missing if m.unknown is not None and not m.weak and not m.lazy]
-        if doubts and result.launches:
-            return evolve(result, launches=None, unknowns=(*result.unknowns, _doubt(doubts, walk)))
+    process = _Process(walk, config, tables, result.path if result.file_type != "MH_EXECUTE" else None)
+    missing = [each for image in _bind_order(walk, classic=config.profile.classic) for each in process.check(image)]
+    result = evolve(result, missing_symbols=tuple(missing), symbols_checked=True, host=process.host)
+    strong = [m for m in missing if not m.weak and (not m.lazy or process.binds_now(m.source))]
+    fatal = next((m for m in strong if m.unknown is None), None)
+    if result.launches is not False and fatal is not None:
+        return evolve(result, launches=False, message=process.message(fatal))
+    if not result.launches:
         return result
-    return evolve(result, launches=False, message=process.message(fatal))
+    if strong:
+        return evolve(result, launches=None, unknowns=(*result.unknowns, _doubt(strong, walk)))
+    late = next((m for m in missing if m.lazy and m.unknown is None and process.may_bind_now(m.source)), None)
+    if late is None:
+        return result
+    unknown = Unknown(UnknownKind.LAZY_SYMBOL, (late.symbol, walk.images[late.source].path))
+    return evolve(result, launches=None, unknowns=(*result.unknowns, unknown))
 
 
 def _doubt(doubts: Sequence[MissingSymbol], walk: Walk) -> Unknown:
@@ -343,7 +347,7 @@ class _Wiring:
 class _Process:
     """One process while its symbols are looked for."""
 
-    def __init__(self, walk: Walk, config: ProcessConfig, tables: SymbolTables) -> None:
+    def __init__(self, walk: Walk, config: ProcessConfig, tables: SymbolTables, opened: str | None) -> None:
         self.wiring = tables.wiring(walk)
         self.images = walk.images
         self.loads = self.wiring.loads
@@ -351,7 +355,39 @@ class _Process:
         self.config = config
         self.tables = tables
         self._by_symbol: dict[tuple[str, bool], _Answer] = {}
+        self._is_opened = opened is not None
+        self._opened = next((i.id for i in walk.images if i.path == opened), 0)
         self._overriding = frozenset(self._overrides(walk))
+
+    @cached_property
+    def host(self) -> PluginHost | None:
+        """The program that opens the library or bundle the result is about; None for a program, or if nothing tells."""
+        if not self._is_opened:
+            return None
+        image = self.images[self._opened]
+        number = self.numbers[image.id]
+
+        def exports(symbol: str) -> bool:
+            found = self.tables.exports(image, number, (symbol,))
+            return found is not None and found.get(symbol) is not None
+
+        return host_of(image, exports)
+
+    def binds_now(self, image: int) -> bool:
+        """Whether lazily bound functions of an image are looked up when it is loaded.
+
+        ``dlopen`` with RTLD_NOW does so for what it loads, not for what was there before; it never does for images
+        whose binds stand in the symbol table (dyld-1378, JustInTimeLoader.cpp, applyFixups(): allowLazyBinds).
+        """
+        return self._by_opcodes(image) and self.host is not None and bool(self.host.binds_now)
+
+    def may_bind_now(self, image: int) -> bool:
+        """The same, where nobody can tell how the program opens its plug-ins."""
+        return self._by_opcodes(image) and self.host is not None and self.host.binds_now is None
+
+    def _by_opcodes(self, image: int) -> bool:
+        header = self.images[image].image
+        return image >= self._opened and header is not None and header.linkedit.lazy_bind is not None
 
     def _overrides(self, walk: Walk) -> Iterator[int]:
         """Yield the images that take the place of a library in the shared cache."""
@@ -494,10 +530,13 @@ class _Process:
     def _by_name(self, image: LoadedImage, entries: tuple[Import, ...]) -> Iterator[MissingSymbol]:
         """Yield what flat, coalesced and main-executable look-ups do not find.
 
-        Where the process is not known nothing is: it may bring along what is not here, which is how plug-ins work.
+        Where the process is not known hardly anything is: it may bring along what is not here, which is how plug-ins
+        work. But what a plug-in looks up in all images comes from the program it is made for, or from its own.
         """
         if not self._main_known:
-            return
+            entries = tuple(e for e in entries if e.ordinal == ORDINAL_FLAT and not e.weak)
+            host = self.host if entries else None
+            entries = tuple(e for e in entries if host is not None and not host.provides(e.name))
         for entry in entries:
             expected: str | None = None
             if entry.ordinal == ORDINAL_FLAT:

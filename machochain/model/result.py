@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from machochain.model.frozen import FrozenDict, frozen_dict
+from machochain.model.host import PluginHost
 from machochain.model.image import Image, LinkedDylib
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
@@ -186,6 +187,7 @@ class UnknownKind(Enum):
     CUT_SHORT = "{0} is cut short: {1}; dyld does not look, what the kernel does is not known"
     SYMBOLS = "{0}, which {1} needs: {2}"
     NOT_LINKED = "{0}"
+    LAZY_SYMBOL = "{0}, which {1} needs, is missing: RTLD_NOW does not open it, with RTLD_LAZY it fails when called"
 
 
 @frozen
@@ -269,6 +271,7 @@ class Result:
         findings: What the rules have to say.
         unknowns: Why ``launches`` is None.
         prediction: How the loads were found out, if the program would first have to be linked from an archive.
+        host: The program the library or bundle is a plug-in of; None if it is none, or nothing told or needed it.
     """
 
     input: str
@@ -286,6 +289,7 @@ class Result:
     findings: tuple[Finding, ...] = ()
     unknowns: tuple[Unknown, ...] = ()
     prediction: Prediction | None = None
+    host: PluginHost | None = None
 
     def __repr__(self) -> str:
         state = {True: "launches", False: "does not launch", None: "unknown"}[self.launches]

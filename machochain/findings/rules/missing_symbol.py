@@ -107,12 +107,14 @@ _OF_SYSTEM: Final = (
 def check(case: Case) -> Iterator[Draft]:
     """Yield a draft for each image and library between which symbols are missing, or may be."""
     paths: dict[str, LoadedImage] = {image.path: image for image in case.result.images}
-    groups: dict[tuple[int, str | None, Lookup, str], list[MissingSymbol]] = {}
+    groups: dict[tuple[int, str | None, Lookup, str, bool], list[MissingSymbol]] = {}
     for missing in case.result.missing_symbols:
         rule = _rule(missing, paths, case)
         if rule is not None:
-            groups.setdefault((missing.source, missing.expected_in, missing.lookup, rule.id), []).append(missing)
-    for (source, _, _, rule_id), found in groups.items():
+            groups.setdefault(
+                (missing.source, missing.expected_in, missing.lookup, rule.id, missing.unknown is None), []
+            ).append(missing)
+    for (source, _, _, rule_id, _), found in groups.items():
         image = case.result.images[source]
         if rule_id == UNKNOWN.id:
             yield _unknown(image, found)
@@ -126,8 +128,10 @@ def _rule(missing: MissingSymbol, paths: Mapping[str, LoadedImage], case: Case) 
         return None
     expected = missing.expected_in
     if missing.unknown is not None:
+        if missing.lookup is Lookup.FLAT and case.result.host is not None:
+            return FLAT_SYMBOL
         return UNKNOWN if missing.lookup in _ANYWHERE or expected in paths else None
-    if missing.lazy:
+    if missing.lazy and not case.binds_now(missing.source):
         return LAZY
     if missing.lookup is Lookup.FLAT:
         return FLAT_SYMBOL
@@ -142,6 +146,8 @@ def _rule(missing: MissingSymbol, paths: Mapping[str, LoadedImage], case: Case) 
 
 
 def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingSymbol]) -> Draft:
+    host = case.result.host.value if case.result.host is not None else None
+    doubtful = all(m.unknown is not None for m in found)
     expected, flat = found[0].place, found[0].lookup is Lookup.FLAT
     severity = Severity.WARNING if rule == LAZY.id else Severity.ERROR
     who, names = printable(leaf(image.path)), symbol_names(m.symbol for m in found)
@@ -161,6 +167,12 @@ def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingS
         )
     elif rule == FLAT_SYMBOL.id:
         message = f"{who} looks {names} up in all images of the process, and none has it"
+        if host is not None:
+            message = (
+                f"{who} looks {names} up in all images of the process: neither {host} nor any library it loads has it"
+            )
+        if doubtful:
+            severity, confidence = Severity.WARNING, Confidence.LIKELY
         remedy = (advice("link with the library that defines it, without -undefined dynamic_lookup"),)
     elif rule == WEAK_DEFINITION.id:
         message = f"{who} needs {names}, a weak definition that no image of the process has"
@@ -170,6 +182,8 @@ def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingS
         message = f"{who} calls {names}, which {place} lacks: the process ends at the first call"
         if flat:
             message = f"{who} calls {names}, which {place} has: the process ends at the first call"
+        if case.result.host is not None and case.result.host.binds_now is None:
+            message += "; who opens it with RTLD_NOW gets nothing at all"
     elif expected is None:
         message = f"{who} needs {names} of a library that is absent: a weak load does not make its symbols weak"
         remedy = (advice("build it again, with the library linked weakly: -weak-lNAME, -weak_framework NAME"),)
