@@ -101,6 +101,7 @@ class SymbolAnswer:
         absent_in: Newest release known without the symbol before it appeared; None if none is known.
         present_in: Oldest release known with it; None if none is.
         why: What the answer rests on, in one sentence.
+        likely: Of what is unseen, what the facts lean to; None where they do not.
     """
 
     presence: Presence
@@ -108,6 +109,7 @@ class SymbolAnswer:
     absent_in: Version | None = None
     present_in: Version | None = None
     why: str = ""
+    likely: Presence | None = None
 
 
 class SystemSymbols(Protocol):

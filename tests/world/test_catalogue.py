@@ -57,11 +57,61 @@ def os_facts(**facts: Any) -> dict[str, Any]:
     return {"schema": "machochain.os-facts/1", **facts}
 
 
-def test_an_sdk_vouches_for_its_own_and_later_releases(tmp_path: Path) -> None:
+def test_an_sdk_vouches_for_its_own_release_and_the_minors_after_it(tmp_path: Path) -> None:
     facts = catalogue(tmp_path, sdk("12.0", {"/usr/lib/a.dylib": None}))
-    assert presence(facts, "/usr/lib/a.dylib", "12.0") is PRESENT
-    assert presence(facts, "/usr/lib/a.dylib", "26.0") is PRESENT
-    assert presence(facts, "/usr/lib/a.dylib", "11.0") is UNSEEN
+    answers = [presence(facts, "/usr/lib/a.dylib", v) for v in ("11.0", "12.0", "12.7", "13.0", "26.0")]
+    assert answers == [UNSEEN, PRESENT, PRESENT, UNSEEN, UNSEEN]
+    assert "SDK 12.0" in facts.find("/usr/lib/a.dylib", Version.of(26)).why
+
+
+def test_what_two_witnesses_frame_is_there(tmp_path: Path) -> None:
+    seen = os_facts(seen=[["/usr/lib/a.dylib", "26.0", "a report"]])
+    facts = catalogue(tmp_path, sdk("12.0", {"/usr/lib/a.dylib": None}), seen)
+    answers = [presence(facts, "/usr/lib/a.dylib", v) for v in ("12.0", "15.0", "26.1", "27.0")]
+    assert answers == [PRESENT, PRESENT, PRESENT, UNSEEN]
+
+
+def test_documented_api_stays_until_an_sdk_lacks_it(tmp_path: Path) -> None:
+    name = f"{FRAMEWORKS}X.framework/Versions/A/X"
+    declared = os_facts(declared_symbols=[[name, "_x", "", "", "12.0", ""]])
+    having, lacking = sdk("12.0", {name: ["_x"]}), sdk("14.0", {}, complete=(FRAMEWORKS,))
+    assert presence(catalogue(tmp_path, having, declared), name, "26.0") is PRESENT
+    answers = [presence(catalogue(tmp_path, having, lacking, declared), name, v) for v in ("12.5", "13.0", "15.0")]
+    assert answers == [PRESENT, UNSEEN, UNSEEN]
+
+
+def test_what_a_mac_did_not_find_is_gone_or_not_yet_there(tmp_path: Path) -> None:
+    missing = os_facts(missing=[["/usr/lib/a.dylib", "15.0", "a report"], ["/usr/lib/b.dylib", "13.7", "a report"]])
+    facts = catalogue(
+        tmp_path, sdk("12.0", {"/usr/lib/a.dylib": None}), sdk("14.0", {"/usr/lib/b.dylib": None}), missing
+    )
+    assert [presence(facts, "/usr/lib/a.dylib", v) for v in ("12.0", "13.0", "15.0", "26.0")] == [
+        PRESENT, UNSEEN, ABSENT, ABSENT
+    ]  # fmt: skip
+    assert [presence(facts, "/usr/lib/b.dylib", v) for v in ("13.0", "13.7", "13.8", "14.0")] == [
+        ABSENT, ABSENT, UNSEEN, PRESENT
+    ]  # fmt: skip
+
+
+def test_what_the_last_sdk_of_a_major_lacks_came_to_none_of_its_minors(tmp_path: Path) -> None:
+    facts = catalogue(tmp_path, sdk("11.3", {}, last=True), sdk("12.0", {"/usr/lib/a.dylib": None}))
+    assert [presence(facts, "/usr/lib/a.dylib", v) for v in ("11.3", "11.7.10", "12.0")] == [ABSENT, ABSENT, PRESENT]
+
+
+def test_a_stamp_that_lies_loses_to_an_sdk(tmp_path: Path) -> None:
+    seen = os_facts(observed=[["/usr/lib/a.dylib", "11.0", "14.0"]])
+    facts = catalogue(tmp_path, sdk("12.0", {}), sdk("13.0", {"/usr/lib/a.dylib": None}), seen)
+    assert [presence(facts, "/usr/lib/a.dylib", v) for v in ("11.5", "13.0", "14.0")] == [ABSENT, PRESENT, PRESENT]
+
+
+def test_facts_of_a_link_are_filed_with_its_library(tmp_path: Path) -> None:
+    name = f"{FRAMEWORKS}X.framework/Versions/A/X"
+    names_only = sdk("26.5", {f"{FRAMEWORKS}X.framework/X": None})
+    names_only["libraries"] = [{"install_name": f"{FRAMEWORKS}X.framework/X", "symbols": None}]
+    old = os_facts(legacy=[[f"{FRAMEWORKS}X.framework/X", "10.9", "linkers record it"]])
+    facts = catalogue(tmp_path, sdk("12.0", {name: ["_x"]}), names_only, old)
+    assert facts.libraries() == (name,)
+    assert facts.find(f"{FRAMEWORKS}X.framework/X", Version.of(15)).path == name
 
 
 def test_absent_only_up_to_the_last_complete_sdk_without_it(tmp_path: Path) -> None:
@@ -93,14 +143,15 @@ def test_a_binary_of_a_newer_sdk_shows_that_it_stayed(tmp_path: Path) -> None:
     seen = os_facts(observed=[["/usr/lib/a.dylib", "13.0", "14.0"]])
     facts = catalogue(tmp_path, sdk("11.3", {"/usr/lib/a.dylib": None}), sdk("12.0", {}), seen)
     assert presence(facts, "/usr/lib/a.dylib", "12.1") is PRESENT
-    assert presence(facts, "/usr/lib/a.dylib", "15.0") is PRESENT
+    assert presence(facts, "/usr/lib/a.dylib", "14.7") is PRESENT
+    assert presence(facts, "/usr/lib/a.dylib", "15.0") is UNSEEN
 
 
 def test_a_library_only_binaries_know_is_unseen_before_their_sdk(tmp_path: Path) -> None:
     seen = os_facts(observed=[["/System/Library/Frameworks/O.framework/O", "14.0", "15.0"]])
     facts = catalogue(tmp_path, sdk("12.0", {}), seen)
     path = "/System/Library/Frameworks/O.framework/O"
-    assert [presence(facts, path, v) for v in ("13.0", "14.0", "26.0")] == [UNSEEN, PRESENT, PRESENT]
+    assert [presence(facts, path, v) for v in ("13.0", "14.5", "15.5")] == [UNSEEN, PRESENT, PRESENT]
     assert "SDK 14.0" in facts.find(path, Version.of(13)).why
 
 
@@ -120,7 +171,7 @@ def test_a_link_between_sdks_is_unseen_until_one_has_it(tmp_path: Path) -> None:
 
 def test_a_dated_removal_is_absence(tmp_path: Path) -> None:
     gone = os_facts(removed=[["/usr/lib/a.dylib", "12.3", "release notes"]])
-    facts = catalogue(tmp_path, sdk("11.3", {"/usr/lib/a.dylib": None}), gone)
+    facts = catalogue(tmp_path, sdk("12.0", {"/usr/lib/a.dylib": None}), gone)
     assert [presence(facts, "/usr/lib/a.dylib", v) for v in ("12.2", "12.3")] == [PRESENT, ABSENT]
 
 
@@ -145,7 +196,7 @@ def test_a_complete_sdk_overrules_an_earlier_date_of_the_api(tmp_path: Path) -> 
 def test_an_sdk_of_unknown_minor_version_counts_with_both_bounds(tmp_path: Path) -> None:
     inexact = sdk("12.x", {"/usr/lib/a.dylib": None}) | {"low": "12.0", "high": "12.255"}
     facts = catalogue(tmp_path, sdk("11.3", {}), inexact)
-    assert [presence(facts, "/usr/lib/a.dylib", v) for v in ("11.3", "12.6", "13.0")] == [ABSENT, UNSEEN, PRESENT]
+    assert [presence(facts, "/usr/lib/a.dylib", v) for v in ("11.3", "12.6", "13.0")] == [ABSENT, UNSEEN, UNSEEN]
 
 
 def test_private_frameworks_are_not_vouched_for_beyond_their_major_release(tmp_path: Path) -> None:
@@ -164,7 +215,7 @@ def test_private_frameworks_are_not_vouched_for_beyond_their_major_release(tmp_p
 )
 def test_links_every_framework_has_lead_to_its_install_name(tmp_path: Path, path: str) -> None:
     name = f"{FRAMEWORKS}X.framework/Versions/C/X"
-    facts = catalogue(tmp_path, sdk("11.3", {name: None}))
+    facts = catalogue(tmp_path, sdk("12.0", {name: None}))
     assert facts.find(path, Version.of(12)).path == name
 
 

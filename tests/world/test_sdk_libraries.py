@@ -80,7 +80,7 @@ def test_private_frameworks_are_never_ruled_out(tmp_path: Path) -> None:
 
 def test_the_catalogue_vouches_for_what_the_sdk_lacks(tmp_path: Path) -> None:
     known = facts(tmp_path, {"install_name": "/usr/lib/libold.dylib"})
-    answer = SdkLibraries([small(tmp_path)], known).find("/usr/lib/libold.dylib", Version.of(14, 2))
+    answer = SdkLibraries([small(tmp_path)], known).find("/usr/lib/libold.dylib", Version.of(12, 6))
     assert (answer.presence, answer.why) == (PRESENT, "in the SDK 12.0")
 
 
@@ -178,7 +178,7 @@ def test_stripped_reexports_are_taken_from_the_catalogue(tmp_path: Path) -> None
 def test_a_library_no_sdk_has_is_left_to_the_catalogue(tmp_path: Path) -> None:
     known = facts(tmp_path, {"install_name": "/usr/lib/libold.dylib", "symbols": ["_old"]})
     libraries = SdkLibraries([small(tmp_path)], known)
-    assert symbol(libraries, "/usr/lib/libold.dylib", "_old", "14.2", "arm64") is PRESENT
+    assert symbol(libraries, "/usr/lib/libold.dylib", "_old", "12.6", "arm64") is PRESENT
     assert symbol(libraries, "/usr/lib/libnone.dylib", "_old", "14.2", "arm64") is UNSEEN
 
 

@@ -9,19 +9,32 @@ Every input is a JSON document (plain, or compressed as .gz or .xz) of one of tw
      "complete": ["/usr/lib/"], "missing": ["/usr/lib/swift/"], "links": true,
      "libraries": [{"install_name": ..., "current": "1.2.3", "compat": "1.0.0", "targets": [...], "umbrella": [...],
                     "clients": [...], "reexports": [...], "flags": [...],
-                    "symbols": [...] or null, "directives": ["$ld$..."]}],
+                    "symbols": [...] or null, "only_on": {"x86_64": [...], "arm64": [...]},
+                    "directives": ["$ld$..."]}],
      "aliases": {"/usr/lib/libz.dylib": "/usr/lib/libz.1.dylib"}}
 
 ``low`` and ``high`` differ where the exact minor version of the SDK is not known. A library below a prefix of
-``complete`` and below none of ``missing`` that the document does not list was not in that SDK.
+``complete`` and below none of ``missing`` that the document does not list was not in that SDK. ``only_on`` names the
+symbols that stubs export for one family of processors alone; ``"last": true`` says that no later SDK of the same major
+release exists.
 
 ``machochain.os-facts/1`` says what is known from elsewhere::
 
     {"schema": "machochain.os-facts/1",
-     "introduced": [[install name, version, source]], "removed": [[install name, version, source]],
+     "introduced": [[install name, version, source, newest SDK for which the source lists it (optional)]],
+     "removed": [[install name, version, source]],
      "legacy": [[old name no SDK lists, release since which it is known to load, source]],
      "observed": [[install name, lowest SDK stamp, highest SDK stamp]],
-     "observed_symbols": [[install name, symbol, lowest SDK stamp, highest SDK stamp]]}
+     "seen": [[install name, release of a Mac that had it, source]], "missing": [[… that did not, source]],
+     "stable": [[install name of a library that takes no symbol back, source]],
+     "patterns": [[install name, regular expression, release with which all symbols of that form came, source]],
+     "observed_symbols": [[install name, symbol, lowest SDK stamp, highest SDK stamp]],
+     "declared_symbols": [[install name, symbol, oldest date or "", newest date or "", newest SDK or "", marks]],
+     "missing_symbols": [[install name, symbol, newest release of a Mac that did not have it]]}
+
+The marks of a declared symbol: ``c``, it came to be at its date and was not just announced; ``d``, it is deprecated;
+``l``, LLVM's tables date it, ``o``, open source does, else headers. A symbol is filed with the members of an umbrella
+that list it in some stub.
 
 Facts only: names, versions, numbers. Documents of one ``sdk`` are merged. ``--base`` adds to a catalogue that was built
 before, so whoever owns an SDK can close a gap of the embedded one.
@@ -37,6 +50,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypedDict
 
@@ -44,11 +58,29 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.ospaths import SYSTEM_PREFIXES, is_private_framework
 from machochain.model.version import Version
 from machochain.world.system.catalogue import EmbeddedCatalogue
-from machochain.world.system.catalogue_file import MAGIC
-from machochain.world.system.names import leads_to, plain_variant, squeeze
+from machochain.world.system.catalogue_file import FACTS, MAGIC
+from machochain.world.system.names import leads_to, plain_variant, squeeze, stored_name
 
 _HIDE = re.compile(r"\$ld\$hide\$os(\d{1,5}\.\d{1,2})\$(.+)", re.DOTALL)
 _BREAKS: Final = re.compile(r"[\t\n]")
+_ROWS: Final = FACTS | {"observed_symbols": (4, 4), "declared_symbols": (6, 6), "missing_symbols": (3, 3)}
+_VERSIONS: Final = {
+    "introduced": (1, 3),
+    "removed": (1,),
+    "legacy": (1,),
+    "observed": (1, 2),
+    "seen": (1,),
+    "missing": (1,),
+    "stable": (),
+    "patterns": (2,),
+    "observed_symbols": (2, 3),
+    "declared_symbols": (2, 3, 4),
+    "missing_symbols": (2,),
+}
+"""Which fields of a row are versions."""
+_DETAILS: Final = ("current", "compat", "targets", "umbrella", "clients", "reexports", "flags")
+_FIRST_ARM: Final = 11
+_FAMILIES: Final = ("x86_64", "arm64")
 _CHUNK: Final = 1 << 20
 _MOST: Final = 256 << 20
 """Bytes of one document, unpacked: twenty times what the largest SDK gives."""
@@ -60,10 +92,12 @@ class _Library(TypedDict):
     mask: int
     facts: dict[str, list[Any]]
     details: dict[str, Any]
-    symbols: dict[str, int]
-    symbol_mask: int
+    symbols: dict[str, list[int]]
+    symbol_masks: list[int]
     hidden: dict[str, str]
     observed: dict[str, list[str]]
+    declared: dict[str, list[str]]
+    missing: dict[str, str]
 
 
 def read_facts(path: Path) -> Any:
@@ -113,18 +147,15 @@ def _check(document: Any) -> None:
         case "machochain.sdk-facts/1":
             _check_sdk(fields)
         case "machochain.os-facts/1":
-            for key, count in (
-                ("introduced", 3),
-                ("removed", 3),
-                ("legacy", 3),
-                ("observed", 3),
-                ("observed_symbols", 4),
-            ):
+            for key, (fewest, most) in _ROWS.items():
                 for row in _list_of(fields.get(key, []), key):
-                    if len(_texts(row, key)) != count:
-                        raise ValueError(f"an entry of {key} has not {count} texts")
-                    for text in row[1:2] if count == 3 and key != "observed" else row[count - 2 :]:
-                        Version.parse(text)
+                    if not fewest <= len(_texts(row, key)) <= most:
+                        raise ValueError(f"an entry of {key} has not {fewest} texts")
+                    for place in _VERSIONS[key]:
+                        if place < len(row) and (row[place] or key != "declared_symbols"):
+                            Version.parse(row[place])
+                    if key == "patterns":
+                        re.compile(row[1])
         case other:
             raise ValueError(f"its schema is {other!r}")
 
@@ -144,6 +175,8 @@ def _check_sdk(fields: dict[str, Any]) -> None:
             _texts([] if (text := library.get(key)) is None else [text], key)
         for key in ("targets", "umbrella", "clients", "reexports", "flags", "symbols", "directives"):
             _texts([] if (listed := library.get(key)) is None else listed, key)
+        for only in _fields_of(library.get("only_on") or {}, "only_on").values():
+            _texts(only, "only_on")
         if any(name.startswith("=") for name in library.get("symbols") or ()):
             raise ValueError("the name of a symbol begins with =")
     aliases = _fields_of(fields.get("aliases", {}), "aliases")
@@ -182,19 +215,25 @@ def _slot(libraries: dict[str, _Library], name: str) -> _Library | None:
     name = re.sub("//+", "/", name)
     if not name.startswith(SYSTEM_PREFIXES):
         return None
-    return libraries.setdefault(
-        name,
-        _Library(mask=0, facts={}, details={}, symbols={}, symbol_mask=0, hidden={}, observed={}),
-    )
+    slot = libraries.get(name)
+    if slot is None:
+        slot = libraries[name] = _Library(
+            mask=0,
+            facts={},
+            details={},
+            symbols={},
+            symbol_masks=[0, 0],
+            hidden={},
+            observed={},
+            declared={},
+            missing={},
+        )
+    return slot
 
 
 def _add_library(slot: _Library, item: dict[str, Any], bit: int, sdk: str) -> None:
     slot["mask"] |= 1 << bit
-    detail = {
-        key: value
-        for key in ("current", "compat", "targets", "umbrella", "clients", "reexports", "flags")
-        if (value := item.get(key))
-    }
+    detail = {key: value for key in _DETAILS if (value := item.get(key))}
     known = slot["details"].setdefault(sdk, detail)
     for key, value in detail.items():  # zippered twins and merged documents: lists are joined, the first number stays
         if isinstance(value, list):
@@ -202,11 +241,7 @@ def _add_library(slot: _Library, item: dict[str, Any], bit: int, sdk: str) -> No
         else:
             known.setdefault(key, value)
     if item.get("symbols") is not None:
-        slot["symbol_mask"] |= 1 << bit
-        symbols = slot["symbols"]
-        for name in item["symbols"]:
-            if not name.startswith(("$ld$", "_OBJC_METACLASS_$_", ".objc_class_name_")):
-                symbols[name] = symbols.get(name, 0) | 1 << bit
+        _add_symbols(slot, item, bit, sdk)
     for text in item.get("directives") or ():
         match = _HIDE.match(text)
         if match:
@@ -216,33 +251,142 @@ def _add_library(slot: _Library, item: dict[str, Any], bit: int, sdk: str) -> No
                 slot["hidden"][symbol] = version
 
 
+def _add_symbols(slot: _Library, item: dict[str, Any], bit: int, sdk: str) -> None:
+    """Note for each family of processors which symbols an SDK lists.
+
+    What an SDK older than macOS 11 says of Intel counts for arm64 as well: that is how its API began.
+    """
+    targets = item.get("targets") or ()
+    served = [not targets or any(t.startswith(family) for t in targets) for family in _FAMILIES]
+    if not served[1] and Version.parse(sdk.replace(".x", ".0")).major < _FIRST_ARM:
+        served[1] = True
+    if not any(served):  # 32-bit code alone
+        served = [True, True]
+    only = {name: family for family, names in (item.get("only_on") or {}).items() for name in names}
+    for index, there in enumerate(served):
+        slot["symbol_masks"][index] |= there << bit
+    for name in item["symbols"]:
+        if not name.startswith(("$ld$", "_OBJC_METACLASS_$_", ".objc_class_name_")):
+            masks = slot["symbols"].setdefault(name, [0, 0])
+            for index, family in enumerate(_FAMILIES):
+                masks[index] |= (served[index] and only.get(name, family) == family) << bit
+
+
 def _pack_symbols(library: _Library) -> bytes:
-    r"""Encode one library: a group line (mask, hidden-until, observed range) then its names, one a line.
+    r"""Encode one library: a line for each group (see ``facts.Group``), then its names, one a line.
 
     Group lines start with ``=``, which no Mach-O name in a stub does.
     """
     groups: dict[str, list[str]] = {}
-    for name in {*library["symbols"], *library["observed"]}:
-        low, high = library["observed"].get(name, ("", ""))
-        hidden = library["hidden"].get(name, "") if name in library["symbols"] else ""
-        groups.setdefault(f"={library['symbols'].get(name, 0):x} {hidden} {low} {high}", []).append(name)
-    lines = [f"{library['symbol_mask']:x}"]
+    for name in {*library["symbols"], *library["observed"], *library["declared"], *library["missing"]}:
+        listed = library["symbols"].get(name, [0, 0])
+        *dates, marks = library["declared"].get(name, ("", "", "", ""))
+        versions = [library["hidden"].get(name, "") if any(listed) else "", *library["observed"].get(name, ("", ""))]
+        fields = [
+            _masks(listed),
+            *(_version_text(v) for v in (*versions, *dates)),
+            marks,
+            _version_text(library["missing"].get(name, "")),
+        ]
+        groups.setdefault("=" + " ".join(fields).rstrip(" "), []).append(name)
+    lines = [_masks(library["symbol_masks"])]
     for key in sorted(groups):
         lines.append(key)
         lines.extend(sorted(groups[key]))
     return _packed(lines)
 
 
-def _merge_os_facts(document: dict[str, Any], libraries: dict[str, _Library]) -> None:
-    for key in ("introduced", "removed", "legacy", "observed"):
+@cache
+def _version_text(text: str) -> str:
+    return str(Version.parse(text)) if text else ""
+
+
+def _masks(pair: list[int]) -> str:
+    return f"{pair[0]:x}" if pair[0] == pair[1] else f"{pair[0]:x},{pair[1]:x}"
+
+
+class _Homes:
+    """Where facts on a name are filed: under the library the SDKs list, and with the member that lists a symbol."""
+
+    def __init__(self, libraries: dict[str, _Library], aliases: dict[str, tuple[str, int]]) -> None:
+        self._libraries = libraries
+        self._aliases = aliases
+        self._squeezed: dict[str, list[str]] = {}
+        for name in sorted(libraries):
+            if ".framework/Versions/" in name:
+                self._squeezed.setdefault(squeeze(name), []).append(name)
+        self._closures: dict[str, list[str]] = {}
+
+    def library(self, name: str) -> str:
+        """Return the name of the library a name leads to; itself where it leads to none."""
+        if name in self._libraries:
+            return name
+        target = self._aliases.get(name, (name, 0))[0]
+        if target in self._libraries:
+            return target
+        fitting = [n for n in self._squeezed.get(squeeze(target), ()) if leads_to(target, n)]
+        return max(fitting, default=name)
+
+    def slots(self, name: str, symbol: str) -> list[_Library]:
+        """Return the members of a library that list or declare a symbol; the library itself if none does."""
+        if stored_name(symbol) != symbol:
+            return []  # the class stands for both
+        closure = [self._libraries[n] for n in self._closure(self.library(name))]
+        for key in ("symbols", "declared"):
+            found = [slot for slot in closure if symbol in slot[key]]
+            if found:
+                return found
+        slot = _slot(self._libraries, self.library(name))
+        return [slot] if slot is not None else []
+
+    def _closure(self, name: str) -> list[str]:
+        found = self._closures.get(name)
+        if found is None:
+            waiting, found = [name], []
+            while waiting:
+                each = self.library(waiting.pop())
+                if each in self._libraries and each not in found:
+                    found.append(each)
+                    for detail in self._libraries[each]["details"].values():
+                        waiting += detail.get("reexports", ())
+            self._closures[name] = found
+        return found
+
+
+def _merge_os_facts(document: dict[str, Any], libraries: dict[str, _Library], homes: _Homes) -> None:
+    for key in FACTS:
         for name, *rest in document.get(key, ()):
-            slot = _slot(libraries, name)
-            if slot is not None:
-                slot["facts"].setdefault(key, []).append(rest)
+            home = homes.library(name)
+            if key == "legacy" and home != name:
+                if leads_to(name, home):
+                    continue  # a link like those of every framework
+                home = name
+            slot = _slot(libraries, home)
+            if slot is not None and rest not in slot["facts"].setdefault(key, []):
+                slot["facts"][key].append(rest)
     for name, symbol, low, high in document.get("observed_symbols", ()):
-        slot = _slot(libraries, name)
-        if slot is not None and not symbol.startswith("_OBJC_METACLASS_$_"):
-            slot["observed"][symbol] = [low, high]
+        for slot in homes.slots(name, symbol):
+            known = slot["observed"].setdefault(symbol, [low, high])
+            slot["observed"][symbol] = [min(known[0], low, key=Version.parse), max(known[1], high, key=Version.parse)]
+    for name, symbol, *fields in document.get("declared_symbols", ()):
+        for slot in homes.slots(name, symbol):
+            _declare(slot["declared"].setdefault(symbol, ["", "", "", ""]), fields)
+    for name, symbol, release in document.get("missing_symbols", ()):
+        for slot in homes.slots(name, symbol):
+            slot["missing"][symbol] = _newest(slot["missing"].get(symbol, ""), release)
+
+
+def _declare(known: list[str], fields: list[str]) -> None:
+    since, newest, until, marks = fields
+    dates = [text for text in (known[0], since) if text]
+    known[0] = min(dates, key=Version.parse) if dates else ""
+    known[1] = _newest(known[1], newest)
+    known[2] = _newest(known[2], until)
+    known[3] = "".join(sorted({*known[3], *marks}))
+
+
+def _newest(one: str, two: str) -> str:
+    return max((text for text in (one, two) if text), key=Version.parse, default="")
 
 
 def build(documents: Iterable[dict[str, Any]]) -> bytes:
@@ -260,6 +404,7 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
     sources: dict[str, dict[str, Any]] = {}
     libraries: dict[str, _Library] = {}
     aliases: dict[str, tuple[str, int]] = {}
+    names_only: list[tuple[str, int, str]] = []
     for document in sdks:
         sdk = document["sdk"]
         source = sources.setdefault(
@@ -271,6 +416,7 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
                 "complete": [],
                 "missing": [],
                 "links": False,
+                "last": False,
                 "origin": [],
             },
         )
@@ -278,9 +424,13 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
         source["complete"] = sorted({*source["complete"], *document.get("complete", ())})
         source["missing"] = sorted({*source["missing"], *document.get("missing", ())})
         source["links"] = source["links"] or bool(document.get("links"))
+        source["last"] = source["last"] or bool(document.get("last"))
         origin = document.get("origin", "")  # one name, or those of a catalogue that was built before
         source["origin"] = sorted({*source["origin"], *([origin] if isinstance(origin, str) else origin)} - {""})
         for item in document["libraries"]:
+            if item.get("symbols") is None and not any(item.get(key) for key in _DETAILS):
+                names_only.append((item["install_name"], bit, sdk))
+                continue
             slot = _slot(libraries, item["install_name"])
             if slot is not None:
                 private = is_private(item["install_name"])
@@ -288,8 +438,14 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
         for alias, target in document.get("aliases", {}).items():
             mask = aliases.get(alias, ("", 0))[1]
             aliases[alias] = (target, mask | 1 << bit)  # the newest SDK's target stays
+    homes = _Homes(libraries, aliases)
+    for name, bit, sdk in names_only:
+        slot = _slot(libraries, homes.library(name))
+        if slot is not None:
+            slot["mask"] |= 1 << bit
+            slot["details"].setdefault(sdk, {})
     for document in kinds["machochain.os-facts/1"]:
-        _merge_os_facts(document, libraries)
+        _merge_os_facts(document, libraries, homes)
     return _write(list(sources.values()), libraries, aliases)
 
 
@@ -303,11 +459,13 @@ def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliase
     for name in sorted(libraries):
         library = libraries[name]
         place = ""
-        if library["symbols"] or library["observed"] or library["symbol_mask"]:
+        if any(library[key] for key in ("symbols", "observed", "declared", "missing")) or any(library["symbol_masks"]):
             chunk = _pack_symbols(library)
             place = f"{len(chunks)}:{len(chunk)}"
             chunks += chunk
-        facts = json.dumps(library["facts"], separators=(",", ":"), sort_keys=True) if library["facts"] else ""
+        documented = [row[2] or row[1] for row in library["declared"].values() if "d" not in row[3]]
+        table = {**library["facts"], **({"documented": max(documented, key=Version.parse)} if documented else {})}
+        facts = json.dumps(table, separators=(",", ":"), sort_keys=True) if table else ""
         rows.append(f"{name}\t{library['mask']:x}\t{place}\t{facts}")
         details.append(f"{name}\t{json.dumps(library['details'], separators=(',', ':'), sort_keys=True)}")
     links = []

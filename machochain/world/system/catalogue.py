@@ -7,7 +7,9 @@ The facts are names and numbers read from linker stubs of many SDKs and from rel
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +17,7 @@ from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.ospaths import SYSTEM_PREFIXES, inside_cryptex
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
-from machochain.world.system.availability import judge_library, judge_link, judge_symbol
+from machochain.world.system.availability import judge_library, judge_link, judge_symbol, lacks_certainly
 from machochain.world.system.catalogue_file import CatalogueFile
 from machochain.world.system.documents import documents
 from machochain.world.system.facts import Block, GivenSdk, Group, LibraryFacts, Source, SymbolFacts
@@ -23,11 +25,58 @@ from machochain.world.system.names import normalise, plain_variant, stored_name
 
 EMBEDDED: Final = Path(__file__).parent / "data" / "catalogue.bin"
 
+FIRST_ARM: Final = 11
+"""The first release for Macs with an arm64 processor."""
 FIRST_SEALED: Final = 11
 """Since this release the system volume is sealed and its libraries are in the shared cache only."""
 NOT_THE_SYSTEMS: Final = "the OS keeps its libraries below /usr/lib and /System only"
-_NO_BLOCK: Final = Block(0, {})
-_UNKNOWN_SYMBOL: Final = Group(0, None, None)
+_NO_BLOCK: Final = Block(0, 0, {})
+_UNKNOWN_SYMBOL: Final = Group(0, 0)
+
+
+class Reached:
+    """What is reached from one library, in the order dyld searches: each level is read when it is walked to."""
+
+    def __init__(self, start: str, following: Callable[[str], tuple[str, ...]]) -> None:
+        self._following = following
+        self._found: list[str] = []
+        self._known: set[str] = set()
+        self._waiting = [start]
+
+    def __iter__(self) -> Iterator[str]:
+        index = 0
+        while index < len(self._found) or self._advance():
+            yield self._found[index]
+            index += 1
+
+    def _advance(self) -> bool:
+        if self._found and self._following_of is not None:
+            self._waiting.extend(reversed(self._following(self._following_of)))
+            self._following_of = None
+        while self._waiting:
+            name = self._waiting.pop()
+            if name not in self._known:
+                self._known.add(name)
+                self._found.append(name)
+                self._following_of = name
+                return True
+        return False
+
+    _following_of: str | None = None
+    """The library found last, while what it re-exports has not been asked for."""
+
+
+def family_of(arch: str | None) -> str:
+    """Return the processor family whose exports an architecture gets: ``arm64``, ``x86_64``, or nothing for any."""
+    if arch is None:
+        return ""
+    return "arm64" if arch.startswith("arm64") else "x86_64"
+
+
+def _mask(item: Group | Block, family: str) -> int:
+    if family == "arm64":
+        return item.arm
+    return item.intel if family == "x86_64" else item.intel | item.arm
 
 
 class EmbeddedCatalogue:
@@ -46,9 +95,8 @@ class EmbeddedCatalogue:
             InputError: The file cannot be read or is no catalogue of this version.
         """
         self._tables = CatalogueFile(file)
-        self._closures: dict[tuple[str, int], tuple[str, ...]] = {}
-        self._listed: dict[tuple[str, ...], tuple[tuple[str, dict[str, Group]], ...]] = {}
-        self._judged: dict[tuple[str, Group, int], SymbolAnswer] = {}
+        self._closures: dict[tuple[str, int, bool], Reached] = {}
+        self._judged: dict[tuple[str, Group, int, str], SymbolAnswer] = {}
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -162,6 +210,8 @@ class EmbeddedCatalogue:
             removed=row.removed,
             legacy=row.legacy,
             observed=row.observed,
+            seen=row.seen,
+            missing=row.missing,
             details=tuple((s.id, details[s.id]) for s in self._tables.of(row.mask)),
         )
 
@@ -184,42 +234,52 @@ class EmbeddedCatalogue:
     def _facts(self, symbol: str, group: Group, block: Block) -> SymbolFacts:
         return SymbolFacts(
             name=symbol,
-            sdks=tuple(s.id for s in self._tables.of(group.mask)),
-            lacking=tuple(s.id for s in self._tables.of(block.mask & ~group.mask)),
+            sdks=tuple(s.id for s in self._tables.of(group.intel | group.arm)),
+            lacking=tuple(s.id for s in self._tables.of((block.intel | block.arm) & ~(group.intel | group.arm))),
             hidden=group.hidden,
             observed=group.observed,
+            archs=tuple(name for name, mask in (("x86_64", group.intel), ("arm64", group.arm)) if mask),
+            introduced=group.since or group.newest,
+            declared=group.until,
+            missing=group.missing,
         )
 
-    def reexports(self, library: str, macos: Version) -> tuple[str, ...]:
-        """Return the libraries a library re-exports around a release: by the SDKs next to it on either side."""
+    def reexports(self, library: str, macos: Version, *, later: bool = False) -> tuple[str, ...]:
+        """Return the libraries a library re-exports around a release: by the SDKs next to it on either side.
+
+        Args:
+            library: An install name or a link to one.
+            macos: The release.
+            later: Leave out those the next SDK after the release no longer names, if there is one.
+        """
         name = self.canonical(library)
         if name is None:
             return ()
         having, details = self._tables.of(self._tables.row(name).mask), self._tables.details(name)
-        before = [s for s in having if s.low <= macos]
-        after = [s for s in having if s.low > macos]
+        block = self._tables.block(name)
+        listed = self._tables.of(block.intel | block.arm)
+        whole = [s for s in having if details[s.id] or s in listed]  # not those of which only the name is known
+        before = [s for s in whole if s.low <= macos]
+        after = [s for s in whole if s.low > macos]
         found: dict[str, None] = {}
-        for source in (*before[-1:], *after[:1]):
+        for source in after[:1] if later and after else (*before[-1:], *after[:1]):
             for inner in details[source.id].get("reexports", ()):
                 found[self.canonical(inner) or inner] = None
         return tuple(found)
 
-    def closure(self, library: str, macos: Version) -> tuple[str, ...]:
+    def closure(self, library: str, macos: Version, *, later: bool = False) -> tuple[str, ...]:
         """Return a library and all it re-exports, directly or not, in the order dyld searches them."""
         start = self.canonical(library)
-        if start is None:
-            return ()
-        known = self._closures.get((start, macos.packed))
-        if known is not None:
-            return known
-        found: dict[str, None] = {}
-        waiting = [start]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found[name] = None
-                waiting.extend(reversed(self.reexports(name, macos)))
-        return self._closures.setdefault((start, macos.packed), tuple(found))
+        return tuple(self._reached(start, macos, later=later)) if start is not None else ()
+
+    def _reached(self, start: str, macos: Version, *, later: bool = False) -> Reached:
+        """Return a library and all it re-exports; what is not walked to is not read."""
+        key = (start, macos.packed, later)
+        found = self._closures.get(key)
+        if found is None:
+            found = Reached(start, lambda name: self.reexports(name, macos, later=later))
+            self._closures[key] = found
+        return found
 
     def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
         """Say whether a library provides a symbol on a release, itself or through what it re-exports.
@@ -228,69 +288,116 @@ class EmbeddedCatalogue:
             library: An install name or a link to one.
             symbol: The Mach-O name.
             macos: The release.
-            arch: Not looked at: the facts hold for at least one architecture of the library.
+            arch: The architecture that asks; without it any will do.
         """
-        del arch
-        answer = self._lookup(library, symbol, macos)
+        family = family_of(arch)
+        answer = self._lookup(library, symbol, macos, family)
         if answer.presence is not Presence.UNSEEN or answer.present_in is None:
             return answer
         # What a later SDK lacks, and what appears after that only, was not there before either: symbols do not come,
         # go and come again. An SDK that no longer re-exports some library can tell this where those before cannot.
         for source in reversed(self.sources):
             if macos < source.low < answer.present_in:
-                later = self._lookup(library, symbol, source.low)
+                later = self._lookup(library, symbol, source.low, family)
                 if later.presence is Presence.ABSENT and later.absent_in is not None and later.absent_in > macos:
                     return later
         return answer
 
-    def _lookup(self, library: str, symbol: str, macos: Version) -> SymbolAnswer:
+    def _lookup(self, library: str, symbol: str, macos: Version, family: str) -> SymbolAnswer:
         """Answer from the SDKs around one release."""
         stored = stored_name(symbol)
-        closure = self.closure(library, macos)
-        if not closure:
+        start = self.canonical(library)
+        if start is None:
             return SymbolAnswer(Presence.UNSEEN, why=f"{library} is in none of the SDKs known here")
-        tables = self._symbol_tables(closure)
-        for name, names in tables:
-            group = names.get(stored)  # who never listed it cannot be known to have it
-            if group is not None:
-                answer = self._judge_symbol(name, group, macos)
-                if answer.presence is Presence.PRESENT:
-                    return answer
-        answers = [self._judge_symbol(name, names.get(stored, _UNKNOWN_SYMBOL), macos) for name, names in tables]
+        closure = self._reached(start, macos)
+        answers = []
+        for name in closure:
+            group = self._names(name).get(stored)
+            if "$" in stored:
+                group = self._patterned(name, stored, group)
+            if group is None:  # who never listed it cannot be known to have it
+                continue
+            answer = self._judge_symbol(name, group, macos, family)
+            if answer.presence is Presence.PRESENT:
+                return answer
+            if answer.presence is Presence.ABSENT and lacks_certainly(group, self._having(group, family), macos):
+                return answer
+            answers.append(answer)
+        # Who is about to leave the closure gains no symbol any more.
+        staying = set(self._reached(start, macos, later=True))
+        answers += [
+            self._judge_symbol(name, _UNKNOWN_SYMBOL, macos, family)
+            for name in closure
+            if stored not in self._names(name) and name in staying
+        ]
         known = [v for a in answers if (v := a.present_in) is not None]
         lacking = [v for a in answers if (v := a.absent_in) is not None]
         first = min(known, default=None)
         if all(a.presence is Presence.ABSENT for a in answers):
             # The weakest member of the closure bounds what is known of the whole.
             last = min(lacking)
+            dated = next((a.why for a in answers if a.present_in is not None and len(answers) == 1), None)
             later = f", first known in {first}" if first is not None else ""
-            return SymbolAnswer(
-                Presence.ABSENT, absent_in=last, present_in=first, why=f"not exported in the SDK {last}{later}"
-            )
+            why = dated or f"not exported in the SDK {last}{later}"
+            return SymbolAnswer(Presence.ABSENT, absent_in=last, present_in=first, why=why)
+        stayed = next((a for a in answers if a.likely is Presence.PRESENT), None)
+        if stayed is not None and any(v > macos for v in known):
+            # One member had it before, one has it later: it moved between them, and whoever links the umbrella has it.
+            return SymbolAnswer(Presence.PRESENT, TargetPath(start), present_in=first, why=stayed.why)
         telling = next((a for a in answers if a.presence is Presence.UNSEEN and a.present_in is not None), None)
         answer = telling or next(a for a in answers if a.presence is Presence.UNSEEN)
-        return SymbolAnswer(Presence.UNSEEN, absent_in=answer.absent_in, present_in=first, why=answer.why)
+        return SymbolAnswer(
+            Presence.UNSEEN, absent_in=answer.absent_in, present_in=first, why=answer.why, likely=answer.likely
+        )
 
-    def _symbol_tables(self, closure: tuple[str, ...]) -> tuple[tuple[str, dict[str, Group]], ...]:
-        """Return some libraries with what is known of their symbols."""
-        found = self._listed.get(closure)
-        if found is None:
-            found = tuple((n, (self._tables.block(n) if n in self._tables.rows else _NO_BLOCK).names) for n in closure)
-            self._listed[closure] = found
-        return found
+    def _patterned(self, name: str, symbol: str, group: Group | None) -> Group | None:
+        """Return what is known of a symbol of which all of some form came with one release."""
+        for pattern, since, _ in self._tables.row(name).patterns if name in self._tables.rows else ():
+            if re.search(pattern, symbol):
+                there = group is not None or self._lists(name, symbol.partition("$")[0])
+                known = group if group is not None else _UNKNOWN_SYMBOL
+                return known._replace(since=since, newest=since if there else None, marks="c")
+        return group
 
-    def _judge_symbol(self, name: str, group: Group, macos: Version) -> SymbolAnswer:
+    def _lists(self, name: str, symbol: str) -> bool:
+        """Whether a library, or what it re-exports in any SDK, lists a symbol in any stub."""
+        closure = self.closure(name, self.sources[-1].low)
+        return any(symbol in self._names(member) for member in closure)
+
+    def _names(self, name: str) -> dict[str, Group]:
+        """Return what is known of the symbols of one library."""
+        return (self._tables.block(name) if name in self._tables.rows else _NO_BLOCK).names
+
+    def _judge_symbol(self, name: str, group: Group, macos: Version, family: str) -> SymbolAnswer:
         """Answer for one library alone: the same for all symbols of a group, and for all no stub of it ever listed."""
-        key = (name, group, macos.packed)
+        key = (name, group, macos.packed, family)
         answer = self._judged.get(key)
         if answer is None:
-            answer = self._judged[key] = self._judge_group(name, group, macos)
+            answer = self._judged[key] = self._judge_group(name, group, macos, family)
         return answer
 
-    def _judge_group(self, name: str, group: Group, macos: Version) -> SymbolAnswer:
-        block = self._tables.block(name) if name in self._tables.rows else _NO_BLOCK
-        having = self._tables.of(group.mask)
-        return judge_symbol(name, group, having, self._tables.of(block.mask & ~group.mask), macos)
+    def _judge_group(self, name: str, group: Group, macos: Version, family: str) -> SymbolAnswer:
+        known = name in self._tables.rows
+        block = self._tables.block(name) if known else _NO_BLOCK
+        mask = _mask(block, family)
+        if not mask:  # no stub tells architectures apart: an Intel one speaks for all
+            family = ""
+            mask = _mask(block, family)
+        listed = _mask(group, family)
+        newer = mask & ~self._before_arm
+        if family == "arm64" and newer and not listed & newer & -newer:
+            listed &= newer  # Intel's past: the first stub for arm64 lacks it
+        lacking = self._tables.of(mask & ~listed)
+        stable = known and bool(self._tables.row(name).stable)
+        return judge_symbol(name, group, self._tables.of(listed), lacking, macos, stable=stable)
+
+    def _having(self, group: Group, family: str) -> tuple[Source, ...]:
+        return self._tables.of(_mask(group, family))
+
+    @cached_property
+    def _before_arm(self) -> int:
+        """The SDKs older than the first Mac with an arm64 processor."""
+        return sum(1 << i for i, s in enumerate(self.sources) if s.low.major < FIRST_ARM)
 
     def providers(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the libraries that export each symbol themselves in any SDK, sorted; one pass over all blocks."""

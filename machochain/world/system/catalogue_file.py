@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,18 +17,61 @@ from machochain.model.version import Version
 from machochain.world.system.facts import Block, Group, Row, Source
 from machochain.world.system.names import leads_to, normalise, squeeze
 
-MAGIC: Final = b"MCCAT\x02"
-DATED: Final = frozenset({"introduced", "removed", "legacy", "observed"})
+MAGIC: Final = b"MCCAT\x03"
+FACTS: Final = {
+    "introduced": (3, 4),
+    "removed": (3, 3),
+    "legacy": (3, 3),
+    "observed": (3, 3),
+    "seen": (3, 3),
+    "missing": (3, 3),
+    "stable": (2, 2),
+    "patterns": (4, 4),
+}
+"""Tables of facts on libraries that come from elsewhere than SDKs: fewest and most fields of a row."""
 _SECTIONS: Final = ("libraries", "aliases", "details", "symbols")
 _MOST: Final = 64 << 20
 """Bytes of one table, unpacked: many times what the embedded catalogue needs."""
 _DAMAGE: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, UsageError)
 """What comes of reading a table that is not as it was written."""
-_NO_BLOCK: Final = Block(0, {})
+_NO_BLOCK: Final = Block(0, 0, {})
 
 
 def _dated(items: Iterable[Any]) -> tuple[tuple[Version, str], ...]:
     return tuple(sorted((Version.parse(v), _text(why)) for v, why in items))
+
+
+def _introduced(items: Iterable[Any]) -> tuple[tuple[Version, str, Version | None], ...]:
+    rows = [(Version.parse(v), _text(who), Version.parse(more[0]) if more else None) for v, who, *more in items]
+    return tuple(sorted(rows, key=lambda row: row[:2]))
+
+
+def _masks(text: str) -> tuple[int, int]:
+    intel, _, arm = text.partition(",")
+    return int(intel, 16), int(arm or intel, 16)
+
+
+def _group(head: str) -> Group:
+    fields = head.split(" ")
+    if len(fields) > 9:
+        raise ValueError("a line of a group with too many fields")
+    masks, hidden, low, high, since, newest, until, marks, missing = (*fields, *[""] * (9 - len(fields)))
+    observed = (_version(low), _version(high))
+    return Group(
+        *_masks(masks),
+        hidden=_version(hidden),
+        observed=(observed[0], observed[1]) if observed[0] is not None and observed[1] is not None else None,
+        since=_version(since),
+        newest=_version(newest),
+        until=_version(until),
+        marks=marks,
+        missing=_version(missing),
+    )
+
+
+@cache
+def _version(text: str) -> Version | None:
+    return Version.parse(text) if text else None
 
 
 def _source(item: dict[str, Any]) -> Source:
@@ -40,6 +83,7 @@ def _source(item: dict[str, Any]) -> Source:
         missing=_texts(item["missing"]),
         links=bool(item["links"]),
         origin=_texts(item["origin"]),
+        last=bool(item.get("last")),
     )
 
 
@@ -183,10 +227,15 @@ class CatalogueFile:
             return Row(
                 mask=int(mask, 16),
                 place=self._symbols_place(place),
-                introduced=_dated(table.get("introduced", ())),
+                introduced=_introduced(table.get("introduced", ())),
                 removed=_dated(table.get("removed", ())),
                 legacy=_dated(table.get("legacy", ())),
                 observed=(min(observed), max(observed)) if observed else None,
+                seen=_dated(table.get("seen", ())),
+                missing=_dated(table.get("missing", ())),
+                stable=tuple(_text(who) for (who,) in table.get("stable", ())),
+                documented=Version.parse(_text(table["documented"])) if "documented" in table else None,
+                patterns=tuple((_text(p), Version.parse(v), _text(w)) for p, v, w in table.get("patterns", ())),
             )
         except _DAMAGE as error:
             raise self._damaged(error) from None
@@ -263,14 +312,8 @@ class CatalogueFile:
         try:
             for body in groups:
                 head, *members = body.split("\n")
-                mask, hidden, low, high = head.split(" ")
-                group = Group(
-                    mask=int(mask, 16),
-                    hidden=Version.parse(hidden) if hidden else None,
-                    observed=(Version.parse(low), Version.parse(high)) if low else None,
-                )
-                names.update(dict.fromkeys(members, group))
-            return Block(int(first, 16), names)
+                names.update(dict.fromkeys(members, _group(head)))
+            return Block(*_masks(first), names)
         except _DAMAGE as error:
             raise self._damaged(error) from None
 

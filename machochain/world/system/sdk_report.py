@@ -16,7 +16,7 @@ from machochain.model.version import Version
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from machochain.world.system.facts import LibraryFacts
 from machochain.world.system.oslibs import SdkLibraries
-from machochain.world.system.sdk import Sdk, SdkQuality
+from machochain.world.system.sdk import SMALL, Sdk, SdkQuality
 
 
 def _joined(lists: Iterable[TargetList]) -> list[str]:
@@ -31,6 +31,20 @@ def _symbols(stub: Stub) -> list[str]:
         for export in section.exports
     }
     return sorted(names)
+
+
+def _only_on(stub: Stub) -> dict[str, list[str]]:
+    """Return the symbols that a stub for both families of processors exports for one of them alone."""
+    families = [a for a in ("x86_64", "arm64") if any(t.startswith(a) and t.endswith("-macos") for t in stub.targets)]
+    if len(families) < len(("x86_64", "arm64")):
+        return {}
+    found: dict[str, set[str]] = {family: set() for family in families}
+    for section in stub.sections:
+        for family in families:
+            if any(t.startswith(family) and t.endswith("-macos") for t in section.targets):
+                found[family].update(export.name for export in section.exports)
+    alone = {"x86_64": found["x86_64"] - found["arm64"], "arm64": found["arm64"] - found["x86_64"]}
+    return {family: sorted(names) for family, names in alone.items() if names}
 
 
 def index_sdk(sdk: Sdk, catalogue: EmbeddedCatalogue, *, origin: str = "") -> dict[str, Any]:
@@ -65,6 +79,7 @@ def index_sdk(sdk: Sdk, catalogue: EmbeddedCatalogue, *, origin: str = "") -> di
                     "reexports": _joined(stub.reexports),
                     "flags": list(stub.flags),
                     "symbols": _symbols(stub),
+                    "only_on": _only_on(stub),
                     "directives": sorted({d.text for s in stub.sections for d in s.directives}),
                 }
             )
@@ -74,7 +89,8 @@ def index_sdk(sdk: Sdk, catalogue: EmbeddedCatalogue, *, origin: str = "") -> di
         "low": str(sdk.version),
         "high": str(sdk.version),
         "origin": origin,
-        "complete": [] if quality.poor else ["/usr/lib/", FRAMEWORKS],
+        # A few libraries are a sysroot somebody made: nothing follows from what it leaves out.
+        "complete": [] if quality.poor or quality.libraries < SMALL else ["/usr/lib/", FRAMEWORKS],
         "missing": [SWIFT_LIBRARIES] if quality.no_swift else [],
         "links": bool(sdk.index.links),
         "libraries": libraries,
@@ -86,10 +102,12 @@ def index_sdk(sdk: Sdk, catalogue: EmbeddedCatalogue, *, origin: str = "") -> di
 def _facts(facts: LibraryFacts) -> dict[str, Any]:
     return {
         "sdks": list(facts.sdks),
-        "introduced": [[str(version), who] for version, who in facts.introduced],
+        "introduced": [[str(version), who] for version, who, _ in facts.introduced],
         "removed": [[str(version), who] for version, who in facts.removed],
         "also_loads_since": [[str(version), who] for version, who in facts.legacy],
         "observed": [str(v) for v in facts.observed] if facts.observed else None,
+        "seen": [[str(version), who] for version, who in facts.seen],
+        "missing": [[str(version), who] for version, who in facts.missing],
         "details": dict(facts.details),
     }
 
@@ -188,6 +206,10 @@ def symbols(path: str, sdks: Sequence[Sdk], catalogue: EmbeddedCatalogue, *, arc
                 "not_in_sdks": list(item.lacking),
                 "hidden_until": str(item.hidden) if item.hidden is not None else None,
                 "observed": [str(v) for v in item.observed] if item.observed else None,
+                "archs": list(item.archs),
+                "introduced": str(item.introduced) if item.introduced is not None else None,
+                "declared_in": str(item.declared) if item.declared is not None else None,
+                "missing_on": str(item.missing) if item.missing is not None else None,
             }
             for item in facts
         ]
