@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
 from machochain.dyld.profile import PROFILES
 from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, FileCase, GoImage, ReleaseCase, Scene
 from machochain.findings.registry import of_file, of_process, of_release, of_walk
-from machochain.model.filesystem import Presence
+from machochain.model.errors import InputError
+from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType, MachOFile
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from machochain.graph.mac import Mac
     from machochain.model.filesystem import Node, SystemAnswer
 
+_SMALL: Final = 1 << 20
+"""Bytes of a file that a rule may read whole."""
 _FileKey = tuple[tuple[int, int] | None, int, str]
 """Identity of the file, offset of the slice, path."""
 
@@ -98,12 +101,21 @@ class Checker:
             host = scene.hosts.get(path)
             return None if host is None else self._locations.get(host) or Location(host, (), path)
 
+        def read(path: str) -> bytes | None:
+            found = look(path)
+            if found.presence is not Presence.PRESENT or found.kind is not NodeKind.FILE or found.size > _SMALL:
+                return None
+            try:
+                return mac.files.read_bytes(found, 0, found.size)
+            except InputError:
+                return None
+
         node = look(scene.path)
         file = mac.read(node) if node.presence is Presence.PRESENT else None
         slices = tuple(s.arch.name for s in file.slices) if isinstance(file, MachOFile) else ()
         go = {i.id: found for i in scene.made_by_go if (found := self._go_of(mac, i)) is not None}
         return Facts(
-            looked, find_system, self._tree, slices, go=go, os=self._os, locate=locate, reach=self._reach
+            looked, find_system, self._tree, slices, go=go, os=self._os, locate=locate, read=read, reach=self._reach
         )  # fmt: skip
 
     def _go_of(self, mac: Mac, image: LoadedImage) -> GoImage | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import Factory, define, field, frozen
 
 from machochain.dyld.facts import might_be_in_shared_cache
+from machochain.findings.names import library_base
 from machochain.findings.outcomes import KNOWN_VARIABLES, FailedLoad, Fate, failures, passed_over
 from machochain.findings.registry import RULES
 from machochain.findings.remedies import is_go
@@ -68,6 +69,7 @@ class Facts:
         go: Image id to what Go left in it, for images made by Go.
         os: The libraries and symbols of the OS on every release.
         locate: Where an image lies on this machine; None if nobody knows.
+        read: The bytes of a small file of the modelled Mac; None if there is none.
         reach: What is known already of files: whether one lies at (directory, tail).
     """
 
@@ -79,6 +81,7 @@ class Facts:
     go: Mapping[int, GoImage] = Factory(dict)
     os: OSFacts | None = None
     locate: Callable[[TargetPath], Location | None] | None = None
+    read: Callable[[str], bytes | None] | None = None
     reach: MutableMapping[tuple[str, str], bool] = Factory(dict)
 
 
@@ -202,6 +205,16 @@ class Scene:
         return next((i for i in self.files if i.path == self.path), self.images[0])
 
     @cached_property
+    def by_run_path(self) -> Mapping[tuple[int, int], tuple[Load, ...]]:
+        """The loads that were looked for behind each LC_RPATH, by its image and its number there."""
+        found: dict[tuple[int, int], list[Load]] = {}
+        for load in self.loads:
+            for candidate in (*(a.candidate for a in load.tried), *((load.found,) if load.found is not None else ())):
+                if candidate.image is not None and candidate.run_path is not None:
+                    found.setdefault((candidate.image, candidate.run_path), []).append(load)
+        return {key: tuple(loads) for key, loads in found.items()}
+
+    @cached_property
     def hosts(self) -> Mapping[TargetPath, HostPath]:
         """The files on this machine that images were read from, by the images' paths."""
         return {i.path: i.host for i in self.images if i.host is not None}
@@ -270,6 +283,11 @@ class Case:
         """The files dyld refused on the way to one that served, each once, with the first load that met it."""
         return passed_over(self.survey.odd)
 
+    @property
+    def by_run_path(self) -> Mapping[tuple[int, int], tuple[Load, ...]]:
+        """As in `Scene`."""
+        return self.scene.by_run_path
+
     def who(self, load: Load) -> str:
         """Return the name of the image that asks, for people."""
         return printable(leaf(self.requester(load).path))
@@ -277,6 +295,15 @@ class Case:
     def requester(self, load: Load) -> LoadedImage:
         """Return the image that asks."""
         return self.result.images[load.source]
+
+    def near_miss(self, load: Load) -> TargetPath | None:
+        """Return a file of the analysed tree whose name is the wanted one but for version or case."""
+        name = leaf(load.dylib.name)
+        if not name.endswith(".dylib") or name in self.facts.tree:
+            return None
+        base = library_base(name).casefold()
+        near = [n for n in self.facts.tree if n.endswith(".dylib") and library_base(n).casefold() == base]
+        return self.facts.tree[min(near, key=lambda n: (len(n), n))][0] if near else None
 
     def elsewhere(self, load: Load) -> TargetPath | None:
         """Return where the analysed tree, or a usual place beside the requester, has a file of the wanted name."""

@@ -20,7 +20,7 @@ from machochain.model.prediction import Prediction
 from machochain.model.reading import RangeSource
 from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import LoadedImage, Severity
-from machochain.model.shell import flags_word, more_ldflags
+from machochain.model.shell import flags_word, is_plain, more_ldflags
 
 
 def read_go_image(mac: Mac, image: LoadedImage) -> GoImage | None:
@@ -66,7 +66,25 @@ def with_go_ways(draft: Draft, case: Case) -> Draft:
     if draft.rule == "MC223":
         return _flat_by_go(draft, case)
     ways = tuple(w for w in _ways(draft) if w not in draft.remedy)
-    return evolve(draft, remedy=(*draft.remedy, *ways)) if ways else draft
+    recorded = _recorded_flags(draft, case)
+    remedy = tuple(_from_recorded(each, recorded) for each in (*draft.remedy, *ways))
+    return evolve(draft, remedy=remedy) if remedy != draft.remedy else draft
+
+
+def _recorded_flags(draft: Draft, case: Case) -> str:
+    """Return the CGO_LDFLAGS an image was built with; empty if none are recorded."""
+    image = next((i for i in case.scene.made_by_go if i.path == draft.image), None)
+    go = case.facts.go.get(image.id) if image is not None else None
+    info = go.binary.build if go is not None else None
+    return next((value for key, value in info.settings if key == "CGO_LDFLAGS"), "") if info is not None else ""
+
+
+def _from_recorded(remedy: Remedy, flags: str) -> Remedy:
+    """Return a remedy that starts from the flags the image was built with, where they say more than the shell's own."""
+    kept = 'CGO_LDFLAGS="$CGO_LDFLAGS '
+    if not flags or remedy.kind is not RemedyKind.COMMAND or kept not in remedy.argument or not is_plain(flags):
+        return remedy
+    return evolve(remedy, argument=remedy.argument.replace(kept, f'CGO_LDFLAGS="{flags} '))
 
 
 def _unlinked(draft: Draft, prediction: Prediction, main: LoadedImage) -> Draft:

@@ -73,6 +73,27 @@ def place_of(path: str) -> Place | None:
     return Place(kind, words, match.group(), managed)
 
 
+_SHARED: Final = ("/usr/lib/", "/usr/local/", "/System/", "/Library/", "/Applications/", "/Users/Shared/", "/Network/")
+"""Where macOS or an installer may have put something on any Mac."""
+
+
+def leaked_run_path(path: str, image: str) -> Place | None:
+    """Return whose place a run path leads into, also where its name gives nothing away: no user has such a directory.
+
+    On macOS nobody can make directories beside those of the system at its root, but for an administrator who asks for
+    them (synthetic.conf(5)); `/opt` may hold a product, if the image is none that was installed there itself.
+    """
+    place = foreign(path, image)
+    if place is not None or not path.startswith("/") or len(path) >= _PATH_MAX:
+        return place
+    top = "/" + path.lstrip("/").partition("/")[0]
+    if f"{path}/".startswith(_SHARED) or image.startswith(f"{top}/") or top == "/" or place_of(path) is not None:
+        return None
+    if top == "/opt":
+        return Place("opt", "a directory of its own below /opt", "/opt")
+    return Place("other", "a directory that no user has", top)
+
+
 def foreign(path: str, image: str) -> Place | None:
     """Return whose place a path is in, unless the image itself was installed there by the same package manager."""
     place = place_of(path)

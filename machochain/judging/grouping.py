@@ -12,6 +12,7 @@ from machochain.judging.policy import Policy
 from machochain.model.audit import AuditFinding
 from machochain.model.location import Location
 from machochain.model.paths import TargetPath
+from machochain.model.remedy import RemedyKind
 from machochain.model.result import Confidence, Finding, Result, Severity
 from machochain.model.version import Version
 
@@ -76,6 +77,7 @@ def group(
         runs = [run for process in members.processes for run in scope[process].items()]
         clean = tuple(sorted({release for release, _ in runs} - set(macos)))
         fine = {release for release, _ in runs} - {release for release, launches in runs if not launches}
+        unknown = {release for release, launches in runs if launches is None}
         found.append(
             AuditFinding(
                 finding=_at_home(evolve(members.worst, severity=judged), path, locations),
@@ -85,7 +87,7 @@ def group(
                 archs=tuple(sorted(members.archs)),
                 macos=macos,
                 clean=clean,
-                when=words_for(macos, clean, tuple(sorted(members.ended)), fine),
+                when=words_for(macos, clean, tuple(sorted(members.ended)), fine, unknown),
                 processes=tuple(sorted(members.processes)),
                 count=members.count,
                 fingerprint=fingerprint(members.worst.rule, subject, path, members.archs, top),
@@ -152,24 +154,35 @@ def _add(groups: dict[_Key, _Group], finding: Finding, locate: Locate, result: R
         members.ended[result.macos] = None
 
 
-def _rank(finding: Finding, result: Result | None, macos: Version | None = None) -> tuple[int, bool, bool, Version]:
-    """Worst first; the rule that names the cause before its other names; what is certain; the newest release."""
+def _rank(
+    finding: Finding, result: Result | None, macos: Version | None = None
+) -> tuple[int, bool, bool, bool, Version]:
+    """Worst first; the rule that names the cause before its other names; what is certain; the newest release.
+
+    Among the same it is the one whose remedy takes nothing away: another process may need what this one does not.
+    """
     when = result.macos if result is not None else macos or Version.of(0)
     certain = finding.confidence is Confidence.CERTAIN
-    return finding.severity.rank, finding.rule not in _SAME_CAUSE, certain, when
+    keeps = all(remedy.kind is not RemedyKind.DELETE_RUN_PATH for remedy in finding.remedies)
+    return finding.severity.rank, finding.rule not in _SAME_CAUSE, certain, keeps, when
 
 
-def _scope(results: Iterable[Result]) -> dict[str, dict[Version, bool]]:
+def _scope(results: Iterable[Result]) -> dict[str, dict[Version, bool | None]]:
     """Return on which releases each process was looked at, and whether all its slices launch there."""
-    found: dict[str, dict[Version, bool]] = {}
+    found: dict[str, dict[Version, bool | None]] = {}
     for result in results:
         releases = found.setdefault(result.input, {})
-        releases[result.macos] = releases.get(result.macos, True) and result.launches is True
+        verdicts = (releases.get(result.macos, True), result.launches)
+        releases[result.macos] = False if False in verdicts else None if None in verdicts else True
     return found
 
 
 def words_for(
-    macos: Sequence[Version], clean: Sequence[Version], ended: Sequence[Version], fine: Container[Version] = ()
+    macos: Sequence[Version],
+    clean: Sequence[Version],
+    ended: Sequence[Version],
+    fine: Container[Version] = (),
+    unknown: Container[Version] = (),
 ) -> str:
     """Say on which releases something is so: ``fails on macOS 26, launches before``; empty if on all the same.
 
@@ -178,6 +191,7 @@ def words_for(
         clean: Releases without it, rising.
         ended: Those of ``macos`` on which it ends the launch, rising.
         fine: Releases on which the processes launch.
+        unknown: Releases of which nobody can tell whether they do.
     """
     every = sorted({*macos, *clean})
     if ended and len(ended) < len(every):
@@ -185,7 +199,7 @@ def words_for(
         launches = all(v in fine for v in others)
         if not launches and not clean:
             return ""
-        verb = "launches" if launches else "not"
+        verb = "launches" if launches else "unknown" if any(v in unknown for v in others) else "not"
         where = "before" if others[-1] < ended[0] else "later" if others[0] > ended[-1] else "on others"
         return f"fails on macOS {_spans(ended, every)}, {verb} {where}"
     return f"on macOS {_spans(macos, every)} only" if clean else ""

@@ -19,6 +19,11 @@ def quoted(text: str) -> str:
     return "$'" + "".join(chr(b) if 0x20 <= b < 0x7F and b not in b"'\\" else f"\\x{b:02x}" for b in raw) + "'"
 
 
+def is_plain(text: str) -> bool:
+    """Whether nothing in a text means anything to a shell between double quotes."""
+    return _PLAIN.fullmatch(text) is not None
+
+
 def file_word(path: str) -> str:
     """Return a file as a word that no command takes for an option."""
     return quoted(f"./{path}" if path.startswith("-") else path)

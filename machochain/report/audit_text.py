@@ -12,7 +12,7 @@ from machochain.findings.rule import Rule
 from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.paths import printable
 from machochain.model.result import Severity
-from machochain.report.audit_words import releases, sentence, summary, verdict, why_suppressed
+from machochain.report.audit_words import about, releases, sentence, summary, verdict, why_suppressed
 from machochain.report.context import RenderContext
 from machochain.report.resolution import tool
 from machochain.report.style import Style
@@ -62,7 +62,7 @@ def _cause(cause: Sequence[AuditFinding], report: AuditReport, style: Style) -> 
     if len(cause) == 1:
         yield from _wrapped(f"{label} {printable(sentence(first))}", "", style, more="  ")
     else:
-        subject = printable(first.finding.subject)
+        subject = printable(about(cause))
         yield from _wrapped(f"{label} {rule.title}: {subject} ({len(cause)} files)", "", style, more="  ")
     shown = cause if style.verbose else cause[:_PLACES]
     for finding in shown:

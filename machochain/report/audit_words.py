@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 from urllib.parse import quote
 
 from machochain.dyld.profile import PROFILES, profile_for
@@ -74,6 +75,26 @@ def percent_encoded(name: str) -> str | None:
     if printable(name) == name:
         return None
     return quote(name.encode("utf-8", "surrogateescape"), safe="/@+,=()!~: ")
+
+
+_NAMED: Final = 3
+"""Symbols of one cause that are named before the rest is counted."""
+
+
+def about(cause: Sequence[AuditFinding]) -> str:
+    """Return what findings of one cause are about: their subject, and the symbols that a library lacks."""
+    symbols: dict[str, None] = {}
+    for found in cause:
+        evidence = found.finding.evidence
+        for each in evidence.get("symbols") or evidence.get("bounds") or ():
+            name = each["symbol"] if isinstance(each, Mapping) else each[0] if not isinstance(each, str) else each
+            symbols[str(name)] = None
+    subject = cause[0].finding.subject
+    names = [name for name in symbols if name != subject]
+    if not names:
+        return subject
+    more = len(names) - _NAMED
+    return f"{subject}: {', '.join(names[:_NAMED])}{f' and {more} more' if more > 0 else ''}"
 
 
 def sentence(finding: AuditFinding) -> str:

@@ -95,6 +95,7 @@ TRIGGERS: dict[str, list[tuple[Release, Severity]]] = {
     "MC235": [
         (wheel("cp312-cp312-macosx_11_0_arm64", ("pkg/a.so", plugin(minos="12.0"))), WARNING),
         (wheel("py3-none-macosx_10_9_universal2", ("pkg/a.so", plugin(arch="x86_64", minos="10.13"))), WARNING),
+        (wheel("cp312-cp312-macosx_14_0_arm64", ("pkg/a.so", plugin(minos="14.4"))), INFO),
     ],
     "MC410": [
         (tool(exe("/usr/lib/libz.1.dylib"), **{"forbid-libraries": ["*/libz.*"]}), ERROR),
@@ -332,3 +333,12 @@ def test_an_info_plist_beyond_its_limit_is_not_read(tmp_path: Path) -> None:
     long = plist(LSMinimumSystemVersion="11.0", x="x" * (2 << 20))
     folder = write_tree(tmp_path / "T.app", {"Contents/Info.plist": long, "Contents/MacOS/t": exe(minos="12.0")})
     assert found(audited(folder), "MC234") == []
+
+
+@pytest.mark.parametrize(("minos", "tag"), [("12.0", "macosx_12_0"), ("12.3", "macosx_13_0")])
+def test_only_tags_that_pip_takes_are_proposed(minos: str, tag: str, tmp_path: Path) -> None:
+    release = wheel("cp312-cp312-macosx_11_0_arm64", ("pkg/a.so", plugin(minos=minos)))
+
+    (finding,) = found(audited(write_tree(tmp_path, release.tree)), "MC235")
+
+    assert finding.finding.remedy[1] == f"or tag the wheel for {tag}"

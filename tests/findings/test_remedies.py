@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from machochain.findings import Checker, Facts, index_by_name
-from machochain.findings.places import foreign, place_of
-from machochain.findings.remedies import run_path_to
-from machochain.findings.rules.loaded_twice import library_base
+from machochain.findings.go_words import uuid_remedy
+from machochain.findings.names import library_base
+from machochain.findings.places import foreign, leaked_run_path, place_of
+from machochain.findings.remedies import change, run_path_to
 from machochain.model.paths import TargetPath
+from machochain.model.remedy import StepKind
 from machochain.model.shell import quoted
 from machochain.model.signature import Signature, SignatureKind
 from tests.factory import Section, load
 from tests.findings.cases import BREW, FOO, USES_FOO
-from tests.findings.scenes import LIB, RPATH, TOOL, Scene, exe, lib, with_lib
+from tests.findings.golang_cases import go_exe
+from tests.findings.scenes import LIB, RPATH, TOOL, Scene, exe, lib, plugin, with_lib
 
 SIGN = f"codesign -f -s - {TOOL}"
 GO = [Section("__DATA", "__go_buildinfo", bytes(32))]
@@ -44,7 +48,9 @@ def test_a_go_program_is_told_its_own_flag() -> None:
 
 
 def test_a_go_program_without_uuid_is_told_which_go_writes_one() -> None:
-    assert the(Scene({TOOL: exe(uuid=None, sdk="26.0", sections=GO)}), "MC301")[0] == "build with Go 1.24 or newer"
+    (first, second) = the(Scene({TOOL: exe(uuid=None, sdk="26.0", sections=GO)}), "MC301")
+    assert first == "build with Go 1.24 or newer, and without -buildid= in -ldflags"
+    assert second == "or go build -ldflags=-linkmode=external"
     assert the(Scene({TOOL: exe(uuid=None, sdk="26.0")}), "MC301") == ("link again without -Wl,-no_uuid",)
 
 
@@ -233,6 +239,8 @@ def test_run_path_to_a_library(library: str, tail: str, image: str, expected: st
         ("libvtkCommonCore-9.5.1.dylib", "libvtkCommonCore"),
         ("libc++.1.dylib", "libc++"),
         ("libc++abi.1.dylib", "libc++abi"),
+        ("libpcre2-8.0.dylib", "libpcre2-8"),
+        ("libpcre2-16.0.dylib", "libpcre2-16"),
     ],
 )
 def test_library_base(name: str, base: str) -> None:
@@ -241,3 +249,110 @@ def test_library_base(name: str, base: str) -> None:
 
 def test_library_base_of_a_name_made_to_take_forever() -> None:
     assert library_base("lib" + ".1" * 120 + "x.dylib").endswith(".1x")
+
+
+BUILD = "/Users/runner/work/x/lib"
+
+
+def test_a_leaked_run_path_that_a_library_is_found_by_alone_is_replaced_and_not_deleted() -> None:
+    """Deleting it would lose the library on the only machine that has it."""
+    found = the(Scene({TOOL: exe(FOO, rpaths=[BUILD]), f"{BUILD}/libfoo.dylib": lib()}), "MC402")
+    missing = the(Scene({TOOL: exe(FOO, rpaths=[BUILD])}), "MC402")
+
+    for ways in (found, missing):
+        assert ways == (
+            "put libfoo.dylib and its like into /app/bin, or link them statically",
+            f"install_name_tool -rpath {BUILD} @loader_path {TOOL} && {SIGN}",
+        )
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/b/abs_123/lib", "other"),
+        ("/AppleInternal/lib", "other"),
+        ("/usr/x86_64-apple-darwin/lib", "other"),
+        ("/opt/vendor/lib", "opt"),
+        ("/opt/homebrew/lib", "homebrew-arm"),
+        ("/usr/lib/swift", None),
+        ("/usr/local/vendor/lib", "usr-local"),
+        ("/Library/Frameworks/Vendor.framework", None),
+        ("/Applications/Vendor.app/Contents/Frameworks", None),
+        ("/app/lib", None),  # where the image itself is installed
+        ("@loader_path/../lib", None),
+    ],
+)
+def test_a_run_path_that_no_user_has_is_a_leak_whatever_its_name(path: str, kind: str | None) -> None:
+    place = leaked_run_path(path, TOOL)
+
+    assert (place.kind if place is not None else None) == kind
+
+
+@pytest.mark.parametrize(
+    ("release", "advice"),
+    [
+        ("go1.22.3", "build with Go 1.24 or newer"),
+        ("go1.26.5", "build without -buildid= in -ldflags"),
+        (None, "build with Go 1.24 or newer, and without -buildid= in -ldflags"),
+    ],
+)
+def test_a_go_that_writes_uuids_is_not_told_to_be_newer(release: str | None, advice: str) -> None:
+    assert uuid_remedy(release)[0].argument == advice
+
+
+def test_no_command_changes_a_path_to_itself() -> None:
+    assert change("/a/libx.dylib", "/a/libx.dylib", TOOL) == ()
+
+
+def test_what_a_go_program_was_linked_with_is_kept_when_it_is_linked_again() -> None:
+    settings = 'path\tp\nbuild\tCGO_ENABLED=1\nbuild\tCGO_LDFLAGS="-L/opt/x/lib -lfoo"\n'
+    ways = the(with_lib(go_exe(FOO, settings=settings)), "MC101")
+
+    assert 'or CGO_LDFLAGS="-L/opt/x/lib -lfoo -Wl,-rpath,@loader_path/../lib" go build' in ways
+
+
+def test_a_file_of_nearly_the_wanted_name_is_named() -> None:
+    tree = {TOOL: exe("@rpath/libicui18n.77.dylib", rpaths=[RPATH]), "/app/lib/libicui18n.77.1.dylib": lib()}
+    checker = Checker(index_by_name([TargetPath(p) for p in tree]))
+    (finding,) = [f for f in Scene(tree).results(checker)[0].findings if f.rule == "MC101"]
+
+    assert "/app/lib/libicui18n.77.1.dylib has nearly that name" in finding.message
+    assert "libicui18n.77.1.dylib" in finding.remedy[0]
+
+
+def test_a_script_that_may_make_a_missing_library_is_named() -> None:
+    folder = "/usr/local/lib/node_modules/icu"
+    tree = {
+        f"{folder}/lib/addon.node": plugin("@loader_path/libicu.dylib"),
+        f"{folder}/package.json": b'{"scripts": {"postinstall": "node links.js"}}',
+    }
+    (finding,) = Scene(tree, at=f"{folder}/lib/addon.node").found("MC101")
+    plain = Scene({**tree, f"{folder}/package.json": b"{"}, at=f"{folder}/lib/addon.node").found("MC101")[0]
+
+    assert "its postinstall script (node links.js) may make it while it is installed" in finding.message
+    assert "postinstall" not in plain.message
+
+
+PROSE = ["$(touch it)", "`touch it`", "a;touch it;", "a\ntouch it", "it's;touch it"]
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_pasting_any_step_of_any_finding_runs_nothing_that_a_name_holds(name: str, tmp_path: Path) -> None:
+    program = f"/app/{name}/tool"
+    tree = {
+        program: exe(
+            f"@rpath/{name}.dylib", f"/opt/homebrew/{name}", f"{name}", f"@bogus/{name}", load(f"/x/{name}", weak=True),
+            rpaths=[f"/Users/runner/{name}", f"$ORIGIN/{name}", f"/a:{name}", f"rel/{name}"], sdk="13.0", signed=False,
+        ),
+    }  # fmt: skip
+    steps = [s for f in Scene(tree, at=program).findings() for s in f.steps]
+    assert len(steps) > 8
+
+    for text in {t for s in steps for t in (s.text, s.line, s.pasted)}:
+        tools = {"PATH": str(tmp_path / "none")}
+        subprocess.run(["/bin/bash", "-c", text], cwd=tmp_path, env=tools, capture_output=True, check=False)
+    touched = [["/bin/bash", "-c", f"PATH=/bin:/usr/bin; {s.text}"] for s in steps if s.kind is StepKind.TEXT]
+    for command in touched:
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+
+    assert list(tmp_path.iterdir()) == []

@@ -105,6 +105,30 @@ def test_releases_in_words(macos: str, clean: str, ended: str, fine: str, words:
     assert words_for(versions(macos), versions(clean), versions(ended), set(versions(fine))) == words
 
 
+def test_what_nobody_knows_is_not_said_to_be_otherwise() -> None:
+    eleven, twelve, later = versions("11"), versions("12"), versions("15 26")
+
+    assert words_for((*eleven, *twelve), later, (*eleven, *twelve), set(), set(later)) == (
+        "fails on macOS 11 to 12, unknown later"
+    )
+    assert words_for((*eleven, *twelve), later, (*eleven, *twelve)) == "fails on macOS 11 to 12, not later"
+
+
+def test_a_run_path_that_one_process_needs_is_deleted_for_none(tmp_path: Path) -> None:
+    shared = lib("@rpath/libshared.dylib", "@rpath/libfoo.dylib", rpaths=["/Users/runner/x"])
+    near = {"rpaths": ["@loader_path"]}
+    tree = {
+        "a": exe("@rpath/libshared.dylib", **near),
+        "b": exe("@rpath/libshared.dylib", "@rpath/libfoo.dylib", **near),
+        "libshared.dylib": shared,
+        "c/libfoo.dylib": lib("@rpath/libfoo.dylib"),
+    }
+
+    (finding,) = found(audited(write_tree(tmp_path, tree)), "MC402")
+
+    assert not any("-delete_rpath" in step for step in finding.finding.remedy)
+
+
 def test_remedies_name_the_file_on_this_machine(tmp_path: Path) -> None:
     program = exe(rpaths=["/Users/runner/work/x"])
     folder = write_tree(tmp_path / "My App.app", {"Contents/MacOS/tool": program})

@@ -64,3 +64,13 @@ def test_the_page_of_a_rule_says_all_that_the_catalogue_does(rule_id: str) -> No
     text = " ".join(render_rule(rule, PLAIN).split())
     for part in (rule.title, rule.meaning, rule.why, *rule.fix, *rule.references, rule.milder, rule.since):
         assert " ".join(part.split()) in text
+
+
+def test_grouped_findings_name_the_symbols_that_a_library_lacks() -> None:
+    evidence = {"symbols": ["_a", "_b"], "bounds": []}
+    missing = [
+        evolve(f, finding=evolve(f.finding, evidence=evidence))
+        for f in (finding("MC205", "missing-symbol", subject="/usr/lib/libz.1.dylib", path=p) for p in ("a.so", "b.so"))
+    ]
+
+    assert "/usr/lib/libz.1.dylib: _a, _b (2 files)" in " ".join(render_audit(audit(*missing), PLAIN).split())

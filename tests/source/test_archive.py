@@ -24,6 +24,7 @@ from machochain.model.result import Outcome, Result
 from machochain.source.archive import predict_archive
 from machochain.world.memory import MemoryFileSystem
 from machochain.world.placement import World
+from machochain.world.system.catalogue import EmbeddedCatalogue
 from tests.factory import Import, MachO, fat
 from tests.findings.golang_cases import ARCHIVE, Symbols, ar, obj
 from tests.findings.scenes import System
@@ -294,3 +295,11 @@ def test_no_tool_is_named_for_a_program_that_does_not_exist_yet(tmp_path: Path) 
     assert prediction.directories == ("/opt/greet/lib",)
     assert any("go build" in step for step in steps)
     assert not any("install_name_tool" in step or "codesign" in step for step in steps)
+
+
+def test_a_class_and_its_metaclass_are_both_found_in_the_os() -> None:
+    names = ["_OBJC_CLASS_$_NSView", "_OBJC_METACLASS_$_NSView"]
+    found = EmbeddedCatalogue().providers(names)
+
+    assert all(found[name] for name in names)
+    assert found[names[0]] == found[names[1]]

@@ -28,8 +28,8 @@ RULE: Final = register(
         "The program says it needs a macOS that it does not need; older ones may refuse it or miss symbols.",
         (
             (
-                "`CGO_CFLAGS=-mmacosx-version-min=12.0 CGO_LDFLAGS=-mmacosx-version-min=12.0 go build`: both are part "
-                "of the cache key."
+                "`CGO_CPPFLAGS=-mmacosx-version-min=12.0` and the same in `CGO_LDFLAGS`, beside what is there: both "
+                "are part of the cache key. Not `CGO_CFLAGS`: setting it drops the `-O2 -g` of Go."
             ),
             (
                 "`MACOSX_DEPLOYMENT_TARGET` works too, but is not part of the cache key: use a GOCACHE of its own, or "

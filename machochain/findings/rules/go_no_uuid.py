@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from machochain.findings.draft import Case, Draft
+from machochain.findings.go_words import uuid_remedy
 from machochain.findings.registry import of_process, register
-from machochain.findings.remedies import advice, command
 from machochain.findings.rule import Rule
 from machochain.model.image import FileType
 from machochain.model.paths import leaf, printable
@@ -50,6 +50,6 @@ def check(case: Case) -> Iterator[Draft]:
         yield Draft(
             RULE.id, Severity.WARNING, image.path, None, image.path, message,
             {"go": go.binary.version, "sdk": str(sdk or "")},
-            (advice("build with Go 1.24 or newer"), command("go build -ldflags=-linkmode=external", also=True)),
+            uuid_remedy(go.binary.version),
             Confidence.LIKELY,
         )  # fmt: skip

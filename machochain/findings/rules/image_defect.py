@@ -9,9 +9,10 @@ from attrs import evolve
 
 from machochain.dyld.policy import MACOS_12, VALIDATES_DYLIBS, VALIDATES_MAIN, Refusal, first_refusal, refusals
 from machochain.findings.draft import Draft, ReleaseCase
+from machochain.findings.go_words import uuid_remedy
 from machochain.findings.refusal import BY_QUESTION, rule_of
 from machochain.findings.registry import of_release, register
-from machochain.findings.remedies import advice, command, drop_run_path, is_go, sign
+from machochain.findings.remedies import advice, drop_run_path, is_go, sign
 from machochain.findings.rule import Rule
 from machochain.findings.sources import LOAD_COMMANDS, POLICY, RESIGN
 from machochain.model.image import Defect, DefectKind, Image, Question
@@ -160,12 +161,14 @@ def check(case: ReleaseCase) -> Iterator[Draft]:
     header, image, macos, main = case.header, case.image, case.macos, case.main
     if not (header.defects or macos < MACOS_12):
         return
+    made = case.facts.go.get(image.id)
+    release = made.binary.version if made is not None else None
     seen = set()
     told = False
     for refusal in refusals(header, main=main):
         if refusal.defect not in seen:
             seen.add(refusal.defect)
-            draft = _draft(image, header, refusal, macos, main=main)
+            draft = _draft(image, header, refusal, macos, main=main, release=release)
             if draft is not None:
                 told = told or draft.severity is Severity.ERROR
                 yield draft
@@ -180,7 +183,9 @@ def check(case: ReleaseCase) -> Iterator[Draft]:
         )  # fmt: skip
 
 
-def _draft(image: LoadedImage, header: Image, refusal: Refusal, macos: Version, *, main: bool) -> Draft | None:
+def _draft(
+    image: LoadedImage, header: Image, refusal: Refusal, macos: Version, *, main: bool, release: str | None
+) -> Draft | None:
     defect = refusal.defect
     build = header.build
     sdk = str(build.sdk) if build is not None and build.sdk is not None else None
@@ -210,7 +215,7 @@ def _draft(image: LoadedImage, header: Image, refusal: Refusal, macos: Version, 
         _subject(defect),
         f"{printable(leaf(image.path))}: {printable(defect.text)}; {outlook}",
         evidence,
-        _remedy(image.path, header, defect),
+        _remedy(image.path, header, defect, release),
     )
 
 
@@ -234,13 +239,13 @@ def _subject(defect: Defect) -> str:
     return defect.text
 
 
-def _remedy(path: str, header: Image, defect: Defect) -> tuple[Remedy, ...]:
+def _remedy(path: str, header: Image, defect: Defect, release: str | None) -> tuple[Remedy, ...]:
     question = defect.question
     if question is Question.NO_DUPLICATE_RPATHS:
         return drop_run_path(_subject(defect), path)
     if question is Question.HAS_UUID:
         if is_go(header):
-            return (advice("build with Go 1.24 or newer"), command("go build -ldflags=-linkmode=external", also=True))
+            return uuid_remedy(release)
         return (advice("link again without -Wl,-no_uuid"),)
     if question is Question.NO_DUPLICATE_DYLIBS:
         return (advice(f"link {quoted(_subject(defect))} once"),)

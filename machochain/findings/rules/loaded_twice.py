@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
 from machochain.findings.draft import Case, Draft
+from machochain.findings.names import library_base
 from machochain.findings.registry import of_walk, register
 from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
@@ -30,18 +29,6 @@ RULE: Final = register(
         milder="info where one of the two belongs to the OS",
     )
 )
-
-_VERSION: Final = re.compile(r"(?:[.-]\d+)+$")
-
-
-@lru_cache(maxsize=4096)
-def library_base(name: str) -> str:
-    """Return a library's file name without its version and suffix: ``libssl.1.1.dylib`` and ``libssl.3.dylib`` agree.
-
-    A number that is part of the name itself (``libx264``, ``libpng16``) stays.
-    """
-    stem = name.removesuffix(".dylib")
-    return _VERSION.sub("", stem) or stem
 
 
 @of_walk

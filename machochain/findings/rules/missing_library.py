@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,7 +15,7 @@ from machochain.findings.remedies import add_run_path, advice, beside, bundle, c
 from machochain.findings.rule import Rule
 from machochain.findings.sources import GET_LOADER, LOAD_DEPENDENTS, RESIGN
 from machochain.model.filesystem import Presence
-from machochain.model.paths import leaf, printable
+from machochain.model.paths import directory, leaf, printable
 from machochain.model.remedy import Remedy
 from machochain.model.result import Load, Severity
 from machochain.model.shell import file_word, quoted
@@ -62,9 +63,41 @@ def check(case: Case) -> Iterator[Draft]:
         load = failure.load
         cause, because, remedy = _cause(case, load)
         message = f"{case.who(load)} loads {printable(load.dylib.name)}, which cannot be found: {because}"
+        near = case.near_miss(load) if case.elsewhere(load) is None else None
+        if near is not None:
+            message += f"; {printable(near)} has nearly that name"
+            remedy = (
+                advice(f"link with the version that is shipped, {quoted(leaf(near))}, or ship the one it asks for"),
+                *remedy,
+            )
+        maker = made_at_install(case, load)
+        if maker is not None:
+            message += f"; {printable(maker)} may make it while it is installed"
         yield load_draft(
             RULE.id, Severity.ERROR, case, load, message, remedy, cause=cause, run_paths=_owners(case, load)
         )  # fmt: skip
+
+
+def made_at_install(case: Case, load: Load) -> str | None:
+    """Return the script of an npm package that runs when it is installed: it may make links that no archive holds."""
+    read, folder = case.facts.read, directory(case.requester(load).path)
+    while read is not None and folder and "/node_modules/" in f"{folder}/":
+        data = read(f"{folder}/package.json")
+        if data is not None:
+            scripts = _scripts(data)
+            name = next((n for n in ("preinstall", "install", "postinstall") if n in scripts), None)
+            return f"its {name} script ({scripts[name]})" if name is not None else None
+        folder = directory(folder)
+    return None
+
+
+def _scripts(package: bytes) -> dict[str, str]:
+    try:
+        found = json.loads(package)
+    except (ValueError, RecursionError):
+        return {}
+    scripts = found.get("scripts") if isinstance(found, dict) else None
+    return {k: v for k, v in scripts.items() if isinstance(v, str)} if isinstance(scripts, dict) else {}
 
 
 def _owners(case: Case, load: Load) -> list[list[str]]:

@@ -107,14 +107,14 @@ _OF_SYSTEM: Final = (
 def check(case: Case) -> Iterator[Draft]:
     """Yield a draft for each image and library between which symbols are missing, or may be."""
     paths: dict[str, LoadedImage] = {image.path: image for image in case.result.images}
-    groups: dict[tuple[int, str | None, Lookup, str, bool], list[MissingSymbol]] = {}
+    groups: dict[tuple[int, str | None, Lookup, str, bool, bool], list[MissingSymbol]] = {}
     for missing in case.result.missing_symbols:
         rule = _rule(missing, paths, case)
         if rule is not None:
-            groups.setdefault(
-                (missing.source, missing.expected_in, missing.lookup, rule.id, missing.unknown is None), []
-            ).append(missing)
-    for (source, _, _, rule_id, _), found in groups.items():
+            late = missing.lazy and not case.binds_now(missing.source)
+            key = missing.source, missing.expected_in, missing.lookup, rule.id, late, missing.unknown is None
+            groups.setdefault(key, []).append(missing)
+    for (source, _, _, rule_id, *_), found in groups.items():
         image = case.result.images[source]
         if rule_id == UNKNOWN.id:
             yield _unknown(image, found)
@@ -131,17 +131,18 @@ def _rule(missing: MissingSymbol, paths: Mapping[str, LoadedImage], case: Case) 
         if missing.lookup is Lookup.FLAT and case.result.host is not None:
             return FLAT_SYMBOL
         return UNKNOWN if missing.lookup in _ANYWHERE or expected in paths else None
-    if missing.lazy and not case.binds_now(missing.source):
-        return LAZY
-    if missing.lookup is Lookup.FLAT:
-        return FLAT_SYMBOL
-    if missing.lookup is Lookup.WEAK:
-        return WEAK_DEFINITION
+    late = missing.lazy and not case.binds_now(missing.source)
     provider = paths.get(expected or "")
     if provider is not None and provider.origin is Origin.OS and case.facts.os is not None:
         answer = case.facts.os.lookup(provider.path, missing.symbol, case.result.macos)
         if answer.present_in is not None and answer.present_in > case.result.macos:
             return NEWER
+    if late:
+        return LAZY
+    if missing.lookup is Lookup.FLAT:
+        return FLAT_SYMBOL
+    if missing.lookup is Lookup.WEAK:
+        return WEAK_DEFINITION
     return MISSING
 
 
@@ -149,7 +150,8 @@ def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingS
     host = case.result.host.value if case.result.host is not None else None
     doubtful = all(m.unknown is not None for m in found)
     expected, flat = found[0].place, found[0].lookup is Lookup.FLAT
-    severity = Severity.WARNING if rule == LAZY.id else Severity.ERROR
+    late = all(m.lazy and not case.binds_now(m.source) for m in found)
+    severity = Severity.WARNING if late else Severity.ERROR
     who, names = printable(leaf(image.path)), symbol_names(m.symbol for m in found)
     evidence: dict[str, Any] = {"library": expected, "symbols": [m.symbol for m in found]}
     system = next((i for i in case.result.images if i.path == expected and i.origin is Origin.OS), None)
@@ -165,6 +167,8 @@ def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingS
         message = (
             f"{who} needs {names} of {printable(leaf(expected or ''))}, which macOS {lacking} and older do not have"
         )
+        if late:
+            message += ": the process ends at the first call"
     elif rule == FLAT_SYMBOL.id:
         message = f"{who} looks {names} up in all images of the process, and none has it"
         if host is not None:

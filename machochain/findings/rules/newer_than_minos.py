@@ -127,11 +127,15 @@ def _newer_symbols(
     symbols = [str(b["symbol"]) for b in known]
     releases = releases_from(oldest)
     broken = [r for r in releases if any(facts.lookup(library, s, r).presence is Presence.ABSENT for s in symbols)]
-    fails = "ends at the first call" if lazy else "does not launch"
     path = case.image.path
+    fails = "the process does not launch"
+    if lazy:
+        fails = "the process ends at the first call"
+        if not case.main:
+            fails = "it fails at the first call, or at once where it is opened with RTLD_NOW as Python does"
     message = (
         f"{printable(leaf(path))} is built for macOS {oldest} and newer, but {symbol_names(symbols)} of "
-        f"{printable(leaf(dylib.name))} came later: on {spoken(broken)} the process {fails}"
+        f"{printable(leaf(dylib.name))} came later: on {spoken(broken)} {fails}"
     )
     newest = max(Version.parse(str(b["present_in"])) for b in known)
     return Draft(

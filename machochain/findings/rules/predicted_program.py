@@ -82,7 +82,7 @@ MINOS: Final = register(
         "ld warns `object file was built for newer macOS version than being linked` for a program with a deployment "
         "target below the highest; such a program may use what older releases lack.",
         (
-            "Build with one deployment target: `CGO_CFLAGS=-mmacosx-version-min=…`, in a GOCACHE of its own.",
+            "Build with one deployment target: `CGO_CPPFLAGS=-mmacosx-version-min=…`, in a GOCACHE of its own.",
             "Or raise the deployment target of the program to the highest of the members.",
         ),
         references=("golang/go#43856", "golang/go#36025", "mattn/go-sqlite3#1055"),

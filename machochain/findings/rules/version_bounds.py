@@ -23,7 +23,7 @@ TOO_NEW: Final = register(
         "Users of the macOS you promise to support may see `Symbol not found`, or a program that is not even started.",
         (
             "Build with `MACOSX_DEPLOYMENT_TARGET` (or `-mmacosx-version-min`) of the promised version.",
-            "Go: the toolchain sets the minimum; with cgo also `CGO_CFLAGS=-mmacosx-version-min=…`.",
+            "Go: the toolchain sets the minimum; with cgo also `CGO_CPPFLAGS=-mmacosx-version-min=…`.",
         ),
         references=("Mudlet/Mudlet#10095", "matthew-brett/delocate#56"),
     )

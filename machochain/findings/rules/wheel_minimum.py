@@ -23,9 +23,10 @@ RULE: Final = register(
         "pip installs the wheel on a macOS on which importing it may fail.",
         (
             "Set `MACOSX_DEPLOYMENT_TARGET` to the tag's version for everything in the wheel, dependencies included.",
-            "Or raise the tag: `delocate-wheel --require-target-macos-version VERSION`, `wheel tags --platform-tag …`.",
+            "Or raise the tag: `wheel tags --platform-tag …`. From 11 on tags end with `_0`: pip takes no other minor.",
         ),
-        references=("matthew-brett/delocate#56", "pypa/cibuildwheel#1766"),
+        milder="info where the two differ in the minor release alone, which tags from macOS 11 on cannot tell",
+        references=("packaging.tags, mac_platforms()", "matthew-brett/delocate#56", "pypa/cibuildwheel#1766"),
     )
 )
 
@@ -40,13 +41,16 @@ def check(case: WheelCase) -> Iterator[Finding]:
         promised = case.tags.get(_BASE.get(binary.arch, binary.arch))
         if promised is None or build is None or build.platform != Platform.MACOS or build.minos <= promised:
             continue
+        # From macOS 11 on tags know no minor release: whoever needs 14.4 cannot say more than 14.0.
+        within = build.minos.major == promised.major >= 11
+        higher = build.minos.major + (1 if build.minos.minor else 0)
         yield of_binary(
-            RULE, Severity.WARNING, binary, f"tag macOS {promised}",
+            RULE, Severity.INFO if within else Severity.WARNING, binary, f"tag macOS {promised}",
             f"{printable(leaf(binary.place))} ({binary.arch}) needs macOS {build.minos}, but the wheel's tag says "
             f"{promised}",
             (
                 advice(f"build it with MACOSX_DEPLOYMENT_TARGET={promised}"),
-                advice(f"tag the wheel for macosx_{build.minos.major}_{build.minos.minor}", also=True),
+                advice(f"tag the wheel for macosx_{higher}_0", also=True),
             ),
             minos=str(build.minos), promised=str(promised),
         )  # fmt: skip

@@ -401,7 +401,6 @@ class EmbeddedCatalogue:
 
     def providers(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the libraries that export each symbol themselves in any SDK, sorted; one pass over all blocks."""
-        wanted = {stored_name(s): s for s in symbols}
-        found: dict[str, tuple[str, ...]] = dict.fromkeys(wanted.values(), ())
-        found |= {wanted[stored]: tuple(names) for stored, names in self._tables.exporters(wanted).items()}
-        return found
+        asked = {symbol: stored_name(symbol) for symbol in symbols}  # a class and its metaclass are stored as one
+        found = self._tables.exporters(dict.fromkeys(asked.values()))
+        return {symbol: tuple(found.get(stored, ())) for symbol, stored in asked.items()}
