@@ -105,7 +105,12 @@ class _Audit:
         signed: list[SignedBinary] = []
         members = {item.name: self._member(item) for item in session.inputs}
         for found in signed_binaries(
-            session.mac, session.inputs, self.given.called, lambda item: members[item.name], self.target.arch
+            session.mac,
+            session.inputs,
+            self.given.called,
+            lambda item: members[item.name],
+            self.target.arch,
+            verify=self._verify,
         ):
             if isinstance(found, InputError):
                 errors.append(found)
@@ -115,7 +120,7 @@ class _Audit:
         results = self._results(errors)
         holds_files = bool(session.artifacts) or self.kind not in {"file", "static-archive"}
         places = InputPaths(binaries, results, members, holds_files=holds_files)
-        evident = [*self._of_files(signed, places), *self._of_processes(results, binaries)]
+        evident = [*self._of_files(signed, places, results), *self._of_processes(results, binaries)]
         given = self._input()
         return AuditPart(
             given,
@@ -173,11 +178,16 @@ class _Audit:
 
     # releases and processes
 
+    @property
+    def _verify(self) -> bool:
+        """Every page is held against its hash unless somebody asked for less."""
+        return self.target.verify is not False
+
     def _results(self, errors: list[InputError]) -> list[Result]:
         asked = self.target.macos or self.policy.macos
         if asked:
-            return list(resolve_inputs(self.session, evolve(self.target, macos=asked), errors))
-        target = evolve(self.target, macos=self._own_releases())
+            return list(resolve_inputs(self.session, evolve(self.target, macos=asked, verify=self._verify), errors))
+        target = evolve(self.target, macos=self._own_releases(), verify=self._verify)
         return [r for r in resolve_inputs(self.session, target, errors) if r.macos >= minimum(r)]
 
     def _own_releases(self) -> tuple[Version, ...]:
@@ -197,10 +207,16 @@ class _Audit:
 
     # findings beyond those of the processes
 
-    def _of_files(self, signed: Sequence[SignedBinary], places: InputPaths) -> Iterator[Finding]:
+    def _of_files(
+        self, signed: Sequence[SignedBinary], places: InputPaths, results: Sequence[Result]
+    ) -> Iterator[Finding]:
         binaries = [found.binary for found in signed]
+        # what ended a process was said of it
+        told = {(f.rule, f.image, f.arch) for result in results for f in result.findings}
         for found in signed:
-            yield from of_slice.of(SliceCase(found, self.policy.of(found.binary.path)))
+            for finding in of_slice.of(SliceCase(found, self.policy.of(found.binary.path))):
+                if (finding.rule, finding.image, finding.arch) not in told:
+                    yield finding
         mac = self.session.mac
         tops = [f"{top}/{name}" for top in places.tops for name in mac.names(top) or ()]
         if self.kind in _FOLDER_KINDS:

@@ -15,6 +15,7 @@ from attrs import Factory, frozen
 from machochain.dyld.profile import NEWEST, parse_range
 from machochain.graph.resolve import Target
 from machochain.model.errors import UsageError
+from machochain.model.execution import Host, Launcher
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
 from machochain.report.context import RenderContext
@@ -151,6 +152,23 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
             help="Whether dyld is restricted. Default: from signature and entitlements.",
         ),
         click.option("--main", metavar="EXE", help="For a dylib or bundle: the executable that loads it."),
+        click.option(
+            "--host", type=click.Choice([h.value for h in Host]),
+            help="The Mac's processor; only the slice it prefers runs. Default: for each slice the Mac it is for.",
+        ),
+        click.option(
+            "--rosetta/--no-rosetta", default=None,
+            help="Whether Rosetta is installed. Default: not known, told as a note."
+        ),
+        click.option(
+            "--launcher", type=click.Choice([x.value for x in Launcher]), default=Launcher.SHELL.value,
+            show_default=True,
+            help="Who starts the program: a shell (execve) or posix_spawn. Only words and signals differ.",
+        ),
+        click.option(
+            "--verify/--no-verify", default=None,
+            help="Hash every page of signed code, or none. Default: those of the load commands.",
+        ),
         click.option("--case-sensitive", is_flag=True, help="The modelled volume tells case apart."),
     ]  # fmt: skip
 
@@ -164,6 +182,10 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
                 cwd=_absolute(values.pop("cwd")),
                 hardened=values.pop("hardened"),
                 main=_main(values.pop("main")),
+                host=values.pop("host"),
+                rosetta=values.pop("rosetta"),
+                launcher=values.pop("launcher"),
+                verify=values.pop("verify"),
             )
             world = World(
                 root=values.pop("root"),

@@ -10,6 +10,7 @@ from attrs import frozen
 from machochain.dyld.facts import process_platform
 from machochain.dyld.profile import Profile
 from machochain.model.arch import Arch
+from machochain.model.execution import Validation
 from machochain.model.image import Image
 from machochain.model.paths import TargetPath
 from machochain.model.platform import Platform
@@ -56,6 +57,9 @@ _SIMULATORS: Final = frozenset(
 )
 
 
+_NO_DEMANDS: Final = Validation()
+
+
 @frozen
 class ProcessConfig:
     """The process as dyld sees it.
@@ -80,6 +84,7 @@ class ProcessConfig:
         home: HOME, for dyld2's fallbacks; None if unset.
         overrides: (install name, path) found through the versioned paths.
         haswell: Whether an Intel process sees a Haswell or newer processor; Rosetta translates for an older one.
+        validation: What the kernel demands of the libraries it maps.
     """
 
     profile: Profile
@@ -101,6 +106,7 @@ class ProcessConfig:
     home: str | None = None
     overrides: tuple[tuple[str, str], ...] = ()
     haswell: bool = True
+    validation: Validation = _NO_DEMANDS
 
     @property
     def hardened(self) -> bool:

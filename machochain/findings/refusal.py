@@ -41,8 +41,14 @@ _BY_KIND: Final[Mapping[ObjectionKind, str]] = MappingProxyType(
         ObjectionKind.NOT_A_FILE: "MC106",
         ObjectionKind.EMPTY: "MC106",
         ObjectionKind.NOT_MACH_O: "MC106",
+        ObjectionKind.SIGNATURE: "MC521",
+        ObjectionKind.UNSIGNED: "MC501",
     }
 )
+
+
+OF_SIGNATURES: Final = frozenset({ObjectionKind.SIGNATURE, ObjectionKind.UNSIGNED})
+"""Refusals of the kernel: what is said about them is said of the library, not of who loads it."""
 
 
 def rule_of(objection: Objection) -> str:

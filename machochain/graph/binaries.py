@@ -9,13 +9,11 @@ from attrs import evolve, frozen
 from machochain.graph.inputs import Input
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
-from machochain.macho.reader import slice_reader
-from machochain.macho.signature import read_signature, verify_pages
 from machochain.model.audit import AuditBinary
 from machochain.model.errors import InputError
 from machochain.model.image import Image, Slice
 from machochain.model.paths import TargetPath
-from machochain.model.signature import Signature, SignatureKind
+from machochain.model.signature import SignatureKind
 
 
 @frozen
@@ -27,17 +25,25 @@ class SignedBinary:
         bad_page: Index of the first page that has another hash than the signature says; None if all fit or there is
             no signature to compare with.
         page_size: Bytes of a page; 0 if one hash covers everything.
-        unreadable: Why the signature that LC_CODE_SIGNATURE points at cannot be read; None if it can, or is absent.
+        unreadable: Why the kernel does not take the signature; None if it does, or there is none.
+        foreign_cms: Whether the certificate's signature is of another code directory.
     """
 
     binary: AuditBinary
     bad_page: int | None = None
     page_size: int = 0
     unreadable: str | None = None
+    foreign_cms: bool = False
 
 
 def signed_binaries(
-    mac: Mac, inputs: Iterable[Input], origin: str, member: Callable[[Input], str], arch: str | None = None
+    mac: Mac,
+    inputs: Iterable[Input],
+    origin: str,
+    member: Callable[[Input], str],
+    arch: str | None = None,
+    *,
+    verify: bool | None = True,
 ) -> Iterator[SignedBinary | InputError]:
     """Yield each slice of each file, in the order of the inputs.
 
@@ -47,6 +53,7 @@ def signed_binaries(
         origin: The input they are from, as the user named it.
         member: Where a file is in that input.
         arch: Only slices of this architecture.
+        verify: Which pages to hold against their hashes, as in `Mac.signature`.
     """
     for item in inputs:
         file = mac.read(item.node)
@@ -60,20 +67,20 @@ def signed_binaries(
             place = item.node.real or TargetPath(item.name)
             binary = AuditBinary(origin, member(item), place, image, None, slices)
             try:
-                yield _with_signature(mac, item, piece, image, binary)
+                yield _with_signature(mac, item, piece, image, binary, verify)
             except InputError as error:
                 yield error.at(item.name)
 
 
-def _with_signature(mac: Mac, item: Input, piece: Slice, image: Image, binary: AuditBinary) -> SignedBinary:
+def _with_signature(
+    mac: Mac, item: Input, piece: Slice, image: Image, binary: AuditBinary, verify: bool | None
+) -> SignedBinary:
     if image.linkedit.code_signature is None:
         return SignedBinary(binary)
-    with mac.files.opened(item.node) as source:
-        read = slice_reader(source, piece)
-        signature: Signature = read_signature(image, read)
-        if signature.kind is SignatureKind.NONE:
-            why = signature.defects[0].text if signature.defects else "there is nothing where it should be"
-            return SignedBinary(binary, unreadable=why)
-        bad = verify_pages(read, signature)
-    kept = evolve(binary, signature=evolve(signature, page_hashes=b""))
-    return SignedBinary(kept, bad, signature.page_size)
+    found = mac.signature(item.node, piece, pages=verify)
+    if found.signature is None or found.signature.kind is SignatureKind.NONE or found.unreadable is not None:
+        return SignedBinary(binary, unreadable=found.unreadable or "there is nothing where it should be")
+    page_size = found.signature.page_size
+    return SignedBinary(
+        evolve(binary, signature=found.signature), found.bad_page, page_size, foreign_cms=found.foreign_cms
+    )

@@ -26,6 +26,7 @@ from machochain.dyld.policy import first_refusal
 from machochain.dyld.slices import choose_slice, classic_choose_slice, not_mach_o, refusal
 from machochain.graph.mac import Mac, Trail
 from machochain.graph.versioned import find_overrides
+from machochain.kernel.libraries import MapRefusal
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
 from machochain.model.image import FileType, Image, LinkedDylib, Slice
@@ -685,10 +686,15 @@ class _Run:
 
     def _unmappable(self, node: Node, chosen: Slice | Objection, path: str) -> Slice | Objection:
         """Return the slice, or dyld's reason if the kernel does not let the process map it."""
-        kernel = self.mac.unmappable.get(node.real or "")
-        if isinstance(chosen, Objection) or chosen.image is None or kernel is None:
+        if isinstance(chosen, Objection) or chosen.image is None:
             return chosen
-        return messages.not_valid_reason(self.config.profile, chosen.image, path, kernel)
+        kernel = self.mac.refuses_to_map(node, chosen, self.config)
+        if kernel is None:
+            return chosen
+        if isinstance(kernel, str):
+            return messages.not_valid_reason(self.config.profile, chosen.image, path, kernel)
+        found = messages.not_valid_reason(self.config.profile, chosen.image, path, kernel.value)
+        return evolve(found, kind=ObjectionKind.UNSIGNED) if kernel is MapRefusal.UNSIGNED else found
 
     def _find_classic(self, request: LoadRequest) -> Found:
         """Search as dyld2 does: compare every permutation with what is loaded, then open (dyld2.cpp: load())."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from attrs import evolve, frozen
 
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import needs_fallbacks
-from machochain.macho.reader import read_source
+from machochain.graph.starting import NO_SIGNATURE, SliceSignature, read_slice_signature
+from machochain.kernel.libraries import MapRefusal
+from machochain.kernel.libraries import refusal as library_refusal
+from machochain.macho.reader import read_source, slice_reader
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
+from machochain.model.execution import Validation
 from machochain.model.filesystem import Node, Presence, SystemAnswer, SystemLibraries
 from machochain.model.image import FileType, MachOFile, Slice
 from machochain.model.paths import TargetPath, directory
@@ -18,6 +23,9 @@ from machochain.model.result import LoadedImage
 from machochain.model.search import Attempt, Candidate
 from machochain.model.version import Version
 from machochain.world.filesystem import ReadableFileSystem, realpath
+
+_NO_PAGES: Final = 0
+_HOW_MUCH: Final = {False: _NO_PAGES, None: 1, True: 2}
 
 Fitting = dict[tuple[tuple[int, int] | None, bool], Slice]
 """By identity of the file and whether a load command asks."""
@@ -66,10 +74,11 @@ class Mac:
         self.files = files
         self.system = system
         self.unmappable = dict(unmappable or {})
+        self._signatures: dict[tuple[tuple[int, int], int], tuple[int, SliceSignature]] = {}
         self._read: dict[tuple[int, int], MachOFile | InputError] = {}
         self._nodes: dict[str, Node] = {}
         self._answers: dict[tuple[str, int], SystemAnswer] = {}
-        self._fitting: dict[tuple[Arch, int, bool, Version], Fitting] = {}
+        self._fitting: dict[tuple[Arch, int, bool, Version, Validation], Fitting] = {}
         self._trails: dict[tuple[ProcessConfig, str], Trails] = {}
         self._standpoints: dict[tuple[str, int], int] = {}
         self._standpoint_numbers: dict[tuple[object, ...], int] = {}
@@ -101,7 +110,7 @@ class Mac:
 
     def fitting(self, config: ProcessConfig) -> Fitting:
         """Return the table of slices that were found fit for processes of this kind; it grows with use."""
-        kind = (config.arch, config.platform, config.haswell, config.macos)
+        kind = (config.arch, config.platform, config.haswell, config.macos, config.validation)
         return self._fitting.setdefault(kind, {})
 
     def trails(self, config: ProcessConfig, cwd: str) -> Trails:
@@ -141,6 +150,39 @@ class Mac:
                 found = error.at(str(node.host or node.real))
             self._read[key] = found
         return found
+
+    def signature(self, node: Node, piece: Slice, *, pages: bool | None) -> SliceSignature:
+        """Return the signature of a slice with what of it was held against the file; an unreadable file has none.
+
+        Args:
+            node: The file.
+            piece: Its slice.
+            pages: True for every page, None for those of header and load commands, False for none.
+        """
+        if piece.image is None:
+            return NO_SIGNATURE
+        key = (node.identity or (0, 0), piece.offset)
+        known, found = self._signatures.get(key, (_NO_PAGES, None))
+        if found is None or _HOW_MUCH[pages] > known:
+            try:
+                with self.files.opened(node) as source:
+                    read = slice_reader(source, piece)
+                    found = read_slice_signature(piece.image, read, piece.size, pages=pages)
+            except InputError:
+                found = NO_SIGNATURE
+            self._signatures[key] = _HOW_MUCH[pages], found
+        return found
+
+    def refuses_to_map(self, node: Node, piece: Slice, config: ProcessConfig) -> str | MapRefusal | None:
+        """Return what the kernel says when a process asks to map a library (F_CHECK_LV); None if it may.
+
+        A text is one the caller knows of this file already.
+        """
+        said = self.unmappable.get(node.real or "")
+        asks = config.validation
+        if said is not None or not (asks.signed or asks.team):
+            return said
+        return library_refusal(asks, self.signature(node, piece, pages=False).library(config.macos))
 
     def first_bytes(self, node: Node, count: int) -> bytes:
         """Return the first bytes of a file; none if it cannot be read."""

@@ -12,15 +12,26 @@ from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, ProcessCo
 from machochain.dyld.profile import NEWEST, parse_range, profile_for
 from machochain.graph.driver import Walk, image_of, walk, walk_library
 from machochain.graph.mac import Mac
-from machochain.macho.reader import slice_reader
-from machochain.macho.signature import read_signature
+from machochain.graph.starting import (
+    SliceSignature,
+    Starting,
+    changed_library,
+    execution_of,
+    has_profile,
+    host_of,
+    kernel_choice,
+    needs_profile,
+    validation_for,
+)
+from machochain.kernel.libraries import refusal as library_refusal
 from machochain.model.arch import CPU_ARM64, CPU_X86_64, arch_name
 from machochain.model.errors import InputError, UsageError
+from machochain.model.execution import ExecOutcome, ExecVerdict, Host, Launcher
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.frozen import FrozenDict, frozen_dict
-from machochain.model.image import DefectKind, FileType, MachOFile, Slice, file_type_name
+from machochain.model.image import DefectKind, FileType, Image, MachOFile, Slice, file_type_name
 from machochain.model.paths import TargetPath
-from machochain.model.result import LoadedImage, Result, Unknown, UnknownKind
+from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
 from machochain.model.signature import Signature, SignatureFlag
 from machochain.model.version import Version
 
@@ -70,6 +81,18 @@ def _directory(value: str | PurePath) -> str:
     return path
 
 
+def _host(value: Host | str | None) -> Host | None:
+    if value is None or value in [*Host, *(x.value for x in Host)]:
+        return None if value is None else Host(value)
+    raise UsageError(f"a Mac is 'apple-silicon' or 'intel', not {value!r}")
+
+
+def _launcher(value: Launcher | str) -> Launcher:
+    if value in [*Launcher, *(x.value for x in Launcher)]:
+        return Launcher(value)
+    raise UsageError(f"a launcher is 'shell' or 'spawn', not {value!r}")
+
+
 def _environment(values: Mapping[str, str]) -> FrozenDict:
     if not isinstance(values, Mapping) or not all(isinstance(x, str) for pair in values.items() for x in pair):
         raise UsageError("the environment is a mapping of names to values, all of them text")
@@ -87,6 +110,12 @@ class Target:
         cwd: Its working directory on the modelled Mac.
         hardened: Whether dyld is restricted; None to tell from signature and entitlements.
         main: For a dylib or bundle: target path of the executable that loads it.
+        host: The Mac's processor; None for the one each slice is meant for. Given, a universal program runs the slice
+            the kernel prefers there, unless ``arch`` asks for another.
+        rosetta: Whether Rosetta is installed; None where nobody knows.
+        launcher: Who starts the program: only words and signals differ.
+        verify: Whether pages are held against the signature's hashes: True for all, False for none, None for those of
+            header and load commands.
     """
 
     macos: tuple[Version, ...] = field(default=(NEWEST,), converter=_versions)
@@ -95,6 +124,15 @@ class Target:
     cwd: str = field(default="/", converter=_directory)
     hardened: bool | None = None
     main: TargetPath | None = field(default=None, converter=_target_path)
+    host: Host | None = field(default=None, converter=_host)
+    rosetta: bool | None = None
+    launcher: Launcher = field(default=Launcher.SHELL, converter=_launcher)
+    verify: bool | None = None
+
+    @property
+    def starting(self) -> Starting:
+        """How the modelled Mac starts programs."""
+        return Starting(self.host, self.rosetta, self.launcher, self.verify, asked=self.arch is not None)
 
 
 Inspector = Callable[[Result, Walk, ProcessConfig, Mac], Result]
@@ -128,15 +166,32 @@ def resolve_node(
     if isinstance(file, InputError):
         raise file.at(name)
     for piece in chosen_slices(file, target, name):
+        original = piece
         walked: Walk | None = None
         if without and piece.image is not None:
             kept = tuple(r for r in piece.image.run_paths if r.path not in without)
             piece = evolve(piece, image=evolve(piece.image, run_paths=kept))  # noqa: PLW2901  # the file as another link makes it
         for macos in target.macos:
             result, walked, config = resolve_slice(mac, node, piece, name, macos, target, like=walked)
+            if result.file_type == FileType.MH_EXECUTE.name:
+                result = with_verdict(evolve(result, execution=_execution(mac, node, file, original, result, target)))
             for stage in stages:
                 result = stage(result, walked, config, mac)
             yield result
+
+
+def _execution(mac: Mac, node: Node, file: MachOFile, piece: Slice, result: Result, target: Target) -> ExecVerdict:
+    """Return what the kernel does with the process, up to the last page it touches while dyld loads."""
+    signature = mac.signature(node, piece, pages=target.verify)
+    profile = has_profile(mac, result.path) if needs_profile(signature) else None
+    verdict = execution_of(file, piece, result.path, result.macos, target.starting, signature, profile)
+    if verdict.outcome is not ExecOutcome.DYLD or result.message is not None or target.verify is False:
+        return verdict
+    for image in result.images[1:]:
+        bad = changed_library(mac, image, verdict, signature, result.macos, target.verify)
+        if bad is not None:
+            return bad
+    return verdict
 
 
 def chosen_slices(file: MachOFile, target: Target, name: str) -> tuple[Slice, ...]:
@@ -155,10 +210,21 @@ def chosen_slices(file: MachOFile, target: Target, name: str) -> tuple[Slice, ..
             have = ", ".join(s.arch.name for s in file.slices)
             raise InputError(f"has no {target.arch} slice (it has {have})", path=name)
     loadable = tuple(s for s in readable if s.image is not None and s.image.file_type in LOADABLE)
+    if target.host is not None and target.arch is None and file.universal:
+        loadable = _on_host(file, loadable, target.host)
     if not loadable:
         kind = readable[0].image.file_type if readable[0].image is not None else 0
         raise InputError(f"{file_type_name(kind)} is nothing dyld loads", path=name)
     return loadable
+
+
+def _on_host(file: MachOFile, loadable: tuple[Slice, ...], host: Host) -> tuple[Slice, ...]:
+    """Leave of a program the slice that this Mac starts, or the first where it starts none; libraries keep theirs."""
+    programs = [s for s in loadable if s.image is not None and s.image.is_main_executable]
+    if not programs:
+        return loadable
+    chosen = kernel_choice(file, host)
+    return (next((s for s in programs if s is chosen), programs[0]),)
 
 
 def resolve_slice(
@@ -170,9 +236,10 @@ def resolve_slice(
     header = image.image
     assert header is not None
     if header.file_type == FileType.MH_EXECUTE:
-        signature = signature_of(mac, node, piece)
-        security = security_of(image, signature, target.hardened)
+        signed = mac.signature(node, piece, pages=target.verify)
+        security = security_of(image, signed.signature, target.hardened)
         config = process_config(profile, macos, header, image.path, security=security, environment=target.environment)
+        config = _on_mac(config, signed, header, target)
         walked = walk(mac, image, config, cwd=target.cwd, like=like)
     else:
         main, security = _process_of(mac, image, target)
@@ -184,6 +251,8 @@ def resolve_slice(
             security=security,
             environment=target.environment,
         )
+        if main is not None and main.image is not None:
+            config = _on_mac(config, mac.signature(*_place_of(main), pages=False), main.image, target)
         walked = walk_library(mac, image, config, main=main, cwd=target.cwd, like=like)
     result = Result(
         input=name,
@@ -198,26 +267,64 @@ def resolve_slice(
         loads=walked.loads,
         unknowns=walked.unknowns,
     )
+    if config.validation.team is None:
+        unknowns = tuple(_other_teams(mac, result, config))
+        result = evolve(result, unknowns=(*result.unknowns, *unknowns))
     return with_verdict(result), walked, config
 
 
+def _other_teams(mac: Mac, result: Result, config: ProcessConfig) -> Iterator[Unknown]:
+    """Yield the libraries a process takes only if library validation is off, which nobody knows."""
+    strict = evolve(config.validation, team=True)
+    for image in result.images[1:]:
+        if image.origin is Origin.DISK and image.image is not None:
+            library = mac.signature(*_place_of(image), pages=False).library(config.macos)
+            if library_refusal(strict, library) is not None:
+                yield Unknown(UnknownKind.LIBRARY_VALIDATION, (image.path, result.images[0].path))
+
+
+def _on_mac(config: ProcessConfig, signature: SliceSignature, main: Image, target: Target) -> ProcessConfig:
+    """Add what the kernel demands of libraries, and what Rosetta changes."""
+    host = host_of(main.arch, config.macos, target.starting)
+    translated = host is Host.APPLE_SILICON and main.arch.is_x86_64
+    validation = validation_for(signature, main.arch, config.macos, translated=translated)
+    return evolve(config, validation=validation, haswell=config.haswell and not translated)
+
+
+def _place_of(image: LoadedImage) -> tuple[Node, Slice]:
+    """Return where an image lies."""
+    node = Node(Presence.PRESENT, NodeKind.FILE, image.path, image.identity, image.host)
+    assert image.image is not None
+    return node, Slice(image.image.arch, image.slice_offset, image.slice_size, 0, image.image)
+
+
 def with_verdict(result: Result) -> Result:
-    """Settle whether the process launches: no if dyld says so, unknown if evidence is missing."""
+    """Settle whether the process launches: kernel, signature and dyld together. Every command's answer is this one.
+
+    What the kernel refuses never gets as far as dyld, so that dyld has no message then. Where nobody can tell what the
+    kernel does, only dyld's refusal is certain.
+    """
+    execution = result.execution
+    if execution is not None and execution.starts is False:
+        return evolve(result, launches=False, message=None)
     header = result.images[0].image
     if header is not None and header.arch.cputype not in (CPU_ARM64, CPU_X86_64):
         return evolve(result, launches=False, message=None)
     if result.message is not None:
         return evolve(result, launches=False)
-    unknowns = (*result.unknowns, *_cut_short(result))
-    return evolve(result, launches=None if unknowns else True, unknowns=unknowns)
+    cut_short = _cut_short(result) if execution is None else _cut_short(result, 1)
+    unknowns = (*result.unknowns, *cut_short)
+    if execution is not None and execution.starts is None:
+        unknowns = (*unknowns, Unknown(UnknownKind.KERNEL, (result.path, execution.why)))
+    return evolve(result, launches=None if unknowns else True, unknowns=tuple(dict.fromkeys(unknowns)))
 
 
-def _cut_short(result: Result) -> Iterator[Unknown]:
+def _cut_short(result: Result, first: int = 0) -> Iterator[Unknown]:
     """Yield what is unknown of each image whose file ends within a segment, where dyld itself does not look.
 
     dyld asks for the ends of segments only where it validates an image; for the rest the kernel decides what it maps.
     """
-    for image in result.images:
+    for image in result.images[first:]:
         for defect in image.image.defects if image.image is not None else ():
             if defect.kind is DefectKind.SEGMENT_BEYOND_FILE:
                 yield Unknown(UnknownKind.CUT_SHORT, (image.path, defect.text))
@@ -248,11 +355,7 @@ def signature_of(mac: Mac, node: Node, piece: Slice) -> Signature | None:
     """Return the code signature of a slice; None if it has none or it cannot be read."""
     if piece.image is None or piece.image.linkedit.code_signature is None:
         return None
-    try:
-        with mac.files.opened(node) as source:
-            return read_signature(piece.image, slice_reader(source, piece))
-    except InputError:
-        return None
+    return mac.signature(node, piece, pages=False).signature
 
 
 def security_of(main: LoadedImage, signature: Signature | None, hardened: bool | None) -> Security:

@@ -20,6 +20,9 @@ from machochain.model.reading import ByteSource, BytesSource, RangeSource, ReadA
 
 FIRST_READ: Final = 8192
 """Bytes of a slice that are read first. Of 2,960 real slices none had load commands longer than 7,784 bytes."""
+_HEAD: Final = 8
+_ENTRY: Final = 32
+_LARGEST_PAGE: Final = 0x4000
 NOT_MACH_O: Final = "slice is not valid mach-o file"
 """dyld-1378, ``common/MachOFile.cpp``, ``compatibleSlice``; before dyld-1284 the text is ``not a mach-o file``."""
 
@@ -77,7 +80,14 @@ def _read_universal(source: ByteSource, first: bytes) -> MachOFile:
         size=source.size,
         defects=fat_defects(header, source.size, [x[:28] for x in heads]),
         slice_count=header.count,
+        first=_fat_table(source, first, header.count),
     )
+
+
+def _fat_table(source: ByteSource, first: bytes, count: int) -> bytes:
+    """The table as it stands, even where it is longer than dyld looks."""
+    size = min(_HEAD + count * _ENTRY, _LARGEST_PAGE)
+    return first[:size] if size <= len(first) else source.read(0, size)
 
 
 def _thin_arch(first: bytes) -> Arch:
@@ -92,7 +102,7 @@ def _u32(data: bytes, order: str) -> int:
 def _read_slice(source: ByteSource, head: bytes, entry: FatEntry) -> Slice:
     """Parse one slice whose first bytes are at hand; read on where its load commands are longer than these."""
     if len(head) < 28 or head[:4] not in {b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"}:
-        return Slice(entry.arch, entry.offset, entry.size, entry.align, None, NOT_MACH_O)
+        return Slice(entry.arch, entry.offset, entry.size, entry.align, None, NOT_MACH_O, bytes(head[:32]))
     wanted = min(32 + int.from_bytes(head[20:24], "little") + MARGIN, entry.size)
     if wanted > len(head) and len(head) >= FIRST_READ:
         head += source.read(entry.offset + len(head), wanted - len(head))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -96,6 +99,10 @@ def _blobs(data: bytes, defects: list[TableDefect]) -> Iterator[_Blob]:
         defects.append(TableDefect("code signature too small", 0))
         return
     magic, length, count = struct.unpack_from(">3I", data)
+    if magic == MAGIC_CODE_DIRECTORY and 12 <= length <= len(data):
+        # a code directory without a superblob around it: the kernel takes it (cs_validate_csblob)
+        yield _Blob(0, magic, 0, data[:length])
+        return
     if magic != MAGIC_EMBEDDED:
         defects.append(TableDefect(f"code signature has wrong magic 0x{magic:08X}", 0))
         return
@@ -126,6 +133,9 @@ def _best_directory(blobs: list[_Blob], defects: list[TableDefect]) -> Signature
             continue
         if best is None or ranks.index(found.hash_type) > ranks.index(best.hash_type):
             best = found
+        elif found.hash_type == best.hash_type:
+            text = f"two code directories with hash type {found.hash_type}: the kernel takes neither"
+            defects.append(TableDefect(text, blob.offset))
     return best
 
 
@@ -179,7 +189,7 @@ def _text(data: bytes, at: int) -> str:
 # Pages
 
 
-def verify_pages(read: ReadAt, signature: Signature) -> int | None:
+def verify_pages(read: ReadAt, signature: Signature, end: int | None = None) -> int | None:
     """Hash the slice and compare with the signature's pages.
 
     The whole signed part is read, one mebibyte at a time (a page at a time where pages are larger).
@@ -187,6 +197,7 @@ def verify_pages(read: ReadAt, signature: Signature) -> int | None:
     Args:
         read: Bytes of the slice, offsets from its start.
         signature: What ``read_signature`` gave, of a kind other than ``NONE``.
+        end: Only the pages before this byte, if given; then one hash over everything (page size 0) is not looked at.
 
     Returns:
         Index of the first page that does not match or is not there; None if all match.
@@ -196,14 +207,15 @@ def verify_pages(read: ReadAt, signature: Signature) -> int | None:
     if not hash_size:
         return None
     count = len(slots) // hash_size
-    import hashlib  # noqa: PLC0415  # loads OpenSSL, and most runs hash nothing
 
     if not size:
-        return _verify_whole(read, signature)
+        return _verify_whole(read, signature) if end is None else None
     if count != -(-limit // size):
-        return min(count, limit // size)
-    algorithm, kept = HASHES[signature.hash_type]
-    made = getattr(hashlib, algorithm)
+        index = min(count, limit // size)
+        if end is None or index * size < end:
+            return index
+    limit = limit if end is None else min(limit, -(-end // size) * size)
+    made, kept = _hasher(signature.hash_type, few=end is not None)
     for base in range(0, limit, max(_CHUNK, size)):
         chunk = memoryview(read(base, min(max(_CHUNK, size), limit - base)))
         first = base // size
@@ -211,9 +223,20 @@ def verify_pages(read: ReadAt, signature: Signature) -> int | None:
             page = chunk[(index - first) * size : (index - first + 1) * size]
             if len(page) < min(size, limit - index * size):
                 return index
-            if made(page, usedforsecurity=False).digest()[:kept] != slots[index * hash_size : (index + 1) * hash_size]:
+            if made(page).digest()[:kept] != slots[index * hash_size : (index + 1) * hash_size]:
                 return index
     return None
+
+
+def _hasher(hash_type: int, *, few: bool) -> tuple[Callable[[memoryview], Any], int]:
+    """Return how to hash a page, and how many bytes of it count; for a few pages without OpenSSL, if Python can."""
+    name, kept = HASHES[hash_type]
+    if few:
+        # OpenSSL takes longer to load than some pages take to hash.
+        for module in ("_sha2", f"_{name}", "_sha512"):
+            with suppress(ImportError, AttributeError):
+                return getattr(importlib.import_module(module), name), kept
+    return partial(importlib.import_module("hashlib").new, name, usedforsecurity=False), kept
 
 
 def _verify_whole(read: ReadAt, signature: Signature) -> int | None:

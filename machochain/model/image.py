@@ -385,6 +385,7 @@ class Slice:
         align: log2 of the alignment of the fat header; 0 for a thin file.
         image: What was read; None if the slice is not a Mach-O image.
         error: dyld's words for why ``image`` is None; None otherwise.
+        head: Its first bytes where ``image`` is None; an image keeps its own (``Image.raw``).
     """
 
     arch: Arch
@@ -393,6 +394,7 @@ class Slice:
     align: int
     image: Image | None
     error: str | None = None
+    head: bytes = field(default=b"", repr=False, eq=False)
 
 
 @frozen
@@ -408,6 +410,7 @@ class MachOFile:
             (dyld-1378, ``mach_o/Universal.cpp: Universal::valid``).
         slice_count: How many slices the fat header claims; ``slices`` may be shorter where the file has no room for
             them, or longer by the hidden one. 1 for a thin file.
+        first: The fat header with all entries that the kernel's largest page has room for; empty for a thin file.
     """
 
     universal: bool
@@ -416,3 +419,4 @@ class MachOFile:
     size: int
     defects: tuple[Defect, ...] = ()
     slice_count: int = 1
+    first: bytes = field(default=b"", repr=False, eq=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from machochain.model.execution import ExecVerdict
 from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.host import PluginHost
 from machochain.model.image import Image, LinkedDylib
@@ -188,6 +189,8 @@ class UnknownKind(Enum):
     SYMBOLS = "{0}, which {1} needs: {2}"
     NOT_LINKED = "{0}"
     LAZY_SYMBOL = "{0}, which {1} needs, is missing: RTLD_NOW does not open it, with RTLD_LAZY it fails when called"
+    KERNEL = "{0}: {1}"
+    LIBRARY_VALIDATION = "{0} is of another team than {1}, a program for debugging: it is not known if it may be mapped"
 
 
 @frozen
@@ -272,6 +275,8 @@ class Result:
         unknowns: Why ``launches`` is None.
         prediction: How the loads were found out, if the program would first have to be linked from an archive.
         host: The program the library or bundle is a plug-in of; None if it is none, or nothing told or needed it.
+        execution: What the kernel does before dyld's turn; None where no program is started: for a library, or a
+            program that is still to be linked.
     """
 
     input: str
@@ -290,6 +295,7 @@ class Result:
     unknowns: tuple[Unknown, ...] = ()
     prediction: Prediction | None = None
     host: PluginHost | None = None
+    execution: ExecVerdict | None = None
 
     def __repr__(self) -> str:
         state = {True: "launches", False: "does not launch", None: "unknown"}[self.launches]

@@ -72,6 +72,7 @@ class ObjectionKind(Enum):
     WRONG_FILE_TYPE = "a file type that cannot be loaded here"
     MALFORMED = "malformed"
     SIGNATURE = "not allowed into this process"
+    UNSIGNED = "not signed"
     RELATIVE_PATH = "a relative path in a hardened process"
     PROTECTED = "a protected library of the OS"
 

@@ -9,6 +9,7 @@ from machochain._version import __version__
 from machochain.graph.answers import Report
 from machochain.graph.loadgraph import image_fields, load_fields
 from machochain.model.errors import InputError
+from machochain.model.execution import ExecVerdict
 from machochain.model.remedy import Step
 from machochain.model.result import Finding, MissingSymbol, Result
 from machochain.report.context import RenderContext
@@ -73,6 +74,40 @@ def symbol_fields(result: Result) -> dict[str, Any]:
     }
 
 
+def execution_fields(found: ExecVerdict | None) -> dict[str, Any] | None:
+    """Return what the kernel does before dyld's turn; null where no program is started."""
+    if found is None:
+        return None
+    reason = found.reason
+    return {
+        "outcome": found.outcome.value,
+        "host": found.host.value,
+        "arch": found.arch,
+        "translated": found.translated,
+        "launcher": found.launcher.value,
+        "rule": found.rule.value if found.rule is not None else None,
+        "certainty": found.certainty.value if found.rule is not None else None,
+        "why": found.why or None,
+        "subject": found.subject,
+        "load_command": found.command_index,
+        "since": str(found.since) if found.since is not None else None,
+        "until": str(found.until) if found.until is not None else None,
+        "errno": found.errno,
+        "signal": found.signal,
+        "reason": {
+            "namespace": reason.namespace.name,
+            "code": reason.code,
+            "name": reason.name,
+            "crash_report": reason.crash_report,
+        }
+        if reason is not None
+        else None,
+        "shell_text": found.shell_text,
+        "spawn_text": found.spawn_text,
+        "rosetta": found.rosetta.value if found.rosetta is not None else None,
+    }
+
+
 def process_fields(result: Result) -> dict[str, Any]:
     """Return which process was modelled and what becomes of it, without what it loads."""
     return {
@@ -83,6 +118,7 @@ def process_fields(result: Result) -> dict[str, Any]:
         "macos": str(result.macos),
         "hardened": result.hardened,
         "launches": result.launches,
+        "exec": execution_fields(result.execution),
         "message": result.message,
         "unknowns": [each.text for each in result.unknowns],
     }

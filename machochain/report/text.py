@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from machochain.graph.answers import Report
 from machochain.graph.loadgraph import LoadGraph
 from machochain.model.errors import InputError
+from machochain.model.execution import ExecOutcome, ExecVerdict, Launcher
 from machochain.model.paths import leaf, printable, printable_lines
 from machochain.model.result import Finding, Load, LoadedImage, Origin, Outcome, Result, Severity
 from machochain.model.search import Attempt, Candidate, SearchRule
@@ -26,15 +27,30 @@ def verdict(result: Result, style: Style) -> str:
     mark = ("✔ ", "✘ ", "? ") if style.unicode else ("", "", "")
     library = result.file_type != "MH_EXECUTE"
     if result.launches:
-        # What dyld has no word for: the kernel of Apple silicon kills unsigned code.
-        unsigned = any(f.rule == "MC501" and f.severity is Severity.ERROR for f in result.findings)
-        words = "loads" if library else "launches"
-        return style.paint(
-            f"{mark[0]}{words}{' once it is signed' if unsigned else ''}", "doubt" if unsigned else "good"
-        )
+        return style.paint(mark[0] + ("loads" if library else "launches"), "good")
     if result.launches is None:
         return style.paint(mark[2] + "unknown", "doubt")
+    execution = result.execution
+    if execution is not None and execution.starts is False:
+        return style.paint(mark[1] + kernel_words(execution), "bad")
     return style.paint(mark[1] + ("does not load" if library else "does not launch"), "bad")
+
+
+def kernel_words(found: ExecVerdict) -> str:
+    """Return what the kernel does and why: ``killed by the kernel: arm64 code without a signature``."""
+    verb = "refused" if found.outcome is ExecOutcome.REFUSED else "killed"
+    since = f" (macOS {_release(found.since)} and newer)" if found.since is not None else ""
+    until = f" (before macOS {_release(found.until)})" if found.until is not None else ""
+    return f"{verb} by the kernel: {printable(found.why)}{since}{until}"
+
+
+def _release(version: Version) -> str:
+    return str(version).removesuffix(".0")
+
+
+def launcher_words(found: ExecVerdict) -> str:
+    """Return what the one who starts the program is told."""
+    return (found.spawn_text if found.launcher is Launcher.SPAWN else found.shell_text) or ""
 
 
 def render_resolution(results: Sequence[Result], errors: Iterable[InputError], style: Style) -> str:
@@ -79,6 +95,7 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
     if len(group) == 1:
         yield _headline(group[0], style)
         if not short:
+            yield from _refused(group[0], style)
             yield from _tree(group[0], style)
             yield from _predicted(group[0])
             yield from _why(group[0], style)
@@ -97,7 +114,10 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
         low, high = span[0].macos, span[-1].macos
         releases = f"macOS {low}" if low == high else f"macOS {low} to {high}"
         yield f"  {releases:<22}{verdict(span[0], style)}"
-        if span[0].message is not None:
+        execution = span[0].execution
+        if execution is not None and execution.starts is False:
+            yield "      " + printable(launcher_words(execution))
+        elif span[0].message is not None:
             yield from ("      " + line for line in printable_lines(span[0].message))
         elif span[0].launches is None:
             for each in span[0].unknowns:
@@ -141,7 +161,30 @@ def reach(rising: Sequence[Result]) -> str:
 
 
 def _same_answer(one: Result, other: Result) -> bool:
-    return (one.launches, one.message, one.unknowns) == (other.launches, other.message, other.unknowns)
+    return (one.launches, one.message, one.unknowns, _kernel(one)) == (
+        other.launches,
+        other.message,
+        other.unknowns,
+        _kernel(other),
+    )
+
+
+def _refused(result: Result, style: Style) -> Iterator[str]:
+    """Yield what the launcher is told where the kernel refuses, what to do, and the heading of the tree below."""
+    found = result.execution
+    if found is None or found.starts is not False:
+        return
+    yield "  " + printable(launcher_words(found))
+    cause = next((f for f in result.findings if f.severity is Severity.ERROR and f.remedy), None)
+    if cause is not None:
+        yield "  fix: " + printable(cause.remedy[0])
+    yield ""
+    yield "  " + style.paint("dyld would load", "dim")
+
+
+def _kernel(result: Result) -> tuple[object, ...]:
+    found = result.execution
+    return () if found is None else (found.outcome, found.rule, found.why)
 
 
 def _headline(result: Result, style: Style) -> str:

@@ -197,7 +197,8 @@ class MachO:
         before: Ready load commands placed before the segments.
         extra: Ready load commands placed after all others.
         tweak: Segment name to fields that replace what the layout computed.
-        signed: Sign with real page hashes; ad hoc unless ``cms`` stands for a certificate's signature.
+        signed: Sign with real page hashes; ad hoc unless ``cms`` stands for a certificate's signature. By default what
+            Apple silicon would not run or map otherwise.
     """
 
     arch: str | Arch = "arm64"
@@ -229,7 +230,7 @@ class MachO:
     before: Sequence[bytes] = ()
     extra: Sequence[bytes] = ()
     tweak: dict[str, dict[str, Any]] = field(factory=dict)
-    signed: bool = False
+    signed: bool | None = None
     identifier: str = "factory"
     team_id: str | None = None
     cs_flags: int = 2
@@ -245,6 +246,12 @@ class MachO:
         if self.file_type is not None:
             return self.file_type
         return FileType.MH_EXECUTE if self.install_name is None else FileType.MH_DYLIB
+
+    @property
+    def _signs(self) -> bool:
+        if self.signed is None:
+            return self._arch.is_arm64 and self._type in {FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE}
+        return self.signed
 
     @property
     def _all_loads(self) -> list[Load]:
@@ -480,13 +487,13 @@ class MachO:
         fixed = sum(map(len, (*self.before, *head, *tail, *self.extra)))
         fixed += sum(len(self._segment_command(x)) for x in segments)
         fixed += sum(map(len, self._linkedit(segments)[1]))
-        fixed += (32 if wide else 28) + (16 if self.signed else 0)
+        fixed += (32 if wide else 28) + (16 if self._signs else 0)
         self._lay_out(segments, _round(fixed, 16))
         linkedit = segments[-1]
         tables, commands = self._linkedit(segments)
         end = linkedit.fileoff + len(tables)
         signature = 0
-        if self.signed:
+        if self._signs:
             end = _round(end, 16)
             signature = self._signature_size(end)
             commands.append(raw_command(c.LC_CODE_SIGNATURE, struct.pack("<II", end, signature)))
@@ -513,7 +520,7 @@ class MachO:
                     out[offset : offset + len(section.content)] = section.content
         out.extend(bytes(linkedit.fileoff - len(out)))
         out.extend(tables)
-        if self.signed:
+        if self._signs:
             out.extend(bytes(end - len(out)))
             out.extend(self._signature(bytes(out), text.filesize))
         return bytes(out)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from machochain.macho import constants as c
-from machochain.model.arch import Arch
+from machochain.model.arch import CPU_ARM64, Arch
 from machochain.model.image import HeaderFlag
 from machochain.model.result import Severity
 from tests.factory import Section, build_version, fat, load, raw_command, reexport
-from tests.findings import golang_cases, sdk_cases
+from tests.findings import golang_cases, kernel_cases, sdk_cases
 from tests.findings.scenes import LIB, RPATH, TOOL, Scene, exe, lib, plugin, with_lib
 
 INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
@@ -191,9 +191,15 @@ TRIGGERS: Final[dict[str, list[tuple[Scene, Severity]]]] = {
     "MC403": [(with_lib(USES_FOO, lib("/Users/me/build/libfoo.dylib")), INFO)],
     "MC501": [(_alone(exe(signed=False)), ERROR), (with_lib(USES_FOO, lib(signed=False)), ERROR)],
     "MC502": [(_alone(exe(arch=I386)), ERROR), (_alone(fat([exe(arch=I386), exe(arch="x86_64")])), INFO)],
-    "MC503": [(_alone(exe(arch="arm64e")), WARNING), (_alone(fat([exe(arch="arm64e"), exe()])), INFO)],
+    "MC503": [
+        (_alone(exe(arch="arm64e")), WARNING),
+        (_alone(exe(arch="arm64e"), macos="15"), ERROR),
+        (_alone(exe(arch=Arch.of(CPU_ARM64, 0x81000002)), macos="15"), INFO),
+    ],
     "MC504": [(_alone(exe(platform=7)), ERROR), (_alone(exe(platform=12)), ERROR)],
+    "MC521": kernel_cases.TRIGGERS["MC521"],
     **golang_cases.TRIGGERS,
+    **{rule: cases for rule, cases in kernel_cases.TRIGGERS.items() if rule > "MC8"},
     "MC901": [
         (Scene({TOOL: exe("/opt/x/libfoo.dylib")}, unseen=("/opt/x",)), INFO),
         (Scene({TOOL: exe(FOO, rpaths=["/opt/x", RPATH]), LIB: lib()}, unseen=("/opt/x",)), INFO),
@@ -314,7 +320,9 @@ NEAR_MISSES: Final[dict[str, list[Scene]]] = {
     "MC502": [_alone(exe(arch="x86_64"))],
     "MC503": [_alone(exe()), with_lib(USES_FOO, lib(arch="arm64e"))],
     "MC504": [_alone(exe(platform=2)), with_lib(USES_FOO, lib(platform=7))],
+    "MC521": kernel_cases.NEAR_MISSES["MC521"],
     **golang_cases.NEAR_MISSES,
+    **{rule: cases for rule, cases in kernel_cases.NEAR_MISSES.items() if rule > "MC8"},
     "MC901": [_alone(exe("/opt/x/libfoo.dylib")), Scene({TOOL: USES_FOO, LIB: lib()}, unseen=("/opt/x",))],
     "MC902": [_alone(exe("/usr/lib/libnew.dylib")), _alone(exe("/usr/lib/libmisspelt.dylib"))],
     "MC903": [

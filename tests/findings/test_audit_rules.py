@@ -146,9 +146,8 @@ TRIGGERS: dict[str, list[tuple[Release, Severity]]] = {
     "MC521": [
         (with_lib(SIGNED, lib(**team("BBBB"))), ERROR),
         (with_lib(SIGNED, lib()), ERROR),
-        (with_lib(SIGNED, lib(signed=False, arch="arm64")), ERROR),
         (with_lib(exe(load(FOO, weak=True), rpaths=NEAR, **team("AAAA", cs_flags=RUNTIME)), lib()), WARNING),
-        (with_lib(exe(FOO, rpaths=NEAR, cs_flags=RUNTIME | 2), lib()), WARNING),
+        (with_lib(exe(FOO, rpaths=NEAR, cs_flags=RUNTIME | 2), lib()), ERROR),
         (with_lib(exe(FOO, rpaths=NEAR, **team("AAAA", cs_flags=RUNTIME, entitlements=DEBUGGED)), lib()), WARNING),
     ],
     "MC522": [(Release({"tool": exe(cs_flags=RUNTIME | 2)}, environment={"DYLD_LIBRARY_PATH": "/opt/x"}), WARNING)],

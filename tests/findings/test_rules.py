@@ -6,6 +6,7 @@ import pytest
 
 from machochain.findings import RULES, Checker, order
 from machochain.findings.draft import Facts
+from machochain.findings.refusal import OF_SIGNATURES
 from machochain.model.result import Outcome, Severity
 from tests.findings.cases import NEAR_MISSES, TRIGGERS
 from tests.findings.kinds import of_processes
@@ -71,6 +72,9 @@ def test_a_failed_load_is_told_once() -> None:
                         and f.load_command == (None if load.inserted else load.dylib.command_index)
                         and f.rule != "MC401"
                     ]
+                    # what the kernel has against a file is said of the file
+                    refused = {a.candidate.path for a in load.tried if a.objection.kind in OF_SIGNATURES}
+                    told += [f for f in result.findings if f.rule in {"MC501", "MC521"} and f.image in refused]
                     assert len(told) == 1, (load.dylib.name, [f.rule for f in told])
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import machochain
-from machochain.model.result import UnknownKind
+from machochain.model.result import Outcome, UnknownKind
+from machochain.model.search import ObjectionKind
 
 HELLO = Path(__file__).parents[2] / "testdata" / "hello"
 
@@ -39,8 +40,10 @@ def test_a_program_is_judged_by_all_it_loads(tmp_path: Path) -> None:
 
     (result,) = machochain.resolve(program, target=machochain.Target(macos="15.0")).results
 
-    assert result.launches is None
-    assert [why for why in result.unknowns if str(short) in why.values]
+    assert result.launches is False
+    (load,) = [x for x in result.loads if x.outcome is Outcome.MISSING]
+    kinds = {a.objection.kind for a in load.tried if str(short) == a.candidate.path}
+    assert kinds == {ObjectionKind.UNSIGNED}
 
 
 def test_a_whole_file_is_no_riddle() -> None:

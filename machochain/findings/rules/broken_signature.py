@@ -40,10 +40,18 @@ def check(case: SliceCase) -> Iterator[Finding]:
         severity = Severity.ERROR if binary.image.arch.is_arm64 else Severity.WARNING
         yield of_binary(
             RULE, severity, binary, binary.place,
-            f"{name} ({binary.arch}) has a code signature that cannot be read: {found.unreadable}",
+            f"{name} ({binary.arch}) has a code signature that the kernel does not take: {found.unreadable}",
             (sign(binary.place),), reason=found.unreadable,
         )  # fmt: skip
         return
+    if found.foreign_cms:
+        severity = Severity.ERROR if binary.image.arch.is_arm64 else Severity.WARNING
+        yield of_binary(
+            RULE, severity, binary, binary.place,
+            f"{name} ({binary.arch}) was changed after it was signed: its certificate signature is of another code "
+            "directory, though the pages fit this one",
+            (sign(binary.place, "IDENTITY"),), cms="foreign",
+        )  # fmt: skip
     if found.bad_page is None:
         return
     flags = binary.signature.flags if binary.signature is not None else 0

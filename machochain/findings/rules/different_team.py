@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from typing import Final
 
 from machochain.findings.audited import ProcessCase, of_binary
-from machochain.findings.registry import of_audited, register
+from machochain.findings.draft import Case, Draft
+from machochain.findings.refusal import OF_SIGNATURES
+from machochain.findings.registry import of_audited, of_process, register
 from machochain.findings.remedies import advice, sign
 from machochain.findings.rule import Rule
+from machochain.findings.rules.unsigned_arm64 import unsigned_library
 from machochain.findings.validation import DEBUGGED, NO_VALIDATION, validates_libraries
 from machochain.model.audit import AuditBinary
 from machochain.model.paths import leaf, printable
-from machochain.model.result import Confidence, Finding, Severity
+from machochain.model.result import Confidence, Finding, Load, Outcome, Severity
+from machochain.model.search import ObjectionKind
 from machochain.model.shell import quoted
-from machochain.model.signature import SignatureKind
 
 RULE: Final = register(
     Rule(
@@ -31,7 +34,7 @@ RULE: Final = register(
             "Sign the library with the identity of the program: `codesign -f -s IDENTITY LIBRARY`.",
             "Or sign the program with the entitlement `com.apple.security.cs.disable-library-validation`.",
         ),
-        milder="warning where the load is weak, or the program is signed ad hoc",
+        milder="warning where the load is weak, or the program may be debugged",
         references=(
             "Apple, Disable Library Validation Entitlement, com.apple.security.cs.disable-library-validation",
             "xnu, bsd/kern/kern_cs.c, cs_require_lv()",
@@ -40,32 +43,61 @@ RULE: Final = register(
 )
 
 
+@of_process
+def check(case: Case) -> Iterator[Draft]:
+    """Yield the libraries the kernel does not let the process map because of their signature."""
+    told: set[str] = set()
+    for load in case.result.loads:
+        for attempt in load.tried:
+            path = attempt.candidate.path
+            if attempt.objection.kind not in OF_SIGNATURES or path in told:
+                continue
+            told.add(path)
+            if attempt.objection.kind is ObjectionKind.UNSIGNED:
+                yield unsigned_library(path, _severity(load))
+                continue
+            program = leaf(case.result.images[0].path)
+            yield Draft(
+                RULE.id, _severity(load), path, None, path,
+                f"{printable(program)} may not map {printable(leaf(path))}: {printable(attempt.reason)}",
+                {"program": case.result.images[0].path, "load": load.dylib.name},
+                (
+                    sign(path, "IDENTITY"),
+                    advice(f"sign {quoted(program)} with the entitlement {NO_VALIDATION}", also=True),
+                ),
+                Confidence.CERTAIN,
+            )  # fmt: skip
+
+
+def _severity(load: Load) -> Severity:
+    if load.outcome is Outcome.MISSING:
+        return Severity.ERROR
+    return Severity.WARNING if load.outcome is Outcome.WEAK_MISSING else Severity.INFO
+
+
 @of_audited
-def check(case: ProcessCase) -> Iterator[Finding]:
-    """Yield the libraries of the process that the kernel refuses; libraries from elsewhere are not judged."""
+def debugged(case: ProcessCase) -> Iterator[Finding]:
+    """Yield libraries of another team in a program that may be debugged: whether the kernel minds is not known."""
     main = case.main
     if main is None or main.signature is None or not validates_libraries(main.signature):
         return
+    if not main.signature.entitlements.get(DEBUGGED):
+        return
     team = main.signature.team_id
-    certain = main.signature.kind is SignatureKind.SIGNED and team and not main.signature.entitlements.get(DEBUGGED)
-    strong = {load.to for load in case.result.loads if load.to is not None and not load.dylib.weak}
     for image in case.result.images[1:]:
         library = case.binary(image)
         if library is None or (team and _team(library) == team):
             continue
-        theirs = _team(library)
-        signed = "not signed" if library.signature is None else f"signed by {theirs}" if theirs else "signed ad hoc"
-        severity = Severity.ERROR if certain and image.id in strong else Severity.WARNING
         yield of_binary(
-            RULE, severity, library, library.place,
-            f"{printable(leaf(library.place))} is {printable(signed)}, but {printable(leaf(main.place))} "
-            f"({printable(f'team {team}' if team else 'signed ad hoc')}) takes libraries of its own team only",
+            RULE, Severity.WARNING, library, library.place,
+            f"{printable(leaf(library.place))} is not of the team of {printable(leaf(main.place))}, "
+            "which takes libraries of its own team only unless it is debugged",
             (
                 sign(library.place, "IDENTITY"),
                 advice(f"sign {quoted(leaf(main.place))} with the entitlement {NO_VALIDATION}", also=True),
             ),
-            confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
-            team=theirs, required=team, program=main.place,
+            confidence=Confidence.LIKELY,
+            team=_team(library), required=team, program=main.place,
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from machochain.findings.registry import of_process, register
 from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
+from machochain.model.execution import ExecOutcome, ExecRule
 from machochain.model.paths import leaf, printable
 from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import Confidence, Severity
@@ -33,12 +34,13 @@ ARM64E: Final = register(
         "MC503",
         "third-party-arm64e",
         "A main executable is arm64e",
-        Severity.WARNING,
+        Severity.ERROR,
         "The executable uses the arm64e ABI, which Apple keeps for its own programs.",
-        "macOS runs third-party arm64e programs only with the boot argument `-arm64e_preview_abi`.",
+        "macOS 11 to 15 kill third-party programs of ABI version 0 unless the boot argument `-arm64e_preview_abi` is "
+        "set, and take no other slice instead. What macOS 26 does is not known.",
         ("Build for arm64: `-arch arm64`.",),
-        milder="info where the file has an arm64 slice too",
-        references=("dyld-1378, mach_o/GradedArchitectures.cpp",),
+        milder="warning on macOS 26, where nobody knows; info for ABI version 1, which runs as arm64 does",
+        references=("dyld-1378, mach_o/GradedArchitectures.cpp", "xnu, bsd/kern/kern_exec.c, exec_mach_imgact()"),
     )
 )
 
@@ -61,9 +63,15 @@ def check(case: Case) -> Iterator[Draft]:
             (drop if other else advice("build for arm64 and x86_64"),),
         )  # fmt: skip
     elif header.is_main_executable and header.arch.is_arm64e:
-        other = "arm64" in case.facts.slices
         yield Draft(
-            ARM64E.id, Severity.INFO if other else Severity.WARNING, first.path, None, arch,
+            ARM64E.id, _arm64e_severity(case), first.path, None, arch,
             f"{name} is arm64e, which macOS runs only for Apple's own programs", evidence,
             (advice("build with -arch arm64"),), Confidence.LIKELY,
         )  # fmt: skip
+
+
+def _arm64e_severity(case: Case) -> Severity:
+    found = case.result.execution
+    if found is None or found.rule is not ExecRule.ARM64E_PREVIEW:
+        return Severity.INFO if found is not None else Severity.WARNING
+    return Severity.ERROR if found.outcome is not ExecOutcome.UNKNOWN else Severity.WARNING

@@ -11,7 +11,7 @@ from typing import Final
 
 from machochain.findings.draft import Case, Draft, load_draft
 from machochain.findings.outcomes import Fate
-from machochain.findings.refusal import rule_of
+from machochain.findings.refusal import OF_SIGNATURES, rule_of
 from machochain.findings.registry import RULES, of_process, register
 from machochain.findings.rule import Rule
 from machochain.findings.sources import GET_LOADER, RESIGN
@@ -138,6 +138,8 @@ def refused(case: Case) -> Iterator[Draft]:
     """Yield the loads for which dyld takes none of the files that are there."""
     for failure in case.failures[Fate.REFUSED]:
         load, first = failure.load, failure.refused[0]
+        if first.objection.kind in OF_SIGNATURES:
+            continue
         rule = RULES[rule_of(first.objection)]
         path = printable(first.candidate.path)
         message = (
@@ -160,6 +162,8 @@ def forbidden(case: Case) -> Iterator[Draft]:
 def passed_over(case: Case) -> Iterator[Draft]:
     """Yield the files dyld refuses on the way to one that serves."""
     for load, attempt in case.passed_over:
+        if attempt.objection.kind in OF_SIGNATURES:
+            continue
         assert load.to is not None
         rule = RULES[rule_of(attempt.objection)]
         message = (

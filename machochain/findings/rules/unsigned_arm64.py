@@ -38,8 +38,16 @@ def check(case: FileCase) -> Iterator[Draft]:
     if named and (case.signature is None or case.signature.kind is not SignatureKind.NONE):
         return
     what = "has a signature that cannot be read" if named else "is not signed"
-    yield Draft(
-        RULE.id, Severity.ERROR, path, None, path,
-        f"{printable(leaf(path))} ({header.arch.name}) {what}: the kernel of Apple silicon kills the process",
-        {"signature": "unreadable" if named else "none"}, (sign(path),),
-    )  # fmt: skip
+    yield _draft(path, f" ({header.arch.name})", what, "unreadable" if named else "none", Severity.ERROR)
+
+
+def unsigned_library(path: str, severity: Severity) -> Draft:
+    """Return the finding for a library the kernel does not let a process map because nothing signs it."""
+    return _draft(path, "", "is not signed, or not in a way the kernel takes", "none", severity)
+
+
+def _draft(path: str, arch: str, what: str, signature: str, severity: Severity) -> Draft:
+    message = f"{printable(leaf(path))}{arch} {what}: the kernel of Apple silicon kills the process"
+    if not arch:
+        message = f"{printable(leaf(path))} {what}: no process on Apple silicon may map it"
+    return Draft(RULE.id, severity, path, None, path, message, {"signature": signature}, (sign(path),))
