@@ -10,8 +10,8 @@ from attrs import evolve, frozen
 
 from machochain.auditing.part import AuditPart
 from machochain.auditing.places import InputPaths
-from machochain.auditing.spans import OLDEST, clamped, minimum
-from machochain.dyld.profile import NEWEST, releases
+from machochain.auditing.spans import clamped, minimum
+from machochain.dyld.profile import NEWEST, OLDEST, end_of, releases
 from machochain.findings import bundles
 from machochain.findings.audited import BundleCase, ProcessCase, SliceCase, WheelCase
 from machochain.findings.registry import of_audited, of_bundles, of_slice, of_wheel
@@ -201,8 +201,8 @@ class _Audit:
                     own = clamped(image.build.minos if image.build is not None else OLDEST)
                     (programs if image.file_type == FileType.MH_EXECUTE else others).add(own)
         # With programs and plug-ins in one input each process still begins at its own minimum.
-        end = Version.of(NEWEST.major, 255, 255)
-        found = {version for first in (programs | others or {OLDEST}) for version in releases(first, end)}
+        end = end_of(Version.of(NEWEST.major))
+        found = {version for first in (programs | others or {OLDEST}) for version in releases(first, max(first, end))}
         return tuple(sorted(found))
 
     # findings beyond those of the processes

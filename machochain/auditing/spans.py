@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from machochain.dyld.profile import NEWEST
+from machochain.dyld.profile import OLDEST, nearest
 from machochain.model.platform import Platform
 from machochain.model.result import Result
 from machochain.model.version import Version
 
-OLDEST: Final = Version.of(11)
-
 
 def clamped(version: Version) -> Version:
     """Return the modelled release at or after a version: 11 at least, the newest at most, nothing that never was."""
-    if version.major > NEWEST.major:
-        return NEWEST
-    if 15 < version.major < NEWEST.major:
-        return Version.of(NEWEST.major)
-    return max(version, OLDEST)
+    return max(nearest(version), OLDEST)
 
 
 def minimum(result: Result) -> Version:

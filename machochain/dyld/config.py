@@ -26,6 +26,8 @@ class Security:
         path_variables: DYLD_* path variables; without it file-relative paths are refused as well.
         fallback_paths: ``/usr/local/lib`` and ``/Library/Frameworks`` among the default fallbacks.
         embedded_variables: LC_DYLD_ENVIRONMENT.
+        print_variables: DYLD_PRINT_*; only dyld2 asks, for which fallbacks there are.
+        custom_cache: Another shared cache; the same.
         failed_insertion: A library that cannot be inserted is passed over instead of ending the process.
     """
 
@@ -34,6 +36,8 @@ class Security:
     fallback_paths: bool = True
     embedded_variables: bool = True
     failed_insertion: bool = False
+    print_variables: bool = True
+    custom_cache: bool = True
 
 
 UNRESTRICTED: Final = Security()
@@ -156,12 +160,11 @@ def process_config(
     """
     outer = _variables(profile, (environment or {}).items()) if security.path_variables else {}
     inner: dict[str, str] = {}
-    if security.embedded_variables and main_path is not None:
+    if (security.embedded_variables or not profile.embedded_needs_amfi) and main_path is not None:
         pairs = []
         for text in main.dyld_environment:
             key, equals, value = text.partition("=")
-            # dyld-1245.1 and older took only names that end in _PATH (addEnvVar).
-            if equals and (profile.any_embedded_variable or key.endswith("_PATH")):
+            if equals and key.endswith(profile.embedded_names if profile.embedded_names == "_PATH" else ""):
                 pairs.append((key, _expand_embedded(value, main_path, security, mangles=profile.mangles_embedded)))
         inner = _variables(profile, pairs)
 
@@ -176,22 +179,23 @@ def process_config(
         return ":".join(parts) if parts else None
 
     suffix = single("DYLD_IMAGE_SUFFIX")
+    versioned = security.path_variables or not profile.versioned_needs_amfi
     inserted = single("DYLD_INSERT_LIBRARIES")
     return ProcessConfig(
         profile=profile,
         macos=macos,
         arch=main.arch,
-        platform=process_platform(main),
+        platform=process_platform(main, zippered=profile.zippered_process),
         main_path=main_path,
         security=security,
         library_path=joined("DYLD_LIBRARY_PATH"),
         framework_path=joined("DYLD_FRAMEWORK_PATH"),
         fallback_library_path=optional("DYLD_FALLBACK_LIBRARY_PATH"),
         fallback_framework_path=optional("DYLD_FALLBACK_FRAMEWORK_PATH"),
-        versioned_library_path=joined("DYLD_VERSIONED_LIBRARY_PATH"),
-        versioned_framework_path=joined("DYLD_VERSIONED_FRAMEWORK_PATH"),
+        versioned_library_path=joined("DYLD_VERSIONED_LIBRARY_PATH") if versioned else (),
+        versioned_framework_path=joined("DYLD_VERSIONED_FRAMEWORK_PATH") if versioned else (),
         inserted=tuple(inserted.split(":")) if inserted else (),
-        image_suffixes=tuple(suffix.split(":")) if suffix else (),
+        image_suffixes=() if suffix is None else tuple(suffix.split(":")),
         image_suffix_text=suffix or None,
         root_path=single("DYLD_ROOT_PATH"),
         home=(environment or {}).get("HOME"),
@@ -203,8 +207,8 @@ def _variables(profile: Profile, pairs: Iterable[tuple[str, str]]) -> dict[str, 
     found: dict[str, str] = {}
     for key, value in pairs:
         for name in _PATH_VARIABLES + _OTHER_VARIABLES:
-            # Before dyld-1284.13 the names were compared as prefixes, so DYLD_LIBRARY_PATHS= worked too.
-            if key == name or (not profile.any_embedded_variable and not profile.classic and key.startswith(name)):
+            # As prefixes, DYLD_LIBRARY_PATHS= works too.
+            if key == name or (not profile.exact_variable_names and key.startswith(name)):
                 found[name] = f"{found[name]}:{value}" if name in found else value
                 break
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from machochain.model.arch import CPU_ARM64
-from machochain.model.image import BuildVersion, Image
-from machochain.model.platform import Platform
+from machochain.model.image import BuildVersion, FileType, Image
+from machochain.model.platform import ZIPPERED, Platform
 from machochain.model.version import Version
 
 _CACHE_PREFIXES: Final = (
@@ -49,7 +49,7 @@ def builds(image: Image) -> tuple[BuildVersion, ...]:
     macOS 11.0 ("the Go linker emits non-standard binaries without a platform"), an Intel file as macOS 10.5.
     A version-min command whose sdk is 0 takes its minos for it.
     """
-    if not image.builds:
+    if not image.builds or image.file_type > FileType.MH_FILESET:  # then no command is looked at
         version = Version.of(11) if image.arch.cputype == CPU_ARM64 else Version.of(10, 5)
         return (BuildVersion("", Platform.MACOS, version, version),)
     return tuple(
@@ -65,9 +65,16 @@ def platforms(image: Image) -> frozenset[int]:
     return frozenset(b.platform for b in builds(image))
 
 
-def process_platform(main: Image) -> int:
-    """The platform a main executable runs as on a Mac: macOS if it supports it, else its only one."""
+def process_platform(main: Image, *, zippered: bool = False) -> int:
+    """The platform a main executable runs as: its only one.
+
+    One for both macOS and Catalyst runs as ``zippered(macOS/Catalyst)`` or, up to dyld-1245.1, as Catalyst
+    (``getMainPlatform``: the last platform command counts there, macOS never replaces Catalyst). The kernel refuses
+    such a program anyway.
+    """
     found = platforms(main)
+    if {Platform.MACOS, Platform.MAC_CATALYST} <= found:
+        return ZIPPERED if zippered else Platform.MAC_CATALYST
     return Platform.MACOS if Platform.MACOS in found else builds(main)[0].platform
 
 

@@ -24,6 +24,11 @@ Other programs may set DYLD_ROOT_PATH as they like: dyld does not look at it (``
 """
 
 
+NO_LIBDYLD = "libdyld.dylib not found"
+NO_LIBSYSTEM = "program does not link with libSystem.B.dylib"
+"""How a launch ends that has loaded all it needs, but not these (dyld-940 to 1378, dyldMain.cpp: prepare())."""
+
+
 def miss(profile: Profile, candidate: Candidate, errno: int) -> Objection:
     """Return the objection to a path at which no file could be found (dyld-1378, Loader.cpp: getLoader()).
 
@@ -200,7 +205,7 @@ def weak_symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedIm
     profile = config.profile
     if profile.classic:  # dyld-852.2, ImageLoaderMachOCompressed.cpp: resolveWeak()
         return f"Symbol not found: {symbol}\n  Referenced from: {importer.path}\n  Expected in: weak\n"
-    if profile.no_run_path_text == "used":  # dyld-1231.3 on
+    if profile.weak_def_with_names:
         return (
             f"Symbol not found: {symbol}\n  Referenced from: <{_uuid(importer)}> {importer.path}"
             "\n  Expected as weak-def export from some loaded dylib"

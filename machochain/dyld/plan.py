@@ -6,6 +6,7 @@ dyld-1378, DyldProcessConfig.cpp: PathOverrides::forEachPathVariant() composed w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from machochain.dyld.atpaths import LoadRequest, resolve_variables
 from machochain.dyld.config import ProcessConfig
@@ -15,6 +16,7 @@ from machochain.model.platform import Platform
 from machochain.model.search import Candidate, SearchRule
 
 IOS_SUPPORT = "/System/iOSSupport"
+_OLD_WEBKIT: Final = "/System/Library/PrivateFrameworks/WebKit.framework/WebKit"
 
 
 def candidates(config: ProcessConfig, request: LoadRequest) -> Iterator[Candidate]:
@@ -25,8 +27,7 @@ def candidates(config: ProcessConfig, request: LoadRequest) -> Iterator[Candidat
             continue
         # dlopen of a relative path (forEachPath): as if it were behind @rpath, then below /usr/lib, then as it is.
         yield from resolve_variables("@rpath/" + path, SearchRule.IMPLICIT_RPATH, request, config)
-        if not config.profile.fallbacks_need_old_sdk:
-            # dyld-960 and older: no /usr/lib step of its own.
+        if not config.profile.dlopen_tries_usr_lib:
             yield from resolve_variables(path, rule, request, config)
             continue
         yield Candidate("/usr/lib/" + request.path, SearchRule.STANDARD_FALLBACK)
@@ -46,6 +47,8 @@ def path_variants(config: ProcessConfig, request: LoadRequest) -> Iterator[tuple
             yield override, SearchRule.VERSIONED_OVERRIDE
             return
     if not path.startswith("@") or config.profile.cryptex_for_at_paths:
+        if path == _OLD_WEBKIT and config.platform == Platform.IOS:
+            path = "/System/Library/Frameworks/WebKit.framework/WebKit"
         yield from _prefixed(path, config)
     yield from _with_suffixes(path, SearchRule.RAW_PATH, config)
     if _skips_fallbacks(config, request, partial):
@@ -61,8 +64,6 @@ def _prefixed(path: str, config: ProcessConfig) -> Iterator[tuple[str, SearchRul
     absolute_kind = not path.startswith("@")
     if absolute_kind and config.is_simulator and config.root_path is not None:
         yield from _with_suffixes(config.root_path + path, SearchRule.SIMULATOR_PREFIX, config)
-    if path == "/System/Library/PrivateFrameworks/WebKit.framework/WebKit" and config.platform == Platform.IOS:
-        path = "/System/Library/Frameworks/WebKit.framework/WebKit"
     support = absolute_kind and config.searches_ios_support and not path.startswith(IOS_SUPPORT + "/")
     if not config.cryptex:
         if support:
@@ -85,11 +86,11 @@ def _skips_fallbacks(config: ProcessConfig, request: LoadRequest, partial: str |
 def _fallbacks(config: ProcessConfig, request: LoadRequest, *, framework: bool) -> Iterator[tuple[str, SearchRule]]:
     """Yield fallback directories (forEachDylibFallback, forEachFrameworkFallback)."""
     custom = config.fallback_framework_path if framework else config.fallback_library_path
-    if custom is not None and (config.profile.fallbacks_need_old_sdk or _custom_allowed(request)):
+    if custom is not None and (config.profile.custom_fallbacks_for_dlopen or _custom_allowed(request)):
         for directory in custom:
             yield directory, SearchRule.CUSTOM_FALLBACK
         return
-    if config.profile.fallbacks_need_old_sdk and not request.needs_fallbacks:
+    if config.profile.default_fallbacks_need_old_sdk and not request.needs_fallbacks:
         return
     for directory in default_fallbacks(config, framework=framework):
         yield directory, SearchRule.STANDARD_FALLBACK
@@ -98,6 +99,9 @@ def _fallbacks(config: ProcessConfig, request: LoadRequest, *, framework: bool) 
 def _custom_allowed(request: LoadRequest) -> bool:
     """Up to dyld-960 ``dlopen`` of a path with a slash used only the default list (``useFallBackPaths``)."""
     return request.static or "/" not in request.path
+
+
+_DEVICES: Final = frozenset({Platform.IOS, Platform.TVOS, Platform.WATCHOS, Platform.BRIDGEOS, Platform.VISIONOS})
 
 
 def default_fallbacks(config: ProcessConfig, *, framework: bool) -> tuple[str, ...]:
@@ -110,10 +114,14 @@ def default_fallbacks(config: ProcessConfig, *, framework: bool) -> tuple[str, .
         return ("/Library/Frameworks", *system) if full else system
     if config.platform == Platform.MACOS:
         return ("/usr/local/lib", "/usr/lib") if config.security.fallback_paths else ("/usr/lib",)
+    kind = config.profile.catalyst_fallback
     if config.platform == Platform.MAC_CATALYST or config.is_simulator:
-        # dyld-1286.10 on lists /usr/local/lib here, 1284.13 and older /usr/lib.
-        return ("/usr/local/lib",) if config.profile.any_embedded_variable else ("/usr/lib",)
-    return ("/usr/local/lib", "/usr/lib")
+        if kind == "both for simulators" and config.is_simulator:
+            return ("/usr/local/lib", "/usr/lib")
+        return ("/usr/local/lib",) if kind == "usr-local-lib" else ("/usr/lib",)
+    if config.platform in _DEVICES:
+        return ("/usr/local/lib",) if config.profile.ios_fallback_local_only else ("/usr/local/lib", "/usr/lib")
+    return ("/usr/local/lib",) if config.profile.ios_fallback_local_only else ()
 
 
 def _with_suffixes(path: str, rule: SearchRule, config: ProcessConfig) -> Iterator[tuple[str, SearchRule]]:

@@ -22,19 +22,13 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.dyld.profile import PROFILES, Profile
 from machochain.dyld.sniff import sniff
 from machochain.model.arch import CPU_ARM64, CPU_POWERPC, CPU_POWERPC64, CPU_X86, CPU_X86_64
 from machochain.model.image import POINTER, Defect, DefectKind, FileType, Image, MachOFile, Question, Slice
-from machochain.model.platform import ZIPPERED, Platform, platform_name
+from machochain.model.platform import ZIPPERED, Platform, is_known_platform, platform_name
 from machochain.model.search import Objection, ObjectionKind
 from machochain.model.version import Version
-
-MACOS_12: Final = Version.of(12)
-MACOS_13: Final = Version.of(13)
-VALIDATES_DYLIBS: Final = Version.of(15, 4)
-"""The first macOS whose dyld validates dylibs (dyld-1284.13)."""
-VALIDATES_MAIN: Final = Version.of(26)
-"""The first macOS whose dyld validates main executables (dyld-1323.3)."""
 
 # -- epochs (dyld-1378, mach_o/Platform.cpp) --
 
@@ -151,6 +145,24 @@ def enforcement(image: Image) -> tuple[int, Version]:
     return 0, sdk
 
 
+def clashes(image: Image) -> bool:
+    """Whether the platform commands of an image do not go together (``PlatformAndVersions::zip``)."""
+    platform = 0
+    if image.file_type > FileType.MH_FILESET:
+        return False  # its load commands are not looked at
+    for build in image.builds:
+        pair = {platform, build.platform}
+        if platform in {0, build.platform}:
+            platform = build.platform
+        elif not is_known_platform(build.platform):
+            return True
+        elif pair <= {Platform.MACOS, Platform.MAC_CATALYST, ZIPPERED}:
+            platform = ZIPPERED
+        else:
+            return True
+    return False
+
+
 # -- thresholds (mach_o/Policy.cpp) --
 
 _DYLIBS_1284: Final[Mapping[Question, int]] = {
@@ -184,45 +196,117 @@ _MAIN_1323: Final[Mapping[Question, int]] = {
 }
 
 
-def _thresholds(macos: Version, file_type: int) -> Mapping[Question, int]:
+_OBJECTS: Final[Mapping[Question, int]] = {**_DYLIBS_1323, Question.HAS_UUID: NEVER}
+
+
+def _thresholds(profile: Profile, file_type: int) -> Mapping[Question, int]:
     if file_type == FileType.MH_OBJECT:
-        return {**_DYLIBS_1323, Question.HAS_UUID: NEVER}
-    if macos < VALIDATES_MAIN:
+        return _OBJECTS
+    if profile.policy == "1284":
         return _DYLIBS_1284
     return _MAIN_1323 if file_type == FileType.MH_EXECUTE else _DYLIBS_1323
 
 
-def _validates(macos: Version, *, main: bool) -> bool:
-    return macos >= (VALIDATES_MAIN if main else VALIDATES_DYLIBS)
+def _validates(profile: Profile, *, main: bool) -> bool:
+    return profile.validates_main if main else profile.validates_dylibs
 
 
-def first_refusal(image: Image, macos: Version, *, main: bool, path: str = "") -> Objection | None:
+# dyld-1323.3 on, DyldProcessConfig.cpp: Process: mainExecutableSliceSize is -1
+_NEVER_OF_MAIN: Final = frozenset({DefectKind.COMMANDS_EXCEED_FILE, DefectKind.SEGMENT_BEYOND_FILE})
+
+
+def first_refusal(image: Image, profile: Profile, *, main: bool, path: str = "") -> Objection | None:
     """Return what dyld of a release objects to in an image, or None if it takes it.
 
     Args:
         image: The header.
-        macos: The release, 11 or later.
+        profile: The generation of dyld.
         main: Whether the image is the main executable of the process.
         path: The path as dyld tried it; only dyld2 (macOS 11) repeats it in some texts.
     """
-    if macos < MACOS_12:
+    if profile.classic:
         platform, sdk = enforcement(image)
         text = sniff(image, path, sdk_since_10_15=platform == Platform.MACOS and sdk >= Version.of(10, 15))
         return _refused(text)
-    if _validates(macos, main=main):
-        if not image.defects:
-            return None
-        limits = _thresholds(macos, image.file_type)
-        built = epoch(*enforcement(image))
-        fatal = next((x for x in image.defects if built >= limits[x.question]), None)
-        return _refused(fatal.text, fatal.question) if fatal is not None else None
-    if main or macos >= VALIDATES_DYLIBS:
+    if _validates(profile, main=main):
+        fatal = next(fatal_defects(image, profile, main=main), None) if image.defects else None
+        if fatal is not None:
+            return _refused(fatal.text, fatal.question)
+    elif main:
         return None
-    text = _walk_error(image, macos)
-    if text is not None and macos < MACOS_13:
-        # Diagnostics::error() appends, and dyld-940 to 960 say this in any case (compatibleSlice)
+    else:
+        refused = walk_refusal(image, profile, image.file_size)
+        if refused is not None:
+            return refused
+    return None if main else _first_segment(image, profile)
+
+
+def fatal_defects(image: Image, profile: Profile, *, main: bool) -> Iterator[Defect]:
+    """Yield the defects for which a validating dyld refuses an image, in its order.
+
+    Args:
+        image: The header.
+        profile: The generation of dyld.
+        main: Whether the image is the main executable of the process.
+    """
+    if not _validates(profile, main=main):
+        return
+    limits = _thresholds(profile, image.file_type)
+    built = epoch(*enforcement(image))
+    for defect in image.defects:
+        if built >= limits[defect.question] and not (main and defect.kind in _NEVER_OF_MAIN):
+            yield defect
+
+
+def walk_refusal(image: Image, profile: Profile, size: int) -> Objection | None:
+    """Return the objection of a dyld that does nothing but walk the load commands of a file it has mapped.
+
+    dyld-940 to 1245.1, common/MachOFile.cpp: compatibleSlice(), isMachO().
+    """
+    if not image.raw:
+        return None  # a program that is still to be linked
+    text = _walk_error(image, size, strict=profile.validation != "walk")
+    if text is not None and profile.validation == "walk":
+        # Diagnostics::error() appends, and dyld-940 to 960 say this in any case
         text += "not a mach-o file"
     return _refused(text)
+
+
+def _first_segment(image: Image, profile: Profile) -> Objection | None:
+    """What mapping objects to: the first segment that has content must hold the load commands.
+
+    dyld-940 on, Loader.cpp: mapSegments(): MachOFile::isMachO() over the first region that is mapped.
+    """
+    first = next((x for x in image.segments if x.filesize and x.vmsize), None)
+    if first is None or not image.raw:
+        return None
+    space = _address_space(image)
+    if space >= _MOST_SPACE:
+        return _refused(f"vm_allocate(size=0x{space:X}) failed with result=3")
+    strict = profile.validation != "walk"
+    last = first is image.segments[-1] and first.initprot == 1
+    size = (first.vmsize if last else first.filesize) & 0xFFFFFFFF
+    if first.fileoff:
+        short = strict and size < _SHORTEST_HEADER
+        return _refused("MachO header exceeds file length" if short else "file does not start with MH_MAGIC[_64]")
+    return _refused(_walk_error(image, size, strict=strict))
+
+
+_SHORTEST_HEADER: Final = 28
+_MOST_SPACE: Final = 1 << 47
+"""No process of a Mac has more addresses; what the kernel gives of these depends on the machine."""
+
+
+def _address_space(image: Image) -> int:
+    """Bytes from the lowest to the highest address of an image (``MachOFile::analyzeSegmentsLayout``)."""
+    mapped = [x for x in image.segments if x.name != "__PAGEZERO"]
+    page = 0x4000 if image.arch.uses_16k_pages else 0x1000
+    lowest = min((x.vmaddr for x in mapped), default=0)
+    highest = max((x.vmaddr + x.vmsize & _MASK_64 for x in mapped), default=0)
+    return (highest - lowest & _MASK_64) + page - 1 & ~(page - 1) & _MASK_64
+
+
+_MASK_64: Final = 0xFFFFFFFFFFFFFFFF
 
 
 def _refused(text: str | None, question: Question = Question.ALWAYS) -> Objection | None:
@@ -238,11 +322,13 @@ class Refusal:
         macos: The first macOS that refuses the file for it, as the file is; None if none does.
         sdk: The sdk version from which the newest macOS refuses such a file; None if it does whatever the sdk, or
             never does (then ``macos`` is None as well).
+        until: The last macOS that refuses the file for it; None if the newest still does, or none does.
     """
 
     defect: Defect
     macos: Version | None
     sdk: Version | None
+    until: Version | None = None
 
 
 _WALKED: Final = (DefectKind.COMMANDS_EXCEED_FILE, DefectKind.WALK)
@@ -260,20 +346,23 @@ def refusals(image: Image, *, main: bool) -> tuple[Refusal, ...]:
     """
     platform, sdk = enforcement(image)
     built = epoch(platform, sdk)
-    newest = _thresholds(VALIDATES_MAIN, image.file_type)
+    newest = _thresholds(PROFILES[-1], image.file_type)
     found = []
     for defect in image.defects:
-        since = None
-        if not main and defect.kind in _WALKED:
-            since = MACOS_12
-        else:
-            for macos in (VALIDATES_DYLIBS, VALIDATES_MAIN):
-                limits = _thresholds(macos, image.file_type)
-                if since is None and _validates(macos, main=main) and built >= limits[defect.question]:
-                    since = macos
+        refusing = [p for p in PROFILES if not p.classic and _refuses(p, defect, image.file_type, built, main=main)]
         limit = newest[defect.question]
-        found.append(Refusal(defect, since, first_version_of(platform, limit) if limit else None))
+        since, last = (refusing[0].since, refusing[-1]) if refusing else (None, None)
+        until = last.last if last is not None and last is not PROFILES[-1] else None
+        found.append(Refusal(defect, since, first_version_of(platform, limit) if limit else None, until))
     return tuple(found)
+
+
+def _refuses(profile: Profile, defect: Defect, file_type: int, built: int, *, main: bool) -> bool:
+    if not main and defect.kind in _WALKED:
+        return True
+    if not _validates(profile, main=main) or (main and defect.kind in _NEVER_OF_MAIN):
+        return False
+    return built >= _thresholds(profile, file_type)[defect.question]
 
 
 # -- what dyld-940 to 1286.10 check in dyld3::MachOFile and dyld3::FatFile (common/MachOFile.cpp) --
@@ -282,11 +371,12 @@ _HEADER: Final = struct.Struct("<7I")
 _COMMAND: Final = struct.Struct("<II")
 
 
-def _walk_error(image: Image, macos: Version) -> str | None:
+def _walk_error(image: Image, size: int, *, strict: bool) -> str | None:
     """``MachOFile::isMachO``, ``forEachLoadCommand``: can the load commands be walked?"""
-    if any(x.kind is DefectKind.COMMANDS_EXCEED_FILE for x in image.defects):
+    if strict and size < _SHORTEST_HEADER:
+        return "MachO header exceeds file length"
+    if image.header_size + image.command_bytes > size:
         return "load commands exceed length of first segment"
-    strict = macos >= MACOS_13
     if strict and image.file_type > FileType.MH_FILESET:
         return f"unknown mach-o filetype ({image.file_type})"
     _, _, _, _, count, length, _ = _HEADER.unpack_from(image.raw)
@@ -314,7 +404,7 @@ def _malformed(index: int, count: int) -> str:
     return f"malformed load command #{index} of {count} at {POINTER} with mh={POINTER}"
 
 
-def fat_refusal(file: MachOFile, macos: Version, missing: str = "") -> str | None:
+def fat_refusal(file: MachOFile, profile: Profile, missing: str = "", *, twice: bool = False) -> str | None:
     """Return the text with which dyld of a release refuses a universal file for its layout, or None.
 
     From macOS 26 on that is the first objection of ``Universal::valid``. dyld before looks at each slice by itself
@@ -323,45 +413,48 @@ def fat_refusal(file: MachOFile, macos: Version, missing: str = "") -> str | Non
 
     Args:
         file: The file; a thin one is never refused here.
-        macos: The release. dyld2 (macOS 11) does not look at the fat header as a whole.
+        profile: The generation of dyld. dyld2 (macOS 11) does not look at the fat header as a whole.
+        twice: Whether the slices are walked twice with one diagnostic (`Profile.slices_twice`, arm64 processes).
         missing: What dyld says where no architecture fits (``fat file, but missing compatible architecture (…)``).
     """
-    if not file.universal or macos < MACOS_12:
+    if not file.universal or profile.classic:
         return None
-    if macos >= VALIDATES_MAIN:
+    if profile.whole_fat_file:
         return file.defects[0].text if file.defects else None
-    text = _fat_file_error(file, macos)
+    text = _fat_file_error(file, strict=profile.validation != "walk")
+    if twice:
+        text += text
     return text + missing if text else None
 
 
-def _fat_file_error(file: MachOFile, macos: Version) -> str:
+def _fat_file_error(file: MachOFile, *, strict: bool) -> str:
     entry = 32 if file.fat64 else 20
     if file.slice_count > (4096 - 8) // entry:
         return f"fat header too large: {file.slice_count} entries"
-    if macos >= MACOS_13 and 8 + entry * (file.slice_count + (not file.fat64)) > file.size:
+    if strict and 8 + entry * (file.slice_count + (not file.fat64)) > file.size:
         return "fat header malformed, architecture slices extend beyond end of file"
-    return "".join(_slice_errors(file, macos))
+    return "".join(_slice_errors(file, strict=strict))
 
 
-def _slice_errors(file: MachOFile, macos: Version) -> Iterator[str]:
+def _slice_errors(file: MachOFile, *, strict: bool) -> Iterator[str]:
     for index, piece in enumerate(file.slices):
-        text = _slice_error(piece, index, file.size, macos)
+        text = _slice_error(piece, index, file.size, strict=strict)
         if text:
             # separated in 32-bit files only, and not behind the hidden slice
             yield text + (", " if not file.fat64 and index < file.slice_count else "")
 
 
-def _slice_error(piece: Slice, index: int, size: int, macos: Version) -> str | None:
+def _slice_error(piece: Slice, index: int, size: int, *, strict: bool) -> str | None:
     """``FatFile::isValidSlice``."""
     if piece.offset + piece.size > size:
         return f"slice {index} extends beyond end of file"
     image = piece.image
     if image is None:
-        if piece.size < 28 and macos >= MACOS_13:
+        if piece.size < 28 and strict:
             return "MachO header exceeds file length"
         # big-endian slices are left out without a word
         return None if piece.arch.cputype in {CPU_POWERPC, CPU_POWERPC64} else "file does not start with MH_MAGIC[_64]"
-    text = _walk_error(image, macos)
+    text = _walk_error(image, piece.size, strict=strict)
     if text:
         return text
     own, named = image.arch, piece.arch

@@ -6,11 +6,12 @@ from typing import Final
 
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import builds, platforms
-from machochain.dyld.policy import fat_refusal, first_refusal
+from machochain.dyld.policy import clashes, enforcement, fat_refusal, first_refusal, walk_refusal
 from machochain.dyld.profile import Profile
 from machochain.model.arch import CPU_ARM64, CPU_X86_64, Arch
 from machochain.model.image import FileType, Image, MachOFile, Slice
-from machochain.model.platform import Platform, platform_name
+from machochain.model.platform import LAST_PLATFORM, ZIPPERED, Platform, platform_name
+from machochain.model.reading import signed
 from machochain.model.search import Objection, ObjectionKind
 
 _ARM64: Final = (CPU_ARM64, 0)
@@ -19,12 +20,34 @@ _ARM64E: Final = (CPU_ARM64, 2)
 _X86_64: Final = (CPU_X86_64, 3)
 _X86_64H: Final = (CPU_X86_64, 8)
 
-_OLD_PLATFORM_NAMES: Final[dict[int, str]] = {
+_OLDEST_NAMES: Final[dict[int, str]] = {
+    Platform.MACOS: "macOS",
+    Platform.IOS: "iOS",
+    Platform.TVOS: "tvOS",
+    Platform.WATCHOS: "watchOS",
+    Platform.BRIDGEOS: "bridgeOS",
     Platform.MAC_CATALYST: "MacCatalyst",
     Platform.IOS_SIMULATOR: "iOS-sim",
     Platform.TVOS_SIMULATOR: "tvOS-sim",
     Platform.WATCHOS_SIMULATOR: "watchOS-sim",
+    Platform.DRIVERKIT: "driverKit",
 }
+_EXCLAVE_NAMES: Final[dict[int, str]] = {
+    15: "macOSExclaveCore",
+    16: "macOSExclaveKit",
+    17: "iOSExclaveCore",
+    18: "iOSExclaveKit",
+    19: "tvOSExclaveCore",
+    20: "tvOSExclaveKit",
+}
+_OLD_PLATFORM_NAMES: Final[dict[str, dict[int, str]]] = {
+    "oldest": _OLDEST_NAMES,
+    "xrOS": _OLDEST_NAMES | {Platform.VISIONOS: "xrOS", Platform.VISIONOS_SIMULATOR: "xrOS-sim"},
+    "visionOS": _OLDEST_NAMES
+    | _EXCLAVE_NAMES
+    | {Platform.VISIONOS: "visionOS", Platform.VISIONOS_SIMULATOR: "visionOS-sim"},
+}
+"""By what is new in dyld's table (common/MachOFile.cpp: PlatformInfo); later ones are in mach_o/Platform.cpp."""
 
 _EARLY_ARCH_NAMES: Final = frozenset(
     {"x86_64", "x86_64h", "i386", "arm64", "arm64e", "arm64_32", "armv7k", "armv7s", "armv7"}
@@ -109,33 +132,67 @@ def arch_name(arch: Arch, profile: Profile) -> str:
 
     dyld-1284.13 on: mach_o/Architecture.cpp; before: common/MachOFile.cpp, ``_s_archInfos``.
     """
-    if profile.slice_text:
+    if profile.arch_names == "all":
         return arch.dyld_name
     name = arch.name
     if arch.is_arm64 and arch.subtype == 1:
         return "unknown"
-    return name if name in _EARLY_ARCH_NAMES or (profile.errno_reasons and name in _MIDDLE_ARCH_NAMES) else "unknown"
+    known = name in _EARLY_ARCH_NAMES or (profile.arch_names == "armv6m" and name in _MIDDLE_ARCH_NAMES)
+    return name if known else "unknown"
 
 
 def platform_text(number: int, profile: Profile) -> str:
     """Return dyld's name of a platform (dyld-1378, mach_o/Platform.cpp; dyld-1245.1, common/MachOFile.cpp)."""
-    if not profile.new_platform_names and number in _OLD_PLATFORM_NAMES:
-        return _OLD_PLATFORM_NAMES[number]
-    name = platform_name(number)
-    return "unknown" if name.startswith("platform ") else name
+    if profile.platform_names == "all":
+        name = platform_name(number)
+        if name.startswith("platform "):
+            return "future" if number > LAST_PLATFORM else "unknown"
+        return name
+    return _OLD_PLATFORM_NAMES[profile.platform_names].get(number, "unknown")
 
 
 def platform_accepted(image: Image, config: ProcessConfig, path: str) -> bool:
     """Whether an image's platform may be loaded into the process (dyld: loadableIntoProcess())."""
     have = platforms(image)
     process = config.platform
-    if process in have:
+    if process in have or (process == ZIPPERED and {Platform.MACOS, Platform.MAC_CATALYST} <= have):
         return True
     if config.is_simulator and Platform.MACOS in have and path in _SIMULATOR_SUPPORT:
         return True
-    if process == Platform.IOS and (have == {Platform.VISIONOS} or Platform.MAC_CATALYST in have):
+    if process == Platform.IOS and Platform.MAC_CATALYST in have:
+        return True
+    if config.profile.ios_takes_visionos and process in _TAKEN_TOO and have == _TAKEN_TOO[process]:
         return True
     return process in (Platform.MAC_CATALYST, Platform.IOS) and have == {Platform.MACOS}
+
+
+_TAKEN_TOO: Final[dict[int, set[int]]] = {
+    Platform.IOS: {Platform.VISIONOS},
+    Platform.IOS_SIMULATOR: {Platform.VISIONOS_SIMULATOR},
+}
+_SHORTEST: Final = 28
+"""Bytes of the shortest mach_header."""
+
+
+def _short_file(profile: Profile) -> Objection:
+    """The objection to a file that begins like a Mach-O header and ends within it (``MachOFile::isMachO``)."""
+    if profile.validation == "walk strictly":
+        return Objection(ObjectionKind.NOT_MACH_O, "MachO header exceeds file length")
+    if profile.validation == "walk":
+        return Objection(ObjectionKind.NOT_MACH_O, "load commands exceed length of first segmentnot a mach-o file")
+    return not_mach_o(profile)
+
+
+def stated_platform(image: Image, profile: Profile) -> int:
+    """The platform of an image as dyld names it.
+
+    Up to dyld-1245.1 the last platform command counts; later macOS and Catalyst together are one platform, and of two
+    that do not go together the first is named (``PlatformAndVersions::zip``).
+    """
+    if profile.platform_clash == "last":
+        return builds(image)[-1].platform
+    platform, _ = enforcement(image)
+    return platform
 
 
 def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | Objection:
@@ -156,7 +213,7 @@ def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | O
         missing = (
             f"fat file, but missing compatible architecture (have {_quoted_list(have, profile)}, need {_need(config)})"
         )
-        refused = fat_refusal(file, config.macos, missing)
+        refused = fat_refusal(file, profile, missing, twice=profile.slices_twice and config.arch.is_arm64)
         if refused is not None:
             return Objection(ObjectionKind.UNIVERSAL, refused)
         best = next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
@@ -165,8 +222,13 @@ def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | O
     else:
         best = file.slices[0] if file.slices else None
     if best is None or best.image is None:
-        return not_mach_o(profile)
+        short = best is not None and not file.universal and best.size < _SHORTEST
+        return _short_file(profile) if short else not_mach_o(profile)
     image = best.image
+    if not profile.validates_dylibs:
+        unwalkable = walk_refusal(image, profile, file.size)
+        if unwalkable is not None:
+            return unwalkable
     if not any(g.accepts(image.arch) for g in grades(config)):
         have = arch_name(image.arch, profile)
         return Objection(
@@ -174,8 +236,11 @@ def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | O
             f"mach-o file, but is an incompatible architecture (have {_quoted_list(have, profile)}, "
             f"need {_need(config)})",
         )
+    aborted = abortion(image, profile, main=False)
+    if aborted is not None:
+        return aborted
     if not platform_accepted(image, config, path):
-        have = platform_text(builds(image)[-1].platform, profile)
+        have = platform_text(stated_platform(image, profile), profile)
         need = platform_text(config.platform, profile)
         return Objection(
             ObjectionKind.WRONG_PLATFORM,
@@ -185,10 +250,28 @@ def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | O
     return best
 
 
+def abortion(image: Image, profile: Profile, *, main: bool) -> Objection | None:
+    """Return what ends the whole process when dyld asks an image for its platform, or None.
+
+    dyld-1284.13 to 1323.3, mach_o/Header.cpp: platformAndVersions() asserts that two platform commands go together;
+    dyld-940 to 1245.1, common/MachOFile.cpp: forEachSupportedPlatform() asserts that the load commands can be walked,
+    which has been looked at before for all but main executables.
+    """
+    if profile.classic:
+        return None
+    if profile.platform_clash == "assertion" and clashes(image):
+        text = "Assertion failed: (err.noError()), function platformAndVersions_block_invoke, file Header.cpp"
+        return Objection(ObjectionKind.ABORTS, text)
+    if profile.platform_clash == "last" and main:
+        walked = walk_refusal(image, profile, image.file_size)
+        if walked is not None:
+            return Objection(ObjectionKind.ABORTS, walked.text.removesuffix("not a mach-o file"))
+    return None
+
+
 def not_mach_o(profile: Profile) -> Objection:
     """Return the objection to a file, or a slice, that is no Mach-O image."""
-    text = "slice is not valid mach-o file" if profile.slice_text else "not a mach-o file"
-    return Objection(ObjectionKind.NOT_MACH_O, text)
+    return Objection(ObjectionKind.NOT_MACH_O, profile.not_mach_o_text)
 
 
 def type_refusal(image: Image, path: str, *, static: bool) -> Objection | None:
@@ -203,7 +286,7 @@ def type_refusal(image: Image, path: str, *, static: bool) -> Objection | None:
     if kind in {FileType.MH_BUNDLE, FileType.MH_EXECUTE}:
         what = "bundle" if kind == FileType.MH_BUNDLE else "a main executable"
         return _wrong_type(f"cannot link against {what} '{path}'") if static else None
-    return _wrong_type(f"unloadable mach-o file type {kind} '{path}'")
+    return _wrong_type(f"unloadable mach-o file type {signed(kind)} '{path}'")
 
 
 def _wrong_type(text: str) -> Objection:
@@ -212,7 +295,7 @@ def _wrong_type(text: str) -> Objection:
 
 def refusal(image: Image, config: ProcessConfig, path: str, *, static: bool) -> Objection | None:
     """Return dyld's reason for refusing the chosen slice, or None."""
-    return type_refusal(image, path, static=static) or first_refusal(image, config.macos, main=False)
+    return type_refusal(image, path, static=static) or first_refusal(image, config.profile, main=False)
 
 
 def classic_choose_slice(
@@ -256,4 +339,4 @@ def classic_choose_slice(
     # checkandAddImage(); LoadContext.mustBeDylib
     if static and image.file_type != FileType.MH_DYLIB:
         return _wrong_type("not a dylib")
-    return first_refusal(image, config.macos, main=False) or piece
+    return first_refusal(image, config.profile, main=False) or piece

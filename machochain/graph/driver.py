@@ -23,15 +23,16 @@ from machochain.dyld.facts import (
 )
 from machochain.dyld.plan import candidates
 from machochain.dyld.policy import first_refusal
-from machochain.dyld.slices import choose_slice, classic_choose_slice, not_mach_o, refusal
+from machochain.dyld.slices import abortion, choose_slice, classic_choose_slice, not_mach_o, refusal
 from machochain.graph.mac import Mac, Trail
 from machochain.graph.versioned import find_overrides
 from machochain.kernel.libraries import MapRefusal
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
 from machochain.model.image import FileType, Image, LinkedDylib, Slice
-from machochain.model.ospaths import CRYPTEX, LIBSYSTEM
+from machochain.model.ospaths import CRYPTEX, DRIVERKIT_LIBSYSTEM, LIBDYLD, LIBSYSTEM, SYSTEM_FOLDER
 from machochain.model.paths import TargetPath, leaf
+from machochain.model.platform import Platform
 from machochain.model.result import Load, LoadedImage, Origin, Outcome, Unknown, UnknownKind
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind, Objection, ObjectionKind, SearchRule
 from machochain.model.version import Version
@@ -112,7 +113,15 @@ class Dlopen:
     caller: str | None = None
 
 
-def walk(mac: Mac, main: LoadedImage, config: ProcessConfig, *, cwd: str = "/", like: Walk | None = None) -> Walk:
+def walk(
+    mac: Mac,
+    main: LoadedImage,
+    config: ProcessConfig,
+    *,
+    cwd: str = "/",
+    like: Walk | None = None,
+    complete: bool = True,
+) -> Walk:
     """Launch an executable: find all it needs, as dyld would.
 
     If the launch fails, dyld stops early and says one thing. The walk is then repeated without stopping, so that
@@ -124,7 +133,12 @@ def walk(mac: Mac, main: LoadedImage, config: ProcessConfig, *, cwd: str = "/", 
         config: The process.
         cwd: Its working directory.
         like: A walk of the same executable on another release: what comes out the same is shared with it.
+        complete: Go on behind a failure; without it the walk ends where dyld's does.
     """
+    if not complete:
+        run = _Run(mac, config, cwd)
+        run.launch(main)
+        return run.result()
     return _walk(mac, config, cwd, like, lambda run: run.launch(main))
 
 
@@ -201,6 +215,7 @@ class _Run:
         self.loads: list[Load] = []
         self.unknowns: list[Unknown] = list(overridden)
         self.message: str | None = None
+        self._aborted = False
         self._names: dict[str, int] = {}
         self._install_names: dict[str, int] = {}
         self._identities: dict[tuple[int, int], int] = {}
@@ -251,7 +266,7 @@ class _Run:
         if main and self.config.is_simulator and self.config.root_path is None:
             return False
         self._add(image)
-        return first_refusal(image.image, self.config.macos, main=main) is None
+        return first_refusal(image.image, self.config.profile, main=main) is None
 
     def _halted(self) -> bool:
         """Whether dyld has given up; the run that tells all that is missing never does."""
@@ -265,8 +280,11 @@ class _Run:
         assert main.image is not None
         if self.config.is_simulator and self.config.root_path is None:
             self.message = messages.NO_ROOT_PATH
+        aborted = abortion(main.image, self.config.profile, main=True)
+        if aborted is not None:
+            self._abort(aborted.text)
         # dyld validates main executables since dyld-1323.3 (makeLaunchLoader()).
-        error = first_refusal(main.image, self.config.macos, main=True)
+        error = first_refusal(main.image, self.config.profile, main=True)
         if error is not None and self.message is None:
             self.message = messages.main_refused(main.path, error.text)
         if self._halted():
@@ -284,6 +302,24 @@ class _Run:
             self._expand(top, () if self.config.profile.classic else _with_run_paths(main))
             if self._halted():
                 return
+        if self.message is None:
+            self._check_libsystem()
+
+    def _check_libsystem(self) -> None:
+        """End a launch without libdyld or libSystem (prepare(), RuntimeState::add(): they are told by install name).
+
+        Every library of the OS but the parts of libSystem brings libSystem along.
+        """
+        if self.config.profile.classic or self.config.platform == Platform.DRIVERKIT:
+            return
+        if any(load.outcome in {Outcome.UNKNOWN, Outcome.MISSING} for load in self.loads):
+            return
+        names = {i.install_name for i in self.images if i.file_type == FileType.MH_DYLIB}
+        cached = [i.install_name or "" for i in self.images if i.origin is Origin.OS]
+        if not cached and LIBDYLD not in names:
+            self.message = messages.NO_LIBDYLD
+        elif LIBSYSTEM not in names and all(name.startswith(SYSTEM_FOLDER) for name in cached):
+            self.message = messages.NO_LIBSYSTEM
 
     def open_image(self, library: LoadedImage) -> None:
         """Load a library as the argument of ``dlopen`` and all it needs (dlopen_from())."""
@@ -291,7 +327,7 @@ class _Run:
         fresh = evolve(library, id=len(self.images))
         self._add(fresh)
         assert fresh.image is not None
-        error = first_refusal(fresh.image, self.config.macos, main=False)
+        error = first_refusal(fresh.image, self.config.profile, main=False)
         if error is not None and self.message is None:
             self.message = error.text
         if self._halted():
@@ -410,8 +446,14 @@ class _Run:
                     break
         return below
 
+    def _abort(self, text: str) -> None:
+        """End the process where dyld does so at once."""
+        self.message, self._aborted = text, True
+
     def _fail(self, message: str) -> None:
         """Take an error as dyld does: dyld2 throws the first, dyld4 goes on with the siblings and tells more."""
+        if self._aborted:
+            return
         if self.message is None:
             self.message = message
         elif self.stops and not self.config.profile.classic:
@@ -580,12 +622,11 @@ class _Run:
         answer = self.mac.find_system(path, self.config.macos)
         if answer.presence is Presence.PRESENT:
             return answer
-        if not might_be_in_shared_cache(path):
-            real = self.mac.realpath(path, self.cwd)
-            if real is not None and real != path and might_be_in_shared_cache(real):
-                answer = self.mac.find_system(real, self.config.macos)
-                return answer if answer.presence is Presence.PRESENT else None
-        return None
+        real = self.mac.realpath(path, self.cwd)
+        if real is None or real == path or not might_be_in_shared_cache(real):
+            return None
+        answer = self.mac.find_system(real, self.config.macos)
+        return answer if answer.presence is Presence.PRESENT else None
 
     def _probe(self, candidate: Candidate, request: LoadRequest, load_path: str, tried: list[Attempt]) -> Found | None:
         """Try one path; return what it gave, or note why it did not serve."""
@@ -631,8 +672,10 @@ class _Run:
         return self._load_file(node, candidate, request, tried)
 
     def _load_system(self, answer: SystemAnswer, candidate: Candidate, tried: list[Attempt]) -> Found:
-        path = answer.path or TargetPath(candidate.path)
-        image = LoadedImage(len(self.images), path, Origin.OS, install_name=path)
+        # dyld4 records the path that led there, an alias too (makeDyldCacheLoader()).
+        name = answer.path or TargetPath(candidate.path)
+        path = name if self.config.profile.classic else TargetPath(candidate.path)
+        image = LoadedImage(len(self.images), path, Origin.OS, install_name=name)
         self._add(image)
         return Found(image, candidate, tuple(tried), None, fresh=True)
 
@@ -641,6 +684,8 @@ class _Run:
         chosen = self._choose(node, candidate, request)
         if isinstance(chosen, Objection):
             tried.append(Attempt(candidate, chosen))
+            if chosen.kind is ObjectionKind.ABORTS and not self._aborted:
+                self._abort(chosen.text)
             return None
         found = self._take(node, chosen, candidate, tuple(tried))
         self._remember(request, found, node, chosen)
@@ -881,12 +926,16 @@ def _named(path: str) -> LinkedDylib:
 
 
 def _implied_libsystem(image: LoadedImage) -> Iterator[LinkedDylib]:
-    """Yield libSystem for an image that links with nothing (UnsafeHeader::forEachLinkedDylib())."""
-    if image.image is not None and image.image.file_type == FileType.MH_DYLIB:
-        name = image.install_name or ""
-        if name.startswith("/usr/lib/system/"):
-            return
-    yield _named(LIBSYSTEM)
+    """Yield libSystem for an image that links with nothing (UnsafeHeader::forEachLinkedDylib()).
+
+    It counts as its first library.
+    """
+    name = LIBSYSTEM
+    if image.image is not None and any(b.platform == Platform.DRIVERKIT for b in image.image.builds):
+        name = DRIVERKIT_LIBSYSTEM
+    if image.file_type == FileType.MH_DYLIB and (image.install_name or "").startswith(SYSTEM_FOLDER):
+        return
+    yield _named(name)
 
 
 def _names_a_system_library(candidate: Candidate, load_path: str) -> bool:

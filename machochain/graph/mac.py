@@ -16,13 +16,39 @@ from machochain.macho.reader import read_source, slice_reader
 from machochain.model.arch import Arch
 from machochain.model.errors import InputError
 from machochain.model.execution import Validation
-from machochain.model.filesystem import Node, Presence, SystemAnswer, SystemLibraries
+from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer, SystemLibraries
 from machochain.model.image import FileType, MachOFile, Slice
+from machochain.model.ospaths import OS_FOLDERS
 from machochain.model.paths import TargetPath, directory
 from machochain.model.result import LoadedImage
 from machochain.model.search import Attempt, Candidate
 from machochain.model.version import Version
-from machochain.world.filesystem import ReadableFileSystem, realpath
+from machochain.world.filesystem import ENOENT, ReadableFileSystem
+
+_NOTHING: Final = Node(Presence.ABSENT, errno=ENOENT)
+_RESPELT: Final = SystemAnswer(Presence.ABSENT, why="the shared cache knows no such spelling of a path")
+
+
+def _absolute(path: str, cwd: str) -> str:
+    return path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}"
+
+
+def is_respelt(path: str) -> bool:
+    """Whether a path has ``//``, ``/./``, ``/../`` or a slash at its end: no name of the shared cache has."""
+    return "//" in path or path.endswith("/") or ("/." in path and normalised(path) != path)
+
+
+def normalised(path: str) -> str:
+    """Return an absolute path with ``//``, ``.`` and ``..`` taken out by name."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if parts:
+                parts.pop()
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/" + "/".join(parts)
+
 
 _NO_PAGES: Final = 0
 _HOW_MUCH: Final = {False: _NO_PAGES, None: 1, True: 2}
@@ -85,7 +111,9 @@ class Mac:
 
     def look(self, path: str, cwd: str = "/") -> Node:
         """Say what lies at a path; a relative one starts at the working directory."""
-        absolute = path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}"
+        if not path:
+            return _NOTHING
+        absolute = _absolute(path, cwd)
         node = self._nodes.get(absolute)
         if node is None:
             node = self._nodes[absolute] = self.files.look(TargetPath(absolute))
@@ -93,15 +121,37 @@ class Mac:
 
     def names(self, path: str, cwd: str = "/") -> tuple[str, ...] | None:
         """Return the names in a directory, sorted; none if it is no directory; None if nobody can tell."""
-        absolute = path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}"
-        return self.files.names(TargetPath(absolute))
+        return self.files.names(TargetPath(_absolute(path, cwd)))
 
     def realpath(self, path: str, cwd: str = "/") -> TargetPath | None:
-        """Return the real path of a file, or of its directory plus leaf; None if neither is there."""
-        return realpath(self, path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}")
+        """Return the real path of a file, or of its directory plus leaf; None if neither is there.
+
+        dyld-940 to 1378, DyldDelegates.cpp: SyscallDelegate::realpath(): a slash and the leaf are put behind what
+        F_GETPATH says of the directory, so that below ``/`` two slashes stand. The folders of the OS are there, though
+        nobody gave them, and so is the working directory.
+        """
+        node = self.look(path, cwd)
+        if node.presence is not Presence.ABSENT:
+            return node.real
+        folder, slash, name = path.rpartition("/")
+        if slash and not folder:
+            return None
+        above = self.look(folder or ".", cwd)
+        if above.kind is NodeKind.DIRECTORY:
+            return TargetPath(f"{above.real}/{name}")
+        plain = normalised(_absolute(folder or ".", cwd))
+        here = (plain + "/").startswith(OS_FOLDERS) or plain == cwd or cwd.startswith(plain + "/")
+        if above.presence is Presence.ABSENT and here:
+            return TargetPath(f"{plain}/{name}")
+        return None
 
     def find_system(self, path: str, macos: Version) -> SystemAnswer:
-        """Say whether the OS provides a library at a path."""
+        """Say whether the OS provides a library at a path, which is compared byte for byte.
+
+        dyld-940 to 1378, DyldProcessConfig.cpp: DyldCache::indexOfPath().
+        """
+        if is_respelt(path):
+            return _RESPELT
         key = (path, macos.packed)
         answer = self._answers.get(key)
         if answer is None:

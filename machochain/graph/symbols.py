@@ -267,6 +267,16 @@ def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: Sym
     return evolve(result, launches=None, unknowns=(*result.unknowns, unknown))
 
 
+def binding_message(walk: Walk, config: ProcessConfig, tables: SymbolTables) -> str | None:
+    """Return what dyld says while it binds the images of a process; None if it binds them all."""
+    process = _Process(walk, config, tables, None)
+    for image in _bind_order(walk, classic=config.profile.classic):
+        for each in process.check(image):
+            if each.unknown is None and not each.weak and not each.lazy:
+                return process.message(each)
+    return None
+
+
 def _doubt(doubts: Sequence[MissingSymbol], walk: Walk) -> Unknown:
     first = doubts[0]
     more = f" and {len(doubts) - 1} more" if len(doubts) > 1 else ""

@@ -57,12 +57,13 @@ def _offered(mac: Mac, config: ProcessConfig, cwd: str, unknowns: list[Unknown])
     for directories, frameworks in ((config.versioned_library_path, False), (config.versioned_framework_path, True)):
         for directory in directories:
             base = directory.removesuffix("/")
+            folder = mac.look(directory, cwd)
             names = mac.names(directory, cwd)
             if names is None:
                 unknowns.append(Unknown(UnknownKind.VERSIONED_FOLDER, (directory,)))
             for name in names or ():
                 node = mac.look(f"{base}/{name}", cwd)
-                linked = node.real is None or node.real.rpartition("/")[2] != name
+                linked = node.real != f"{folder.real if folder.real != '/' else ''}/{name}"
                 wanted = NodeKind.DIRECTORY if frameworks else NodeKind.FILE
                 if linked or node.kind is not wanted:
                     continue

@@ -11,6 +11,7 @@ from attrs import frozen
 from machochain.macho import constants as c
 from machochain.model.arch import CPU_ARM64, Arch
 from machochain.model.image import Defect, DefectKind, FileType, Question
+from machochain.model.reading import signed
 
 MAX_SLICES: Final = 16
 """dyld-1378, ``mach_o/Universal.h``, ``kMaxSliceCount``."""
@@ -109,7 +110,7 @@ def _objections(header: FatHeader, size: int, slice_heads: Sequence[bytes]) -> I
         yield "fat file too short"
         return
     if header.count > MAX_SLICES:
-        yield f"fat file has too many slices ({_signed(header.count)})"
+        yield f"fat file has too many slices ({signed(header.count)})"
         return
     # 32-bit headers need room for the hidden slice as well
     if 8 + entry_size * (header.count + (not header.fat64)) > size:
@@ -163,8 +164,3 @@ def _any_overlap(entries: Sequence[FatEntry]) -> bool:
         for j, (b_start, b_end) in enumerate(ranges)
         if i != j
     )
-
-
-def _signed(value: int) -> int:
-    """The number ``%d`` prints for an unsigned 32-bit value."""
-    return value - (1 << 32) if value >> 31 else value

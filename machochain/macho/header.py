@@ -30,7 +30,7 @@ from machochain.model.image import (
 )
 from machochain.model.loadcommand import walk_commands, walk_end
 from machochain.model.platform import Platform
-from machochain.model.reading import text
+from machochain.model.reading import signed, text
 from machochain.model.version import Version
 
 MARGIN: Final = 128
@@ -177,7 +177,7 @@ class _Commands(Collected):
             self._malformed(index, count, f"size (0x{length:X}) is too large, load commands end at {POINTER}")
 
     def _malformed(self, index: int, count: int, what: str) -> None:
-        text = f"malformed load command ({index + 1} of {count}) at {POINTER} with mh={POINTER}, {what}"
+        text = f"malformed load command ({index + 1} of {signed(count)}) at {POINTER} with mh={POINTER}, {what}"
         self.defects.append(Defect(text, Question.ALWAYS, index, kind=DefectKind.WALK))
 
     def object_to(self, index: int, what: str) -> None:
@@ -220,7 +220,7 @@ class _Commands(Collected):
         size, name = _FIXED_SIZES[number]
         if length != size:
             self.object_to(index, f"{name} size wrong")
-        if length >= size:
+        if length >= size or number in _VERSION_MINS:
             reader = _FIXED_READERS.get(number)
             if reader is not None:
                 reader(self, index, number, at)
@@ -235,10 +235,10 @@ class _Commands(Collected):
             (tool, Version.unpack(version))
             for tool, version in _TWO.iter_unpack(self.buffer[at + 24 : at + 24 + room * 8])
         )
-        if length >= 24:
-            sdk_version = Version.unpack(sdk) if sdk else None
-            self.build_indices.append(index)
-            self.builds.append(BuildVersion("LC_BUILD_VERSION", platform, Version.unpack(minos), sdk_version, tools))
+        # dyld reads the platform before it looks at the size
+        sdk_version = Version.unpack(sdk) if sdk else None
+        self.build_indices.append(index)
+        self.builds.append(BuildVersion("LC_BUILD_VERSION", platform, Version.unpack(minos), sdk_version, tools))
 
     def on_segment_64(self, index: int, _number: int, at: int, length: int) -> None:
         if length >= 72:
@@ -341,6 +341,9 @@ _HANDLERS: Final = {
 }
 
 
+_MOST_ZEROS: Final = 1 << 16
+
+
 def parse_image(data: bytes | memoryview, *, size: int) -> Image:
     """Read one header with its load commands.
 
@@ -350,7 +353,7 @@ def parse_image(data: bytes | memoryview, *, size: int) -> Image:
 
     Args:
         data: The beginning of the slice. All of header and load commands should be there; bytes behind them do no harm.
-        size: Length of the slice in bytes.
+        size: Length of the file in bytes, other slices included: so much of it dyld maps and compares with.
 
     Raises:
         InputError: The bytes do not begin with a little-endian mach_header.
@@ -363,7 +366,8 @@ def parse_image(data: bytes | memoryview, *, size: int) -> Image:
     header_size = 32 if buffer[0] == 0xCF else 28
     end = header_size + command_bytes
     if available < end + MARGIN:
-        buffer += bytes(MARGIN)
+        # What is mapped behind the end of a file is zero.
+        buffer += bytes(MARGIN + (end - available if available < end <= available + _MOST_ZEROS else 0))
     walked = _Commands(buffer, cputype)
     # dyld adds in 32 bits
     if (end & _MASK_32) > size:
@@ -371,9 +375,9 @@ def parse_image(data: bytes | memoryview, *, size: int) -> Image:
         kind = DefectKind.COMMANDS_EXCEED_FILE
         walked.defects.append(Defect(text, Question.ALWAYS, kind=kind, numbers=(end & _MASK_32, size)))
     if file_type not in _FILE_TYPES:
-        number = file_type - (1 << 32) if file_type >> 31 else file_type
+        number = signed(file_type)
         walked.defects.append(Defect(f"unknown filetype {number}", Question.ALWAYS, kind=DefectKind.FILE_TYPE))
-    walked.walk(header_size, count, end, min(end, available))
+    walked.walk(header_size, count, end, min(end, len(buffer)))
     facts = Image(
         arch=Arch.of(cputype, cpusubtype),
         file_type=file_type,
@@ -392,7 +396,8 @@ def parse_image(data: bytes | memoryview, *, size: int) -> Image:
         restricted=buffer.find(_RESTRICT, 0, end) >= 0,
         has_entry=bool(walked.mains or walked.threads),
         header_size=header_size,
-        raw=buffer[: min(end, available)],
+        file_size=size,
+        raw=buffer[: min(end, len(buffer))],
     )
     defects = (*walked.defects, *semantic_defects(facts, walked, size))
     return evolve(facts, defects=defects) if defects else facts

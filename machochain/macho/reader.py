@@ -106,4 +106,4 @@ def _read_slice(source: ByteSource, head: bytes, entry: FatEntry) -> Slice:
     wanted = min(32 + int.from_bytes(head[20:24], "little") + MARGIN, entry.size)
     if wanted > len(head) and len(head) >= FIRST_READ:
         head += source.read(entry.offset + len(head), wanted - len(head))
-    return Slice(entry.arch, entry.offset, entry.size, entry.align, parse_image(head, size=entry.size))
+    return Slice(entry.arch, entry.offset, entry.size, entry.align, parse_image(head, size=source.size))

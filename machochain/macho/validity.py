@@ -259,7 +259,7 @@ class _Semantics:
                 f"segment '{self._name(segment)}' load command content extends beyond end of file",
                 always,
                 index,
-                kind=DefectKind.SEGMENT_BEYOND_FILE,
+                kind=DefectKind.ADDRESSES if file_end > mask else DefectKind.SEGMENT_BEYOND_FILE,
                 subject=name,
             )
         if segment.filesize > segment.vmsize and image.file_type != FileType.MH_OBJECT:

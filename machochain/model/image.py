@@ -318,6 +318,7 @@ class Image:
         has_entry: Whether LC_MAIN or LC_UNIXTHREAD is present.
         defects: What dyld may object to, in the order dyld checks.
         header_size: Bytes of mach_header (28 or 32).
+        file_size: Length of the file it stands in, bytes: what dyld maps, other slices included.
         raw: The header and all load commands, for readers of what is not modelled here.
     """
 
@@ -339,6 +340,7 @@ class Image:
     has_entry: bool = False
     defects: tuple[Defect, ...] = ()
     header_size: int = 32
+    file_size: int = 0
     raw: bytes = field(default=b"", repr=False, eq=False)
 
     @cached_property
@@ -351,6 +353,11 @@ class Image:
     def commands_end(self) -> int:
         """Bytes from the start of the slice to the end of the last load command that could be walked."""
         return self.commands[-1].offset + self.commands[-1].size if self.commands else self.header_size
+
+    @property
+    def command_bytes(self) -> int:
+        """``sizeofcmds`` as written."""
+        return int.from_bytes(self.raw[20:24], "little")
 
     @property
     def build(self) -> BuildVersion | None:

@@ -54,6 +54,10 @@ _NAMES: dict[int, str] = {
 }
 
 
+LAST_PLATFORM = 24
+"""The highest number current dyld knows; what lies beyond it calls ``future``."""
+
+
 def platform_name(number: int) -> str:
     """Return dyld's name of a platform (dyld-1378, ``mach_o/Platform.cpp``); ``platform N`` for one that has none."""
     return _NAMES.get(number) or f"platform {number}"

@@ -65,3 +65,8 @@ class RangeSource:
         """Return bytes of the range; fewer at its end."""
         size = min(size, self.size - offset)
         return self._source.read(self._offset + offset, size) if size > 0 and offset >= 0 else b""
+
+
+def signed(value: int) -> int:
+    """Return the number ``%d`` prints for an unsigned 32-bit value."""
+    return value - (1 << 32) if value >> 31 else value

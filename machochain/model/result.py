@@ -11,7 +11,7 @@ from attrs import field, frozen
 from machochain.model.execution import ExecVerdict
 from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.host import PluginHost
-from machochain.model.image import Image, LinkedDylib
+from machochain.model.image import FileType, Image, LinkedDylib
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.prediction import Prediction
@@ -88,6 +88,11 @@ class LoadedImage:
 
     def __repr__(self) -> str:
         return f"<LoadedImage {self.id} {self.path!r} from {self.origin.value}>"
+
+    @property
+    def file_type(self) -> int:
+        """The header's file type; a library of the OS is a dylib."""
+        return self.image.file_type if self.image is not None else FileType.MH_DYLIB
 
 
 @frozen(repr=False)

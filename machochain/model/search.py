@@ -75,6 +75,7 @@ class ObjectionKind(Enum):
     UNSIGNED = "not signed"
     RELATIVE_PATH = "a relative path in a hardened process"
     PROTECTED = "a protected library of the OS"
+    ABORTS = "dyld fails an assertion"
 
 
 @frozen

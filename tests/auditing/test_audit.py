@@ -109,9 +109,9 @@ def test_without_releases_each_process_begins_at_its_own_minimum(tmp_path: Path)
     found: dict[tuple[str, str], list[str]] = {}
     for result in report.results:
         found.setdefault((Path(result.input).name, result.arch), []).append(str(result.macos))
-    assert found["tool", "arm64"] == ["14.0", "14.4", "15.0", "15.4", "26.0", "26.1"]
+    assert found["tool", "arm64"] == ["14.0", "14.4", "15.0", "15.4", "15.5", "26.0", "26.1", "26.4"]
     assert found["tool", "x86_64"][0] == "11.0"
-    assert found["a.so", "arm64"] == ["26.1"]
+    assert found["a.so", "arm64"] == ["26.1", "26.4"]
 
 
 def test_releases_of_the_target_count_before_those_of_the_policy(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_releases_of_the_target_count_before_those_of_the_policy(tmp_path: Path)
 
 def test_a_minimum_nobody_knows_yet_is_looked_at_on_the_newest(tmp_path: Path) -> None:
     write_tree(tmp_path, {"tool": exe(minos="99.0")})
-    assert {str(r.macos) for r in audit(tmp_path).results} == {"26.0"}
+    assert {str(r.macos) for r in audit(tmp_path).results} == {"26.4"}
 
 
 def test_an_application_lies_where_users_will_have_it(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_table_has_a_letter_for_each_context_and_a_mark_for_each_library(tmp
     done = scenario(tmp_path, RELATIVE, "--contexts", "in-place,go-run,go-test", "--cwd", "/src")
     lines = done.stdout.splitlines()
 
-    assert lines[0].endswith("arm64  macOS 26.0  go1.27.3  started in /src")
+    assert lines[0].endswith("arm64  macOS 26.4  go1.27.3  started in /src")
     assert lines[2].split() == ["A", "B", "C"]
     assert lines[3].split() == [GREET, "✔", "✘", "✘", "differs"]
     assert lines[4].split() == ["1", "from", "the", "OS", "✔", "✔", "✔", "stable"]
@@ -104,7 +104,7 @@ def test_releases_with_one_answer_share_a_table(tmp_path: Path) -> None:
     done = scenario(tmp_path, RELATIVE, "--contexts", "in-place,go-run", "--macos", "14..26")
 
     assert done.stdout.count("  launches") == 1
-    assert "macOS 14.0 to 26.0" in done.stdout.splitlines()[0]
+    assert "macOS 14.0 to 26.4" in done.stdout.splitlines()[0]
 
 
 def test_the_document_keeps_to_its_schema_and_says_what_the_table_says(tmp_path: Path) -> None:

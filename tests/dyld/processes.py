@@ -8,7 +8,7 @@ from attrs import evolve
 
 from machochain.dyld.atpaths import LoadRequest
 from machochain.dyld.config import ProcessConfig
-from machochain.dyld.profile import profile_for
+from machochain.dyld.profile import PROFILES, profile_for
 from machochain.model.arch import Arch
 from machochain.model.image import BuildVersion, FileType, Image, RunPath
 from machochain.model.paths import TargetPath
@@ -17,7 +17,7 @@ from machochain.model.result import LoadedImage, Origin
 from machochain.model.version import Version
 
 CRYPTEX = "/System/Volumes/Preboot/Cryptexes/OS"
-DYLD4 = ("12", "12.3", "12.5", "13", "13.3", "14", "14.4", "15", "15.4", "26")
+DYLD4 = tuple(p.name for p in PROFILES if not p.classic)
 
 
 def process(macos: str = "26", **more: Any) -> ProcessConfig:

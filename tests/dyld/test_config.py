@@ -60,10 +60,14 @@ def test_before_macos_15_4_a_name_counts_by_its_beginning(macos: str, key: str, 
 @pytest.mark.parametrize(
     ("macos", "embedded", "field", "value"),
     [
-        # MachOFile::forDyldEnv(): only names that end in _PATH up to dyld-1245.1
-        ("15", "DYLD_INSERT_LIBRARIES=/i", "inserted", ()),
+        # MachOFile::forDyldEnv(): only names that end in _PATH up to dyld-1125.5
+        ("14", "DYLD_INSERT_LIBRARIES=/i", "inserted", ()),
+        ("14.4", "DYLD_INSERT_LIBRARIES=/i", "inserted", ("/i",)),
+        ("15.3", "DYLD_INSERT_LIBRARIES_TOO=/i", "inserted", ("/i",)),
+        ("15.4", "DYLD_INSERT_LIBRARIES_TOO=/i", "inserted", ()),
         ("15.4", "DYLD_INSERT_LIBRARIES=/i", "inserted", ("/i",)),
-        ("15", "DYLD_IMAGE_SUFFIX=_d", "image_suffixes", ()),
+        ("14", "DYLD_IMAGE_SUFFIX=_d", "image_suffixes", ()),
+        ("26", "DYLD_IMAGE_SUFFIX=", "image_suffixes", ("",)),
         ("26", "DYLD_IMAGE_SUFFIX=_d", "image_suffixes", ("_d",)),
         ("15", "DYLD_LIBRARY_PATH=/l", "library_path", ("/l",)),
         ("26", "DYLD_LIBRARY_PATH", "library_path", ()),
@@ -77,11 +81,13 @@ def test_which_embedded_variables_count(macos: str, embedded: str, field: str, v
     ("macos", "value", "result"),
     [
         # addEnvVar(): both variables mean the main executable's directory; others stay
-        ("26", "@executable_path/lib:@loader_path/../lib", ("/A/B/lib", "/A/B/../lib")),
-        ("26", "@executable_path/lib:/x:@rpath/y", ("/A/B/lib", "/x", "@rpath/y")),
-        ("26", "@executable_path", ("@executable_path",)),
+        ("26.4", "@executable_path/lib:@loader_path/../lib", ("/A/B/lib", "/A/B/../lib")),
+        ("26.4", "@executable_path/lib:/x:@rpath/y", ("/A/B/lib", "/x", "@rpath/y")),
+        ("26.4", "@executable_path", ("@executable_path",)),
         ("26", "/x:/y", ("/x", "/y")),
-        # up to 26.0 strlcpy() where strlcat() is meant
+        # up to dyld-1340 strlcpy()
+        ("26.3", "@executable_path/lib:/x:@loader_path/y", ("/A/B/C", "/A/B/y")),
+        # the same where strlcat() is meant
         ("15.4", "@executable_path/lib:/x:@loader_path/y", ("/A/B/C", "/A/B/y")),
         ("12.3", "@loader_path/y:/x", ("/A/B/C",)),
         ("12.3", "/x:/y", ("/x", "/y")),
@@ -109,7 +115,7 @@ def test_commands_with_one_key_are_joined() -> None:
 def test_what_the_security_policy_lets_through(security: Any, outer: tuple[str, ...], inner: tuple[str, ...]) -> None:
     # PathOverrides(): allowEnvVarsPath, allowEmbeddedVars; addEnvVar(): allowAtPaths
     config = configured(
-        "26",
+        "26.4",
         "DYLD_LIBRARY_PATH=@executable_path/in:/in",
         environment={"DYLD_LIBRARY_PATH": "/out"},
         security=security,

@@ -16,6 +16,7 @@ from machochain.dyld.policy import (
     first_version_of,
     refusals,
 )
+from machochain.dyld.profile import profile_for
 from machochain.macho import constants as c
 from machochain.macho.reader import read_bytes
 from machochain.model.arch import Arch
@@ -27,7 +28,7 @@ from tests.factory import MachO, Section, build_version, dylib, executable, fat,
 
 def said(image: Image, macos: Version, *, main: bool, path: str = "") -> str | None:
     """What dyld says when it refuses an image; None if it takes it."""
-    objection = first_refusal(image, macos, main=main, path=path)
+    objection = first_refusal(image, profile_for(macos), main=main, path=path)
     return objection.text if objection is not None else None
 
 
@@ -440,19 +441,19 @@ def test_fat_headers_by_release(data: bytes, old: str | None, new: str | None) -
     file = universal(data)
     for macos in ("13", "15.3", "15.6"):
         # Diagnostics::error() appends to what an earlier call left (libplatform, _simple_vsprintf)
-        assert fat_refusal(file, V(macos), MISSING) == (old and old + MISSING), macos
-    assert fat_refusal(file, V("26"), MISSING) == new
-    assert fat_refusal(file, V("11"), MISSING) is None
+        assert fat_refusal(file, profile_for(V(macos)), MISSING) == (old and old + MISSING), macos
+    assert fat_refusal(file, profile_for(V("26")), MISSING) == new
+    assert fat_refusal(file, profile_for(V("11")), MISSING) is None
 
 
 def test_macos_12_does_not_look_where_fat_headers_end() -> None:
     file = universal(entries((0x0100000C, 0, 0, 0)))
-    assert fat_refusal(file, V("12"), MISSING) != fat_refusal(file, V("13"), MISSING)
+    assert fat_refusal(file, profile_for(V("12")), MISSING) != fat_refusal(file, profile_for(V("13")), MISSING)
 
 
 def test_a_slice_that_cannot_be_walked_spoils_the_file() -> None:
     bad = dylib("/x", extra=[raw_command(c.LC_NOTE, b"", size=4)])
-    text = fat_refusal(universal(fat([INTEL, bad])), V("14"), MISSING)
+    text = fat_refusal(universal(fat([INTEL, bad])), profile_for(V("14")), MISSING)
     assert text is not None
     assert text.endswith("size (0x4) too small, " + MISSING)
 

@@ -10,7 +10,7 @@ from machochain.dyld.facts import builds, enforces_compatibility, needs_fallback
 from machochain.dyld.profile import NEWEST, PROFILES, Profile, profile_for, releases
 from machochain.model.errors import UsageError
 from machochain.model.image import BuildVersion, Image
-from machochain.model.platform import Platform
+from machochain.model.platform import ZIPPERED, Platform
 from machochain.model.version import Version
 from tests.dyld.processes import header
 
@@ -21,15 +21,17 @@ V = Version.parse
     ("macos", "name"),
     [
         ("11", "11"), ("11.7.10", "11"), ("12.2.1", "12"), ("12.3", "12.3"), ("12.4", "12.3"), ("12.7.6", "12.5"),
-        ("13.2.1", "13"), ("13.3", "13.3"), ("13.7", "13.3"), ("14.3.1", "14"), ("14.4", "14.4"), ("15", "15"),
-        ("15.3.2", "15"), ("15.4", "15.4"), ("15.7", "15.4"), ("26", "26"), ("26.5", "26"),
+        ("13.2.1", "13"), ("13.3", "13.3"), ("13.4.1", "13.3"), ("13.7", "13.5"), ("14.3.1", "14"),
+        ("14.4", "14.4"), ("15", "15"),
+        ("15.3.2", "15"), ("15.4", "15.4"), ("15.7", "15.5"), ("26", "26"), ("26.3", "26.1"),
+        ("26.5", "26.4"), ("27", "26.4"), ("27.2", "26.4"),
     ],
 )  # fmt: skip
 def test_a_release_has_the_newest_profile_that_is_not_newer(macos: str, name: str) -> None:
     assert profile_for(V(macos)).name == name
 
 
-@pytest.mark.parametrize("macos", ["10.15", "10.15.7", "16", "20.1", "25.9", "27"])
+@pytest.mark.parametrize("macos", ["10.15", "10.15.7", "16", "20.1", "25.9", "28"])
 def test_releases_that_are_not_modelled(macos: str) -> None:
     with pytest.raises(UsageError, match="not modelled"):
         profile_for(V(macos))
@@ -39,10 +41,11 @@ def test_releases_that_are_not_modelled(macos: str) -> None:
     ("first", "last", "names"),
     [
         ("14.2", "15.3", ["14.2", "14.4", "15.0"]),
-        ("15", "26", ["15.0", "15.4", "26.0"]),
+        ("15", "26", ["15.0", "15.4", "15.5", "26.0", "26.1", "26.4"]),
         ("13.1", "13", ["13.1"]),
         ("12", "12", ["12.0", "12.3", "12.5"]),
-        ("26", "26", ["26.0"]),
+        ("26", "26", ["26.0", "26.1", "26.4"]),
+        ("26.4", "27", ["26.4", "27.0"]),
     ],
 )
 def test_a_range_has_one_release_per_profile(first: str, last: str, names: list[str]) -> None:
@@ -60,10 +63,13 @@ def test_profiles_rise_and_carry_their_name() -> None:
 
 
 MONOTONIC = (
-    "cryptex", "fallbacks_need_old_sdk", "folds_executable_path", "errno_reasons", "cache_note", "uuids",
-    "need_all_archs", "arm64e_v1", "slice_text", "new_platform_names", "any_embedded_variable", "protects_libsystem",
+    "cryptex", "default_fallbacks_need_old_sdk", "custom_fallbacks_for_dlopen",
+    "dlopen_tries_usr_lib", "folds_executable_path", "errno_reasons", "cache_note", "uuids",
+    "need_all_archs", "arm64e_v1", "protects_libsystem", "use_flags", "embedded_needs_amfi",
+    "ios_takes_visionos",    "zippered_process", "validates_dylibs", "validates_main",
+    "whole_fat_file", "forgives_overrides", "follows_renamed",
 )  # fmt: skip
-GONE_FOR_GOOD = ("classic", "dlopen_falls_back", "cryptex_for_at_paths")
+GONE_FOR_GOOD = ("classic", "dlopen_falls_back", "cryptex_for_at_paths", "slices_twice", "errors_accumulate")
 modelled = st.sampled_from([v for p in PROFILES for v in (p.since, V(f"{p.since.major}.{p.since.minor}.9"))])
 
 
@@ -93,7 +99,7 @@ def test_only_dyld_960_quotes() -> None:
 
 def test_a_profile_by_default_is_the_current_dyld() -> None:
     current = PROFILES[-1]
-    fresh = Profile(current.name, current.since, current.tags)
+    fresh = Profile(current.name, current.since, current.last, current.tags)
     assert fresh.classic is False
     assert (fresh.cryptex, fresh.no_run_path_text, fresh.errors_accumulate) == (True, "used", False)
 
@@ -141,9 +147,11 @@ def test_a_version_min_command_without_sdk_takes_its_minos() -> None:
     assert needs_fallbacks(with_builds(("LC_BUILD_VERSION", 1, "14.0", None)))
 
 
-def test_a_zippered_program_runs_as_macos() -> None:
+def test_a_zippered_program_runs_as_catalyst_or_as_a_platform_of_its_own() -> None:
+    # the kernel starts no such program; getMainPlatform()
     both = with_builds(("LC_BUILD_VERSION", 6, "17.0", "17.0"), ("LC_BUILD_VERSION", 1, "14.0", "14.0"))
-    assert process_platform(both) == Platform.MACOS
+    assert process_platform(both) == Platform.MAC_CATALYST
+    assert process_platform(both, zippered=True) == ZIPPERED
     assert process_platform(header(platform=Platform.MAC_CATALYST)) == Platform.MAC_CATALYST
 
 

@@ -12,6 +12,7 @@ from machochain.model.arch import CPU_ARM64, CPU_POWERPC, Arch
 from machochain.model.image import FileType, Image, MachOFile, Slice
 from machochain.model.platform import Platform
 from machochain.model.search import Objection, ObjectionKind
+from machochain.model.version import Version
 from tests.dyld.processes import DYLD4, header, process
 from tests.factory import MachO, build_version, bundle, dylib, executable, fat
 
@@ -158,7 +159,7 @@ def test_only_macos_26_compares_the_capability_byte(macos: str, takes: bool) -> 
 def test_what_is_no_mach_o(macos: str, image: None) -> None:
     # dyld-1284.13: isMachO(); dyld-1245.1 and older: hasMachOMagic()
     file = MachOFile(False, False, (Slice(Arch.named("arm64"), 0, 100, 0, image, "x"),), 100)
-    expected = "slice is not valid mach-o file" if macos in {"15.4", "26"} else "not a mach-o file"
+    expected = "slice is not valid mach-o file" if Version.parse(macos) >= Version.of(15, 4) else "not a mach-o file"
     objection = Objection(ObjectionKind.NOT_MACH_O, expected)
     assert choose_slice(file, process(macos), "/x") == objection
     assert choose_slice(MachOFile(False, False, (), 0), process(macos), "/x") == objection
@@ -173,7 +174,14 @@ def test_what_is_no_mach_o(macos: str, image: None) -> None:
         ("26", Platform.IOS_SIMULATOR, "iOS-simulator"),
         ("15", Platform.IOS_SIMULATOR, "iOS-sim"),
         ("26", Platform.DRIVERKIT, "driverKit"),
-        ("26", 99, "unknown"),
+        ("26", 99, "future"),
+        ("15", 99, "unknown"),
+        ("14.3", Platform.VISIONOS, "unknown"),
+        ("14.4", Platform.VISIONOS, "xrOS"),
+        ("15", Platform.VISIONOS, "visionOS"),
+        ("15", 16, "macOSExclaveKit"),
+        ("15", 22, "unknown"),
+        ("26", 22, "watchOS-exclaveKit"),
     ],
 )
 def test_another_platform_is_refused_by_name(macos: str, platform: int, name: str) -> None:

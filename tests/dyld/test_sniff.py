@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from machochain.dyld.policy import first_refusal
+from machochain.dyld.profile import profile_for
 from machochain.macho import constants as c
 from machochain.macho.reader import read_bytes
 from machochain.model.image import FileType, Image
@@ -17,7 +18,7 @@ from tests.factory import Import, MachO, Section, load, raw_command, version_min
 
 def said(image: Image, macos: Version, *, main: bool, path: str = "") -> str | None:
     """What dyld says when it refuses an image; None if it takes it."""
-    objection = first_refusal(image, macos, main=main, path=path)
+    objection = first_refusal(image, profile_for(macos), main=main, path=path)
     return objection.text if objection is not None else None
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from machochain.dyld.config import ProcessConfig
+from machochain.dyld.profile import PROFILES
 from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, resolve_node
@@ -25,7 +26,7 @@ APPKIT: Final = "/System/Library/Frameworks/AppKit.framework/Versions/C/AppKit"
 MAIN: Final = "/app/main"
 UUID: Final = "00112233-4455-6677-8899-AABBCCDDEEFF"
 OS_UUID: Final = "XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX"
-GENERATIONS: Final = ("11", "12", "12.3", "12.5", "13", "13.3", "14", "14.4", "15", "15.4", "26")
+GENERATIONS: Final = tuple(p.name for p in PROFILES)
 DYLD4: Final = GENERATIONS[1:]
 _BYTES: Final = bytes.fromhex(UUID.replace("-", ""))
 

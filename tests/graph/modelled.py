@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from machochain.dyld.config import UNRESTRICTED, ProcessConfig, Security, process_config
-from machochain.dyld.profile import profile_for
+from machochain.dyld.profile import PROFILES, profile_for
 from machochain.graph.driver import Dlopen, Walk, image_of, open_library, walk, walk_library
 from machochain.graph.mac import Mac
 from machochain.model.errors import InputError
@@ -20,7 +20,7 @@ from machochain.world.memory import MemoryFileSystem
 
 LIBSYSTEM = "/usr/lib/libSystem.B.dylib"
 CRYPTEX = "/System/Volumes/Preboot/Cryptexes/OS"
-GENERATIONS = ("11", "12", "12.3", "12.5", "13", "13.3", "14", "14.4", "15", "15.4", "26")
+GENERATIONS = tuple(p.name for p in PROFILES)
 DYLD4 = GENERATIONS[1:]
 
 

@@ -202,12 +202,17 @@ def replay(record: Record) -> tuple[Walk, Tried]:
     rest = expected[same:]
     if rest and _custom_fallbacks(path, got[:same], got[same:], rest):
         scene.fallbacks = tuple(posixpath.dirname(p) for p, _ in rest)
-    elif rest and same == len(got) and posixpath.basename(rest[0][0]) == posixpath.basename(path):
+    elif rest and _ends(got, same) and posixpath.basename(rest[0][0]) == posixpath.basename(path):
         relocate(scene, path, rest[0][0])
     else:
         return walked, got
     walked = play(scene)
     return walked, attempts(walked, path, scene)
+
+
+def _ends(got: Tried, same: int) -> bool:
+    """Whether the model's list has a first group only; a second one in ``/`` stands for another working directory."""
+    return same == len(got) or got[same][0].startswith("//")
 
 
 def _custom_fallbacks(path: str, group: Tried, defaults: Tried, rest: Tried) -> bool:

@@ -9,9 +9,11 @@ import pytest
 from attrs import evolve
 
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, Security
+from machochain.dyld.profile import profile_for
 from machochain.graph.driver import Walk
 from machochain.graph.resolve import Target, resolve_node, security_of
 from machochain.model.result import Outcome
+from machochain.model.version import Version
 from tests.factory import bundle, dylib, executable, load, reexport, upward
 from tests.graph.modelled import (
     DYLD4,
@@ -339,10 +341,12 @@ def test_dyld_insert_library_rpath_and_loader_path_mean_nothing(macos: str, path
 @every
 def test_an_inserted_library_that_is_missing_is_passed_over_in_a_hardened_program(macos: str) -> None:
     tree = {f"{R}/main": executable(dyld_env=["DYLD_INSERT_LIBRARIES=/none"])}
-    # the environment does not count there: only the program's own variable, which macOS 15.4 and later honour
+    # the environment does not count there: only the program's own variable, which macOS 14.4 and later honour
     walked = launch(make_mac(tree), f"{R}/main", macos, security=HARDENED)
     assert walked.message is None
-    assert [x.outcome for x in walked.loads if x.inserted] == [Outcome.WEAK_MISSING] * (macos in {"15.4", "26"})
+    assert [x.outcome for x in walked.loads if x.inserted] == [Outcome.WEAK_MISSING] * (
+        profile_for(Version.parse(macos)).embedded_names == "DYLD_"
+    )
 
 
 # -- DYLD_VERSIONED_LIBRARY_PATH, DYLD_VERSIONED_FRAMEWORK_PATH --
@@ -387,7 +391,7 @@ def test_env_dyld_versioned_library_path(macos: str, value: str, found: str, thr
         (Security(path_variables=False, fallback_paths=False, embedded_variables=False), False),
     ],
 )
-@every
+@dyld4
 def test_env_dyld_versioned_library_path_missing_dylibs(macos: str, security: Security, found: bool) -> None:
     name = f"{R}/libfoo2.dylib"
     main = executable(name, dyld_env=["DYLD_VERSIONED_LIBRARY_PATH=@loader_path/alt12"])

@@ -57,7 +57,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
 
     asked = policy.expectations
     assert policy.profile == "app"
-    assert [str(v) for v in policy.macos] == ["12.0", "12.3", "12.5", "13.0", "13.3", "26.0"]
+    assert [str(v) for v in policy.macos] == ["12.0", "12.3", "12.5", "13.0", "13.3", "13.5", "26.0"]
     assert policy.fail_on is WARNING
     assert policy.sdks == (str(tmp_path / "sdk" / "MacOSX.sdk"),)
     assert policy.sources == (str(file),)

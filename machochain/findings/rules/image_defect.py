@@ -7,7 +7,8 @@ from typing import Final
 
 from attrs import evolve
 
-from machochain.dyld.policy import MACOS_12, VALIDATES_DYLIBS, VALIDATES_MAIN, Refusal, first_refusal, refusals
+from machochain.dyld.policy import Refusal, fatal_defects, first_refusal, refusals
+from machochain.dyld.profile import Profile, profile_for
 from machochain.findings.draft import Draft, ReleaseCase
 from machochain.findings.go_words import uuid_remedy
 from machochain.findings.refusal import BY_QUESTION, rule_of
@@ -159,8 +160,7 @@ MAIN_FLAGS: Final = register(
 def check(case: ReleaseCase) -> Iterator[Draft]:
     """Yield a draft for each defect of an image that some dyld minds."""
     header, image, macos, main = case.header, case.image, case.macos, case.main
-    if not (header.defects or macos < MACOS_12):
-        return
+    profile = profile_for(macos)
     made = case.facts.go.get(image.id)
     release = made.binary.version if made is not None else None
     seen = set()
@@ -172,7 +172,7 @@ def check(case: ReleaseCase) -> Iterator[Draft]:
             if draft is not None:
                 told = told or draft.severity is Severity.ERROR
                 yield draft
-    objection = None if told else first_refusal(header, macos, main=main, path=image.path)
+    objection = None if told else first_refusal(header, profile, main=main, path=image.path)
     if objection is not None:
         text = objection.text
         # dyld2 and dyld-940 to 1245 have checks and words of their own
@@ -201,12 +201,12 @@ def _draft(
             return None
         severity = Severity.INFO
         outlook = f"accepted as it is, but refused by current macOS once it is built with sdk {refusal.sdk} or newer"
-    elif _refuses(header, defect, refusal, macos, main=main):
+    elif _refuses(header, defect, profile_for(macos), main=main):
         severity = Severity.ERROR
         outlook = f"macOS {macos} refuses this {kind}"
     else:
         severity = Severity.WARNING
-        outlook = f"macOS {_when(header, defect, refusal, main=main)} refuses this {kind}"
+        outlook = f"macOS {_when(refusal)} refuses this {kind}"
     return Draft(
         BY_QUESTION[defect.question],
         severity,
@@ -219,17 +219,16 @@ def _draft(
     )
 
 
-def _refuses(header: Image, defect: Defect, refusal: Refusal, macos: Version, *, main: bool) -> bool:
+def _refuses(header: Image, defect: Defect, profile: Profile, *, main: bool) -> bool:
     """Whether a release refuses the image for this very defect."""
-    if refusal.macos == MACOS_12 and not main and MACOS_12 <= macos < VALIDATES_DYLIBS:
-        return first_refusal(header, macos, main=main) is not None
-    return macos >= VALIDATES_DYLIBS and first_refusal(evolve(header, defects=(defect,)), macos, main=main) is not None
+    if not profile.validates_dylibs:
+        return not profile.classic and not main and first_refusal(header, profile, main=main) is not None
+    return any(fatal_defects(evolve(header, defects=(defect,)), profile, main=main))
 
 
-def _when(header: Image, defect: Defect, refusal: Refusal, *, main: bool) -> str:
+def _when(refusal: Refusal) -> str:
     """Return the releases that refuse the image for a defect, in words."""
-    newest = first_refusal(evolve(header, defects=(defect,)), VALIDATES_MAIN, main=main) is not None
-    return f"{refusal.macos} and newer" if newest else "15.4 to 15.6"
+    return f"{refusal.macos} and newer" if refusal.until is None else f"{refusal.macos} to {refusal.until}"
 
 
 def _subject(defect: Defect) -> str:
