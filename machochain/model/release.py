@@ -93,3 +93,9 @@ class DiskImage:
     encodings: tuple[str, ...] = ()
     licence: bool = False
     signed: bool = False
+
+    @property
+    def mounted(self) -> str:
+        """Where its files stand on a Mac that has opened it."""
+        name = self.volumes[0].name.replace("/", ":").strip(". ") if self.volumes else ""
+        return f"/Volumes/{name or 'untitled'}"

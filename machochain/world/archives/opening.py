@@ -40,6 +40,7 @@ from machochain.world.archives.containers import may_be_archive, recognise
 from machochain.world.archives.containers.form import Known
 from machochain.world.archives.errors import NotReadError, OverLimitError, TooDeepError, reason_of
 from machochain.world.archives.packages import package, package_of
+from machochain.world.archives.packages.form import Contents
 from machochain.world.archives.tree import Tree
 from machochain.world.host import iter_files
 
@@ -147,8 +148,9 @@ def _described(tree: Tree, location: Location, container: str, known: Known) -> 
     """Say what was unpacked."""
     name = location.display
     files = {entry.name: entry.host for entry in tree.entries if entry.host is not None and entry.whole}
-    tops = {entry.name.partition("/")[0] for entry in tree.entries if entry.host is not None}
-    found = package_of(files, tops) if known.kind is None else package(known.kind)
+    tops = frozenset(entry.name.partition("/")[0] for entry in tree.entries if entry.host is not None)
+    machos = frozenset(entry.name.partition("/")[0] for entry in tree.entries if entry.macho)
+    found = package_of(Contents(files, tops, machos)) if known.kind is None else package(known.kind)
     stem = _ENDINGS.sub("", tree.name)
     facts = known.facts or found.facts(files)
     facts = evolve(facts, name=facts.name or (stem if stem.strip(".") else "archive"))

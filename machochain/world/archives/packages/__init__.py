@@ -7,7 +7,7 @@ from typing import Final
 
 from machochain.model.artifact import ArtifactKind
 from machochain.world.archives.packages import app, bottle, conda, installer, npm, plain, wheel
-from machochain.world.archives.packages.form import Files, Package
+from machochain.world.archives.packages.form import Contents, Package
 
 PACKAGES: Final[tuple[Package, ...]] = (
     wheel.PACKAGE, conda.PACKAGE, npm.PACKAGE, bottle.PACKAGE, installer.PACKAGE, app.PACKAGE, plain.PACKAGE,
@@ -22,14 +22,9 @@ def package_of_names(names: Collection[str]) -> Package | None:
     return next((each for each in PACKAGES if each.fits_names is not None and each.fits_names(names)), None)
 
 
-def package_of(files: Files, tops: Collection[str]) -> Package:
-    """Return what an archive is.
-
-    Args:
-        files: What was unpacked whole.
-        tops: The names at its top.
-    """
-    return next(each for each in PACKAGES if each.fits is not None and each.fits(files, tops))
+def package_of(contents: Contents) -> Package:
+    """Return what an archive is, by what was unpacked."""
+    return next(each for each in PACKAGES if each.fits is not None and each.fits(contents))
 
 
 def package(kind: ArtifactKind) -> Package:

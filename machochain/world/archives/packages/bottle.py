@@ -11,7 +11,7 @@ from typing import Final
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.paths import TargetPath
-from machochain.world.archives.packages.form import Facts, Files, Package, Parts, json_of, plain
+from machochain.world.archives.packages.form import Contents, Facts, Files, Package, Parts, json_of, plain
 
 HOMEBREW: Final = {True: "/opt/homebrew", False: "/usr/local"}
 """Homebrew's prefix; whether it is that of Apple silicon."""
@@ -21,8 +21,8 @@ def _receipt(files: Files) -> str | None:
     return next((name for name in files if name.endswith("/INSTALL_RECEIPT.json") and name.count("/") == 2), None)
 
 
-def _fits(files: Files, tops: Collection[str]) -> bool:
-    return len(tops) == 1 and _receipt(files) is not None
+def _fits(contents: Contents) -> bool:
+    return len(contents.tops) == 1 and _receipt(contents.files) is not None
 
 
 def _facts(files: Files) -> Facts:

@@ -7,13 +7,13 @@ from typing import Final
 
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.paths import TargetPath
-from machochain.world.archives.packages.form import Facts, Files, Package, Parts, json_of, plain, strings
+from machochain.world.archives.packages.form import Contents, Facts, Files, Package, Parts, json_of, plain, strings
 
 CONDA: Final = "/opt/conda"
 
 
-def _fits(files: Files, _: Collection[str]) -> bool:
-    return "info/index.json" in files
+def _fits(contents: Contents) -> bool:
+    return "info/index.json" in contents.files
 
 
 def _fits_names(names: Collection[str]) -> bool:

@@ -23,6 +23,21 @@ Files = Mapping[str, HostPath]
 
 
 @frozen
+class Contents:
+    """What tells the kind of an archive after it was unpacked.
+
+    Attributes:
+        files: What was unpacked whole.
+        tops: The names at its top.
+        macho_tops: Those of them that are or hold Mach-O files.
+    """
+
+    files: Files
+    tops: frozenset[str]
+    macho_tops: frozenset[str]
+
+
+@frozen
 class Facts:
     """What a package says of itself.
 
@@ -31,12 +46,14 @@ class Facts:
         version: Its version.
         platforms: What it says it is for.
         requires: Names of the packages it needs.
+        shelf: Where what is in it stands while nobody has put it elsewhere; empty for a folder among the downloads.
     """
 
     name: str = ""
     version: str | None = None
     platforms: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    shelf: str = ""
 
 
 @frozen
@@ -67,7 +84,7 @@ class Package:
         parts: Returns where its parts stand: from the open archive, the place without a slash at its end, and whether
             that place is the default.
         facts: Reads what it says of itself.
-        fits: Whether an archive with such files, and such names at its top, is one; None if that is not asked.
+        fits: Whether an archive with such contents is one; None if that is not asked.
         fits_names: The same by the names in a zip, before anything is unpacked.
         installed: Where the installer puts an entry: its names, to the names in the folder; None if it lies as packed.
         links: Whether the installer makes links of links.
@@ -78,7 +95,7 @@ class Package:
     place: Callable[[Facts, Collection[int]], TargetPath]
     parts: Callable[[Artifact, str, bool], Parts]
     facts: Callable[[Files], Facts] = no_facts
-    fits: Callable[[Files, Collection[str]], bool] | None = None
+    fits: Callable[[Contents], bool] | None = None
     fits_names: Callable[[Collection[str]], bool] | None = None
     installed: Callable[[list[str]], list[str]] | None = None
     links: bool = True

@@ -7,11 +7,11 @@ from typing import Final
 
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.paths import TargetPath
-from machochain.world.archives.packages.form import Facts, Files, Package, Parts, json_of, plain, strings
+from machochain.world.archives.packages.form import Contents, Facts, Files, Package, Parts, json_of, plain, strings
 
 
-def _fits(files: Files, tops: Collection[str]) -> bool:
-    return set(tops) == {"package"} and "package/package.json" in files
+def _fits(contents: Contents) -> bool:
+    return contents.tops == {"package"} and "package/package.json" in contents.files
 
 
 def _facts(files: Files) -> Facts:

@@ -1,4 +1,4 @@
-"""Any other archive: it is unpacked in a folder of its own, /Users/user/Downloads/NAME."""
+"""Any other archive: a folder of its own, /Users/user/Downloads/NAME. A disk image is opened in /Volumes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from machochain.world.archives.packages.form import DOWNLOADS, Facts, Package, P
 
 
 def _place(facts: Facts, _: Collection[int]) -> TargetPath:
-    return TargetPath(f"{DOWNLOADS}/{facts.name}")
+    return TargetPath(facts.shelf or f"{DOWNLOADS}/{facts.name}")
 
 
 def _parts(artifact: Artifact, place: str, _: bool) -> Parts:
     return Parts([(place or "/", artifact.folder)], [])
 
 
-PACKAGE: Final = Package(ArtifactKind.ARCHIVE, _place, _parts, fits=lambda *_: True)
+PACKAGE: Final = Package(ArtifactKind.ARCHIVE, _place, _parts, fits=lambda _: True)
