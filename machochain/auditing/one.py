@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
@@ -15,7 +15,7 @@ from machochain.dyld.profile import NEWEST, OLDEST, end_of, releases
 from machochain.findings import bundles
 from machochain.findings.audited import BundleCase, ProcessCase, SliceCase, WheelCase
 from machochain.findings.registry import of_audited, of_bundles, of_slice, of_wheel
-from machochain.findings.wheels import wheel_tags
+from machochain.findings.wheels import is_pure, wheel_tags
 from machochain.graph.binaries import SignedBinary, signed_binaries
 from machochain.graph.inputs import Input
 from machochain.graph.mac import Mac
@@ -27,6 +27,7 @@ from machochain.macho.source import FileSource
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.audit import AuditBinary, AuditInput
 from machochain.model.errors import InputError
+from machochain.model.filesystem import Presence
 from machochain.model.image import FileType, MachOFile
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, leaf
@@ -223,20 +224,25 @@ class _Audit:
             node = mac.look(self.session.view.place(self.given.host))
             tops += [node.real] if node.real is not None else []
         yield from of_bundles.of(BundleCase(mac, bundles.find_bundles(mac, binaries, tops), binaries))
-        for tags, inside in self._wheels(binaries):
-            yield from of_wheel.of(WheelCase(tags, inside))
+        for wheel in self._wheels(binaries):
+            yield from of_wheel.of(wheel)
 
-    def _wheels(self, binaries: Sequence[AuditBinary]) -> Iterator[tuple[Mapping[str, Version], list[AuditBinary]]]:
+    def _wheels(self, binaries: Sequence[AuditBinary]) -> Iterator[WheelCase]:
+        def exists(path: str) -> bool:
+            return self.session.mac.look(path).presence is Presence.PRESENT
+
         for artifact in self.session.artifacts:
             for wheel in _with_nested(artifact):
                 if wheel.kind is ArtifactKind.WHEEL:
                     inside = wheel.path[len(self.given.host) + 1 :]
                     prefix = f"{inside}:" if inside else ""
-                    yield wheel_tags(_stated_tags(wheel)), [b for b in binaries if b.path.startswith(prefix)]
+                    tags = _stated_tags(wheel)
+                    own = [b for b in binaries if b.path.startswith(prefix)]
+                    yield WheelCase(wheel_tags(tags), own, is_pure(tags), exists)
         if self.kind == "folder":
             tags = self._tags_in_folder()
             if tags:
-                yield wheel_tags(tags), list(binaries)
+                yield WheelCase(wheel_tags(tags), list(binaries), is_pure(tags), exists)
 
     def _tags_in_folder(self) -> tuple[str, ...]:
         """Return the tags of the wheel a folder is; none for a folder of several packages."""
@@ -260,9 +266,11 @@ class _Audit:
             if key not in newest or newest[key].macos < result.macos:
                 newest[key] = result
         programs = any(r.file_type == "MH_EXECUTE" for r in results)
+        requires = tuple(name for artifact in self.session.artifacts for name in artifact.requires)
         for result in newest.values():
             is_root = result.file_type == "MH_EXECUTE" or not programs
-            yield from of_audited.of(ProcessCase(result, by_place, self.policy.of, is_root, self.target.environment))
+            case = ProcessCase(result, by_place, self.policy.of, is_root, self.target.environment, requires)
+            yield from of_audited.of(case)
 
 
 def _with_nested(artifact: Artifact) -> Iterator[Artifact]:

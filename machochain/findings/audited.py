@@ -13,6 +13,7 @@ from machochain.findings.rule import Rule
 from machochain.graph.binaries import SignedBinary
 from machochain.graph.mac import Mac
 from machochain.model.audit import AuditBinary
+from machochain.model.paths import leaf
 from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, LoadedImage, Origin, Result, Severity
 from machochain.model.version import Version
@@ -73,10 +74,14 @@ class WheelCase:
     Attributes:
         tags: The oldest macOS its tags name, by architecture (`machochain.findings.wheels`).
         binaries: The slices in it.
+        pure: Whether its tags say that it is for any platform.
+        exists: Whether something lies at a path of the modelled Mac.
     """
 
     tags: Mapping[str, Version]
     binaries: Sequence[AuditBinary]
+    pure: bool = False
+    exists: Callable[[str], bool] = lambda _: False
 
 
 @define(slots=False)
@@ -89,6 +94,7 @@ class ProcessCase:
         asked: What is asked of the file at a path of the input.
         is_root: Whether what must be loaded is looked for in this process.
         environment: Names of the variables the process is given.
+        requires: Names of the packages that the artifact says it needs.
     """
 
     result: Result
@@ -96,6 +102,15 @@ class ProcessCase:
     asked: Callable[[str], Expectations]
     is_root: bool
     environment: Iterable[str] = ()
+    requires: tuple[str, ...] = ()
+
+    @cached_property
+    def _carried(self) -> frozenset[str]:
+        return frozenset(leaf(place) for place, _ in self.binaries)
+
+    def carries(self, name: str) -> bool:
+        """Whether a file of some name lies in the input."""
+        return name in self._carried
 
     def binary(self, image: LoadedImage) -> AuditBinary | None:
         """Return the slice of the input that an image is; None if it is from elsewhere."""

@@ -28,6 +28,7 @@ class Expectations:
         archs: Architectures each file must have.
         allow_libraries: Globs; whatever else is outside of the OS and the input may not be linked.
         forbid_libraries: Globs of what may not be linked, the OS's own included.
+        provided_libraries: Globs of what may be needed and not carried, because something else supplies it.
         required_libraries: Globs, each of which a library of the process must match.
         allow_run_paths: Globs; no other run paths may be there.
         forbid_run_paths: Globs of run paths that may not be there.
@@ -40,6 +41,7 @@ class Expectations:
     allow_libraries: tuple[str, ...] | None = None
     forbid_libraries: tuple[str, ...] | None = None
     required_libraries: tuple[str, ...] | None = None
+    provided_libraries: tuple[str, ...] | None = None
     allow_run_paths: tuple[str, ...] | None = None
     forbid_run_paths: tuple[str, ...] | None = None
     minos: Bounds | None = None

@@ -20,6 +20,12 @@ _TAG_ARCHS: Final[Mapping[str, tuple[str, ...]]] = {
 """Architectures of a platform tag that Macs of today run (packaging.tags, mac_platforms)."""
 
 
+def is_pure(texts: Iterable[str]) -> bool:
+    """Whether tags, or a wheel's file name, say that it is for any platform, and for none in particular."""
+    platforms = {tag.platform for text in texts for tag in parse_tags(text)}
+    return platforms == {"any"}
+
+
 def wheel_tags(texts: Iterable[str]) -> dict[str, Version]:
     """Return the oldest macOS that tags (``cp312-cp312-macosx_11_0_arm64``, or a wheel's file name) name, by arch.
 

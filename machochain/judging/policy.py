@@ -91,7 +91,8 @@ PROFILES: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
         "release": {"severity": {"MC401": "error"}},
         "wheel": {
             "severity": {
-                "MC120": "off", "MC121": "off", "MC235": "error", "MC401": "error", "MC511": "error", "MC903": "off",
+                "MC120": "off", "MC121": "off", "MC235": "error", "MC401": "error", "MC413": "error", "MC414": "error",
+                "MC511": "error", "MC514": "error", "MC903": "off",
             },
         },
         "app": {"severity": {"MC234": "error", "MC401": "error"}},

@@ -234,6 +234,7 @@ _EXPECTED: Final[Mapping[str, Callable[[object, _Place], Any]]] = {
     "allow-libraries": _texts,
     "forbid-libraries": _texts,
     "required-libraries": _texts,
+    "provided-libraries": _texts,
     "allow-run-paths": _texts,
     "forbid-run-paths": _texts,
     "minos": _bounds,

@@ -26,6 +26,9 @@ RUNTIME = int(SignatureFlag.RUNTIME)
 FOO = "@rpath/libfoo.dylib"
 NEAR = ["@loader_path/../lib"]
 CMS = b"certificate"
+TAG = "py3-none-macosx_11_0_arm64"
+OMP = "@rpath/libomp.dylib"
+BREWED = "/opt/homebrew/opt/libomp/lib"
 NO_VALIDATION = plist(**{"com.apple.security.cs.disable-library-validation": True})
 
 
@@ -52,9 +55,9 @@ def app(info: dict[str, Any], *files: tuple[str, bytes]) -> Release:
     return Release({"Contents/Info.plist": plist(**info), **content}, name="Tool.app")
 
 
-def wheel(tag: str, *files: tuple[str, bytes]) -> Release:
+def wheel(tag: str, *files: tuple[str, bytes], **policy: Any) -> Release:
     stated = f"Wheel-Version: 1.0\nTag: {tag}\n".encode()
-    return Release({"pkg-1.dist-info/WHEEL": stated, **dict(files)}, name="unpacked")
+    return Release({"pkg-1.dist-info/WHEEL": stated, **dict(files)}, policy, name="unpacked")
 
 
 def changed(data: bytes) -> bytes:
@@ -108,6 +111,28 @@ TRIGGERS: dict[str, list[tuple[Release, Severity]]] = {
         (tool(exe(rpaths=["@loader_path/..", "/opt/x"]), **{"allow-run-paths": ["@loader_path/*"]}), ERROR),
     ],
     "MC412": [(tool(exe(), **{"required-libraries": ["*/libz.*"]}), ERROR)],
+    "MC413": [
+        (wheel(TAG, ("pkg/libx.dylib", lib("@rpath/libx.dylib", OMP, rpaths=[BREWED]))), WARNING),
+        (wheel(TAG, ("pkg/a.so", plugin(OMP))), WARNING),
+        (
+            wheel(
+                TAG,
+                ("pkg/a.so", plugin(OMP, rpaths=["@loader_path", BREWED])),
+                ("pkg/libomp.dylib", lib(OMP, arch="x86_64")),
+            ),
+            WARNING,
+        ),
+    ],
+    "MC414": [
+        (
+            wheel(
+                TAG,
+                ("pkg/a/b.so", plugin("@loader_path/../../../pkg.dylibs/libx.dylib")),
+                ("pkg.dylibs/libx.dylib", lib("/DLC/libx.dylib")),
+            ),
+            WARNING,
+        )
+    ],
     "MC510": [(tool(exe(), archs=["arm64", "x86_64"]), ERROR)],
     "MC511": [
         (wheel("cp312-cp312-macosx_11_0_universal2", ("pkg/a.so", plugin())), WARNING),
@@ -136,6 +161,10 @@ TRIGGERS: dict[str, list[tuple[Release, Severity]]] = {
             ),
             WARNING,
         ),
+    ],
+    "MC514": [
+        (wheel("py3-none-any", ("pkg/a.so", plugin())), WARNING),
+        (wheel("py3-none-any", ("pkg/data/tool", exe())), INFO),
     ],
     "MC520": [
         (tool(changed(exe())), ERROR),
@@ -202,6 +231,23 @@ NEAR_MISSES: dict[str, list[Release]] = {
         # a library that another one brings along is there as well
         with_lib(exe(FOO, rpaths=NEAR), lib(FOO, "/usr/lib/libz.1.dylib"), **{"required-libraries": ["*/libz.*"]}),
     ],
+    "MC413": [
+        wheel(TAG, ("pkg/a.so", plugin(OMP)), **{"provided-libraries": ["*/libomp.dylib"]}),
+        wheel(
+            TAG,
+            ("pkg/a.so", plugin(OMP, rpaths=["@loader_path"])),
+            ("pkg/libomp.dylib", lib(OMP)),
+        ),
+        wheel(TAG, ("pkg/a.so", plugin(load(OMP, weak=True)))),
+    ],
+    "MC414": [
+        wheel(
+            TAG,
+            ("pkg/a/b.so", plugin("@loader_path/../../pkg.dylibs/libx.dylib")),
+            ("pkg.dylibs/libx.dylib", lib("/DLC/libx.dylib")),
+        ),
+        wheel(TAG, ("pkg/a.so", plugin("@loader_path/../../other.dylibs/liby.dylib"))),
+    ],
     "MC510": [tool(fat([exe(), exe(arch="x86_64")]), archs=["arm64", "x86_64"])],
     "MC511": [
         wheel("cp312-cp312-macosx_11_0_universal2", ("pkg/a.so", fat([plugin(), plugin(arch="x86_64")]))),
@@ -224,6 +270,10 @@ NEAR_MISSES: dict[str, list[Release]] = {
                 "F.framework/Versions/B/F": lib(),
             }
         ),
+    ],
+    "MC514": [
+        wheel(TAG, ("pkg/a.so", plugin())),
+        tool(exe()),
     ],
     "MC520": [tool(exe()), tool(exe(signed=False)), tool(exe(signed=False, arch="x86_64"))],
     "MC521": [
@@ -341,3 +391,37 @@ def test_only_tags_that_pip_takes_are_proposed(minos: str, tag: str, tmp_path: P
     (finding,) = found(audited(write_tree(tmp_path, release.tree)), "MC235")
 
     assert finding.finding.remedy[1] == f"or tag the wheel for {tag}"
+
+
+@pytest.mark.parametrize(("requires", "severity"), [("Omp", INFO), ("numpy", WARNING)])
+def test_a_package_that_is_required_may_bring_a_library_of_its_name(
+    requires: str, severity: Severity, tmp_path: Path
+) -> None:
+    path = tmp_path / f"pkg-1-{TAG}.whl"
+    info = {
+        "pkg-1.dist-info/WHEEL": f"Wheel-Version: 1.0\nTag: {TAG}\n".encode(),
+        "pkg-1.dist-info/METADATA": f"Name: pkg\nVersion: 1\nRequires-Dist: {requires}\n".encode(),
+    }
+    path.write_bytes(zipped({**info, "pkg/__init__.py": b"", "pkg/a.so": plugin(OMP, rpaths=[BREWED])}))
+
+    (finding,) = found(audited(path), "MC413")
+
+    assert finding.severity is severity
+
+
+def test_a_run_path_into_a_package_beside_the_wheel_may_be_served_by_it(tmp_path: Path) -> None:
+    path = tmp_path / f"pkg-1-{TAG}.whl"
+    module = plugin(OMP, rpaths=["@loader_path/../other/lib"])
+    path.write_bytes(
+        zipped({"pkg-1.dist-info/WHEEL": f"Tag: {TAG}\n".encode(), "pkg/__init__.py": b"", "pkg/a.so": module})
+    )
+
+    assert found(audited(path), "MC413") == []
+
+
+def test_what_a_wheel_does_not_carry_is_an_error_in_its_own_profile(tmp_path: Path) -> None:
+    release = wheel(TAG, ("pkg/a.so", plugin(OMP, rpaths=[BREWED])))
+
+    (finding,) = found(audited(write_tree(tmp_path, release.tree), {"profile": "wheel"}), "MC413")
+
+    assert finding.severity is ERROR

@@ -48,7 +48,7 @@ def check(case: Case) -> Iterator[Draft]:
     for image in case.files:
         assert image.image is not None
         path = image.path
-        own = {run_path.path for run_path in image.image.run_paths}
+        replaced = "@loader_path" in {run_path.path for run_path in image.image.run_paths}
         for index, run_path in enumerate(image.image.run_paths):
             text = run_path.path
             place = None if is_misspelt(text) else leaked_run_path(text, path)
@@ -67,8 +67,9 @@ def check(case: Case) -> Iterator[Draft]:
                         f"put {quoted(leaf(needed[0]))} and its like into {FILE}, or link them statically",
                         file=directory(path) or "/",
                     ),
-                    *(remedy if "@loader_path" in own else replace_run_path(text, "@loader_path", path)),
+                    *(remedy if replaced else replace_run_path(text, "@loader_path", path)),
                 )
+                replaced = True  # a run path that is there twice is refused by macOS 26
                 evidence["needed_for"] = needed
             yield Draft(RULE.id, severity, path, run_path.command_index, text, message, evidence, remedy)
 
