@@ -22,6 +22,14 @@ class ArtifactKind(Enum):
     CONDA = "conda"
     BOTTLE = "bottle"
     PKG = "pkg"
+    GEM = "gem"
+    IPA = "ipa"
+    XCARCHIVE = "xcarchive"
+    VSIX = "vsix"
+    NUPKG = "nupkg"
+    EGG = "egg"
+    CRATE = "crate"
+    JAR = "jar"
     ARCHIVE = "archive"
 
 

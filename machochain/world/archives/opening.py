@@ -45,7 +45,9 @@ from machochain.world.archives.tree import Tree
 from machochain.world.host import iter_files
 
 _ENDINGS: Final = re.compile(
-    r"(\.bottle(\.\d+)?)?\.(tar(\.\w+)?|t[gbx]z2?|tzst|zip|whl|conda|jar|pkg|xip|xar|dmg|ipa|cpio)$", re.IGNORECASE
+    r"(\.bottle(\.\d+)?)?\.(tar(\.\w+)?|t[gbx]z2?|tzst|zip|whl|conda|jar|aar|war|pkg|xip|xar|dmg|img|iso|ipa|cpio|asar"
+    r"|nupkg|vsix|gem|crate)$",
+    re.IGNORECASE,
 )
 
 
@@ -148,9 +150,10 @@ def _described(tree: Tree, location: Location, container: str, known: Known) -> 
     """Say what was unpacked."""
     name = location.display
     files = {entry.name: entry.host for entry in tree.entries if entry.host is not None and entry.whole}
+    names = frozenset(entry.name for entry in tree.entries)
     tops = frozenset(entry.name.partition("/")[0] for entry in tree.entries if entry.host is not None)
     machos = frozenset(entry.name.partition("/")[0] for entry in tree.entries if entry.macho)
-    found = package_of(Contents(files, tops, machos)) if known.kind is None else package(known.kind)
+    found = package_of(Contents(files, names, tops, machos)) if known.kind is None else package(known.kind)
     stem = _ENDINGS.sub("", tree.name)
     facts = known.facts or found.facts(files)
     facts = evolve(facts, name=facts.name or (stem if stem.strip(".") else "archive"))
@@ -179,6 +182,7 @@ def _with_nested(artifact: Artifact, tree: Tree, folder: str, levels: int) -> Ar
     unopened = list(artifact.unopened)
     problems: list[InputError] = []
     entries = list(artifact.entries)
+    inner_place = package(artifact.kind).inner_place
     for number, (index, host) in enumerate(sorted(tree.candidates.items())):
         location = artifact.location.inside(entries[index].name)
         inside: Artifact | InputError | None
@@ -194,7 +198,8 @@ def _with_nested(artifact: Artifact, tree: Tree, folder: str, levels: int) -> Ar
             if isinstance(inside, OverLimitError) and not problems:
                 problems.append(inside.at(location.display))
         elif inside is not None:
-            found.append(inside)
+            place = None if inner_place is None else inner_place(artifact, inside)
+            found.append(inside if place is None else evolve(inside, default_place=place))
             unopened += inside.unopened
     return evolve(
         artifact,

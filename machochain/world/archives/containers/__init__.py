@@ -5,13 +5,14 @@ from __future__ import annotations
 from io import BytesIO
 from typing import IO, Final
 
-from machochain.world.archives.containers import cpios, tars, udif, xar, zips
+from machochain.world.archives.containers import asar, cpios, tars, udif, xar, zips
 from machochain.world.archives.containers.form import GLANCE, Container, Glance
 
 CONTAINERS: Final[tuple[Container, ...]] = (
     udif.CONTAINER,
     zips.CONTAINER,
     xar.CONTAINER,
+    asar.CONTAINER,
     cpios.CONTAINER,
     tars.CONTAINER,
 )

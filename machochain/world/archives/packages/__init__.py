@@ -6,11 +6,28 @@ from collections.abc import Collection
 from typing import Final
 
 from machochain.model.artifact import ArtifactKind
-from machochain.world.archives.packages import app, bottle, conda, installer, npm, plain, wheel
+from machochain.world.archives.packages import (
+    app,
+    bottle,
+    conda,
+    crate,
+    egg,
+    gem,
+    installer,
+    ipa,
+    jar,
+    npm,
+    nupkg,
+    plain,
+    vsix,
+    wheel,
+    xcarchive,
+)  # fmt: skip
 from machochain.world.archives.packages.form import Contents, Package
 
 PACKAGES: Final[tuple[Package, ...]] = (
-    wheel.PACKAGE, conda.PACKAGE, npm.PACKAGE, bottle.PACKAGE, installer.PACKAGE, app.PACKAGE, plain.PACKAGE,
+    wheel.PACKAGE, conda.PACKAGE, npm.PACKAGE, bottle.PACKAGE, installer.PACKAGE, gem.PACKAGE, ipa.PACKAGE,
+    xcarchive.PACKAGE, vsix.PACKAGE, nupkg.PACKAGE, egg.PACKAGE, crate.PACKAGE, jar.PACKAGE, app.PACKAGE, plain.PACKAGE,
 )  # fmt: skip
 """In the order in which an archive is held against them; the last one fits everything."""
 

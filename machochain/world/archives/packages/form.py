@@ -28,11 +28,13 @@ class Contents:
 
     Attributes:
         files: What was unpacked whole.
+        names: The names of all entries.
         tops: The names at its top.
         macho_tops: Those of them that are or hold Mach-O files.
     """
 
     files: Files
+    names: frozenset[str]
     tops: frozenset[str]
     macho_tops: frozenset[str]
 
@@ -89,6 +91,7 @@ class Package:
         installed: Where the installer puts an entry: its names, to the names in the folder; None if it lies as packed.
         links: Whether the installer makes links of links.
         inner_tars: Whether a zip of that kind holds tars that are one with it.
+        inner_place: Returns where an archive in it comes to lie; None for the place that archive has by itself.
     """
 
     kind: ArtifactKind
@@ -100,6 +103,7 @@ class Package:
     installed: Callable[[list[str]], list[str]] | None = None
     links: bool = True
     inner_tars: bool = False
+    inner_place: Callable[[Artifact, Artifact], TargetPath | None] | None = None
 
 
 def text_of(files: Files, name: str | None) -> str:

@@ -31,11 +31,21 @@ def _place(_: Facts, _cpus: Collection[int]) -> TargetPath:
 
 
 def _parts(artifact: Artifact, place: str, _: bool) -> Parts:
+    return spread(artifact.folder, place)
+
+
+def spread(folder: str, place: str) -> Parts:
+    """Return where a folder's contents stand that come to lie below ``/`` among those of others.
+
+    Args:
+        folder: The folder of this machine.
+        place: What stands for ``/``, without a slash at its end.
+    """
     found = Parts([], [])
     pending = [""]
     while pending:
         here = pending.pop()
-        with os.scandir(f"{artifact.folder}/{here}") as listing:
+        with os.scandir(f"{folder}/{here}") as listing:
             children = sorted(listing, key=lambda each: each.name)
         for child in children:
             way = f"{here}/{child.name}".lstrip("/")
