@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from machochain.graph.compare import Comparison
-    from machochain.model.evidence import Diagnosis
+    from machochain.model.diagnosis import Answer
 
 MOST_TEXT: Final = 64 << 20
 """Bytes of one log or report; what a Mac says about one launch is far shorter."""
@@ -30,40 +30,55 @@ MOST_TEXT: Final = 64 << 20
 @click.argument("file", default="-", metavar="[FILE|-]")
 @click.option("--binary", metavar="BIN", help="Compare with the prediction for this binary.")
 @click.option("--expect", metavar="BIN", help="The same, and exit with 1 where the prediction differs.")
+@click.option("--list", "listed", is_flag=True, help="List the messages that are known, by producer.")
 @modelled_options(several=False)
 @output_options(Document.DIAGNOSES)
 @click.pass_context
 def command(
-    ctx: click.Context, file: str, binary: str | None, expect: str | None, modelled: Modelled, output: Output
+    ctx: click.Context,
+    file: str,
+    binary: str | None,
+    expect: str | None,
+    listed: bool,
+    modelled: Modelled,
+    output: Output,
 ) -> None:
-    r"""Read what a Mac printed and say what happened, why, and what helps.
+    r"""Read what a Mac or a build tool printed: what happened, why, and what helps.
 
-    FILE holds a dyld message, a crash report (.ips, .crash) or a DYLD_PRINT_* log, with whatever stands around it;
-    - or nothing reads standard input.
+    FILE holds messages (of dyld, the kernel, a shell, codesign, Gatekeeper, a linker, Go, a packager, …), a crash
+    report (.ips, .crash) or a DYLD_PRINT_* log, with whatever stands around it; - or nothing reads standard input.
 
     \b
     pbpaste | machochain diagnose
     machochain diagnose crash.ips --binary ./server
     """
-    from machochain.diagnosis import explain_evidence, read
+    from machochain.diagnosis import diagnose, forms
     from machochain.report import diagnosis as report
 
+    if listed:
+        known = tuple(forms().values())
+        if output.format == "json":
+            output.write(json.dumps(report.forms_document(known), indent=2, ensure_ascii=False) + "\n")
+        else:
+            output.write(report.render_forms(known))
+        return
     if binary is not None and expect is not None:
         raise UsageError("--binary or --expect, not both")
-    diagnoses = [explain_evidence(each) for each in read(_input(file))]
+    found = diagnose(_input(file))
+    diagnoses = found.answers
     comparisons: list[Comparison] = []
     chosen = expect or binary
     stated = ctx.get_parameter_source("macos") is not click.core.ParameterSource.DEFAULT
     if chosen is not None and diagnoses:
         comparisons = _compare(chosen, diagnoses, modelled, stated=stated)
     if output.format == "json":
-        document = report.as_document(diagnoses)
+        document = report.as_document(found)
         if chosen is not None:
             document["comparisons"] = [report.comparison_fields(c) for c in comparisons]
         output.write(json.dumps(document, indent=2) + "\n")
     else:
         style = output.style
-        output.write(report.render_text(diagnoses, width=style.width))
+        output.write(report.render_text(found, width=style.width))
         if comparisons:
             output.write("\n" + report.render_comparisons(comparisons, chosen or ""))
     if expect is not None and (not comparisons or any(c.agrees is False for c in comparisons)):
@@ -80,7 +95,7 @@ def _input(file: str) -> bytes:
     return text
 
 
-def _compare(binary: str, diagnoses: Sequence[Diagnosis], modelled: Modelled, *, stated: bool) -> list[Comparison]:
+def _compare(binary: str, diagnoses: Sequence[Answer], modelled: Modelled, *, stated: bool) -> list[Comparison]:
     from machochain import api
     from machochain.graph.compare import compare, release_of
 

@@ -12,7 +12,9 @@ from typing import Final
 
 from attrs import define, field
 
-from machochain.model.evidence import Era, Evidence, ExplainedAttempt, ProcessFacts, Request, Tried
+from machochain.diagnosis.elision import is_elided
+from machochain.model.diagnosis import ExplainedAttempt, ProcessFacts
+from machochain.model.evidence import Era, Evidence, Request, Tried
 from machochain.model.ospaths import CRYPTEX
 from machochain.model.paths import directory, leaf
 from machochain.model.search import SearchRule
@@ -81,6 +83,8 @@ class _Search:
         for index, tried in enumerate(items):
             path = tried.path
             new = any(t.path == CRYPTEX + base for t in items)
+            if self._hidden(tried):
+                continue
             if path == base:
                 seen = any(e.tried.path == base and not e.again for e in self.explained)
                 if not seen:
@@ -97,8 +101,18 @@ class _Search:
                 self._add(tried, SearchRule.CRYPTEX_PREFIX, "the same path in the OS cryptex")
             elif (fallback := self._fallback(path)) is not None and started:
                 self._add(tried, SearchRule.STANDARD_FALLBACK, fallback)
+            elif (self._searches_run_paths(items[:index]) and leaf(path) == library and path.startswith("/")) or (
+                not started and self._searches_early(items[index:]) and leaf(path) == library and path.startswith("/")
+            ):
+                text = directory(path)
+                self.run_paths.append(text)
+                why = "a bare name given to dlopen is looked for along the run paths"
+                self._add(tried, SearchRule.IMPLICIT_RPATH, why, text)
             elif not started:
                 self._override(tried)
+            elif path == "/private" + base:
+                self.real = base = path
+                self._add(tried, SearchRule.RAW_PATH, self._real_words(path))
             elif self._is_real_path(path, base, items[index:]):
                 base = self.real = path
                 if not library.startswith("/"):
@@ -108,16 +122,50 @@ class _Search:
                     SearchRule.RAW_PATH_ON_DISK if self._new(items, path) else SearchRule.RAW_PATH,
                     self._real_words(path),
                 )
-            elif self.evidence.request is Request.DLOPEN and "/" not in library:
-                self._add(
-                    tried, SearchRule.IMPLICIT_RPATH, "a bare name given to dlopen is looked for along the run paths"
-                )
-            elif path:
+            elif self._tells and leaf(path) == leaf(library):
                 folder = directory(path)
                 self.custom.append(folder)
-                self._add(tried, SearchRule.CUSTOM_FALLBACK, f"DYLD_FALLBACK_LIBRARY_PATH has {folder}")
+                self._add(tried, SearchRule.CUSTOM_FALLBACK, f"perhaps DYLD_FALLBACK_LIBRARY_PATH has {folder}")
             else:
-                self._add(tried, None, "an empty path: nothing explains it")
+                self._add(tried, None, "nothing explains it, and the list is not whole")
+
+    @property
+    def _tells(self) -> bool:
+        """Whether the list is whole and as dyld printed it: only then an attempt tells of a variable."""
+        evidence = self.evidence
+        return (
+            not evidence.truncated
+            and not any(is_elided(t.path) or not t.path for t in evidence.attempts)
+            and not is_elided(evidence.library)
+            and not is_elided(evidence.referenced_from)
+        )
+
+    def _hidden(self, tried: Tried) -> bool:
+        """Take an attempt whose path was removed or shortened: it may be shown, and tells nothing."""
+        if not tried.path:
+            if _NO_PATH.search(tried.reason or ""):
+                self._add(tried, SearchRule.RAW_PATH, "the path as it was given")
+            else:
+                self._add(tried, None, "the crash reporter removed this path")
+        elif is_elided(tried.path):
+            self._add(tried, None, "a path that was shortened")
+        else:
+            return False
+        return True
+
+    def _searches_early(self, rest: Sequence[Tried]) -> bool:
+        """Whether run paths stand before the bare name itself: so up to macOS 12, which knows no cryptex (dyld-960)."""
+        if self.evidence.request is not Request.DLOPEN or "/" in self.library:
+            return False
+        paths = [t.path for t in rest]
+        return self.library in paths and CRYPTEX + self.library not in paths
+
+    def _searches_run_paths(self, before: Sequence[Tried]) -> bool:
+        """Whether a bare name given to dlopen is being looked for along run paths: between the name and /usr/lib."""
+        if self.evidence.request is not Request.DLOPEN or "/" in self.library:
+            return False
+        paths = [t.path for t in before]
+        return self.library in paths and paths.count(self.library) == 1 and f"/usr/lib/{self.library}" not in paths
 
     def _new(self, items: Sequence[Tried], path: str) -> bool:
         return any(t.path == CRYPTEX + path for t in items)
@@ -140,11 +188,14 @@ class _Search:
     def _override(self, tried: Tried) -> None:
         folder = directory(tried.path)
         partial = framework_partial(self.library)
+        if not self._tells or leaf(tried.path) != leaf(self.library):
+            self._add(tried, None, "nothing explains it, and the list is not whole")
+            return
         name = "DYLD_FRAMEWORK_PATH" if partial else "DYLD_LIBRARY_PATH"
         if partial and tried.path.endswith("/" + partial):
             folder = tried.path[: -len(partial) - 1]
         self.overrides.append(folder)
-        self._add(tried, SearchRule.PATH_DIR_OVERRIDE, f"{name} has {folder or 'an empty entry'}")
+        self._add(tried, SearchRule.PATH_DIR_OVERRIDE, f"perhaps {name} has {folder or 'an empty entry'}")
 
     def _fallback(self, path: str) -> str | None:
         """Say which default fallback a path is; None if it is none."""
@@ -171,6 +222,8 @@ class _Search:
         rule = SearchRule.LOADER_PATH if word == "@loader_path" else SearchRule.EXECUTABLE_PATH
         whose = "the image that asks" if rule is SearchRule.LOADER_PATH else "the main executable"
         for index, tried in enumerate(items):
+            if self._hidden(tried):
+                continue
             fallback = self._fallback(tried.path) if index else None
             if fallback is not None:
                 self._add(tried, SearchRule.STANDARD_FALLBACK, fallback)
@@ -193,6 +246,8 @@ class _Search:
             body, fallbacks = body[:-wanted], body[-wanted:]
         repeated = _second_pass([t.path for t in body])
         for index, tried in enumerate(body):
+            if self._hidden(tried):
+                continue
             path = tried.path
             again = repeated is not None and index >= repeated
             before = body[index - 1].path if index else ""
@@ -259,9 +314,9 @@ class _Search:
         if self.cwd is not None:
             notes.append(f"The process ran in {self.cwd}.")
         if self.overrides:
-            notes.append("DYLD_LIBRARY_PATH (or DYLD_FRAMEWORK_PATH) was set.")
+            notes.append("Perhaps DYLD_LIBRARY_PATH (or DYLD_FRAMEWORK_PATH) was set.")
         if self.custom:
-            notes.append("DYLD_FALLBACK_LIBRARY_PATH was set: it replaces /usr/local/lib and /usr/lib.")
+            notes.append("Perhaps DYLD_FALLBACK_LIBRARY_PATH was set: it replaces /usr/local/lib and /usr/lib.")
         return ProcessFacts(
             hardened=hardened,
             cwd=self.cwd,
@@ -295,8 +350,10 @@ class _Search:
     def _old_sdk(self, notes: list[str]) -> bool | None:
         """Tell on which side of SDK 14 the requester is (dyld-1042 and later, Policy ``pre2022``)."""
         evidence = self.evidence
-        if evidence.era is not Era.DYLD4 or evidence.truncated or evidence.request is not Request.LAUNCH:
+        if evidence.era is not Era.DYLD4 or not self._tells or evidence.request is not Request.LAUNCH:
             return None
+        if any(not _ABSENT.match(t.reason or "") for t in evidence.attempts):
+            return None  # a file that is there and refused may have ended the list, or the poster did
         if self.defaults:
             notes.append("The fallback folders were tried: the image that asks was linked with an SDK older than 14.")
             return True
@@ -306,6 +363,8 @@ class _Search:
         return None
 
 
+_ABSENT: Final = re.compile(r"no such file|not a file|$")
+_NO_PATH: Final = re.compile(r"^file system relative paths not allowed")
 _RESTRICTED: Final = re.compile(
     r"in hardened program|security policy does not allow|with restricted binary|using Library Validation"
     r"|different Team IDs|has no Team ID"

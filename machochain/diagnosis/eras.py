@@ -88,8 +88,8 @@ def macos_range(evidence: Evidence) -> MacOSRange | None:
                 because.append(why)
     mode = evidence.dlopen_mode
     if mode is not None and evidence.era is None:
-        if mode.startswith("0x"):
-            low = max(low or Version.of(12), Version.of(12))
+        if mode.startswith("0x"):  # dyld3's own dlopen of macOS 11 prints it so, too
+            low = max(low or Version.of(11), Version.of(11))
             because.append("the dlopen mode in hexadecimal")
         else:
             high = min(high or Version.of(11, 7), Version.of(11, 7))
@@ -100,12 +100,22 @@ def macos_range(evidence: Evidence) -> MacOSRange | None:
     if evidence.kind is EvidenceKind.VALIDITY:
         low = Version.of(26)
         because.append("only macOS 26 and later check the main executable itself")
+    if low is not None and high is not None and low > high:
+        # Two wordings of different releases: the one dyld cannot have printed so was typed by hand.
+        return MacOSRange(low, None, (*dict.fromkeys(because), _BY_HAND))
     if low is None and high is None:
         return None
     return MacOSRange(low, high, tuple(dict.fromkeys(because)))
 
 
+_BY_HAND: Final = "the prefix of older releases was typed by hand"
 _WORDINGS: Final = (
+    (
+        re.compile(r"missing compatible arch in"),
+        Version.of(11),
+        Version.of(11, 7),
+        'the words "missing compatible arch in"',
+    ),
     (re.compile(r"^symbol not found in flat"), Version.of(12), None, "a flat look-up without the image that asked"),
     (re.compile(r"^weak-def symbol not"), Version.of(12), Version.of(14, 7), 'the words "weak-def symbol not found"'),
     (re.compile(r"^no LC_RPATH's found"), Version.of(14), None, 'the words "no LC_RPATH\'s found"'),

@@ -1,63 +1,33 @@
-"""Evidence -> diagnosis: the sentence and the reasons. Words only; every decision is taken elsewhere."""
+"""The sentences on a message of dyld. Words only; every decision is taken elsewhere."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from machochain.diagnosis.attempts import explain_attempts
-from machochain.diagnosis.causes import classify
-from machochain.diagnosis.places import place_of
-from machochain.diagnosis.remedies import remedies, warnings
-from machochain.model.evidence import Diagnosis, Evidence, EvidenceKind, Place, PlaceKind, Request
+from machochain.model.cause import Cause
+from machochain.model.diagnosis import Place, PlaceKind
+from machochain.model.evidence import Evidence, EvidenceKind, Request
 from machochain.model.paths import leaf, printable
 
-_BUILD_HEADLINES: Final = {
-    "ld-library-not-found": "The linker does not find {lib}.",
-    "ld-framework-not-found": "The linker does not find the framework {lib}.",
-    "ld-built-for-newer": "{lib} was built for macOS {new}, newer than what is being linked.",
-    "tapi-version": "The linker cannot read a stub file of the SDK ({new}): it is older than the SDK.",
-    "xcrun-developer-path": "The Command Line Tools are not where xcrun looks ({lib}).",
-    "cgo-invalid-flag": "cgo does not let the flag {lib} through.",
-    "strip-format": "strip cannot read {lib}: it is not the strip for Mach-O files.",
-}
 _ANYWHERE: Final = frozenset({"flat namespace", "weak-def export"})
 
 
-def explain_evidence(evidence: Evidence) -> Diagnosis:
-    """Say what one piece of evidence means.
-
-    Args:
-        evidence: What `read` found.
-
-    Returns:
-        The diagnosis; for a log that shows no failure, one whose cause is `Cause.UNKNOWN` and that has no remedy.
-    """
-    attempts, facts = explain_attempts(evidence)
-    verdict = classify(evidence, facts)
-    place = place_of(evidence.referenced_from or evidence.process)
-    failed = evidence.kind.is_failure
-    return Diagnosis(
-        evidence=evidence,
-        headline=_headline(evidence),
-        cause=verdict.cause,
-        confidence=verdict.confidence,
-        because=tuple(printable(b) for b in (*verdict.because, *_place_words(place, evidence))),
-        alternatives=verdict.alternatives,
-        attempts=attempts,
-        process=facts,
-        place=place,
-        remedy=remedies(verdict.cause, evidence, facts) if failed else (),
-        avoid=warnings(verdict.cause, evidence, facts) if failed else (),
-    )
-
-
-def _headline(e: Evidence) -> str:
+def headline_of(e: Evidence, cause: Cause) -> str:
+    """Return what happened, in one sentence."""
     library = printable(leaf(e.library or "")) or "the library"
     asker = printable(leaf(e.referenced_from or "")) or "the program"
     process = printable(leaf(e.process or "")) or "the process"
     match e.kind:
         case EvidenceKind.LIBRARY_MISSING if e.request is Request.INSERTED:
             return f"{library} is missing: DYLD_INSERT_LIBRARIES of {process} names it."
+        case EvidenceKind.LIBRARY_MISSING if cause is Cause.SANDBOX:
+            return f"{library} could not be read: a sandbox refuses it to {process}."
+        case EvidenceKind.LIBRARY_MISSING if cause is Cause.RESTRICTED_PATH:
+            return f"{library} was refused: {process} runs restricted, and the path is not absolute."
+        case EvidenceKind.LIBRARY_MISSING if (
+            e.dlopen_path == e.library and e.referenced_from is None and e.request is Request.DLOPEN
+        ):
+            return f"{library} is not there: the program itself asked for it."
         case EvidenceKind.LIBRARY_MISSING:
             return f"{library} is missing: {asker} needs it."
         case EvidenceKind.ARCHITECTURE:
@@ -76,9 +46,8 @@ def _headline(e: Evidence) -> str:
             return f"dyld refuses to start {asker}: {printable(e.reason or '')}."
         case EvidenceKind.TERMINATION:
             return f"{process} was ended by the system{_why_ended(e)}."
-        case EvidenceKind.BUILD:
-            words = _BUILD_HEADLINES.get(e.build_rule or "", "The build failed.")
-            return words.format(lib=printable(e.library or "a file"), new=printable(e.built_for or "a newer version"))
+        case EvidenceKind.BUILD | EvidenceKind.MESSAGE:
+            return "A message was found."
         case EvidenceKind.LOADS:
             return f"A log of {len(e.loads)} loaded images."
         case EvidenceKind.SEARCHES:
@@ -104,7 +73,7 @@ def _why_ended(e: Evidence) -> str:
     return f" ({printable(' '.join(x for x in (t.namespace, code, t.indicator) if x))})"
 
 
-def _place_words(place: Place, e: Evidence) -> list[str]:
+def place_words(place: Place, e: Evidence) -> list[str]:
     """Say what the place of the image that asks means for the search."""
     words = []
     if place.kind is PlaceKind.GO_TEST:

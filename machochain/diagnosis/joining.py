@@ -31,7 +31,7 @@ _NOISE: Final = re.compile(
     r"exit status|FAIL\b|ok\s|\[\d+\]\s|Traceback|"
     r"[$%#] |make(?:\[\d+\])?:|```|\(terminated at launch|[A-Z]\w*Error\b|Error:|error:|at [\w.]+\(|Caused by|Stderr|"
     r"Press |Exception |Thread \d|Binary Images|Dyld Error|Backtrace|Application Specific|Triggered by|Termination |"
-    r"VM Region|Crashed Thread|</?\w+>|During handling|File \")"
+    r"VM Region|Crashed Thread|</?(?:details|summary|pre|code|p|div|br|li)\b|During handling|File \")"
 )
 _PHRASES: Final = (
     "tried: '",
@@ -204,7 +204,7 @@ class _State:
                 return "\n" not in text and len(text) < 4096
             text = text[header.end() :].strip()
         if "Did find:" in text:
-            return width >= _FULL_LINE
+            return width >= _FULL_LINE or text.endswith((" of", "()"))
         if text.startswith(("terminating", "could not load inserted")):
             return len(text) < 4096
         tail = text.rpartition("\n")[2]
@@ -221,7 +221,7 @@ class _State:
         return _key_follows(source, eol, limit) or _looks_broken(value, line, width)
 
 
-_CANDIDATE: Final = re.compile(r"\s+/|(?:\s+\S|/)[^\n]{0,2000}?: ")
+_CANDIDATE: Final = re.compile(r"\s*file system (?:relative|sandbox)|\s+/|(?:\s+\S|/)[^\n]{0,2000}?: ")
 
 
 def _reason_open(body: str) -> bool:

@@ -38,6 +38,10 @@ _INSERTED: Final = re.compile(
     r" (?:could not be loaded:|because|into hardened process because)\s*"
 )
 _CANDIDATE: Final = re.compile(r"^\s*(?P<path>\S[^\n]*?): (?P<why>[^\n]*)$")
+_BLOCKED: Final = re.compile(
+    r"(?:file system relative paths not allowed|file system sandbox blocked \w{2,8}\(\) of '?(?P<path>[^'\n]{0,4096}))"
+)
+"""Candidates that dyld2 prints without a path, or with the path inside the words."""
 _IN_PATH: Final = re.compile(r"in (?P<path>(?:/|\.\.\.|<|\[|~|\w)[^\n]*)$")
 
 VALIDITY: Final = re.compile(
@@ -53,7 +57,7 @@ VALIDITY: Final = re.compile(
 """Texts with which dyld refuses the main executable itself (dyld-1378, mach_o/UnsafeHeader.cpp valid())."""
 
 _ARCH: Final = re.compile(
-    r"incompatible architecture|missing compatible architecture|wrong architecture|no matching architecture"
+    r"incompatible architecture|missing compatible arch|wrong architecture|no matching architecture"
     r"|incompatible cpu-subtype"
 )
 _SIGNATURE: Final = re.compile(r"code sign|not valid for use in process|^mmap\(\) error 1 ")
@@ -283,6 +287,8 @@ def _candidate(line: str, library: str | None) -> Tried | None:
         return None
     if library and text.startswith(library + ": "):
         return Tried(library, text[len(library) + 2 :])
+    if blocked := _BLOCKED.match(text):
+        return Tried(blocked["path"] or "", text)
     match = _CANDIDATE.match(text)
     return Tried(match["path"], match["why"]) if match else None
 

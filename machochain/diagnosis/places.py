@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from machochain.model.evidence import Place, PlaceKind
+from machochain.model.diagnosis import Place, PlaceKind
 
 _SEGMENT: Final = r"[^/\n]+"
 _RULES: Final = (

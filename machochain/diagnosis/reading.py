@@ -13,11 +13,11 @@ from typing import Final
 
 from attrs import evolve
 
-from machochain.diagnosis.build import BUILD_MESSAGES, BuildMessage, read_build
 from machochain.diagnosis.eras import macos_range
 from machochain.diagnosis.joining import Joined, join
 from machochain.diagnosis.logs import SearchReader, read_call, read_loaded
 from machochain.diagnosis.messages import VALIDITY, Context, parse_message
+from machochain.diagnosis.normalise import normalise
 from machochain.diagnosis.reports import REPORT_LITERALS, Report, read_heading, read_ips, read_version
 from machochain.diagnosis.text import clean, line_prefix
 from machochain.model.evidence import Evidence, EvidenceKind, LoggedImage, Request, TracedCall
@@ -63,7 +63,12 @@ def read(data: bytes | str) -> tuple[Evidence, ...]:
     Raises:
         InputError: The data is binary.
     """
-    return _Reader(clean(data)).read()
+    return read_lines(normalise(clean(data)).text)
+
+
+def read_lines(text: str) -> tuple[Evidence, ...]:
+    """Return what a text tells from which everything around its messages was taken off."""
+    return _Reader(text).read()
 
 
 class _Reader:
@@ -93,8 +98,7 @@ class _Reader:
         if ips is not None:
             self._keep(ips[0])
             self.used = ips[1]
-        rules = {message.literal: message for message in BUILD_MESSAGES}
-        literals = (*_MESSAGE, *_PREFIX, *_HEADLESS, *_TRACE, *rules, *REPORT_LITERALS, 'find path "')
+        literals = (*_MESSAGE, *_PREFIX, *_HEADLESS, *_TRACE, *REPORT_LITERALS, 'find path "')
         hits = heapq.merge(*(_occurrences(text, literal, self.used) for literal in literals))
         self.strong = heapq.merge(*(_occurrences(text, literal, self.used) for literal in (*_MESSAGE, *_PREFIX)))
         for offset, literal in hits:
@@ -116,8 +120,6 @@ class _Reader:
                 self._heading(offset)
             elif literal in _TRACE:
                 self._traced(offset)
-            elif literal in rules:
-                self._built(offset, [m for m in BUILD_MESSAGES if m.literal == literal])
             else:
                 self._searched(offset)
         return self._finish()
@@ -192,6 +194,8 @@ class _Reader:
     def _dlopen_header(self, at: int) -> int:
         """Return where the words behind ``dlopen(path, mode): `` begin; -2 if this is no such header."""
         close, limit = at, at + 4400
+        again = self.text.find("dlopen(", at, limit)
+        limit = again if again >= 0 else limit
         for _ in range(40):
             close = self.text.find(")", close + 1, limit)
             if close < 0:
@@ -308,20 +312,6 @@ class _Reader:
         if call is not None:
             self.first_line.setdefault("calls", self._number(begin))
             self.calls.append(call)
-
-    def _built(self, offset: int, messages: list[BuildMessage]) -> None:
-        if self.taken >= MAX_MESSAGES:
-            return
-        self.taken += 1
-        begin, end = self._line(offset)
-        self.used = max(self.used, offset + 1)
-        line = self.text[max(begin, offset - 4096) : min(end, offset + 4096)]
-        for message in messages:
-            evidence = read_build(line, message)
-            if evidence is not None:
-                number = self._number(offset)
-                self._keep(evolve(evidence, lines=(number, number)))
-                break
 
     def _finish(self) -> tuple[Evidence, ...]:
         self._unread_report()

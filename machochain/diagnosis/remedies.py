@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.places import bundle_of, formula_of, place_of
-from machochain.model.evidence import Cause, Evidence, EvidenceKind, PlaceKind, ProcessFacts
+from machochain.model.cause import Cause
+from machochain.model.diagnosis import PlaceKind, ProcessFacts
+from machochain.model.evidence import Evidence, EvidenceKind
 from machochain.model.paths import directory, leaf, printable
 from machochain.model.shell import file_word, quoted
 
@@ -25,12 +28,10 @@ _NO_DYLD: Final = "DYLD_LIBRARY_PATH for good: SIP and hardened programs take it
 
 def remedies(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
     """Return the steps for a class; commands name the image that asks as ``$BIN``, which the first step sets."""
-    if evidence.kind is EvidenceKind.BUILD:
-        return _BUILD.get(evidence.build_rule or "", ())
     steps = _steps(cause, evidence, facts)
     if any(_BIN in step for step in steps):
-        asker = evidence.referenced_from or evidence.process
-        return (f"BIN={quoted(asker)}" if asker else "BIN=THE_BINARY_THAT_ASKS", *steps)
+        asker = evidence.referenced_from or evidence.process or _dlopened(evidence)
+        return (f"BIN={_whole(asker, 'THE_BINARY_THAT_ASKS')}", *steps)
     return steps
 
 
@@ -40,10 +41,10 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
     formula = formula_of(library)
     install = f"brew install {quoted(formula)}" if formula else f"install the package that brings {name}"
     # A crash report may have put a star in the place of a part of the path.
-    old = "OLD_PATH" if e.redacted and "*" in library else quoted(library)
+    old = "OLD_PATH" if is_elided(library) else quoted(library)
     change = f"install_name_tool -change {old} {quoted('@rpath/' + leaf(library))} {_BIN}"
     change += f"   # OLD_PATH in full: otool -L {_BIN}" if old == "OLD_PATH" else ""
-    bad = quoted(refused_file(e))
+    bad = _whole(refused_file(e), "FILE")
     match cause:
         case Cause.STALE_DEPENDENT:
             return _reinstall(e, formula)
@@ -96,7 +97,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
                 f"reinstall {name} for the processor the process runs on",
                 "(Python: pip install --force-reinstall --no-cache-dir; Node: npm rebuild)",
                 "or ship a universal file: lipo -create ARM64 X86_64 -output BOTH",
-                "stop-gap: run the whole program as Intel, arch -x86_64",
+                *(("stop-gap: run the whole program as Intel, arch -x86_64",) if _intel_file(e) else ()),
             )
         case Cause.NEWER_MACOS:
             return (
@@ -113,7 +114,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
             )
         case Cause.SANITIZER_RUNTIME:
             return ("build without -fsanitize=…",)
-        case Cause.TOOLCHAIN:
+        case Cause.TOOLCHAIN_MISSING:
             return (
                 "install the Command Line Tools anew: xcode-select --install",
                 "or point to a whole Xcode: sudo xcode-select -s /Applications/Xcode.app",
@@ -131,20 +132,34 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
             )
         case Cause.OLD_LIBRARY:
             return (f"brew upgrade {quoted(formula)}" if formula else f"update {name}",)
-        case Cause.SIGNATURE:
+        case Cause.LIBRARY_VALIDATION:
             return (
-                f"sign both with one identity, or all ad hoc: codesign -f -s - {bad}",
+                "sign every file with the identity of the process, from the inside out",
                 "to load others' libraries: entitlement com.apple.security.cs.disable-library-validation",
-                f"if it was downloaded: xattr -d com.apple.quarantine {bad}",
+                f"for private use: everything ad hoc, without --options runtime: codesign -f -s - {bad}",
+            )
+        case Cause.SIGNATURE_MISSING | Cause.SIGNATURE_BROKEN:
+            return (
+                f"codesign -f -s - {bad}   # as the last step, from the inside out",
+                "edits (install_name_tool, strip, lipo) come before signing",
+            )
+        case Cause.QUARANTINE:
+            return (f"xattr -d com.apple.quarantine {bad}", "for the maker: sign and notarise")
+        case Cause.PROCESS_ARCHITECTURE:
+            return (
+                "start the program with the interpreter of the Mac's own processor:",
+                "python3 -c 'import platform; print(platform.machine())'   # arm64 on Apple silicon",
+                "a shell under Rosetta starts Intel programs: arch -arm64 zsh",
             )
         case Cause.SANDBOX:
             return ("let the sandbox profile of the process read the file",)
         case Cause.NO_UUID:
             return ("rebuild with Go 1.24 or later", "or with an older Go: go build -ldflags=-linkmode=external")
         case Cause.DUPLICATE_RUN_PATH:
-            owner = quoted((e.referenced_from if e.kind is EvidenceKind.VALIDITY else refused_file(e)) or "FILE")
+            owner = _whole((e.referenced_from if e.kind is EvidenceKind.VALIDITY else refused_file(e)), "FILE")
+            twice = _whole(_duplicate(e), "RUN_PATH")
             return (
-                f"install_name_tool -delete_rpath {quoted(_duplicate(e))} {owner}   # once per copy too many",
+                f"install_name_tool -delete_rpath {twice} {owner}   # once per copy too many",
                 f"codesign -f -s - {owner}   # an edit breaks the signature",
                 "take the second -rpath out of the flags (LDFLAGS twice, dylibbundler -p)",
             )
@@ -160,7 +175,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
                 f"put {name} where the program looks, or give it the full path",
                 "programs that try several spellings end here: the first message tells the cause",
             )
-        case Cause.BUILD | Cause.UNKNOWN:
+        case _:
             return ()
 
 
@@ -202,7 +217,18 @@ def _go_needs(e: Evidence) -> tuple[str, ...]:
 
 
 def _where(e: Evidence) -> str:
-    return f": {printable(directory(e.attempts[0].path))}" if e.attempts else ""
+    first = e.attempts[0].path if e.attempts else ""
+    return f": {printable(directory(first))}" if first and not is_elided(first) else ""
+
+
+def _whole(path: str | None, otherwise: str) -> str:
+    """Return a path as a word of a command; one that was shortened is left for the reader to fill in."""
+    return quoted(path) if path and not is_elided(path) else otherwise
+
+
+def _dlopened(e: Evidence) -> str | None:
+    """Return the file that was opened, where it asks for another."""
+    return e.dlopen_path if e.dlopen_path != e.library else None
 
 
 def refused_file(e: Evidence) -> str:
@@ -213,6 +239,12 @@ def refused_file(e: Evidence) -> str:
     return e.library or e.referenced_from or e.process or "FILE"
 
 
+def _intel_file(e: Evidence) -> bool:
+    """Whether the file that was found is one for Intel: only then an Intel process can load it."""
+    words = " ".join(t.reason or "" for t in e.attempts)
+    return "have 'x86_64'" in words or "have (x86_64)" in words
+
+
 def _duplicate(e: Evidence) -> str:
     for text in (e.reason or "", *(t.reason or "" for t in e.attempts)):
         if "duplicate LC_RPATH '" in text:
@@ -220,24 +252,7 @@ def _duplicate(e: Evidence) -> str:
     return "PATH"
 
 
-_BUILD: Final = {
-    "ld-library-not-found": (
-        "install the library, and tell the linker its folder: -L FOLDER (CGO_LDFLAGS, LIBRARY_PATH)",
-    ),
-    "ld-framework-not-found": (
-        "tell the linker the framework's folder: -F FOLDER",
-        "see whether the SDK has it: xcrun --show-sdk-path",
-    ),
-    "ld-built-for-newer": ("build the dependency with the same MACOSX_DEPLOYMENT_TARGET, or raise it for all",),
-    "tapi-version": ("use the linker that belongs to the SDK: update the Command Line Tools, or take an older SDK",),
-    "xcrun-developer-path": ("xcode-select --install", "or: sudo xcode-select -s /Applications/Xcode.app"),
-    "cgo-invalid-flag": (
-        "allow it: CGO_LDFLAGS_ALLOW='REGEX' go build (CGO_CFLAGS_ALLOW for CFLAGS)",
-        "or give it in CGO_LDFLAGS, which is not checked",
-    ),
-    "strip-format": ("use Apple's strip or llvm-strip; for Go: -ldflags='-s -w'",),
-}
-
+_SIGNING: Final = frozenset({Cause.LIBRARY_VALIDATION, Cause.SIGNATURE_BROKEN, Cause.SIGNATURE_MISSING})
 _PATH_CAUSES: Final = frozenset(
     {
         Cause.RUN_PATH,
@@ -252,8 +267,6 @@ _PATH_CAUSES: Final = frozenset(
 
 def warnings(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
     """Return what people try for a class and should not."""
-    if evidence.kind is EvidenceKind.BUILD:
-        return ()
     words = []
     if cause in {Cause.STALE_DEPENDENT, Cause.UNDECLARED_DEPENDENCY, Cause.OLD_LIBRARY}:
         words.append(_NO_CELLAR)
@@ -261,7 +274,7 @@ def warnings(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str
         words += [_NO_DYLD_HARDENED if facts.hardened else _NO_DYLD, _NO_LD]
     elif facts.hardened:
         words.append(_NO_DYLD_HARDENED)
-    if cause is Cause.SIGNATURE:
+    if cause in _SIGNING:
         words.append("editing after signing: install_name_tool, strip and lipo come before codesign")
         if bundle_of(evidence.referenced_from):
             words.append("codesign --deep for shipping: sign from the inside out")

@@ -55,12 +55,7 @@ def clean(data: bytes | str) -> str:
     if "tried: &#39;" in text or "tried: &#x27;" in text or "from: &lt;" in text:
         for entity, char in _ENTITIES:
             text = text.replace(entity, char)
-    if "\\n" in text:  # a message that was logged as one JSON or Go string
-        text = _ESCAPED_BREAK.sub("\n", text)
     return text
-
-
-_ESCAPED_BREAK: Final = re.compile(r"\\n(?= {0,4}(?:Referenced from:|Expected in:|Reason:|dyld))")
 
 
 def _decode(data: bytes) -> str:

@@ -48,6 +48,8 @@ def scan_tried(text: str, start: int = 0) -> TriedList:
     """
     items: list[Tried] = []
     at = _skip_blanks(text, start)
+    if at < len(text) and text[at] in "/.@~\u2026":
+        return _unquoted(text, at)
     while at < len(text) and text[at] == "'":
         middle = _path_end(text, at + 1)
         if middle < 0:
@@ -68,6 +70,23 @@ def scan_tried(text: str, start: int = 0) -> TriedList:
             return TriedList(tuple(items), at, complete=not open_end)
         at = comma.end() - 1
     return TriedList(tuple(items), at, complete=False)
+
+
+_BARE: Final = re.compile(
+    r"(?P<path>[/.@~\u2026][^'\n]{0,4096}?) "
+    r"\((?P<why>[^()\n]{1,400}(?:\([^()\n]{0,400}\)[^()\n]{0,200})?)\)(?P<more>, (?=[/.@~\u2026]))?"
+)
+
+
+def _unquoted(text: str, at: int) -> TriedList:
+    """Read a list that lost its quotes when it was typed again."""
+    items: list[Tried] = []
+    while (match := _BARE.match(text, at)) is not None:
+        items.append(Tried(match["path"], match["why"]))
+        at = match.end()
+        if match["more"] is None:
+            break
+    return TriedList(tuple(items), at, complete=bool(items))
 
 
 def _skip_blanks(text: str, at: int) -> int:

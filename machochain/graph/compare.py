@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from attrs import frozen
 
 from machochain.dyld.profile import NEWEST, PROFILES
-from machochain.model.evidence import Diagnosis, Evidence, PathSearch, PlaceKind
+from machochain.model.diagnosis import Answer, PlaceKind
+from machochain.model.evidence import Evidence, PathSearch
 from machochain.model.paths import leaf
 from machochain.model.result import Load, Result
 from machochain.model.version import Version
@@ -59,7 +60,7 @@ def release_of(evidence: Sequence[Evidence]) -> Version:
     return NEWEST
 
 
-def compare(diagnoses: Iterable[Diagnosis], result: Result) -> Iterator[Comparison]:
+def compare(diagnoses: Iterable[Answer], result: Result) -> Iterator[Comparison]:
     """Compare what was read with the prediction for one process."""
     for diagnosis in diagnoses:
         evidence = diagnosis.evidence
@@ -83,7 +84,7 @@ def _load_of(name: str, asker: str | None, result: Result) -> Load | None:
     return loads[0] if loads else None
 
 
-def _compare_library(diagnosis: Diagnosis, result: Result) -> Comparison:
+def _compare_library(diagnosis: Answer, result: Result) -> Comparison:
     evidence = diagnosis.evidence
     assert evidence.library is not None
     load = _load_of(evidence.library, evidence.referenced_from, result)
@@ -160,7 +161,7 @@ def _uuid_hypothesis(evidence: Evidence, result: Result) -> tuple[str, ...]:
 
 
 def _hypotheses(
-    diagnosis: Diagnosis, load: Load, result: Result, observed: Sequence[Step], predicted: Sequence[Step], at: int
+    diagnosis: Answer, load: Load, result: Result, observed: Sequence[Step], predicted: Sequence[Step], at: int
 ) -> Iterator[str]:
     """Yield what may explain a first difference."""
     facts = diagnosis.process
@@ -194,7 +195,7 @@ def _hypotheses(
         yield f"{predicted[at].path} exists in the model but not on that Mac"
 
 
-def _compare_symbol(diagnosis: Diagnosis, result: Result) -> Comparison:
+def _compare_symbol(diagnosis: Answer, result: Result) -> Comparison:
     evidence = diagnosis.evidence
     assert evidence.symbol is not None
     found = [m for m in result.missing_symbols if m.symbol == evidence.symbol]

@@ -1,7 +1,7 @@
-"""What a Mac printed, read back into facts; and what those facts mean.
+"""What a Mac printed, read back into facts.
 
 `Evidence` holds only what stands in the text: a fact that is absent stays None. What is concluded from it (why a path
-was tried, the cause, the remedy) is a `Diagnosis`.
+was tried, the cause, the remedy) is in `machochain.model.diagnosis`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from enum import Enum
 from attrs import frozen
 
 from machochain.model.result import Confidence
-from machochain.model.search import SearchRule
 from machochain.model.version import Version
 
 
@@ -28,6 +27,7 @@ class EvidenceKind(Enum):
     VALIDITY = "validity"
     TERMINATION = "termination"
     BUILD = "build"
+    MESSAGE = "message"
     LOADS = "loads-log"
     SEARCHES = "searching-log"
     TRACE = "file-trace"
@@ -221,151 +221,3 @@ class Evidence:
     lines: tuple[int, int] = (1, 1)
     occurrences: int = 1
     confidence: Confidence = Confidence.CERTAIN
-
-
-class Cause(Enum):
-    """Why it failed: classes drawn from what reporters of such failures found in the end."""
-
-    STALE_DEPENDENT = "stale-dependent"
-    UNDECLARED_DEPENDENCY = "undeclared-dependency"
-    BUILD_MACHINE_PATH = "build-machine-path"
-    OTHER_PREFIX = "other-prefix"
-    RUN_PATH = "run-path"
-    NOT_PACKAGED = "not-packaged"
-    RELATIVE_PATH = "relative-path"
-    RESTRICTED_PATH = "restricted-path"
-    PLACEHOLDER = "placeholder"
-    WRONG_ARCHITECTURE = "wrong-architecture"
-    NEWER_MACOS = "newer-macos"
-    SYSTEM_LIBRARY_GONE = "system-library-gone"
-    SWIFT_RUNTIME = "swift-runtime"
-    SANITIZER_RUNTIME = "sanitizer-runtime"
-    TOOLCHAIN = "toolchain"
-    FLAT_SYMBOL = "flat-symbol"
-    ABI_MISMATCH = "abi-mismatch"
-    OLD_LIBRARY = "old-library"
-    SIGNATURE = "signature"
-    SANDBOX = "sandbox"
-    NO_UUID = "no-uuid"
-    DUPLICATE_RUN_PATH = "duplicate-run-path"
-    MALFORMED = "malformed"
-    INSERTED = "inserted-library"
-    PROBE = "probe"
-    BUILD = "build"
-    UNKNOWN = "unknown"
-
-
-class PlaceKind(Enum):
-    """What sort of place a path lies in."""
-
-    GO_TEST = "go test"
-    GO_RUN = "go run"
-    GO_RUN_CACHED = "go run (cached)"
-    HOMEBREW = "Homebrew"
-    MACPORTS = "MacPorts"
-    NIX = "Nix"
-    CONDA = "conda"
-    VENV = "virtual environment"
-    PYTHON_PACKAGE = "Python package"
-    NODE_MODULE = "Node module"
-    RUBY_GEM = "Ruby gem"
-    XCODE = "Xcode"
-    APP_BUNDLE = "app bundle"
-    CARGO_TARGET = "cargo target"
-    TEMPORARY = "temporary folder"
-    SYSTEM = "macOS"
-    OTHER = "other"
-
-
-@frozen
-class Place:
-    """Where a path lies, as far as the path itself tells.
-
-    Attributes:
-        kind: The innermost sort of place that matters.
-        root: The folder that makes it one (Cellar keg, environment, bundle…); ``""`` for ``OTHER``.
-        name: Formula, environment, bundle or test; ``""`` where there is none.
-        version: The version the path names; ``""`` where there is none.
-    """
-
-    kind: PlaceKind
-    root: str = ""
-    name: str = ""
-    version: str = ""
-
-
-@frozen
-class ExplainedAttempt:
-    """One attempt and why dyld made it.
-
-    Attributes:
-        tried: What dyld printed.
-        rule: dyld's step; None where several explain it.
-        why: The step in plain words.
-        run_path: The LC_RPATH text it implies; None if no run path is involved or it cannot be told.
-        again: Whether it repeats an earlier attempt only because dyld walks the main executable twice,
-            or tries the path again after the cryptex.
-    """
-
-    tried: Tried
-    rule: SearchRule | None
-    why: str
-    run_path: str | None = None
-    again: bool = False
-
-
-@frozen
-class ProcessFacts:
-    """What the attempts give away about the process. None where they do not.
-
-    Attributes:
-        hardened: Whether dyld was restricted.
-        cwd: The working directory.
-        run_paths: LC_RPATH texts in the order walked, each once.
-        library_path: Folders of DYLD_LIBRARY_PATH (or DYLD_FRAMEWORK_PATH).
-        fallback_path: Folders of DYLD_FALLBACK_LIBRARY_PATH that replaced the default.
-        old_sdk: Whether the image that asked was linked with an SDK older than 14 (only then dyld of
-            macOS 13 and later falls back to /usr/local/lib).
-        real_path: The library's path with links resolved, where dyld tried it too.
-        notes: One sentence for each conclusion.
-    """
-
-    hardened: bool | None = None
-    cwd: str | None = None
-    run_paths: tuple[str, ...] = ()
-    library_path: tuple[str, ...] = ()
-    fallback_path: tuple[str, ...] = ()
-    old_sdk: bool | None = None
-    real_path: str | None = None
-    notes: tuple[str, ...] = ()
-
-
-@frozen
-class Diagnosis:
-    """What one piece of evidence means.
-
-    Attributes:
-        evidence: What was read.
-        headline: What happened, one sentence.
-        cause: The class.
-        confidence: Whether the text itself proves the class, or it is the usual one for such a text.
-        because: What the class rests on, one sentence each.
-        alternatives: Other classes the text allows, the likeliest first.
-        attempts: Each attempt with its explanation.
-        process: What the attempts give away.
-        place: Where the image that asked lies.
-        remedy: Commands or steps that worked for the class.
-        avoid: What people try and should not.
-    """
-
-    evidence: Evidence
-    headline: str
-    cause: Cause
-    confidence: Confidence
-    because: tuple[str, ...] = ()
-    alternatives: tuple[Cause, ...] = ()
-    attempts: tuple[ExplainedAttempt, ...] = ()
-    process: ProcessFacts = ProcessFacts()
-    place: Place = Place(PlaceKind.OTHER)
-    remedy: tuple[str, ...] = ()
-    avoid: tuple[str, ...] = ()

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from machochain._version import __version__
+from machochain.diagnosis.table import Form
 from machochain.graph.compare import Comparison
-from machochain.model.evidence import Diagnosis, Evidence, ExplainedAttempt, MacOSRange
+from machochain.model.diagnosis import Answer, Diagnosis, ExplainedAttempt, Fact, Unread
+from machochain.model.evidence import Evidence, EvidenceKind, MacOSRange
 from machochain.model.paths import printable
 from machochain.model.result import Confidence
 from machochain.model.search import SearchRule
@@ -18,42 +20,78 @@ from machochain.report.context import RenderContext
 SCHEMA: Final = "machochain.diagnose/1"
 MAX_ATTEMPTS: Final = 6
 """Attempts shown in text before the rest is counted; JSON has them all."""
+MAX_THREADS: Final = 3
+MAX_VALUES: Final = 4
+MAX_FACTS: Final = 12
+MAX_WORDING: Final = 90
+_HIDDEN: Final = frozenset(
+    {"words", "words2", "errors", "messages", "lines", "code", "where2", "flags", "reason", "users", "era"}
+)
+"""Values that say nothing a reader wants, or that the headline has."""
 
 
-def render_text(diagnoses: Sequence[Diagnosis], *, width: int = 80) -> str:
-    """Return plain text, each diagnosis about one screen, ``width`` columns wide as far as paths and commands let it.
+def render_text(diagnosis: Diagnosis, *, width: int = 80) -> str:
+    """Return plain text, each answer about one screen, ``width`` columns wide as far as paths and commands let it.
 
-    A text without a message gives a sentence that says so. Paths and commands are never broken, so that they can be
+    A text without a message gives what can be said of it. Paths and commands are never broken, so that they can be
     copied.
     """
-    if not diagnoses:
-        return "No message of dyld, no crash report and no log that this tool knows.\n"
-    parts = [_one(diagnosis, width) for diagnosis in diagnoses]
+    if not diagnosis.answers:
+        return "\n".join(_unread(diagnosis.unread or Unread(), width)) + "\n"
+    parts = [_one(answer, width) for answer in diagnosis.answers]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _one(diagnosis: Diagnosis, width: int) -> list[str]:
-    evidence = diagnosis.evidence
-    lines = textwrap.wrap(diagnosis.headline, width, break_long_words=False, break_on_hyphens=False)
-    for name, value in _facts(diagnosis):
+def _unread(unread: Unread, width: int) -> list[str]:
+    """What can be said of a text in which nothing is known."""
+    lines = ["No message of dyld, of the system or of a build tool, no crash report and no log that this tool knows."]
+    if unread.other_system:
+        lines.append("  The text comes from Linux or Windows, which this tool does not read.")
+    if unread.lines:
+        lines.append("  looks like a message:")
+        lines += [f"    {printable(line)}" for line in unread.lines]
+    if unread.nearest is not None:
+        differs = f", but lacks: {unread.differs}" if unread.differs else ""
+        lines += _wrapped(f"reads like {unread.nearest} of {unread.producer}{differs}", width)
+    if unread.next:
+        lines.append("  run next")
+        lines += [f"    {step}" for step in unread.next]
+    lines += _wrapped("Paste the whole message, paths uncut, with the output of sw_vers and uname -m.", width)
+    return lines
+
+
+def _one(answer: Answer, width: int) -> list[str]:
+    evidence = answer.evidence
+    lines = textwrap.wrap(printable(answer.headline), width, break_long_words=False, break_on_hyphens=False)
+    for name, value in _facts(answer):
         lines.append(f"  {name:<12} {value}")
-    if diagnosis.attempts:
+    if answer.attempts:
         lines.append("  dyld looked here:")
-        lines += _attempts(diagnosis.attempts)
+        lines += _attempts(answer.attempts)
     if evidence.kind.is_failure:
-        sure = "" if diagnosis.confidence is Confidence.CERTAIN else " (likely)"
-        lines.append(f"  cause        {diagnosis.cause.value}{sure}")
-    for because in (*diagnosis.because, *diagnosis.process.notes):
+        sure = "" if answer.confidence is Confidence.CERTAIN else " (likely)"
+        lines.append(f"  cause        {answer.cause.value}{sure}")
+    for because in (*answer.because, *answer.process.notes):
         lines += _wrapped(because, width)
-    if diagnosis.alternatives:
-        lines.append(f"    else: {', '.join(a.value for a in diagnosis.alternatives)}")
-    if diagnosis.remedy:
+    if answer.alternatives:
+        lines.append(f"    or: {', '.join(a.value for a in answer.alternatives)}")
+    if answer.remedy:
         lines.append("  what helps")
-        lines += [f"    {remedy}" for remedy in diagnosis.remedy]
-    if diagnosis.avoid:
+        lines += [f"    {remedy}" for remedy in answer.remedy]
+    if answer.urls:
+        lines.append("  where it helped")
+        lines += [f"    {url}" for url in answer.urls[:MAX_THREADS]]
+    if answer.avoid:
         lines.append("  what does not")
-        for avoid in diagnosis.avoid:
+        for avoid in answer.avoid:
             lines += _wrapped(avoid, width)
+    if answer.next:
+        lines.append("  run next")
+        lines += [f"    {step}" for step in answer.next]
+    if answer.notes:
+        lines.append("  read with care")
+        for note in answer.notes:
+            lines += _wrapped(note, width)
     return lines
 
 
@@ -63,8 +101,10 @@ def _wrapped(text: str, width: int) -> list[str]:
     )
 
 
-def _facts(diagnosis: Diagnosis) -> list[tuple[str, str]]:
-    e = diagnosis.evidence
+def _facts(answer: Answer) -> list[tuple[str, str]]:
+    e = answer.evidence
+    if e.kind in {EvidenceKind.BUILD, EvidenceKind.MESSAGE}:
+        return _named(answer)
     facts = [
         ("library", e.library),
         ("symbol", e.symbol),
@@ -74,9 +114,25 @@ def _facts(diagnosis: Diagnosis) -> list[tuple[str, str]]:
         ("macOS", _macos(e)),
         ("built for", e.built_for),
         ("times", str(e.occurrences) if e.occurrences > 1 else None),
-        ("note", "the text was cut: there may be more" if e.truncated else None),
     ]
     return [(name, printable(value)) for name, value in facts if value]
+
+
+def _named(answer: Answer) -> list[tuple[str, str]]:
+    """The values of a message of the system or of a tool, as far as they help a reader."""
+    facts = [("message", f"{answer.form}")]
+    for name, value in answer.facts:
+        if name in _HIDDEN or value in ("", False) or isinstance(value, bool):
+            continue
+        text = (
+            ", ".join(value[:MAX_VALUES]) + (" …" if len(value) > MAX_VALUES else "")
+            if isinstance(value, tuple)
+            else str(value)
+        )
+        facts.append((name, printable(text)))
+    if answer.evidence.occurrences > 1:
+        facts.append(("times", str(answer.evidence.occurrences)))
+    return facts[:MAX_FACTS]
 
 
 def _macos(evidence: Evidence) -> str | None:
@@ -127,24 +183,76 @@ def _attempts(attempts: Sequence[ExplainedAttempt]) -> list[str]:
     return [*lines, f"    and {', '.join(rest)}"] if rest else lines
 
 
-def as_document(diagnoses: Sequence[Diagnosis]) -> dict[str, Any]:
-    """Return the JSON document: schema, tool, and one entry for each diagnosis, in the order of the text."""
+def as_document(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return the JSON document: schema, tool, one entry for each answer, and what can be said of a text without any."""
+    unread = diagnosis.unread
     return {
         "schema": SCHEMA,
         "tool": {"name": "machochain", "version": __version__},
-        "diagnoses": [_entry(d) for d in diagnoses],
+        "diagnoses": [_entry(d) for d in diagnosis.answers],
+        "context": _values(diagnosis.context),
+        "unknown": None
+        if unread is None
+        else {
+            "lines": list(unread.lines),
+            "nearest": unread.nearest,
+            "producer": unread.producer,
+            "differs": unread.differs,
+            "next": list(unread.next),
+            "other_system": unread.other_system,
+        },
     }
 
 
-def _entry(d: Diagnosis) -> dict[str, Any]:
+def _values(facts: Sequence[tuple[str, Fact]]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in facts}
+
+
+def forms_document(forms: Sequence[Form]) -> dict[str, Any]:
+    """Return the table of forms as a document: what is known, by producer."""
+    return {
+        "schema": "machochain.forms/1",
+        "forms": [
+            {
+                "id": f.name,
+                "producer": f.producer,
+                "era": f.era,
+                "wordings": list(f.wordings),
+                "classes": list(dict.fromkeys(rule.cause.value for rule in f.causes)),
+                "sure": {"form": f.form_sure, "cause": f.cause_sure},
+            }
+            for f in forms
+        ],
+    }
+
+
+def render_forms(forms: Sequence[Form]) -> str:
+    """Return the forms that are known, by producer, each with its first wording."""
+    lines: list[str] = []
+    producers = dict.fromkeys(f.producer for f in forms)
+    for producer in producers:
+        own = [f for f in forms if f.producer == producer]
+        lines.append(f"{producer} ({len(own)})")
+        for form in own:
+            words = form.wordings[0].replace("⏎", " / ").strip("^$") if form.wordings else ""
+            lines.append(f"  {form.name:<28} {words[:MAX_WORDING]}")
+    return "\n".join(lines) + "\n"
+
+
+def _entry(d: Answer) -> dict[str, Any]:
     facts = d.process
     return {
+        "form": d.form,
+        "forms": list(d.forms),
         "headline": d.headline,
         "cause": d.cause.value,
         "confidence": d.confidence.value,
         "because": list(d.because),
         "alternatives": [a.value for a in d.alternatives],
-        "evidence": _evidence(d.evidence),
+        "or": [a.value for a in d.alternatives],
+        "sure": {"form": d.sure.form, "cause": d.sure.cause},
+        "facts": _values(d.facts),
+        "evidence": {**_evidence(d.evidence), "urls": list(d.urls)},
         "attempts": [
             {
                 "path": a.tried.path,
@@ -170,6 +278,11 @@ def _entry(d: Diagnosis) -> dict[str, Any]:
         "place": {"kind": d.place.kind.value, "root": d.place.root, "name": d.place.name, "version": d.place.version},
         "remedy": list(d.remedy),
         "avoid": list(d.avoid),
+        "helps": [
+            {"kind": h.kind, "text": h.text, "command": h.command, "evidence": list(h.evidence)} for h in d.helps
+        ],
+        "next": list(d.next),
+        "notes": list(d.notes),
     }
 
 

@@ -7,7 +7,8 @@ import pytest
 from machochain.diagnosis import explain_evidence, read
 from machochain.diagnosis.attempts import framework_partial
 from machochain.diagnosis.places import bundle_of, formula_of, place_of
-from machochain.model.evidence import Cause, Diagnosis, PlaceKind
+from machochain.model.cause import Cause
+from machochain.model.diagnosis import Answer, PlaceKind
 from machochain.model.search import SearchRule
 
 K = "/System/Volumes/Preboot/Cryptexes/OS"
@@ -15,7 +16,7 @@ UUID = "D62710E5-38A2-394B-B5F9-7FC1C47FC916"
 NONE = "no such file"
 
 
-def diagnose(library: str, *paths: str, asker: str = "/b/main", uuid: bool = True, reason: str = NONE) -> Diagnosis:
+def diagnose(library: str, *paths: str, asker: str = "/b/main", uuid: bool = True, reason: str = NONE) -> Answer:
     tried = ", ".join(f"'{p}' ({reason})" for p in paths)
     mark = f"<{UUID}> " if uuid else ""
     text = f"dyld[3]: Library not loaded: {library}\n  Referenced from: {mark}{asker}\n  Reason: tried: {tried}"
@@ -23,7 +24,7 @@ def diagnose(library: str, *paths: str, asker: str = "/b/main", uuid: bool = Tru
     return explain_evidence(found)
 
 
-def rules(diagnosis: Diagnosis) -> list[str]:
+def rules(diagnosis: Answer) -> list[str]:
     return [a.rule.name if a.rule else "?" for a in diagnosis.attempts]
 
 
@@ -183,7 +184,7 @@ def test_names_are_quoted_in_commands_and_cannot_move_the_cursor() -> None:
     ("reason", "cause"),
     [
         ("mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64')", Cause.WRONG_ARCHITECTURE),
-        ("code signature in <x> '/l' not valid for use in process: different Team IDs", Cause.SIGNATURE),
+        ("code signature in <x> '/l' not valid for use in process: different Team IDs", Cause.LIBRARY_VALIDATION),
         ("duplicate LC_RPATH '/r'", Cause.DUPLICATE_RUN_PATH),
         ("missing LC_UUID load command", Cause.NO_UUID),
         ("slice is not valid mach-o file", Cause.MALFORMED),

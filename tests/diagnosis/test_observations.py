@@ -9,7 +9,8 @@ import pytest
 
 from machochain.diagnosis import explain_evidence, read
 from machochain.diagnosis.reports import read_version
-from machochain.model.evidence import Cause, Era
+from machochain.model.cause import Cause
+from machochain.model.evidence import Era
 from tests.dyld.printed import observations, printed
 
 RECORDS = observations()

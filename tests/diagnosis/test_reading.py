@@ -325,43 +325,6 @@ def test_traces_name_libraries_and_never_fail() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("line", "rule", "what"),
-    [
-        ("ld: library not found for -lfoo", "ld-library-not-found", "-lfoo"),
-        ("ld: library 'foo' not found", "ld-library-not-found", "foo"),
-        ("ld: framework not found Foo", "ld-framework-not-found", "Foo"),
-        ("ld: framework 'Foo' not found", "ld-framework-not-found", "Foo"),
-        (
-            "ld: warning: object file (/a/b.o) was built for newer macOS version (14.0) than being linked (11.0)",
-            "ld-built-for-newer",
-            "/a/b.o",
-        ),
-        (
-            "ld: warning: building for macOS-11.0, but linking with dylib '/x' which was built for newer version 14.0",
-            "ld-built-for-newer",
-            "/x",
-        ),
-        (
-            "ld: unsupported tapi file type '!tapi-tbd' in YAML file '/sdk/usr/lib/libSystem.tbd' for x86_64",
-            "tapi-version",
-            "/sdk/usr/lib/libSystem.tbd",
-        ),
-        (
-            "xcrun: error: invalid active developer path (/Library/Developer/CommandLineTools), missing xcrun at: /x",
-            "xcrun-developer-path",
-            "/Library/Developer/CommandLineTools",
-        ),
-        ("go build x: invalid flag in #cgo LDFLAGS: -Wl,-foo", "cgo-invalid-flag", "-Wl,-foo"),
-        ("x86_64-linux-gnu-strip: a.out: file format not recognized", "strip-format", "a.out"),
-    ],
-)
-def test_build_messages(line: str, rule: str, what: str) -> None:
-    (found,) = read(f"# example.com/x\n{line}\nexit status 1\n")
-    assert (found.kind, found.build_rule, found.library) == (EvidenceKind.BUILD, rule, what)
-    assert found.lines == (2, 2)
-
-
 # --- what is not a message --------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from attrs import frozen
 
 from machochain import api
-from machochain.diagnosis import explain_evidence, read
+from machochain.diagnosis import diagnose
 from machochain.findings.bundles import parse_plist
 from machochain.golang.archive import read_archive, read_object
 from machochain.golang.buildinfo import format_build_info, parse_module_info, read_traces
@@ -329,11 +329,11 @@ def messages() -> list[bytes]:
 
 def read_message(data: bytes) -> None:
     try:
-        diagnoses = [explain_evidence(each) for each in read(data)]
+        diagnosis = diagnose(data)
     except MachochainError:
         return
-    json.dumps(as_document(diagnoses), allow_nan=False)
-    render_text(diagnoses, width=80).encode("utf-8", "surrogateescape")
+    json.dumps(as_document(diagnosis), allow_nan=False)
+    render_text(diagnosis, width=80).encode("utf-8", "surrogateescape")
 
 
 def resolve_whole(data: bytes) -> None:
@@ -361,7 +361,7 @@ def inspect_deep(data: bytes) -> None:
 def diagnose_binary(data: bytes) -> None:
     """Compare a message with the prediction for a program it may be about."""
     try:
-        diagnoses = [explain_evidence(each) for each in read(data)]
+        diagnoses = diagnose(data).answers
     except MachochainError:
         return
     for result in _predicted():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from machochain import Target, resolve
-from machochain.diagnosis import explain_evidence, read
+from machochain.diagnosis import diagnose, read
 from machochain.judging import baseline
 from machochain.judging.baseline import read_baseline
 from machochain.judging.policy_file import read_policy
@@ -60,9 +60,9 @@ def test_a_surrogate_that_stands_for_no_byte_gets_no_further_than_the_reader() -
         "Referenced from: /opt/\ud800",
         "Reason: tried: '/\ud800' (no such file)",
     ]
-    diagnoses = [explain_evidence(each) for each in read(crash_report({"reasons": reasons}, procPath="/\ud800"))]
-    assert diagnoses[0].evidence.library == "@rpath/\ufffd"
-    for text in (json.dumps(as_document(diagnoses), ensure_ascii=False), render_text(diagnoses)):
+    diagnosis = diagnose(crash_report({"reasons": reasons}, procPath="/\ud800"))
+    assert diagnosis.answers[0].evidence.library == "@rpath/\ufffd"
+    for text in (json.dumps(as_document(diagnosis), ensure_ascii=False), render_text(diagnosis)):
         text.encode("utf-8", "surrogateescape")
     (stub, _) = read_stubs(stubs.V5.replace(b"libdemo", b"\\ud800"))
     assert stub.install_name == "/usr/lib/\ufffd.1.dylib"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from machochain.diagnosis.places import place_of
-from machochain.model.evidence import PlaceKind
+from machochain.model.diagnosis import PlaceKind
 
 _CONTEXTS: Final = {
     PlaceKind.GO_RUN: "go-run",

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from machochain.cli import cli
-from machochain.diagnosis import explain_evidence, read
-from machochain.report.diagnosis import as_document
+from machochain.diagnosis import diagnose, forms
+from machochain.report.diagnosis import as_document, forms_document
 from tests.dyld.printed import observations, printed
 
 ROOT = Path(__file__).parents[2]
@@ -73,9 +73,9 @@ def test_a_document_keeps_to_its_schema(name: str, arguments: list[str]) -> None
 
 def test_the_diagnosis_of_each_reported_failure_keeps_to_its_schema() -> None:
     for record in observations():
-        diagnoses = [explain_evidence(each) for each in read(printed(record))]
-        assert diagnoses
-        keeps_to_its_schema(as_document(diagnoses), "diagnose")
+        diagnosis = diagnose(printed(record))
+        assert diagnosis.answers
+        keeps_to_its_schema(as_document(diagnosis), "diagnose")
 
 
 LOGS = {
@@ -94,9 +94,13 @@ LOGS = {
 
 @pytest.mark.parametrize("name", LOGS)
 def test_the_diagnosis_of_a_log_keeps_to_its_schema(name: str) -> None:
-    diagnoses = [explain_evidence(each) for each in read(LOGS[name])]
-    assert diagnoses
-    keeps_to_its_schema(as_document(diagnoses), "diagnose")
+    diagnosis = diagnose(LOGS[name])
+    assert diagnosis.answers
+    keeps_to_its_schema(as_document(diagnosis), "diagnose")
+
+
+def test_the_list_of_known_messages_keeps_to_its_schema() -> None:
+    keeps_to_its_schema(forms_document(tuple(forms().values())), "forms")
 
 
 def test_a_diagnosis_held_against_a_prediction_keeps_to_its_schema(tmp_path: Path) -> None:

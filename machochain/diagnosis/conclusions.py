@@ -1,0 +1,269 @@
+"""Steps from matched forms to answers: which message decides, what is only its consequence, what helps, what to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from attrs import evolve
+
+from machochain.diagnosis import table
+from machochain.diagnosis.derive import scheme
+from machochain.diagnosis.matching import Hit
+from machochain.diagnosis.wording import command, sentence
+from machochain.model.cause import Cause
+from machochain.model.diagnosis import Answer, Fact, Help, PlaceKind, ProcessFacts
+from machochain.model.evidence import Evidence, EvidenceKind
+
+SOURCES: Final = frozenset(
+    {"ld64", "ld-prime", "lld", "zig", "clang", "xcrun", "cmd/link", "cmd/go", "cgo", "node-gyp"}
+)
+
+
+def because_of(rules: Sequence[table.CauseRule], known: dict[str, Fact]) -> list[str]:
+    """Return what the first rule rests on, as a sentence."""
+    if not rules or not rules[0].why:
+        return []
+    text = sentence(rules[0].why, known)
+    head = text if text.startswith("dyld") else text[:1].upper() + text[1:]
+    return [head + ("" if text.endswith(".") else ".")]
+
+
+def causes_of(form: table.Form) -> tuple[table.CauseRule, ...]:
+    """Return the rules of a message: one that only says who asked is judged as any missing library."""
+    if form.name in {"dyld.dlopen", "dyld.dlopen.old"}:
+        return table.forms()["dyld.launch.missing"].causes
+    return form.causes
+
+
+def of_wrappers(hits: Sequence[Hit]) -> list[table.CauseRule]:
+    """Rules of what wraps a message that hold beside those of the message itself."""
+    return [r for h in hits if h.form.producer in {"R", "PHP", ".NET"} for r in h.form.causes if r.conditions]
+
+
+def names_rivals(form: table.Form) -> bool:
+    """Whether a row has causes its words do not prove."""
+    return any(not rule.proved for rule in form.causes[:6])
+
+
+def unique_forms(forms: Iterable[table.Form]) -> list[table.Form]:
+    """Return each row once."""
+    return list({f.name: f for f in forms}.values())
+
+
+def helps_for(rows: Sequence[table.Form], cause: Cause, known: dict[str, Fact]) -> list[Help]:
+    """What helps for a class, of the form itself and of what wraps it; each text once."""
+    found: dict[str, Help] = {}
+    for index, form in enumerate(rows):
+        for each in form.remedies:
+            if cause not in each.causes and (each.causes or index):
+                continue
+            is_command = each.text.startswith("$ ")
+            text = command(each.text[2:], known) if is_command else sentence(each.text, known)
+            if text not in found:
+                found[text] = Help(each.kind, text, is_command, each.evidence)
+    return list(found.values())
+
+
+def avoid_of(form: table.Form, cause: Cause) -> tuple[str, ...]:
+    """Return what does not help; rows of dyld's blocks leave that to the remedies of their classes."""
+    if form.producer == "dyld" and form.name.startswith(
+        ("dyld.launch", "dyld.symbol", "dyld.did-find", "dyld.closure")
+    ):
+        return ()
+    if cause is Cause.WRONG_ARCHITECTURE and form.name == "dyld.tried.arch":
+        return ()
+    return form.avoid
+
+
+def is_consequence(form: table.Form, present: set[str]) -> bool:
+    """Whether another form of the same text explains this one."""
+    return any(name != form.name and name.startswith(prefix) for prefix in form.follows for name in present)
+
+
+HEADS: Final = (
+    "dyld.launch",
+    "dyld.symbol",
+    "dyld.dlopen",
+    "dyld.closure",
+    "dyld.preflight",
+    "dyld.inserted",
+    "dyld.lazy-load",
+)
+
+
+def is_block(form: table.Form, *, read: bool) -> bool:
+    """Whether a form is a part of dyld's blocks, which their own reader reads: prose that quotes its words is none."""
+    if form.name.startswith(HEADS):
+        return form.name != "dyld.lazy-load.symbol"
+    return read and form.name.startswith(
+        ("dyld.tried", "dyld.did-find", "dyld.no-rpath", "dyld.rpath", "dyld.compat", "dyld.unsafe", "nix.")
+    )
+
+
+def by_form(hits: Sequence[Hit]) -> list[list[Hit]]:
+    """Return the hits of each row together."""
+    groups: dict[str, list[Hit]] = {}
+    for hit in hits:
+        groups.setdefault(hit.form.name, []).append(hit)
+    return list(groups.values())
+
+
+def beside_of(group: Sequence[Hit], hits: Sequence[Hit], heads: Sequence[Hit]) -> list[Hit]:
+    """What else stands in the text and is no answer of its own."""
+    headed = {h.form.name for h in heads}
+    return [h for h in hits if h.form.name not in headed and h.form is not group[0].form and h.form.level > table.NOISE]
+
+
+def merged_answers(answers: list[Answer]) -> list[Answer]:
+    """One answer for each class: the first of them, with the facts of the others."""
+    found: dict[Cause, Answer] = {}
+    for answer in answers:
+        held = found.get(answer.cause)
+        found[answer.cause] = answer if held is None else with_forms(held, answer)
+    return list(found.values())
+
+
+def with_forms(answer: Answer, other: Answer) -> Answer:
+    """Return an answer with what another of the same class adds."""
+    facts = dict(other.facts) | dict(answer.facts)
+    helps = {h.text: h for h in (*answer.helps, *other.helps)}
+    return evolve(
+        answer,
+        forms=tuple(dict.fromkeys((*answer.forms, *other.forms))),
+        facts=tuple(facts.items()),
+        helps=tuple(helps.values()),
+        avoid=tuple(dict.fromkeys((*answer.avoid, *other.avoid))),
+    )
+
+
+def kin(one: Answer, other: Answer) -> bool:
+    """Whether two answers are about one failure: both from the process, or both from the build."""
+    return (one.evidence.kind is EvidenceKind.BUILD) == (other.evidence.kind is EvidenceKind.BUILD)
+
+
+SYSTEM_HEADERS: Final = (
+    "CoreFoundation/", "CoreServices/", "Foundation/", "Cocoa/", "AppKit/", "Security/", "IOKit/",
+    "SystemConfiguration/",
+    "Carbon/", "CoreGraphics/", "ApplicationServices/", "OpenGL/", "Metal/", "AudioToolbox/", "CoreAudio/", "WebKit/",
+    "AvailabilityMacros.h", "Availability.h", "TargetConditionals.h", "mach/", "mach-o/", "sys/", "libkern/", "os/",
+    "dispatch/", "objc/", "machine/", "arm/", "netinet/", "arpa/", "net/", "CommonCrypto/", "LocalAuthentication/",
+    "UserNotifications/", "CoreWLAN/", "CoreBluetooth/", "AVFoundation/", "QuartzCore/", "Virtualization/",
+    "stdlib.h", "stdio.h", "string.h", "stdint.h", "errno.h", "pthread.h", "math.h", "unistd.h", "signal.h", "limits.h",
+    "stddef.h", "stdarg.h", "assert.h", "ctype.h", "time.h", "fcntl.h", "dlfcn.h", "inttypes.h", "_types.h", "wchar.h",
+    "iostream", "cstdlib", "cstdint", "cstddef", "cmath", "cstring", "memory", "vector", "utility", "type_traits",
+    "locale.h", "setjmp.h", "sched.h", "termios.h", "bsm/", "membership.h", "netdb.h", "crt_externs.h", "xlocale.h",
+)  # fmt: skip
+
+
+def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
+    """Facts that follow from those of a form."""
+    found: dict[str, Fact] = {}
+    header = facts.get("header")
+    if isinstance(header, str):
+        found["header.system"] = header.startswith(SYSTEM_HEADERS)
+    sub = facts.get("sub")
+    if isinstance(sub, str):
+        name = sub.rstrip("/").rpartition("/")[2]
+        ending = name.rpartition(".")[2].lower() if "." in name else ""
+        data = ending in {
+            "json",
+            "py",
+            "txt",
+            "plist",
+            "md",
+            "js",
+            "html",
+            "png",
+            "xml",
+            "sh",
+            "keepme",
+            "gitkeep",
+            "pyc",
+            "dat",
+            "cfg",
+            "toml",
+            "yaml",
+            "yml",
+            "csv",
+            "qm",
+            "qml",
+            "conf",
+            "ini",
+            "log",
+        }
+        found["sub.data"] = data
+        found["sub.code"] = not data
+    lib = facts.get("lib")
+    if isinstance(lib, str):
+        found["lib.scheme"] = scheme(lib)
+    symbols = facts.get("symbols")
+    if isinstance(symbols, tuple):
+        found["symbols.count"] = str(len(symbols))
+        found["symbols.first"] = symbols[0]
+    return found
+
+
+def evidence_of(
+    kind: EvidenceKind,
+    form: table.Form,
+    facts: dict[str, Fact],
+    lines: tuple[int, int],
+    count: int,
+    report: Evidence | None,
+) -> Evidence:
+    """Return the evidence of a message that is not dyld's, with what a crash report around it states."""
+
+    def text(*names: str) -> str | None:
+        for name in names:
+            value = facts.get(name)
+            if isinstance(value, tuple):
+                value = value[0] if value else None
+            if isinstance(value, str) and value:
+                return value
+        return None
+
+    base = report if report is not None and kind is EvidenceKind.MESSAGE else Evidence(kind)
+    pid = facts.get("pid")
+    return evolve(
+        base,
+        kind=kind,
+        library=text("lib", "name", "file", "path", "app", "path1"),
+        referenced_from=text("asker"),
+        symbol=text("sym"),
+        pid=base.pid if base.pid is not None else (pid if isinstance(pid, int) else None),
+        process=base.process or text("process"),
+        build_rule=form.name if kind is EvidenceKind.BUILD else None,
+        build_tool=form.producer if kind is EvidenceKind.BUILD else None,
+        lines=lines,
+        occurrences=count,
+    )
+
+
+def next_of(evidence: Evidence, process: ProcessFacts, place: PlaceKind) -> tuple[str, ...]:
+    """What to run next on the files of a message of dyld; at most two."""
+    asker = evidence.referenced_from or evidence.process or evidence.dlopen_path
+    known: dict[str, Fact] = {"asker": asker or "", "lib": evidence.library or ""}
+    if not asker:
+        return ("machochain audit FILE",)
+    found = [command("machochain audit {asker}", known)]
+    if (
+        evidence.library
+        and evidence.library != asker
+        and evidence.referenced_from
+        and evidence.kind is not EvidenceKind.SYMBOL_MISSING
+    ):
+        found.insert(0, command("machochain explain {asker} {lib}", known))
+    elif process.hardened or place in {PlaceKind.GO_RUN, PlaceKind.GO_TEST, PlaceKind.GO_RUN_CACHED}:
+        found.insert(0, command("machochain scenario {asker}", known))
+    return tuple(found[:2])
+
+
+def next_of_form(form: table.Form, facts: dict[str, Fact]) -> tuple[str, ...]:
+    """Return what to run next on what a message of a tool names; at most two."""
+    if form.level <= table.REMARK:
+        return ()
+    if form.producer in SOURCES:
+        return ("machochain doctor", "machochain source .")
+    name = next((n for n in ("file", "app", "path", "asker") if isinstance(facts.get(n), str)), None)
+    return (command(f"machochain audit {{{name}}}", facts) if name else "machochain audit FILE",)

@@ -1,0 +1,82 @@
+"""Facts from elsewhere in a paste: release, processor, variables, flags. They decide between causes, and are none."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from machochain.diagnosis.matching import Hit
+
+Context = dict[str, str | tuple[str, ...]]
+_DARWIN: Final = {"20": "11", "21": "12", "22": "13", "23": "14", "24": "15", "25": "26"}
+"""Kernel releases and the macOS they belong to."""
+_PROSE: Final = re.compile(
+    r"\b(?:macOS|Mac OS X|OS X)(?: [A-Z][a-z]+(?: [A-Z][a-z]+)?)?,?(?: version)? (\d{2}(?:\.\d{1,2}){1,2})\b"
+)
+_CGO: Final = re.compile(r"#cgo [^\n]{0,200}?LDFLAGS: ?[^\n]{1,1000}")
+_COMMAND: Final = re.compile(
+    r"^(?:[$%>#]|\u279c[^\n]{0,60}|[\w@:~. /-]{0,60}[$%#]) {1,4}(?P<command>[^\n]{2,400})$", re.MULTILINE
+)
+_ANSWERS: Final = re.compile(r"uname -m[ \t]*\n(?P<arch>arm64|x86_64|i386)[ \t]*(?:\n|\Z)")
+_KERNEL: Final = re.compile(r"Darwin Kernel Version \d+[^\n]{0,200}RELEASE_(?P<arch>ARM64|X86_64)")
+_CHIP: Final = re.compile(
+    r"\b(?:Apple M[1-9]|M[1-9](?: Pro| Max| Ultra)? (?:Mac|chip)|Apple [Ss]ilicon|arm64 Mac|"
+    r"aarch64-apple-darwin|darwin[/_-]arm64)"
+)
+_INTEL: Final = re.compile(r"\b(?:Intel Mac|Intel Core i\d|darwin[/_-]amd64|Intel MacBook)")
+_GO: Final = re.compile(r"(?:\bgo version go|/[Gg]o/|\bgo)(?P<go>1\.\d{1,2}(?:\.\d{1,2})?)\b")
+_CODE_TYPE: Final = re.compile(r"Code Type:\s{1,40}(?P<type>[\w-]{2,20})(?:\s\((?P<how>\w{2,20})\))?")
+_BUILD: Final = re.compile(r"OS Version:\s{1,40}(?:macOS|Mac OS X) (?P<os>[\d.]{2,12}) \((?P<build>\w{3,12})\)")
+_PRINTED: Final = re.compile(r"Build ?Version:\s{1,20}(?P<build>\w{3,12})")
+_REGION: Final = re.compile(r"^--->\s{1,8}(?P<region>[A-Za-z_][\w ()-]{1,40}?)\s{2,60}[0-9a-f]{4,20}-", re.MULTILINE)
+_TRANSLATED: Final = re.compile(r"proc_translated:\s*1\b")
+HEAD: Final = 1 << 20
+"""Characters of a text that are searched for context."""
+
+
+def context_of(text: str, hits: list[Hit]) -> Context:
+    """Return what the text states beside its messages; a fact that is stated twice and differs is left out."""
+    head = text[:HEAD]
+    found: Context = {}
+    for name, pattern in (("region", _REGION), ("build", _PRINTED), ("go", _GO)):
+        if match := pattern.search(head):
+            found[name] = match[name]
+    if match := _CODE_TYPE.search(head):
+        arch = {"ARM-64": "arm64", "X86-64": "x86_64", "X86": "i386"}.get(match["type"])
+        if arch:
+            found["arch"] = arch
+        found["translated"] = "yes" if match["how"] == "Translated" else "no"
+    if match := _BUILD.search(head):
+        found["os"], found["build"] = match["os"], match["build"]
+    for pattern in (_ANSWERS, _KERNEL):
+        if "arch" not in found and (match := pattern.search(head)):
+            found["arch"] = match["arch"].lower()
+    if _TRANSLATED.search(head):
+        found["translated"] = "yes"
+    releases = {m[1] for m in _PROSE.finditer(head)}
+    for hit in hits:
+        if hit.form.name == "swvers":
+            if isinstance(release := hit.facts.get("os"), str):
+                found.setdefault("os", release)
+            if isinstance(kernel := hit.facts.get("darwin"), str) and (major := _DARWIN.get(kernel.split(".")[0])):
+                found.setdefault("os", major)
+    if "os" not in found and len(releases) == 1:
+        found["os"] = releases.pop()
+    if flags := tuple(dict.fromkeys(m.group().strip() for m in _CGO.finditer(head))):
+        found["flags"] = flags
+    if commands := tuple(dict.fromkeys(m["command"].strip() for m in _COMMAND.finditer(head)))[:8]:
+        found["command"] = commands
+    if "arch" not in found and bool(_CHIP.search(head)) != bool(_INTEL.search(head)):
+        found["chip"] = "arm64" if _CHIP.search(head) else "x86_64"
+    for word, name in (
+        ("gyp ", "gyp"),
+        ("docker", "container"),
+        ("Docker", "container"),
+        ("memorystatus", "jetsam"),
+        ("jetsam", "jetsam"),
+    ):
+        if word in head:
+            found[name] = "yes"
+    if re.search(r"GOOS=darwin|x86_64-linux|linux_amd64|ubuntu|ld\.lld", head):
+        found["cross"] = "yes"
+    return found

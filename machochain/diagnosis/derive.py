@@ -1,0 +1,249 @@
+"""Facts that follow from facts: what kind of path it is, whose symbol, what all attempts have in common."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from machochain.diagnosis.attempts import framework_partial
+from machochain.diagnosis.elision import is_elided
+from machochain.diagnosis.eras import CRYPTEX
+from machochain.diagnosis.places import bundle_of, place_of
+from machochain.model.diagnosis import Fact, PlaceKind, ProcessFacts
+from machochain.model.evidence import Era, Evidence, EvidenceKind, Request
+from machochain.model.paths import directory, leaf
+
+SYSTEM: Final = ("/usr/lib/", "/System/Library/", "/System/iOSSupport/")
+_BREW: Final = ("/opt/homebrew/", "/usr/local/opt/", "/usr/local/Cellar/")
+_PACKAGED: Final = (*_BREW, "/usr/local/lib/", "/opt/local/", "/opt/conda/")
+_SWIFT: Final = re.compile(
+    r"libswift(?:_Concurrency|_StringProcessing|_RegexParser|_Differentiation|_Builtin_float|Core|CoreFoundation|"
+    r"CoreGraphics|Darwin|Dispatch|Foundation|IOKit|ObjectiveC|Observation|os|Synchronization|System|XPC|Compatibility\w*)"
+    r"\.dylib$"
+)
+_SANITIZER: Final = re.compile(r"libclang_rt\.\w+_osx_dynamic\.dylib$")
+_TOOLS: Final = re.compile(
+    r"/usr/bin/(?:ld|clang|swift|git|make|as|ar|nm|strip|libtool|lipo)$|/Library/Developer/CommandLineTools/"
+    r"|/Xcode[^/]*\.app/Contents/Developer/(?:usr|Toolchains)/"
+)
+_VERSIONED: Final = re.compile(r"[.-]\d+(?:\.\d+)*(?:\.dylib|\.so)?$|\.\d+\.dylib$|\.so\.\d+|-?\d+(?:\.\d+)+\.dylib$")
+_APPLE_SYMBOL: Final = re.compile(
+    r"_(?:k?Sec[A-Z]|k?CF[A-Z]|NS[A-Z]|k?CG[A-Z]|k?CT[A-Z]|k?SC[A-Z]|k?IO[A-Z]|k?AX[A-Z]|objc_|os_(?:log|unfair|sync)|dispatch_|"
+    r"xpc_|DNSService|MTL[A-Z]|OBJC_CLASS_\$_NS)"
+)
+_COMPILER_HELPER: Final = re.compile(
+    r"___(?:add|sub|mul|div|neg|eq|ne|lt|le|gt|ge|unord|extend|trunc|fix|float|pow)\w*[tx]f\d?\w*$"
+)
+_LOCAL_BUILDS: Final = re.compile(r"/\.(?:rvm|rbenv|pyenv|asdf|nvm|nodenv|jenv|sdkman)/")
+_COMPILED_HERE: Final = re.compile(
+    r"/php/extensions/|/lib/php/|/pecl/|/perl5/|/site_perl/|/luarocks/|/gems/(?![^/]*-darwin)[^/]+/|/erlang/|/libexec/erlang"
+)
+"""Modules that their installer compiles on the machine, as a rule."""
+_INLINE: Final = re.compile(
+    r"(?P<space>absl)\d{0,2}(?P<version>lts_\d{8})|(?P<other>cxx11|fmt2v\d{1,2}|v\d{1,2}_lts)|(?P<v>\d{1,2}v\d{1,2})"
+)
+_HOSTS: Final = re.compile(
+    r"/bin/(?:postgres|httpd|nginx|perl[\d.]*|ruby|node|php|mysqld|python[\d.]*|lua[\w.]*)$|/(?:R|libR\.dylib|libruby[\w.-]*|Python|Ruby)$"
+)
+_PLUGIN: Final = re.compile(
+    r"\.app/Contents/(?:PlugIns|Plugins)/|\.(?:plugin|component|vst3?|bundle|clap|qlgenerator|mdimporter)/Contents/MacOS/|/plugins?/"
+)
+_SYSTEM_LEAVES: Final = frozenset(
+    {
+        "libiconv.2.dylib", "libz.1.dylib", "libxml2.2.dylib", "libsqlite3.dylib", "libc++.1.dylib", "libcurl.4.dylib",
+        "libncurses.5.4.dylib", "libbz2.1.0.dylib", "libexslt.0.dylib", "libxslt.1.dylib", "libedit.3.dylib",
+        "libffi.dylib", "libcharset.1.dylib", "liblzma.5.dylib", "libpcap.A.dylib", "libexpat.1.dylib",
+        "libsqlite3.0.dylib",
+        "libJPEG.dylib", "libjpeg.8.dylib", "libTIFF.dylib", "libPng.dylib", "libGIF.dylib", "libcups.2.dylib",
+        "libz.dylib",
+    }
+)  # fmt: skip
+"""Names /usr/lib has, or had, and package managers too: dyld2 fell back to them."""
+_DOTS: Final = re.compile(r"/\.\.(?=/)")
+
+
+def elided_names(evidence: Evidence) -> tuple[str, ...]:
+    """Return the values of a message that were shortened."""
+    names = [
+        name
+        for name, value in (
+            ("lib", evidence.library),
+            ("asker", evidence.referenced_from),
+            ("loader", evidence.dlopen_path),
+            ("expected", evidence.expected_in),
+        )
+        if is_elided(value) and not (name == "lib" and value == evidence.dlopen_path)
+    ]
+    if any(is_elided(t.path) for t in evidence.attempts):
+        names.append("attempt")
+    if any(is_elided(t.reason) for t in evidence.attempts):
+        names.append("rpath" if any("LC_RPATH" in (t.reason or "") for t in evidence.attempts) else "reason")
+    return tuple(names)
+
+
+def scheme(path: str) -> str:
+    """Return how a load path begins."""
+    if path.startswith("/"):
+        return "absolute"
+    if path.startswith("@"):
+        return path.partition("/")[0]
+    if path.startswith("<"):
+        return "hidden"
+    return "relative" if "/" in path else "bare"
+
+
+def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
+    """Return what the rules of dyld's rows ask for."""
+    facts: dict[str, Fact] = {}
+    library = evidence.library or ""
+    asker = evidence.referenced_from or ""
+    reasons = [t.reason or "" for t in evidence.attempts]
+    _of_paths(facts, evidence, process, library, asker)
+    _of_symbol(facts, evidence, asker)
+    facts["inserted"] = evidence.request is Request.INSERTED
+    facts["restricted"] = evidence.kind is EvidenceKind.RESTRICTED
+    facts["refused"] = (
+        bool(reasons)
+        and all("errno=1" in r or "sandbox" in r for r in reasons)
+        and not any("code sign" in r for r in reasons)
+    )
+    facts["no_run_path"] = (evidence.reason or "").startswith("no LC_RPATH's")
+    facts["dlopen_alone"] = (
+        evidence.request is Request.DLOPEN
+        and not asker
+        and evidence.kind is EvidenceKind.LIBRARY_MISSING
+        and evidence.library == evidence.dlopen_path
+    )
+    bad = next((r for r in reasons if r and not r.startswith(("no such file", "not a file", "stat() failed"))), "")
+    facts["why"] = tuple(r for r in reasons if r) or evidence.reason or ""
+    facts["why_bad"] = bad
+    facts["attempts"] = len(evidence.attempts)
+    facts["whole_list"] = (
+        evidence.era in {Era.DYLD4, Era.DYLD4_EARLY, Era.DYLD4_QUOTED}
+        and not evidence.truncated
+        and bool(evidence.attempts)
+        and not any(is_elided(t.path) or not t.path for t in evidence.attempts)
+    )
+    facts["translated"] = bool(evidence.arch and "Translated" in evidence.arch)
+    return facts
+
+
+def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts, library: str, asker: str) -> None:
+    if library:
+        facts["lib.scheme"] = scheme(library)
+    facts["lib.absolute"] = library.startswith("/")
+    facts["lib.system"] = library.startswith(SYSTEM)
+    facts["lib.system_leaf"] = leaf(library) in _SYSTEM_LEAVES
+    facts["lib.sanitizer"] = _SANITIZER.search(library) is not None
+    facts["lib.swift"] = _SWIFT.search(library) is not None
+    facts["lib.packaged"] = library.startswith(_PACKAGED)
+    facts["lib.versioned"] = bool(_VERSIONED.search(leaf(library)) or framework_partial(library))
+    facts["lib.r_version"] = bool(re.match(r"/Library/Frameworks/R\.framework/Versions/[\d.]+(?:-\w+)?/", library))
+    facts["asker.local_build"] = _COMPILED_HERE.search(asker) is not None
+    facts["lib.keg"] = directory(directory(library))
+    facts["asker.tool"] = bool(asker) and _TOOLS.search(asker) is not None
+    facts["asker.inside_sdk"] = False
+    bundle = bundle_of(asker)
+    facts["lib.in_own_bundle"] = bool(bundle) and library.startswith(bundle + "/")
+    facts["package"] = _of_one_manager(process, library, asker)
+    real = process.real_path
+    facts["real_version"] = (place_of(real).version or "another") if real else ""
+    facts["real.dir"] = directory(real) if real else ""
+    own = [
+        t for t in evidence.attempts if not t.path.startswith(("/usr/local/lib/", "/usr/lib/", "/System/", "/Library/"))
+    ]
+    at_rpath = library.startswith("@rpath")
+    env = _environment(asker)
+    facts["env_versioned"] = bool(
+        at_rpath and env and own and all(t.path.startswith(env) for t in own) and _VERSIONED.search(leaf(library))
+    )
+    facts["run_paths_inside"] = bool(at_rpath and own) and all(
+        _near(t.path, asker) for t in own if not t.path.startswith(CRYPTEX)
+    )
+    facts["lib.leaves_package"] = leaves_package(library, asker)
+
+
+def leaves_package(library: str, asker: str) -> bool:
+    """Whether ``@loader_path/..`` leads past the folder a wheel's copied libraries lie in.
+
+    A repaired wheel has them in ``PACKAGE.dylibs`` or ``PACKAGE/.dylibs``: the last folder of the load path tells.
+    """
+    if not library.startswith(("@loader_path/", "@executable_path/")) or not asker:
+        return False
+    match = re.search(r"/([\w.-]*\.dylibs)/[^/]+$", library)
+    if match is None:
+        return False
+    needed = wheel_dots(library, asker)
+    return needed is not None and len(_DOTS.findall(library)) > needed
+
+
+def wheel_dots(library: str, asker: str) -> int | None:
+    """Return how many ``..`` a repaired wheel's load path needs to reach its copied libraries; None for any other."""
+    match = re.search(r"/([\w.-]*\.dylibs)/[^/]+$", library)
+    site = re.search(r"/(?:site|dist)-packages/", asker)
+    if match is None or site is None:
+        return None
+    inside = asker[site.end() :].count("/")
+    return inside if match[1] != ".dylibs" else max(inside - 1, 0)
+
+
+def _of_one_manager(process: ProcessFacts, library: str, asker: str) -> bool:
+    if not library.startswith("/"):
+        return False
+    if library.startswith(_PACKAGED) and _same_manager(library, asker):
+        return True
+    return bool(process.real_path) and place_of(asker).kind in {PlaceKind.HOMEBREW, PlaceKind.MACPORTS, PlaceKind.NIX}
+
+
+def _same_manager(library: str, asker: str) -> bool:
+    """Whether the image that asks was installed by the manager the load path belongs to, or built on this machine."""
+    place = place_of(asker)
+    if place.kind in {PlaceKind.PYTHON_PACKAGE, PlaceKind.NODE_MODULE, PlaceKind.RUBY_GEM} and not _LOCAL_BUILDS.search(
+        asker
+    ):
+        return False
+    if _LOCAL_BUILDS.search(asker):
+        return True
+    for prefix in ("/opt/local/", "/opt/homebrew/"):
+        if library.startswith(prefix):
+            return asker.startswith(prefix)
+    if library.startswith("/usr/local/"):
+        return asker.startswith(
+            ("/usr/local/Cellar/", "/usr/local/opt/", "/usr/local/bin/", "/usr/local/lib/", "/usr/local/sbin/")
+        )
+    return False
+
+
+def _near(path: str, asker: str) -> bool:
+    """Whether an attempt lies beside the image that asked, by way of ``..`` or inside its bundle."""
+    bundle = bundle_of(asker)
+    if bundle:
+        return path.startswith(bundle + "/")
+    return "/../" in path and path.startswith("/")
+
+
+def _environment(asker: str) -> str:
+    """Return the root of the conda environment an image lies in."""
+    match = re.match(r"(.*/(?:ana|mini)?(?:conda|forge|mamba)\d*(?:/envs/[^/]+)?/)", asker)
+    return match[1] if match else ""
+
+
+def _of_symbol(facts: dict[str, Fact], evidence: Evidence, asker: str) -> None:
+    symbol, expected = evidence.symbol or "", evidence.expected_in or ""
+    if not symbol:
+        return
+    facts["built_for"] = evidence.built_for or ""
+    facts["anywhere"] = expected in {"flat namespace", "dynamic lookup", "weak-def export"}
+    facts["sym.apple"] = _APPLE_SYMBOL.match(symbol) is not None
+    facts["sym.gcc_helper"] = _COMPILER_HELPER.match(symbol) is not None
+    facts["sym.swift"] = symbol.startswith(("_$s", "_$S", "__T0", "_$e", "_swift_", "__swift_"))
+    facts["sym.cxx"] = symbol.startswith(("__Z", "_Z"))
+    if facts["sym.cxx"] and (match := _INLINE.search(symbol)):
+        space, version = match["space"], match["version"]
+        facts["sym.versioned"] = True
+        facts["sym.version"] = f"{space} {version}" if space else next(g for g in match.groups() if g)
+    facts["expected.system"] = expected.startswith(SYSTEM)
+    facts["expected.swift"] = _SWIFT.search(expected) is not None
+    facts["expected.host"] = _HOSTS.search(expected) is not None
+    facts["expected_is_asker"] = bool(asker) and asker == expected
+    facts["asker.plugin"] = _PLUGIN.search(asker or evidence.dlopen_path or "") is not None

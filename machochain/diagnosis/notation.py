@@ -1,0 +1,280 @@
+"""The notation of message forms, compiled to bounded patterns.
+
+    {name}     a value; its name says what it may hold (see `PIECES`)
+    ⟦ ⟧        may be absent
+    ⟨a|b⟩      one of them
+    ⏎          a line break and whatever blanks the next line begins with
+    ^ and $    at either end: begin and end of a line
+
+A blank stands for any run of blanks, a quote for its typographic twin too. Every piece is bounded in length and, once
+it has matched, is never tried again: each value ends at the first place where the literal behind it stands. So a form
+costs a constant number of steps for each character it looks at, whatever the text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from attrs import define, field, frozen
+
+LONGEST: Final = 4096
+"""Longest value, characters: four times PATH_MAX of macOS."""
+_LINE: Final = rf"[^\n]{{1,{LONGEST}}}"
+_WORD: Final = r"[^\s]{1,2048}"
+_BLANKS: Final = r"[ \t]{1,200}"
+_BREAK: Final = r"[ \t]{0,200}\n[ \t>|*]{0,200}"
+_END: Final = r"[ \t]{0,200}(?=\n|\Z)"
+
+PIECES: Final = {
+    "n": r"-?\d{1,20}",
+    "hex": r"(?:0x)?[0-9A-Fa-f]{1,32}",
+    "ver": r"\d{1,6}(?:\.\d{1,6}){0,4}",
+    "word": _WORD,
+    "arch": r"[\w.+-]{1,40}",
+    "archs": r"[^\n]{1,200}",
+    "line": _LINE,
+    "any": rf"[^\n]{{0,{LONGEST}}}",
+    "osname": r"[A-Za-z0-9][A-Za-z0-9 ]{0,40}",
+    "space": r"(?!DYLD|CODESIGNING|SIGNAL|EXEC)[A-Z_]{2,40}",
+    "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+}
+_OF_NAME: Final = {
+    **dict.fromkeys(("n", "pid", "code", "errno", "mode", "have_n", "need_n", "row"), "n"),
+    **dict.fromkeys(("hex", "offset", "status"), "hex"),
+    **dict.fromkeys(("ver", "new", "old", "need_ver", "provided", "build_ver"), "ver"),
+    **dict.fromkeys(("sym", "sym2", "flag", "header", "pkg", "uuid_text", "where", "token", "option", "build"), "word"),
+    **dict.fromkeys(("arch", "platform", "platform2", "have", "need"), "arch"),
+    **dict.fromkeys(("any", "words", "rest", "words2"), "any"),
+    "uuid": "uuid",
+}
+_LAZY: Final = frozenset({"line", "word", "any", "osname", "archs"})
+_WORDS: Final = re.compile(r"[A-Za-z]+")
+_QUOTES: Final = {"'": "['\u2018\u2019`]", '"': '["\u201c\u201d]'}
+
+
+@frozen
+class Literal:
+    """Words as they are printed."""
+
+    text: str
+
+
+@frozen
+class Value:
+    """A placeholder and what it may hold."""
+
+    name: str
+    piece: str
+
+
+@frozen
+class Choice:
+    """Ways to go on; an empty one where the whole may be absent."""
+
+    ways: tuple[tuple[Token, ...], ...]
+
+
+Token = Literal | Value | Choice
+
+
+@frozen
+class Anchor:
+    """Words every text of a form has.
+
+    Attributes:
+        text: As printed, blanks made one.
+        words: Its whole words; the longest first.
+        up: How many lines of the form stand above it.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    up: int
+
+
+def tokens(notation: str) -> tuple[Token, ...]:
+    """Take a form apart.
+
+    Raises:
+        ValueError: A bracket is not closed.
+    """
+    found, rest = _sequence(notation, 0, "")
+    if rest != len(notation):
+        raise ValueError(f"a closing bracket too many: {notation}")
+    return found
+
+
+def _sequence(text: str, at: int, closing: str) -> tuple[tuple[Token, ...], int]:
+    found: list[Token] = []
+    while at < len(text):
+        char = text[at]
+        if closing and char in closing:
+            return tuple(found), at
+        if char == "{" and (match := re.compile(r"\{(\w+)(?::(\w+))?\}").match(text, at)):
+            found.append(Value(match[1], match[2] or _OF_NAME.get(match[1], "line")))
+            at = match.end()
+        elif char == "⟦":
+            inner, at = _sequence(text, at + 1, "⟧")
+            found.append(Choice((inner, ())))
+            at += 1
+        elif char == "⟨":
+            ways = []
+            while text[at] != "⟩":
+                inner, at = _sequence(text, at + 1, "|⟩")
+                if at >= len(text):
+                    raise ValueError(f"⟨ without ⟩: {text}")
+                ways.append(inner)
+            found.append(Choice(tuple(ways)))
+            at += 1
+        else:
+            end = at
+            while end < len(text) and text[end] not in "{⟦⟨⟧⟩" and not (closing and text[end] in closing):
+                end += 1
+            end = max(end, at + 1)
+            found.append(Literal(text[at:end]))
+            at = end
+    if closing:
+        raise ValueError(f"a bracket that does not end: {text}")
+    return tuple(found), at
+
+
+def literal_pattern(text: str) -> str:
+    """Return literal words as a pattern: any blanks, any quotes."""
+    parts = []
+    for part in re.split(r"([ \t]+|⏎)", text):
+        if part == "⏎":
+            parts.append(_BREAK)
+        elif part.isspace():
+            parts.append(_BLANKS)
+        else:
+            parts.append("".join(_QUOTES.get(c) or re.escape(c) for c in part))
+    return "".join(parts)
+
+
+@define
+class _Compiler:
+    """Names each value once: a second one of the same name gets a number."""
+
+    names: dict[str, int] = field(factory=dict)
+
+    def group(self, name: str) -> str:
+        count = self.names.get(name, 0)
+        self.names[name] = count + 1
+        return f"{name}__{count}" if count else name
+
+    def sequence(self, parts: tuple[Token, ...]) -> str:
+        out: list[str] = []
+        at = 0
+        while at < len(parts):
+            token = parts[at]
+            if isinstance(token, Literal):
+                out.append(literal_pattern(token.text))
+            elif isinstance(token, Choice):
+                out.append(self.choice(token))
+            elif token.piece in _LAZY:
+                name = self.group(token.name)
+                lazy = PIECES[token.piece] + "?"
+                behind = parts[at + 1] if at + 1 < len(parts) else None
+                if behind is None:
+                    out.append(f"(?>(?P<{name}>{lazy}){_END})")
+                elif isinstance(behind, Literal):
+                    out.append(f"(?>(?P<{name}>{lazy}){literal_pattern(behind.text)})")
+                    at += 1
+                else:
+                    out.append(f"(?>(?P<{name}>{lazy}){self.behind(behind)})")
+                    at += 1
+            else:
+                out.append(f"(?P<{self.group(token.name)}>(?>{PIECES[token.piece]}))")
+            at += 1
+        return "".join(out)
+
+    def behind(self, token: Token) -> str:
+        """What ends a lazy value that no literal follows: a choice; where it may be absent, the end of the line too."""
+        if isinstance(token, Choice):
+            ways = [self.sequence(way) for way in token.ways if way]
+            if any(not way for way in token.ways):
+                ways.append(_END)
+            return "(?:" + "|".join(ways) + ")"
+        return self.sequence((token,))
+
+    def choice(self, token: Choice) -> str:
+        ways = [self.sequence(way) for way in token.ways]
+        if "" in ways:
+            inner = "|".join(w for w in ways if w)
+            return f"(?>(?:{inner})?)"
+        return "(?>" + "|".join(ways) + ")"
+
+
+@frozen
+class Compiled:
+    """A form ready to be tried.
+
+    Attributes:
+        pattern: What to match.
+        at_line: Whether it begins where a line begins (it starts with a value), else where its words stand.
+        lead: Its first characters, where it does not.
+    """
+
+    pattern: re.Pattern[str]
+    at_line: bool
+    lead: re.Pattern[str] | None = None
+
+
+def compile_form(notation: str) -> Compiled:
+    """Return the bounded pattern of a form."""
+    begin, end = notation.startswith("^"), notation.endswith("$")
+    parts = tokens(notation[begin : len(notation) - end])
+    text = _Compiler().sequence(parts) + (_END if end else "")
+    at_line = begin or isinstance(parts[0], Value)
+    lead = None
+    if not at_line and isinstance(parts[0], Literal):
+        first = re.split(r"[ \t\u23ce]", parts[0].text.lstrip(), maxsplit=1)[0][:24]
+        lead = re.compile(literal_pattern(first)) if first else None
+    return Compiled(re.compile(r"[ \t]{0,200}" + text if at_line else text), at_line, lead)
+
+
+def anchor_of(notation: str) -> Anchor:
+    """Return the words by which texts of a form are found.
+
+    Raises:
+        ValueError: The form has no word of four letters that is always there.
+    """
+    parts = tokens(notation.removeprefix("^").removesuffix("$"))
+    best: Anchor | None = None
+    lines = 0
+    for index, token in enumerate(parts):
+        if not isinstance(token, Literal):
+            continue
+        pieces = re.split(r"(⏎|['\"]|[ \t]{2,})", token.text)
+        for number, piece in enumerate(pieces):
+            if piece == "⏎":
+                lines += 1
+                continue
+            first = number > 0 or index == 0 or not _touches(parts[index - 1], -1)
+            last = number < len(pieces) - 1 or index == len(parts) - 1 or not _touches(parts[index + 1], 0)
+            words = _whole_words(piece, open_begin=not first, open_end=not last)
+            if words and (best is None or (len(words[0]) > 3, len(piece)) > (len(best.words[0]) > 3, len(best.text))):
+                best = Anchor(piece.strip() if first or last else piece, words, lines)
+    if best is None:
+        raise ValueError(f"no word to look for: {notation}")
+    return best
+
+
+def _touches(token: Token, side: int) -> bool:
+    """Whether a token may put a letter right beside the literal before (side 0) or behind it (-1)."""
+    if isinstance(token, Value):
+        return True
+    if isinstance(token, Choice):
+        return any(way and _touches(way[side], side) for way in token.ways)
+    return token.text[side].isalpha()
+
+
+def _whole_words(piece: str, *, open_begin: bool, open_end: bool) -> tuple[str, ...]:
+    """Return the words of a literal that cannot be the rest or the beginning of a longer one; the longest first."""
+    found = []
+    for match in _WORDS.finditer(piece):
+        if (open_begin and match.start() == 0) or (open_end and match.end() == len(piece)):
+            continue
+        found.append(match.group())
+    return tuple(sorted(found, key=len, reverse=True))
