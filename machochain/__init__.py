@@ -35,8 +35,10 @@ if TYPE_CHECKING:
         Suppression,
         SuppressionSource,
     )
+    from machochain.model.cause import Cause
+    from machochain.model.diagnosis import Answer, Diagnosis
     from machochain.model.errors import InputError, MachochainError, UsageError
-    from machochain.model.evidence import Diagnosis, Evidence, EvidenceKind
+    from machochain.model.evidence import Evidence, EvidenceKind
     from machochain.model.image import FileType, Image, LinkedDylib, MachOFile, RunPath, Slice
     from machochain.model.location import Location
     from machochain.model.platform import Platform
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from machochain.world.placement import World
 
 __all__ = [
+    "Answer",
     "Arch",
     "Artifact",
     "ArtifactKind",
@@ -71,6 +74,7 @@ __all__ = [
     "Baseline",
     "BinaryDiff",
     "Candidate",
+    "Cause",
     "Change",
     "Confidence",
     "Diagnosis",
@@ -150,7 +154,9 @@ _HOMES = {
         "SuppressionSource",
     ],
     "machochain.model.errors": ["InputError", "MachochainError", "UsageError"],
-    "machochain.model.evidence": ["Diagnosis", "Evidence", "EvidenceKind"],
+    "machochain.model.cause": ["Cause"],
+    "machochain.model.diagnosis": ["Answer", "Diagnosis"],
+    "machochain.model.evidence": ["Evidence", "EvidenceKind"],
     "machochain.model.image": ["FileType", "Image", "LinkedDylib", "MachOFile", "RunPath", "Slice"],
     "machochain.model.location": ["Location"],
     "machochain.model.platform": ["Platform"],

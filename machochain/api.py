@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario.values import Matrix
-    from machochain.model.evidence import Diagnosis
+    from machochain.model.diagnosis import Diagnosis
 
 
 def resolve(
@@ -255,18 +255,23 @@ def _told(given: OnDisk, found: Inspection) -> Inspection:
     return evolve(found, path=given.name(found.path), error=error)
 
 
-def diagnose(text: str | bytes) -> tuple[Diagnosis, ...]:
-    """Say what a Mac meant by what it printed.
+def diagnose(text: str | bytes) -> Diagnosis:
+    """Say what a Mac or a build tool meant by what it printed.
 
     Args:
-        text: A dyld message, crash report or ``DYLD_PRINT_*`` log, with whatever stands around it.
+        text: Messages (of dyld, the kernel, codesign, a linker, a packager, …), crash reports or ``DYLD_PRINT_*``
+            logs, with whatever stands around them.
 
     Returns:
-        One diagnosis for each thing that is told in it; none if nothing in it is known.
-    """
-    from machochain.diagnosis import explain_evidence, read
+        One answer for each failure, log or remark; what went wrong stands first. A text in which nothing is known has
+        no answer: `Diagnosis.unread` says what can be said of it.
 
-    return tuple(explain_evidence(each) for each in read(text))
+    Raises:
+        InputError: The data is binary.
+    """
+    from machochain.diagnosis import diagnose
+
+    return diagnose(text)
 
 
 def render(

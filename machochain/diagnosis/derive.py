@@ -7,10 +7,10 @@ from typing import Final
 
 from machochain.diagnosis.attempts import framework_partial
 from machochain.diagnosis.elision import is_elided
-from machochain.diagnosis.eras import CRYPTEX
 from machochain.diagnosis.places import bundle_of, place_of
 from machochain.model.diagnosis import Fact, PlaceKind, ProcessFacts
 from machochain.model.evidence import Era, Evidence, EvidenceKind, Request
+from machochain.model.ospaths import CRYPTEX
 from machochain.model.paths import directory, leaf
 
 SYSTEM: Final = ("/usr/lib/", "/System/Library/", "/System/iOSSupport/")

@@ -364,11 +364,11 @@ def render_comparisons(comparisons: Sequence[Comparison], binary: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(diagnoses: Sequence[Diagnosis], context: RenderContext) -> str:
+def write(diagnosis: Diagnosis, context: RenderContext) -> str:
     """Return the text of ``diagnose``."""
-    return render_text(diagnoses, width=context.style.width)
+    return render_text(diagnosis, width=context.style.width)
 
 
-def write_json(diagnoses: Sequence[Diagnosis], _: RenderContext) -> str:
+def write_json(diagnosis: Diagnosis, _: RenderContext) -> str:
     """Return the document as text."""
-    return json.dumps(as_document(diagnoses), indent=2) + "\n"
+    return json.dumps(as_document(diagnosis), indent=2) + "\n"

@@ -90,7 +90,7 @@ def formats(document: Document) -> tuple[str, ...]:
 
 
 def document_of(value: object) -> Document:
-    """Say which document a value is: a report, or several explanations, inspections, matrices or diagnoses.
+    """Say which document a value is: a report, or several explanations, inspections, or matrices, or a diagnosis.
 
     Raises:
         UsageError: It is none; of nothing nobody can tell what it is.

@@ -191,7 +191,7 @@ def test_node_link_json_is_what_networkx_reads() -> None:
 
 def test_a_pasted_message_is_diagnosed() -> None:
     message = machochain.resolve(BROKEN).results[0].message
-    (found,) = machochain.diagnose(f"dyld[1]: {message}\n")
+    (found,) = machochain.diagnose(f"dyld[1]: {message}\n").answers
     assert found.evidence.library == "@rpath/libgreet.1.dylib"
-    assert "libgreet" in machochain.render([found])
-    assert machochain.diagnose("nothing of dyld's") == ()
+    assert "libgreet" in machochain.render(machochain.diagnose(f"dyld[1]: {message}\n"))
+    assert machochain.diagnose("nothing of dyld's").answers == ()

@@ -55,7 +55,7 @@ def main(program: Path) -> None:
     for explanation in machochain.explain(program, report.results[0].loads[0].dylib.name):
         assert_type(explanation.load.outcome, Outcome)
     assert_type(machochain.diff(program, data).appeared, tuple[machochain.AuditFinding, ...])
-    assert_type(machochain.diagnose("dyld[1]: x"), tuple[machochain.Diagnosis, ...])
+    assert_type(machochain.diagnose("dyld[1]: x"), machochain.Diagnosis)
     text: str = machochain.render(audit, "sarif")
     print(len(text), str(machochain.Version.parse("15.4")))
     try:
