@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from machochain.graph.scenario.values import Matrix
     from machochain.judging.baseline import Baseline
     from machochain.judging.policy import Policy
+    from machochain.mending import fix
     from machochain.model.arch import Arch
     from machochain.model.artifact import Artifact, ArtifactKind, Limits
     from machochain.model.audit import (
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
     )
     from machochain.model.search import Attempt, Candidate, Failure, FailureKind, SearchRule
     from machochain.model.version import Version
+    from machochain.repair.obstacle import Obstacle, ObstacleKind
+    from machochain.repair.result import FileChange, InputRepair, Repair, RepairOutcome
     from machochain.world.placement import World
 
 __all__ = [
@@ -84,10 +87,12 @@ __all__ = [
     "Explanation",
     "Failure",
     "FailureKind",
+    "FileChange",
     "FileType",
     "Finding",
     "Image",
     "InputError",
+    "InputRepair",
     "Inspection",
     "Limits",
     "LinkedDylib",
@@ -100,12 +105,16 @@ __all__ = [
     "MachochainError",
     "Matrix",
     "MissingSymbol",
+    "Obstacle",
+    "ObstacleKind",
     "Origin",
     "Outcome",
     "Platform",
     "Policy",
     "Remedy",
     "RemedyKind",
+    "Repair",
+    "RepairOutcome",
     "Report",
     "Result",
     "RunPath",
@@ -126,6 +135,7 @@ __all__ = [
     "diagnose",
     "diff",
     "explain",
+    "fix",
     "inspect",
     "render",
     "resolve",
@@ -143,6 +153,7 @@ _HOMES = {
     "machochain.graph.scenario.values": ["Matrix"],
     "machochain.judging.baseline": ["Baseline"],
     "machochain.judging.policy": ["Policy"],
+    "machochain.mending": ["fix"],
     "machochain.model.arch": ["Arch"],
     "machochain.model.artifact": ["Artifact", "ArtifactKind", "Limits"],
     "machochain.model.audit": [
@@ -177,6 +188,8 @@ _HOMES = {
     ],
     "machochain.model.search": ["Attempt", "Candidate", "Failure", "FailureKind", "SearchRule"],
     "machochain.model.version": ["Version"],
+    "machochain.repair.obstacle": ["Obstacle", "ObstacleKind"],
+    "machochain.repair.result": ["FileChange", "InputRepair", "Repair", "RepairOutcome"],
     "machochain.world.placement": ["World"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -46,7 +46,7 @@ def run_beside(which: str, arguments: list[str]) -> int:
         # An older pip knows no dependency groups.
         subprocess.run([*pip, "-U", "pip"], check=True)
         pins = lower_bounds() if which == "--lowest" else []
-        subprocess.run([*pip, "--group", "test", "-e", ".", *pins], cwd=ROOT, check=True)
+        subprocess.run([*pip, "--group", "dev", "-e", ".", *pins], cwd=ROOT, check=True)
         shown = subprocess.run([python, "-m", "pip", "freeze"], capture_output=True, text=True, check=True).stdout
         print(shown, flush=True)
         tests = [python, "-m", "pytest", "-n", "auto", "-q", *arguments]

@@ -28,6 +28,7 @@ class LazyGroup(click.Group):
         "scenario": "Library by launch context: in place, go run, go test, installed; why they differ",
         "diagnose": "What a pasted dyld message, crash report or log means",
         "diff": "What changed in the load chain between two builds or releases",
+        "fix": "The remedies carried out on a copy, signed ad hoc again, and proved",
         "sdk": "What an SDK or the embedded catalogue knows of system libraries",
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from itertools import takewhile
 from typing import Final
 
 from attrs import frozen
@@ -25,12 +26,20 @@ class RemedyKind(Enum):
     """``argument``: the run path."""
     REPLACE_RUN_PATH = "replace-run-path"
     """``argument``: the run path, ``value``: what takes its place."""
+    DELETE_REPEATED_RUN_PATH = "delete-repeated-run-path"
+    """``argument``: the run path, of which the first stays."""
     SPLIT_RUN_PATH = "split-run-path"
     """``argument``: a run path in which a colon stands between directories that are to be one run path each."""
     CHANGE_LOAD = "change-load"
     """``argument``: the load path, ``value``: what takes its place."""
     SET_INSTALL_NAME = "set-install-name"
     """``value``: the new install name."""
+    PROTECT_CONSTANTS = "protect-constants"
+    """``__DATA_CONST`` gets its SG_READ_ONLY flag."""
+    ADD_UUID = "add-uuid"
+    """An LC_UUID is added."""
+    RETAG_WHEEL = "retag-wheel"
+    """``argument``: the platform tag the wheel is to have."""
     SIGN = "sign"
     """``argument``: the identity; empty to sign ad hoc."""
     REMOVE_SLICE = "remove-slice"
@@ -56,11 +65,22 @@ _EDITS: Final = frozenset(
         RemedyKind.ADD_RUN_PATH,
         RemedyKind.DELETE_RUN_PATH,
         RemedyKind.REPLACE_RUN_PATH,
+        RemedyKind.DELETE_REPEATED_RUN_PATH,
         RemedyKind.SPLIT_RUN_PATH,
+        RemedyKind.PROTECT_CONSTANTS,
+        RemedyKind.ADD_UUID,
         RemedyKind.CHANGE_LOAD,
         RemedyKind.SET_INSTALL_NAME,
     }
 )
+
+
+_WORDS: Final = {
+    RemedyKind.PROTECT_CONSTANTS: "mark __DATA_CONST as read-only, which a current linker does",
+    RemedyKind.ADD_UUID: "add an LC_UUID, which a linker writes by default",
+    RemedyKind.RETAG_WHEEL: "tag the wheel for {}",
+}
+"""Of what no tool of Apple's does."""
 
 
 @frozen
@@ -80,6 +100,24 @@ class Remedy:
     argument: str = ""
     value: str = ""
     also: bool = False
+
+
+def mendable(remedies: Iterable[Remedy]) -> tuple[Remedy, ...]:
+    """Return what ``machochain fix`` does: what stands first, or if that is for a person, the first way that is not.
+
+    What comes after advice is the end of what a person begins: a load path that is to lead to a copy which nobody has
+    made yet, a signature after a new link. It mends nothing by itself.
+    """
+    given = tuple(remedies)
+    first = takewhile(lambda r: r.kind is not RemedyKind.ADVICE, (r for r in given if not r.also))
+    done = tuple(r for r in first if _can_be_done(r))
+    return done or tuple(r for r in given if r.also and _can_be_done(r))[:1]
+
+
+def _can_be_done(remedy: Remedy) -> bool:
+    if remedy.kind is RemedyKind.SIGN:
+        return not remedy.argument
+    return remedy.kind.edits or remedy.kind is RemedyKind.RETAG_WHEEL
 
 
 class StepKind(Enum):
@@ -134,6 +172,8 @@ def _words(remedy: Remedy, location: Location | None) -> tuple[StepKind, str]:
         return StepKind.TEXT, remedy.argument.replace(FILE, file_word(other)) if other else remedy.argument
     if remedy.kind is RemedyKind.COMMAND:
         return StepKind.COMMAND, remedy.argument
+    if remedy.kind in _WORDS:
+        return StepKind.TEXT, _WORDS[remedy.kind].format(quoted(remedy.argument))
     file = file_word(remedy.image if location is None else f"{_folder(location)}{location.path}")
     return StepKind.COMMAND, _command(remedy, file)
 
@@ -149,7 +189,7 @@ def _command(remedy: Remedy, file: str) -> str:
     match remedy.kind:
         case RemedyKind.ADD_RUN_PATH:
             edit = f"-add_rpath {old}"
-        case RemedyKind.DELETE_RUN_PATH:
+        case RemedyKind.DELETE_RUN_PATH | RemedyKind.DELETE_REPEATED_RUN_PATH:
             edit = f"-delete_rpath {old}"
         case RemedyKind.REPLACE_RUN_PATH:
             edit = f"-rpath {old} {new}"

@@ -15,8 +15,9 @@ from machochain.model.image import FileType, Image, LinkedDylib
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.prediction import Prediction
-from machochain.model.remedy import Remedy, Step, steps
+from machochain.model.remedy import Remedy, Step, StepKind, mendable, steps
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind
+from machochain.model.shell import file_word
 from machochain.model.version import Version
 
 
@@ -248,7 +249,12 @@ class Finding:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The remedies in words, for the file as its owner has it."""
-        return steps(self.remedies, self.location)
+        given = steps(self.remedies, self.location)
+        if not mendable(self.remedies):
+            return given
+        what = file_word(self.image if self.location is None else self.location.host)
+        fix = f"machochain fix {what} -o fixed/ --only {self.rule}"
+        return (*given, Step(StepKind.COMMAND, fix, also=True))
 
     @property
     def remedy(self) -> tuple[str, ...]:

@@ -62,11 +62,13 @@ class SigningPolicy:
         replace: A developer's signature, or one that was broken before, may be replaced by an ad hoc one.
         drop_entitlements: Entitlements that ad hoc code cannot have may be dropped.
         everything: Slices that have no signature and need none are signed, too.
+        mend: An ad hoc signature that was broken before, or cannot be read, may be replaced.
     """
 
     replace: bool = False
     drop_entitlements: bool = False
     everything: bool = False
+    mend: bool = False
 
 
 def repair_file(
@@ -107,7 +109,7 @@ def repair_file(
 def _slice(
     piece: Piece, edits: tuple[Edit, ...], name: str, policy: SigningPolicy, sealed: Mapping[int, bytes] | None
 ) -> tuple[bytes, SliceRepair]:
-    if not edits and not sealed and not policy.replace and not policy.everything:
+    if not edits and not sealed and not policy.everything and not policy.mend:
         return piece.data, SliceRepair(piece.arch, (), Signing.UNTOUCHED)
     new = apply_edits(piece.data, edits) if edits else piece.data
     signed = resign(
@@ -118,6 +120,7 @@ def _slice(
         drop_entitlements=policy.drop_entitlements,
         sealed=sealed,
         wanted=policy.everything,
+        mend=policy.mend,
     )
     if signed.how is not Signing.UNTOUCHED:
         _prove(signed.data)

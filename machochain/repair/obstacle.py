@@ -31,6 +31,7 @@ class ObstacleKind(Enum):
     SIZE = "size"
     MODE = "mode"
     CONTAINER = "container"
+    WOULD_HARM = "would-harm"
 
 
 _WORDS: Final = {
@@ -52,6 +53,7 @@ _WORDS: Final = {
     ObstacleKind.RESTRICTED_ENTITLEMENTS: "asks for what only a provisioning profile grants: {subject}",
     ObstacleKind.SIZE: "is larger than what is edited ({amount} bytes)",
     ObstacleKind.MODE: "is setuid or setgid",
+    ObstacleKind.WOULD_HARM: "would fare worse: {subject} would not be found where it is found now",
     ObstacleKind.CONTAINER: "lies in an archive that is not written anew: {subject}",
 }
 

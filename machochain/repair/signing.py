@@ -21,7 +21,7 @@ from machochain.repair import layout as lc
 from machochain.repair import superblob as sb
 from machochain.repair.edits import check_room, linkedit_of
 from machochain.repair.layout import Layout, header_bytes, number, read_layout
-from machochain.repair.obstacle import ObstacleKind, refuse
+from machochain.repair.obstacle import ObstacleKind, RepairError, refuse
 from machochain.repair.superblob import CodeDirectory, Identity, SuperBlob, identity_of, read_superblob, sign_bytes
 
 _PAGE: Final = 0x4000
@@ -215,6 +215,7 @@ def resign(
     drop_entitlements: bool = False,
     sealed: Mapping[int, bytes] | None = None,
     wanted: bool = False,
+    mend: bool = False,
 ) -> Signed:
     """Sign a slice again after it was edited, in the way that changes least.
 
@@ -226,19 +227,24 @@ def resign(
         drop_entitlements: Whether entitlements that ad hoc code cannot have may be dropped.
         sealed: What special slots cover outside of the slice, where that changed.
         wanted: Whether a slice that has no signature and needs none is signed, too.
+        mend: Whether an ad hoc signature that does not fit, or cannot be read, may be replaced, or one be added.
 
     Raises:
         RepairError: The signature is one that is not replaced, or cannot be made.
     """
     layout = read_layout(old)
-    signature = signature_of(old, layout)
+    try:
+        signature = signature_of(old, layout)
+    except RepairError:
+        if not mend:
+            raise
+        stripped = remove_signature(new)
+        return Signed(sign(stripped, _fresh(stripped, name), sealed=sealed), Signing.MADE)
     if signature is None:
-        if not wanted and not _must_be_signed(new):
-            return Signed(new, Signing.UNTOUCHED)
-        if old == new and not wanted:
+        if not wanted and not (_must_be_signed(new) and (mend or old != new)):
             return Signed(new, Signing.UNTOUCHED)
         return Signed(sign(new, _fresh(new, name), sealed=sealed), Signing.MADE)
-    if old == new and not sealed and not replace:
+    if old == new and not sealed and not mend:
         return Signed(old, Signing.UNTOUCHED)
     if signature.cms is not None:
         if not replace:
@@ -248,12 +254,12 @@ def resign(
         raise refuse(ObstacleKind.SIGNED_BY_OTHERS, "Apple")
     wrong = first_wrong_page(old, signature)
     if wrong is not None:
-        if not replace:
+        if not (replace or mend):
             raise refuse(ObstacleKind.BROKEN_SIGNATURE, amount=wrong)
         return _replaced(new, signature, sealed, drop_entitlements=drop_entitlements)
     patched = patch(old, new, signature, sealed)
     if patched is not None:
-        return Signed(patched, Signing.PATCHED)
+        return Signed(patched, Signing.UNTOUCHED if patched == old else Signing.PATCHED)
     return _replaced(new, signature, sealed, drop_entitlements=drop_entitlements)
 
 

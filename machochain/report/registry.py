@@ -28,6 +28,7 @@ class Document(Enum):
     AUDIT = "AuditReport"
     DIFF = "Diff"
     RULE = "Rule"
+    REPAIR = "Repair"
 
 
 @frozen
@@ -79,6 +80,8 @@ FORMATS: Final = (
     Format(Document.DIFF, "text", "diff:write", _PEOPLE),
     Format(Document.DIFF, "json", "diff:write_json", _SCRIPTS),
     Format(Document.DIFF, "markdown", "diff:write_markdown", "release notes, merge requests"),
+    Format(Document.REPAIR, "text", "repair:write", _PEOPLE),
+    Format(Document.REPAIR, "json", "repair:write_json", _SCRIPTS),
     Format(Document.RULE, "text", "audit_text:write_rule", _PEOPLE),
     Format(Document.RULE, "json", "audit_text:write_rule_json", _SCRIPTS),
 )

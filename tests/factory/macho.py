@@ -199,6 +199,7 @@ class MachO:
         tweak: Segment name to fields that replace what the layout computed.
         signed: Sign with real page hashes; ad hoc unless ``cms`` stands for a certificate's signature. By default what
             Apple silicon would not run or map otherwise.
+        headerpad: Bytes left free behind the load commands.
     """
 
     arch: str | Arch = "arm64"
@@ -231,6 +232,7 @@ class MachO:
     extra: Sequence[bytes] = ()
     tweak: dict[str, dict[str, Any]] = field(factory=dict)
     signed: bool | None = None
+    headerpad: int = 0
     identifier: str = "factory"
     team_id: str | None = None
     cs_flags: int = 2
@@ -488,7 +490,7 @@ class MachO:
         fixed += sum(len(self._segment_command(x)) for x in segments)
         fixed += sum(map(len, self._linkedit(segments)[1]))
         fixed += (32 if wide else 28) + (16 if self._signs else 0)
-        self._lay_out(segments, _round(fixed, 16))
+        self._lay_out(segments, _round(fixed, 16) + self.headerpad)
         linkedit = segments[-1]
         tables, commands = self._linkedit(segments)
         end = linkedit.fileoff + len(tables)

@@ -30,10 +30,16 @@ def the(scene: Scene, rule: str) -> tuple[str, ...]:
     return finding.remedy
 
 
+def fix(rule: str) -> str:
+    """The way that exists on every system."""
+    return f"or machochain fix {TOOL} -o fixed/ --only {rule}"
+
+
 def test_without_run_path_one_is_added_that_leads_to_the_library() -> None:
     assert the(with_lib(exe(FOO)), "MC101") == (
         f"install_name_tool -add_rpath @loader_path/../lib {TOOL} && {SIGN}",
         "or link with -Wl,-rpath,@loader_path/../lib",
+        fix("MC101"),
     )
 
 
@@ -44,14 +50,20 @@ def test_a_go_program_is_told_its_own_flag() -> None:
         'or CGO_LDFLAGS="$CGO_LDFLAGS -Wl,-rpath,@loader_path/../lib" go build',
         'or go build -ldflags="-extldflags=-Wl,-rpath,@loader_path/../lib"',
         "not in #cgo LDFLAGS: cmd/go refuses run paths that begin with @ there",
+        fix("MC101"),
     )
 
 
 def test_a_go_program_without_uuid_is_told_which_go_writes_one() -> None:
-    (first, second) = the(Scene({TOOL: exe(uuid=None, sdk="26.0", sections=GO)}), "MC301")
+    first, second, *rest = the(Scene({TOOL: exe(uuid=None, sdk="26.0", sections=GO)}), "MC301")
     assert first == "build with Go 1.24 or newer, and without -buildid= in -ldflags"
     assert second == "or go build -ldflags=-linkmode=external"
-    assert the(Scene({TOOL: exe(uuid=None, sdk="26.0")}), "MC301") == ("link again without -Wl,-no_uuid",)
+    assert rest == ["or add an LC_UUID, which a linker writes by default", fix("MC301")]
+    assert the(Scene({TOOL: exe(uuid=None, sdk="26.0")}), "MC301") == (
+        "link again without -Wl,-no_uuid",
+        "or add an LC_UUID, which a linker writes by default",
+        fix("MC301"),
+    )
 
 
 @pytest.mark.parametrize("name", ["plain", "two words", "it's", "a\nb\x1b[1m\\n'", "\udcff\udc80f", "é\u2028"])
@@ -67,6 +79,7 @@ def test_a_library_that_lies_without_its_folder_is_named_anew(macos: str, rule: 
     ways = the(with_lib(exe("@rpath/sub/libfoo.dylib"), macos=macos), rule)
     assert ways == (
         f"install_name_tool -change @rpath/sub/libfoo.dylib @loader_path/../lib/libfoo.dylib {TOOL} && {SIGN}",
+        fix(rule),
     )
 
 
@@ -122,14 +135,14 @@ def test_a_path_of_a_package_manager_is_bundled() -> None:
 def test_a_copy_in_the_tree_is_pointed_at() -> None:
     ways = the(with_lib(exe(BREW)), "MC101")
 
-    assert ways == (f"install_name_tool -change {BREW} @loader_path/../lib/libfoo.dylib {TOOL} && {SIGN}",)
+    assert ways == (f"install_name_tool -change {BREW} @loader_path/../lib/libfoo.dylib {TOOL} && {SIGN}", fix("MC101"))
 
 
 def test_a_leaked_run_path_is_deleted() -> None:
     path = "/opt/homebrew/Cellar/gcc@13/13.4.0/lib/gcc/13"
     scene = with_lib(exe(FOO, rpaths=[path, RPATH]))
 
-    assert the(scene, "MC402") == (f"install_name_tool -delete_rpath {path} {TOOL} && {SIGN}",)
+    assert the(scene, "MC402") == (f"install_name_tool -delete_rpath {path} {TOOL} && {SIGN}", fix("MC402"))
     assert not scene.found("MC121")
 
 

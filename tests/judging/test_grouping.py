@@ -144,4 +144,5 @@ def test_remedies_name_the_file_on_this_machine(tmp_path: Path) -> None:
         f"unpack {packed}, and go to the folder it is unpacked to",
         "install_name_tool -delete_rpath /Users/runner/work/x dist/bin/tool && codesign -f -s - dist/bin/tool",
         "pack release.zip again",
+        f"or machochain fix {packed} -o fixed/ --only MC402",
     )

@@ -17,6 +17,7 @@ from machochain.auditing import diff
 from machochain.diagnosis import explain_evidence, read
 from machochain.findings import RULES
 from machochain.graph.resolve import Target
+from machochain.mending import fix
 from machochain.model.errors import UsageError
 from machochain.report.context import RenderContext
 from machochain.report.registry import FORMATS, Document, Format, document_of, formats, render
@@ -39,6 +40,7 @@ def values() -> dict[Document, Any]:
         Document.AUDIT: full(),
         Document.DIFF: diff(greeter, broken),
         Document.RULE: RULES["MC101"],
+        Document.REPAIR: fix(broken, dry_run=True),
     }
 
 

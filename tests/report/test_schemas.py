@@ -65,6 +65,8 @@ def test_a_schema_is_itself_valid_and_named_after_its_document(name: str) -> Non
         ("audit", ["audit", str(ROOT / "pyproject.toml"), "--no-config"]),
         ("diff", ["diff", str(HELLO / "bin" / "greeter"), str(HELLO / "bin" / "greeter-broken"), "--no-config"]),
         ("rule", ["explain", "MC301"]),
+        ("fix", ["fix", str(HELLO), "--dry-run", "--no-config"]),
+        ("fix", ["fix", str(HELLO / "bin" / "greeter"), "--dry-run", "--no-config", "--resign"]),
     ],
 )
 def test_a_document_keeps_to_its_schema(name: str, arguments: list[str]) -> None:

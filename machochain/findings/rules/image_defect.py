@@ -13,12 +13,12 @@ from machochain.findings.draft import Draft, ReleaseCase
 from machochain.findings.go_words import uuid_remedy
 from machochain.findings.refusal import BY_QUESTION, rule_of
 from machochain.findings.registry import of_release, register
-from machochain.findings.remedies import advice, drop_run_path, is_go, sign
+from machochain.findings.remedies import advice, is_go, sign
 from machochain.findings.rule import Rule
 from machochain.findings.sources import LOAD_COMMANDS, POLICY, RESIGN
 from machochain.model.image import Defect, DefectKind, Image, Question
 from machochain.model.paths import leaf, printable
-from machochain.model.remedy import Remedy
+from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import LoadedImage, Severity
 from machochain.model.shell import quoted
 from machochain.model.version import Version
@@ -241,13 +241,18 @@ def _subject(defect: Defect) -> str:
 def _remedy(path: str, header: Image, defect: Defect, release: str | None) -> tuple[Remedy, ...]:
     question = defect.question
     if question is Question.NO_DUPLICATE_RPATHS:
-        return drop_run_path(_subject(defect), path)
+        return (Remedy(RemedyKind.DELETE_REPEATED_RUN_PATH, path, _subject(defect)),)
     if question is Question.HAS_UUID:
         if is_go(header):
-            return uuid_remedy(release)
-        return (advice("link again without -Wl,-no_uuid"),)
+            return (*uuid_remedy(release), Remedy(RemedyKind.ADD_UUID, path, also=True))
+        return (advice("link again without -Wl,-no_uuid"), Remedy(RemedyKind.ADD_UUID, path, also=True))
     if question is Question.NO_DUPLICATE_DYLIBS:
         return (advice(f"link {quoted(_subject(defect))} once"),)
     if question is Question.HAS_LINKED_DYLIBS:
         return (advice("link with -lSystem"),)
+    if question is Question.DATA_CONST_READ_ONLY:
+        return (
+            advice("link again with a current linker, for macOS 10.15 or newer"),
+            Remedy(RemedyKind.PROTECT_CONSTANTS, path, also=True),
+        )
     return (advice("link again with a current linker, and change nothing afterwards"), sign(path))

@@ -11,6 +11,7 @@ from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
 from machochain.model.paths import leaf, printable
 from machochain.model.platform import Platform
+from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import Finding, Severity
 
 RULE: Final = register(
@@ -43,14 +44,29 @@ def check(case: WheelCase) -> Iterator[Finding]:
             continue
         # From macOS 11 on tags know no minor release: whoever needs 14.4 cannot say more than 14.0.
         within = build.minos.major == promised.major >= 11
-        higher = build.minos.major + (1 if build.minos.minor else 0)
         yield of_binary(
             RULE, Severity.INFO if within else Severity.WARNING, binary, f"tag macOS {promised}",
             f"{printable(leaf(binary.place))} ({binary.arch}) needs macOS {build.minos}, but the wheel's tag says "
             f"{promised}",
             (
                 advice(f"build it with MACOSX_DEPLOYMENT_TARGET={promised}"),
-                advice(f"tag the wheel for macosx_{higher}_0", also=True),
+                _retag(case, binary.place),
             ),
             minos=str(build.minos), promised=str(promised),
         )  # fmt: skip
+
+
+def _retag(case: WheelCase, place: str) -> Remedy:
+    """Return how the wheel is given a tag that is true of all that is in it.
+
+    From macOS 11 on pip takes tags with a minor version of 0 only (packaging.tags, ``mac_platforms``).
+    """
+    builds = [b.image.build for b in case.binaries]
+    least = max(b.minos for b in builds if b is not None and b.platform == Platform.MACOS)
+    archs = set(case.tags)
+    arch = "universal2" if len(archs) > 1 else next(iter(archs))
+    if least.major > 10:
+        version = f"{least.major + (1 if least.minor or least.patch else 0)}_0"
+    else:
+        version = f"{least.major}_{least.minor}"
+    return Remedy(RemedyKind.RETAG_WHEEL, place, f"macosx_{version}_{arch}", also=True)
