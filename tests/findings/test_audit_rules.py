@@ -390,7 +390,7 @@ def test_only_tags_that_pip_takes_are_proposed(minos: str, tag: str, tmp_path: P
 
     (finding,) = found(audited(write_tree(tmp_path, release.tree)), "MC235")
 
-    assert finding.finding.remedy[1] == f"or tag the wheel for {tag}"
+    assert finding.finding.remedy[1] == f"or tag the wheel for {tag}_arm64"
 
 
 @pytest.mark.parametrize(("requires", "severity"), [("Omp", INFO), ("numpy", WARNING)])
