@@ -96,6 +96,7 @@ SPEAKS_FOR = {
 }
 # Libraries whose dates are those of the code itself, not just of its announcement.
 DATED_BY_CODE = ("/usr/lib/libSystem.B.dylib", "/usr/lib/libobjc.A.dylib", "/usr/lib/libz.1.dylib")
+SWIFT_ABI = re.compile(r"/usr/lib/swift/libswift(?!Demangle|RemoteMirror)\w+\.dylib")
 STABLE = {
     "/usr/lib/libc++.1.dylib": "LLVM takes no symbol back",
     "/usr/lib/libc++abi.dylib": "LLVM takes no symbol back",
@@ -215,6 +216,7 @@ def main(tables: Path, out: Path, indexed: list[Path], headers: dict[str, Path])
     for document in whole:
         known |= {item["install_name"] for item in document["libraries"]}
     listed = list(listings(news))
+    known |= {item["install_name"] for document in listed for item in document["libraries"]}
     for document in [*documents.values(), *whole, *listed]:
         document["last"] = document["sdk"] in last
     for (sdk, src), document in documents.items():
@@ -307,7 +309,7 @@ def news_facts(news: Path, tables: Path, known: set[str]) -> dict[str, Any]:
         "seen": sorted(seen),
         "missing": sorted(missing),
         "stable": [[name, why] for name, why in STABLE.items()]
-        + [[name, "Swift's ABI is stable"] for name in sorted(known) if name.startswith("/usr/lib/swift/")],
+        + [[name, "Swift's ABI is stable"] for name in sorted(known) if SWIFT_ABI.fullmatch(name)],
         "patterns": [[name, form, version, "numpy/numpy#29228"]
                      for name, form, _, version, _ in rows(news / "patterns.jsonl")],
         "declared_symbols": sorted(declared),

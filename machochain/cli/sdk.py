@@ -29,26 +29,49 @@ def command() -> None:
     \b
     machochain sdk show /usr/lib/libz.dylib
     machochain sdk index MacOSX15.sdk -o facts.json
+    machochain sdk index /System/Cryptexes/OS/System/Library/dyld/dyld_shared_cache_arm64e -o facts.json
     machochain sdk catalogue --add facts.json -o my.catalogue   (then: --sdk my.catalogue)
     """
 
 
 @command.command("index")
-@click.argument("folder", metavar="DIR")
+@click.argument("source", metavar="PATH")
+@click.option("--macos", metavar="VERSION", help="Of a shared cache: the macOS it is of, where it does not say.")
 @click.option("--origin", default="", metavar="TEXT", help=_ORIGIN)
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache of this SDK's list of libraries.")
 @output_options("json")
-def index(folder: str, origin: str, output: Output, *, no_cache: bool) -> None:
-    """Write the facts of an SDK (names, versions, symbols; no file of it) for --sdk or the catalogue."""
+def index(source: str, macos: str | None, origin: str, output: Output, *, no_cache: bool) -> None:
+    """Write the facts of an SDK or a shared cache (names, versions, symbols; no file of it) for --sdk or the catalogue.
+
+    PATH is an SDK's folder, or the main file of a dyld shared cache (dyld_shared_cache_ARCH), its others beside it.
+    """
     from machochain.world.system.catalogue import EmbeddedCatalogue
     from machochain.world.system.sdk import Sdk
     from machochain.world.system.sdk_report import index_sdk, quality
 
-    sdk = Sdk(HostPath(folder), cache=not no_cache)
+    if Path(source).is_file():
+        _index_cache(source, macos, origin, output)
+        return
+    if macos is not None:
+        raise click.UsageError("--macos is for shared caches: an SDK says which macOS it is for")
+    sdk = Sdk(HostPath(source), cache=not no_cache)
     catalogue = EmbeddedCatalogue()
     output.write(json.dumps(index_sdk(sdk, catalogue, origin=origin)) + "\n")
     for note in quality(sdk.quality(catalogue))["notes"]:
-        complain(f"{folder}: {note}")
+        complain(f"{source}: {note}")
+
+
+def _index_cache(path: str, macos: str | None, origin: str, output: Output) -> None:
+    from machochain.world.system.sdk_report import index_cache
+    from machochain.world.system.shared_cache import SharedCache
+
+    version = parse_releases((macos,), several=False)[0] if macos is not None else None
+    with SharedCache(HostPath(path)) as cache:
+        document = index_cache(cache, version=version, origin=origin)
+        newer = cache.newer
+    output.write(json.dumps(document) + "\n")
+    if newer:
+        complain(f"{path}: newer than the format known here; the fields that are known were read")
 
 
 def _full_name(library: str) -> str:
@@ -148,11 +171,13 @@ def catalogue(facts: tuple[str, ...], output: Output) -> None:
 @output_options("text", "json")
 @click.pass_context
 def diff(ctx: click.Context, old: str, new: str, output: Output) -> None:
-    """Say what changed from one SDK to another; exits with 1 if anything did."""
+    """Say what changed from one SDK to another; exits with 1 if anything did.
+
+    OLD and NEW are SDK folders, documents of sdk index, or shared caches.
+    """
     from machochain.world.system.sdk_report import diff as changes
 
-    first, second = _sdks((old, new))
-    document = changes(first, second)
+    document = changes(_side(old), _side(new))
     if output.format == "json":
         output.write(json.dumps(document, indent=2) + "\n")
     else:
@@ -166,6 +191,13 @@ def clear_cache() -> None:
     from machochain.world.system.sdk_index import clear_cache as clear
 
     click.echo(f"{clear()} files removed")
+
+
+def _side(path: str) -> Any:
+    from machochain.world.system.opening import read_document
+    from machochain.world.system.sdk import Sdk
+
+    return (path, read_document(HostPath(path))) if Path(path).is_file() else Sdk(HostPath(path))
 
 
 def _sdks(folders: tuple[str, ...]) -> list[Any]:

@@ -33,8 +33,8 @@ class OSFacts:
 
     Attributes:
         find: What a release has at a path.
-        lookup: What is known of a symbol of a library on a release.
-        lacking: Which of some symbols a library certainly lacks on a release.
+        lookup: What is known of a symbol of a library on a release, for an architecture.
+        lacking: Which of some symbols a library certainly lacks on a release, for an architecture.
         library: What is known of a library, by install name or link; None if nothing is.
         imports: What an image asks for, in the order of its tables.
         strong: Of these, those that must be there: library ordinal to names, and whether each is bound lazily alone.
@@ -45,8 +45,8 @@ class OSFacts:
     """
 
     find: Callable[[str, Version], SystemAnswer]
-    lookup: Callable[[str, str, Version], SymbolAnswer]
-    lacking: Callable[[str, Iterable[str], Version], tuple[str, ...]]
+    lookup: Callable[[str, str, Version, str], SymbolAnswer]
+    lacking: Callable[[str, Iterable[str], Version, str], tuple[str, ...]]
     library: Callable[[str], LibraryFacts | None]
     imports: Callable[[LoadedImage], tuple[Import, ...]]
     strong: Callable[[LoadedImage], Mapping[int, Mapping[str, bool]]]
@@ -69,9 +69,9 @@ def gather(mac: Mac, tables: SymbolTables, system: SystemFacts) -> OSFacts:
     """Bring together what a run knows of the OS."""
     library = cache(system.library)
 
-    def lacking(library: str, names: Iterable[str], macos: Version) -> tuple[str, ...]:
+    def lacking(library: str, names: Iterable[str], macos: Version, arch: str) -> tuple[str, ...]:
         wanted = tuple(names)
-        answers = tables.system(library, wanted, macos)
+        answers = tables.system(library, wanted, macos, arch)
         return tuple(name for name in wanted if answers[name].found is False)
 
     def strong(image: LoadedImage) -> Mapping[int, Mapping[str, bool]]:
@@ -160,11 +160,13 @@ def versions(table: Mapping[str, Version | None]) -> dict[str, str | None]:
     return {key: str(value) if value is not None else None for key, value in table.items()}
 
 
-def bounds(facts: OSFacts, library: str, symbols: Iterable[str], macos: Version) -> list[dict[str, str | None]]:
+def bounds(
+    facts: OSFacts, library: str, symbols: Iterable[str], macos: Version, arch: str
+) -> list[dict[str, str | None]]:
     """Return for each symbol the newest release known without it, the oldest known with it, and what says so."""
     found = []
     for symbol in symbols:
-        answer = facts.lookup(library, symbol, macos)
+        answer = facts.lookup(library, symbol, macos, arch)
         known = versions({"absent_in": answer.absent_in, "present_in": answer.present_in})
         found.append({"symbol": symbol, **known, "why": answer.why})
     return found

@@ -111,7 +111,7 @@ class SymbolTables:
         self._wanted: dict[int, _Wanted] = {}
         self._exports: dict[int, Exports | None] = {}
         self._found: dict[int, dict[str, Export | None]] = {}
-        self._answers: dict[tuple[str, Version], dict[str, _Answer]] = {}
+        self._answers: dict[tuple[str, Version, str | None], dict[str, _Answer]] = {}
         self._exporters: dict[str, tuple[set[int], dict[int, Export]]] = {}
         self._provider_numbers: dict[tuple[object, ...], int] = {}
         self._wiring: _Wiring | None = None
@@ -213,21 +213,23 @@ class SymbolTables:
             known.update(exports.find_many(new) if len(new) > 1 else {new[0]: exports.find(new[0])})
         return known
 
-    def system(self, library: str, names: Iterable[str], macos: Version) -> Mapping[str, _Answer]:
+    def system(
+        self, library: str, names: Iterable[str], macos: Version, arch: str | None = None
+    ) -> Mapping[str, _Answer]:
         """Say of names whether an OS library gives them, itself or through what it re-exports.
 
         The mapping holds what was ever asked of the library.
         """
-        known = self._answers.setdefault((library, macos), {})
+        known = self._answers.setdefault((library, macos, arch), {})
         lookup = self._system.lookup
         for name in names:
             if name not in known:
-                known[name] = _judged(lookup(library, name, macos), library)
+                known[name] = _judged(lookup(library, name, macos, arch), library)
         return known
 
-    def lookup(self, library: str, symbol: str, macos: Version) -> SymbolAnswer:
+    def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
         """Return all that is known of a symbol of an OS library."""
-        return self._system.lookup(library, symbol, macos)
+        return self._system.lookup(library, symbol, macos, arch)
 
     def is_system(self, path: str, macos: Version) -> bool:
         """Whether the OS has a library at a path."""
@@ -477,7 +479,7 @@ class _Process:
     def _lacking(self, provider: LoadedImage, names: tuple[str, ...]) -> Mapping[str, _Answer]:
         """Return which names neither a library nor what it re-exports has, with the reason."""
         if provider.origin is Origin.OS:
-            given = self.tables.system(provider.path, names, self.config.macos)
+            given = self.tables.system(provider.path, names, self.config.macos, self.config.arch.name)
             return {name: answer for name in names if (answer := given[name]) is not _YES}
         known = self.tables.exports(provider, self.numbers[provider.id], names)
         if known is None:
@@ -505,7 +507,7 @@ class _Process:
             return _NO
         searched.add(image.id)
         if image.origin is Origin.OS:
-            return self.tables.system(image.path, (symbol,), self.config.macos)[symbol]
+            return self.tables.system(image.path, (symbol,), self.config.macos, self.config.arch.name)[symbol]
         known = self.tables.exports(image, self.numbers[image.id], (symbol,))
         if known is None:
             return _Answer(None, f"{image.path} could not be read")
@@ -580,7 +582,7 @@ class _Process:
         doubt: _Answer | None = None
         for image, number in zip(self.images, self.numbers, strict=True):
             if image.origin is Origin.OS:
-                answer = self.tables.system(image.path, (symbol,), self.config.macos)[symbol]
+                answer = self.tables.system(image.path, (symbol,), self.config.macos, self.config.arch.name)[symbol]
                 if answer.found is False and image.path not in _CLOSED:
                     answer = _Answer(None, f"{image.path} loads libraries of its own, and one may define it")
             elif number not in having or (weak and not _has_weak_definitions(image)):

@@ -118,6 +118,20 @@ def open_exports(image: Image, read: ReadAt) -> Exports:
     return Exports(_SymbolTable(exports), symbols.defects)
 
 
+def trie_names(data: bytes) -> tuple[list[str], tuple[TableDefect, ...]]:
+    """List the names of a whole trie, and what of it is malformed."""
+    listed = _Trie(data, 0).listed()
+    return [name.decode("utf-8", "surrogateescape") for name, _ in listed.found], tuple(listed.defects)
+
+
+def trie_numbers(data: bytes) -> tuple[list[tuple[str, int]], tuple[TableDefect, ...]]:
+    """List a trie of paths as a shared cache has one: each with its number, and what of the trie is malformed."""
+    trie = _Trie(data, 0)
+    listed = trie.listed()
+    found = [(name.decode("utf-8", "surrogateescape"), trie.number(payload)) for name, payload in listed.found]
+    return found, tuple(listed.defects)
+
+
 class _SymbolTable:
     """Exports of an image without a trie, by name; the first of a name wins."""
 
@@ -174,7 +188,7 @@ class _Trie:
         raw = name.encode("utf-8", "surrogateescape")
         self._walks_left -= 1
         if self._walks_left == 0:
-            listed = self._list()
+            listed = self.listed()
             # In an irregular trie dyld may not get to a name that is listed.
             self._index = dict(listed.found) if listed.regular else None
         payload = self._walk(raw) if self._index is None else self._index.get(raw)
@@ -182,7 +196,7 @@ class _Trie:
 
     def all(self) -> Iterator[Export | TableDefect]:
         """List the exports, parents before children, edges in their order; then what is malformed."""
-        listed = self._list()
+        listed = self.listed()
         for name, payload in listed.found:
             try:
                 yield self._export(name.decode("utf-8", "surrogateescape"), payload)
@@ -263,7 +277,7 @@ class _Trie:
             at = self._child(edge[2], at, visited)
         return None
 
-    def _list(self) -> _Listing:
+    def listed(self) -> _Listing:
         """Walk the whole trie.
 
         Linkers never let two edges meet in one node, so a node is taken once: otherwise a few bytes could spell
@@ -293,6 +307,13 @@ class _Trie:
                 if budget < 0:
                     return listing
         return listing
+
+    def number(self, at: int) -> int:
+        """Return the number at some place; 0 where none can be read."""
+        try:
+            return self._uleb(at)[0]
+        except _Malformed:
+            return 0
 
     def _edges(self, at: int) -> tuple[int, list[tuple[bytes, bytes]]]:
         """Return where the payload of a node lies (0: it has none), and its edges: text, undecoded offset."""

@@ -16,9 +16,10 @@ from machochain.model.errors import InputError, MachochainError
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
 from machochain.world.system import sdk_index, sdk_report
-from machochain.world.system.build_catalogue import build, read_facts
+from machochain.world.system.build_catalogue import build
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from machochain.world.system.catalogue_file import MAGIC
+from machochain.world.system.fact_documents import read_facts
 from machochain.world.system.oslibs import SdkLibraries
 from machochain.world.system.sdk import Sdk
 from tests.factory.macho import Export, dylib, reexport

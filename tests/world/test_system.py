@@ -14,8 +14,9 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
-from machochain.world.system.build_catalogue import build, read_facts
+from machochain.world.system.build_catalogue import build
 from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.fact_documents import read_facts
 from machochain.world.system.opening import merged, open_system
 from machochain.world.system.sdk_index import cache_folder, clear_cache
 

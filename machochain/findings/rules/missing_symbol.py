@@ -134,7 +134,7 @@ def _rule(missing: MissingSymbol, paths: Mapping[str, LoadedImage], case: Case) 
     late = missing.lazy and not case.binds_now(missing.source)
     provider = paths.get(expected or "")
     if provider is not None and provider.origin is Origin.OS and case.facts.os is not None:
-        answer = case.facts.os.lookup(provider.path, missing.symbol, case.result.macos)
+        answer = case.facts.os.lookup(provider.path, missing.symbol, case.result.macos, case.result.arch)
         if answer.present_in is not None and answer.present_in > case.result.macos:
             return NEWER
     if late:
@@ -159,7 +159,9 @@ def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingS
     remedy: tuple[Remedy, ...] = _RENEW
     if system is not None and case.facts.os is not None:
         confidence = Confidence.LIKELY
-        evidence["bounds"] = bounds(case.facts.os, system.path, evidence["symbols"], case.result.macos)
+        evidence["bounds"] = bounds(
+            case.facts.os, system.path, evidence["symbols"], case.result.macos, case.result.arch
+        )
         remedy = _OF_SYSTEM
     if rule == NEWER.id:
         known = [Version.parse(text) for b in evidence["bounds"] if (text := b["absent_in"]) is not None]

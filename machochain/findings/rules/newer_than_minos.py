@@ -103,12 +103,12 @@ def _symbols(case: ReleaseCase, absent: set[int], facts: OSFacts, oldest: Versio
         path = facts.present(dylib.name, macos)
         if path is None:
             continue
-        lacking = facts.lacking(path, names, oldest)
+        lacking = facts.lacking(path, names, oldest, header.arch.name)
         if not lacking:
             continue
-        gone = set(facts.lacking(path, names, macos))
+        gone = set(facts.lacking(path, names, macos, header.arch.name))
         newer = [n for n in lacking if n not in gone]
-        known = [b for b in bounds(facts, path, newer, oldest) if b["present_in"] is not None]
+        known = [b for b in bounds(facts, path, newer, oldest, header.arch.name) if b["present_in"] is not None]
         if known:
             lazy = all(names[str(b["symbol"])] for b in known)
             yield _newer_symbols(case, dylib, path, known, facts, oldest, lazy=lazy)
@@ -126,7 +126,9 @@ def _newer_symbols(
 ) -> Draft:
     symbols = [str(b["symbol"]) for b in known]
     releases = releases_from(oldest)
-    broken = [r for r in releases if any(facts.lookup(library, s, r).presence is Presence.ABSENT for s in symbols)]
+    arch = case.header.arch.name
+    answers = {r: [facts.lookup(library, symbol, r, arch).presence for symbol in symbols] for r in releases}
+    broken = [r for r, found in answers.items() if Presence.ABSENT in found]
     path = case.image.path
     fails = "the process does not launch"
     if lazy:

@@ -87,7 +87,7 @@ def judge_library(name: str, row: Row, having: _Sources, lacking: _Sources, maco
     if gone is not None:
         return SystemAnswer(Presence.UNSEEN, why=f"{why}, but not in the SDK {gone.id}; the OS may still have it")
     # Who is removed with a later release was there until then.
-    if last.major == macos.major or row.removed or any(since <= macos for since, _ in row.legacy):
+    if last.major == macos.major or row.removed or row.stable or any(since <= macos for since, _ in row.legacy):
         return present
     if row.documented is not None and not any(s.low > last for s in lacking):
         return SystemAnswer(Presence.PRESENT, TargetPath(name), f"documented API, last {why}")

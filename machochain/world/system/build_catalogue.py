@@ -43,47 +43,26 @@ before, so whoever owns an SDK can close a gap of the embedded one.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import lzma
 import re
 import sys
 import zlib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypedDict
+from typing import Any, Final, TypedDict
 
-from machochain.model.errors import InputError, UsageError
 from machochain.model.ospaths import SYSTEM_PREFIXES, is_private_framework
 from machochain.model.version import Version
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from machochain.world.system.catalogue_file import FACTS, MAGIC
+from machochain.world.system.fact_documents import read_facts
 from machochain.world.system.names import leads_to, plain_variant, squeeze, stored_name
 
 _HIDE = re.compile(r"\$ld\$hide\$os(\d{1,5}\.\d{1,2})\$(.+)", re.DOTALL)
-_BREAKS: Final = re.compile(r"[\t\n]")
-_ROWS: Final = FACTS | {"observed_symbols": (4, 4), "declared_symbols": (6, 6), "missing_symbols": (3, 3)}
-_VERSIONS: Final = {
-    "introduced": (1, 3),
-    "removed": (1,),
-    "legacy": (1,),
-    "observed": (1, 2),
-    "seen": (1,),
-    "missing": (1,),
-    "stable": (),
-    "patterns": (2,),
-    "observed_symbols": (2, 3),
-    "declared_symbols": (2, 3, 4),
-    "missing_symbols": (2,),
-}
-"""Which fields of a row are versions."""
 _DETAILS: Final = ("current", "compat", "targets", "umbrella", "clients", "reexports", "flags")
 _FIRST_ARM: Final = 11
 _FAMILIES: Final = ("x86_64", "arm64")
-_CHUNK: Final = 1 << 20
-_MOST: Final = 256 << 20
-"""Bytes of one document, unpacked: twenty times what the largest SDK gives."""
 
 
 class _Library(TypedDict):
@@ -98,112 +77,6 @@ class _Library(TypedDict):
     observed: dict[str, list[str]]
     declared: dict[str, list[str]]
     missing: dict[str, str]
-
-
-def read_facts(path: Path) -> Any:
-    """Return one document of facts; ``.xz`` and ``.gz`` are unpacked.
-
-    Raises:
-        InputError: The file is no such document.
-    """
-    try:
-        data = _bounded(path)
-        document = json.loads(data)
-        _check(document)
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror or error}", path=str(path), errno=error.errno or 0
-        ) from error
-    except (ValueError, EOFError, RecursionError, UsageError, lzma.LZMAError, zlib.error) as error:
-        raise InputError(f"no document of facts: {error}", path=str(path)) from error
-    return document
-
-
-def _bounded(path: Path) -> bytes:
-    data = bytearray()
-    with _opened(path) as file:
-        while part := file.read(_CHUNK):  # one read of the most there may be would make room for it
-            data += part
-            if len(data) > _MOST:
-                raise ValueError(f"longer than {_MOST} bytes")
-    return bytes(data)
-
-
-def _opened(path: Path) -> BinaryIO | gzip.GzipFile | lzma.LZMAFile:
-    if path.suffix == ".xz":
-        return lzma.open(path)
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-
-
-def _check(document: Any) -> None:
-    """Check that a document has one of the two forms, and that its names can be told apart in the tables made of them.
-
-    Raises:
-        ValueError: It is not so.
-        UsageError: A version is none.
-    """
-    fields = _fields_of(document, "the document")
-    match fields.get("schema"):
-        case "machochain.sdk-facts/1":
-            _check_sdk(fields)
-        case "machochain.os-facts/1":
-            for key, (fewest, most) in _ROWS.items():
-                for row in _list_of(fields.get(key, []), key):
-                    if not fewest <= len(_texts(row, key)) <= most:
-                        raise ValueError(f"an entry of {key} has not {fewest} texts")
-                    for place in _VERSIONS[key]:
-                        if place < len(row) and (row[place] or key != "declared_symbols"):
-                            Version.parse(row[place])
-                    if key == "patterns":
-                        re.compile(row[1])
-        case other:
-            raise ValueError(f"its schema is {other!r}")
-
-
-def _check_sdk(fields: dict[str, Any]) -> None:
-    _texts([fields.get("sdk")], "sdk")
-    for key in ("low", "high"):
-        Version.parse(_texts([fields.get(key)], key)[0])
-    for key in ("complete", "missing"):
-        _texts(fields.get(key, []), key)
-    origin = fields.get("origin", "")
-    _texts([origin] if isinstance(origin, str) else origin, "origin")
-    for item in _list_of(fields.get("libraries"), "libraries"):
-        library = _fields_of(item, "libraries")
-        _texts([library.get("install_name")], "install_name")
-        for key in ("current", "compat"):
-            _texts([] if (text := library.get(key)) is None else [text], key)
-        for key in ("targets", "umbrella", "clients", "reexports", "flags", "symbols", "directives"):
-            _texts([] if (listed := library.get(key)) is None else listed, key)
-        for only in _fields_of(library.get("only_on") or {}, "only_on").values():
-            _texts(only, "only_on")
-        if any(name.startswith("=") for name in library.get("symbols") or ()):
-            raise ValueError("the name of a symbol begins with =")
-    aliases = _fields_of(fields.get("aliases", {}), "aliases")
-    _texts([*aliases, *aliases.values()], "aliases")
-
-
-def _fields_of(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: no object")  # noqa: TRY004 - of the document, not of an argument
-    return value
-
-
-def _list_of(value: Any, where: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError(f"{where}: no list")  # noqa: TRY004 - of the document, not of an argument
-    return value
-
-
-def _texts(value: Any, where: str) -> list[str]:
-    """Return a list of texts that fit into one field of one line, in bytes."""
-    for text in _list_of(value, where):
-        if not isinstance(text, str):
-            raise ValueError(f"{where}: {text!r} is no text")  # noqa: TRY004 - of the document, not of an argument
-        if _BREAKS.search(text):
-            raise ValueError(f"{where}: {text!r} holds what ends a field or line")
-        text.encode("utf-8", "surrogateescape")
-    return list(value)
 
 
 def is_private(path: str) -> bool:
@@ -446,14 +319,32 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
             slot["details"].setdefault(sdk, {})
     for document in kinds["machochain.os-facts/1"]:
         _merge_os_facts(document, libraries, homes)
-    return _write(list(sources.values()), libraries, aliases)
+    return _write(list(sources.values()), libraries, aliases, homes)
+
+
+def _documented(name: str, libraries: dict[str, _Library], homes: _Homes, seen: set[str]) -> str:
+    """Return the newest SDK whose headers declare something of a library; an umbrella is documented by its members."""
+    if name in seen or name not in libraries:
+        return ""
+    seen.add(name)
+    library = libraries[name]
+    declared = [row[2] or row[1] for row in library["declared"].values() if "d" not in row[3]]
+    inner = {homes.library(n) for detail in library["details"].values() for n in detail.get("reexports", ())}
+    if not declared:
+        declared += [_documented(each, libraries, homes, seen) for each in sorted(inner)]
+    return max((text for text in declared if text), key=Version.parse, default="")
 
 
 def _packed(lines: Iterable[str]) -> bytes:
     return zlib.compress("\n".join(lines).encode("utf-8", "surrogateescape"), 9)
 
 
-def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliases: dict[str, tuple[str, int]]) -> bytes:
+def _write(
+    sources: list[dict[str, Any]],
+    libraries: dict[str, _Library],
+    aliases: dict[str, tuple[str, int]],
+    homes: _Homes,
+) -> bytes:
     chunks = bytearray()
     rows, details = [], []
     for name in sorted(libraries):
@@ -463,8 +354,8 @@ def _write(sources: list[dict[str, Any]], libraries: dict[str, _Library], aliase
             chunk = _pack_symbols(library)
             place = f"{len(chunks)}:{len(chunk)}"
             chunks += chunk
-        documented = [row[2] or row[1] for row in library["declared"].values() if "d" not in row[3]]
-        table = {**library["facts"], **({"documented": max(documented, key=Version.parse)} if documented else {})}
+        documented = _documented(name, libraries, homes, set())
+        table = {**library["facts"], **({"documented": documented} if documented else {})}
         facts = json.dumps(table, separators=(",", ":"), sort_keys=True) if table else ""
         rows.append(f"{name}\t{library['mask']:x}\t{place}\t{facts}")
         details.append(f"{name}\t{json.dumps(library['details'], separators=(',', ':'), sort_keys=True)}")

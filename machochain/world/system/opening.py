@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from machochain.macho.source import FileSource
 from machochain.model.paths import HostPath
@@ -24,7 +25,8 @@ def open_system(sdks: Iterable[HostPath] = ()) -> SystemFacts:
     """Return what is known of the OS.
 
     Args:
-        sdks: SDK folders; files that ``machochain sdk index`` or ``machochain sdk catalogue --add`` wrote.
+        sdks: SDK folders; files that ``machochain sdk index`` or ``machochain sdk catalogue --add`` wrote; the
+            main files of shared caches.
 
     Raises:
         InputError: One of them cannot be read as what it is.
@@ -35,7 +37,7 @@ def open_system(sdks: Iterable[HostPath] = ()) -> SystemFacts:
     for path in sdks:
         if os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
             folders.append(path)
-        elif _is_json(path):
+        elif kind_of(path) is not Given.CATALOGUE:
             facts.append(path)
         else:
             base = Path(path)
@@ -52,7 +54,8 @@ def open_system(sdks: Iterable[HostPath] = ()) -> SystemFacts:
 def merged(base: Path, facts: Iterable[HostPath]) -> Path:
     """Return a catalogue with further facts in it, built once and kept in the cache folder.
 
-    What is kept counts only while it is what was written: its name holds the sums of what it was made of and of itself.
+    Facts are documents, or shared caches that hold them. What is kept counts only while it is what was written: its
+    name holds the sums of what it was made of and of itself.
     Where nothing can be kept, it is built anew for each run.
 
     Raises:
@@ -61,20 +64,20 @@ def merged(base: Path, facts: Iterable[HostPath]) -> Path:
     # Most runs add nothing to the catalogue.
     import hashlib  # noqa: PLC0415
 
-    from machochain.world.system.build_catalogue import build, read_facts  # noqa: PLC0415
+    from machochain.world.system.build_catalogue import build  # noqa: PLC0415
     from machochain.world.system.sdk_index import cache_folder  # noqa: PLC0415
 
-    texts = [Path(path) for path in facts]
+    given = list(facts)
     key = hashlib.sha256(_bytes(base))
-    for text in texts:
-        key.update(_bytes(text))
+    for path in given:
+        key.update(_fingerprint(path))
     start = f"catalogue-{key.hexdigest()[:32]}-"
     folder = cache_folder()
     for kept in sorted(Path(folder).glob(f"{start}*.bin")) if folder is not None else ():
         with suppress(OSError):
             if kept.name == f"{start}{hashlib.sha256(kept.read_bytes()).hexdigest()[:32]}.bin":
                 return kept
-    data = build([*EmbeddedCatalogue(base).documents(), *(read_facts(text) for text in texts)])
+    data = build([*EmbeddedCatalogue(base).documents(), *(read_document(path) for path in given)])
     name = f"{start}{hashlib.sha256(data).hexdigest()[:32]}.bin"
     if folder is not None:
         with suppress(OSError):
@@ -107,6 +110,49 @@ def _bytes(path: Path) -> bytes:
     return read_named(str(path), _MOST)
 
 
-def _is_json(path: HostPath) -> bool:
+class Given(Enum):
+    """What a file given as an SDK is."""
+
+    FACTS = "document of facts"
+    CACHE = "shared cache"
+    CATALOGUE = "catalogue"
+
+
+def kind_of(path: HostPath) -> Given:
+    """Say what a file given as an SDK is by its first bytes.
+
+    Raises:
+        InputError: It cannot be read.
+    """
     with FileSource(path) as file:
-        return file.read(0, 64).lstrip()[:1] in (b"{", b"[")
+        start = file.read(0, 64)
+    if start.startswith(b"dyld_v"):
+        return Given.CACHE
+    packed = path.endswith((".xz", ".gz"))
+    return Given.FACTS if packed or start.lstrip()[:1] in {b"{", b"["} else Given.CATALOGUE
+
+
+def read_document(path: HostPath) -> dict[str, Any]:
+    """Return the facts in a document, or in a shared cache.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    if kind_of(path) is Given.CACHE:
+        from machochain.world.system.sdk_report import index_cache  # noqa: PLC0415
+        from machochain.world.system.shared_cache import SharedCache  # noqa: PLC0415
+
+        with SharedCache(path) as cache:
+            return index_cache(cache)
+    from machochain.world.system.fact_documents import read_facts  # noqa: PLC0415
+
+    document: dict[str, Any] = read_facts(Path(path))
+    return document
+
+
+def _fingerprint(path: HostPath) -> bytes:
+    """Return what changes with the content: of a shared cache, which has gigabytes, its header with the UUID."""
+    if kind_of(path) is Given.CACHE:
+        with FileSource(path) as file:
+            return file.read(0, 1024) + str(file.size).encode()
+    return _bytes(Path(path))

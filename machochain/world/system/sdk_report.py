@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
+from machochain.macho.details import sub_commands
 from machochain.model.errors import InputError
 from machochain.model.filesystem import SystemLibraries
+from machochain.model.image import FileType
 from machochain.model.ospaths import FRAMEWORKS, SWIFT_LIBRARIES, is_private_framework
+from machochain.model.platform import Platform
 from machochain.model.stub import Stub, TargetList
 from machochain.model.version import Version
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from machochain.world.system.facts import LibraryFacts
 from machochain.world.system.oslibs import SdkLibraries
 from machochain.world.system.sdk import SMALL, Sdk, SdkQuality
+from machochain.world.system.shared_cache import SharedCache
 
 
 def _joined(lists: Iterable[TargetList]) -> list[str]:
@@ -96,6 +100,63 @@ def index_sdk(sdk: Sdk, catalogue: EmbeddedCatalogue, *, origin: str = "") -> di
         "libraries": libraries,
         "aliases": sdk.aliases(),
         "unreadable": unreadable,
+    }
+
+
+def index_cache(cache: SharedCache, *, version: Version | None = None, origin: str = "") -> dict[str, Any]:
+    """Return the facts of a shared cache: libraries, versions, re-exports, exports, paths.
+
+    What is in no cache may still lie on disk: a cache proves no absence of a library, but all its symbols.
+
+    Args:
+        cache: The cache.
+        version: Which macOS it is of, where the cache does not say or says less.
+        origin: Where it came from; its own name by default.
+
+    Raises:
+        InputError: It is damaged, or nothing tells which macOS it is of.
+    """
+    version = version or cache.version
+    if version is None:
+        raise InputError("nothing tells which macOS this shared cache is of: give --macos", path=cache.path)
+    libraries: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
+    for path in cache.images:
+        if path in cache.aliases:
+            continue
+        image = cache.image(path)
+        if image.file_type != FileType.MH_DYLIB:
+            continue
+        name = names[path] = image.install_name or path
+        of_macos = not image.builds or any(b.platform == Platform.MACOS for b in image.builds)
+        libraries.append(
+            {
+                "install_name": name,
+                "current": str(image.id_current_version or Version.of(0)),
+                "compat": str(image.id_compatibility_version or Version.of(0)),
+                "targets": [f"{image.arch.name}-{'macos' if of_macos else 'maccatalyst'}"],
+                "umbrella": [text for kind, text in sub_commands(image) if kind == "LC_SUB_FRAMEWORK"],
+                "clients": [text for kind, text in sub_commands(image) if kind == "LC_SUB_CLIENT"],
+                "reexports": [load.name for load in image.loads if load.reexport],
+                "flags": [],
+                "symbols": sorted(cache.exports(path, image)),
+                "directives": [],
+            }
+        )
+    links = {path: names[path] for path in names if names[path] != path}
+    links |= {alias: names[path] for alias, path in cache.aliases.items() if path in names}
+    return {
+        "schema": "machochain.sdk-facts/1",
+        "sdk": str(version),
+        "low": str(version),
+        "high": str(version),
+        "origin": origin or f"shared cache, {cache.arch}",
+        "complete": [],
+        "missing": [],
+        "links": bool(links),
+        "libraries": libraries,
+        "aliases": dict(sorted(links.items())),
+        "unreadable": [],
     }
 
 
@@ -260,24 +321,69 @@ def quality(found: SdkQuality) -> dict[str, Any]:
     }
 
 
-def diff(old: Sdk, new: Sdk) -> dict[str, Any]:
+class _Known(NamedTuple):
+    """What is compared of one library."""
+
+    versions: list[str]
+    targets: set[str]
+    reexports: set[str]
+    symbols: set[str]
+
+
+class _Side(NamedTuple):
+    """One side of a comparison: an SDK folder, or facts somebody wrote down."""
+
+    root: str
+    version: str | None
+    names: set[str]
+    library: Callable[[str], _Known]
+
+
+def _side_of_sdk(sdk: Sdk) -> _Side:
+    def library(name: str) -> _Known:
+        stub = sdk.read_stub(name)
+        versions = [stub.current.full, stub.compat.full]
+        return _Known(versions, set(stub.targets), set(_joined(stub.reexports)), set(_symbols(stub)))
+
+    version = str(sdk.version) if sdk.version is not None else None
+    return _Side(sdk.root, version, set(sdk.libraries()), library)
+
+
+def _side_of_facts(root: str, document: dict[str, Any]) -> _Side:
+    items = {item["install_name"]: item for item in document.get("libraries", ())}
+
+    def library(name: str) -> _Known:
+        item = items[name]
+        versions = [Version.parse(item.get(key) or "1").full for key in ("current", "compat")]
+        return _Known(versions, *(set(item.get(key) or ()) for key in ("targets", "reexports", "symbols")))
+
+    return _Side(root, document.get("sdk"), set(items), library)
+
+
+def diff(old: Sdk | tuple[str, dict[str, Any]], new: Sdk | tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """Return what changed from one SDK to another: libraries, their versions, their targets, their symbols.
+
+    Args:
+        old: An SDK folder, or a name and a document of facts.
+        new: Likewise.
 
     Raises:
         InputError: A stub can no longer be read.
     """
-    before, after = set(old.libraries()), set(new.libraries())
+    one, two = (_side_of_sdk(side) if isinstance(side, Sdk) else _side_of_facts(*side) for side in (old, new))
+    # Facts name targets of macOS alone: against them those of a folder are told without the others.
+    macos_only = not (isinstance(old, Sdk) and isinstance(new, Sdk))
     changed = []
-    for name in sorted(before & after):
-        one, two = old.read_stub(name), new.read_stub(name)
-        was, now = set(_symbols(one)), set(_symbols(two))
+    for name in sorted(one.names & two.names):
+        was, now = one.library(name), two.library(name)
         item: dict[str, Any] = {"install_name": name}
-        if (one.current, one.compat) != (two.current, two.compat):
-            item["versions"] = [[one.current.full, one.compat.full], [two.current.full, two.compat.full]]
+        if was.versions != now.versions:
+            item["versions"] = [was.versions, now.versions]
+        targets = [_told(known.targets, macos_only=macos_only) for known in (was, now)]
         for key, left, right in (
-            ("targets", set(one.targets), set(two.targets)),
-            ("reexports", set(_joined(one.reexports)), set(_joined(two.reexports))),
-            ("symbols", was, now),
+            ("targets", targets[0], targets[1]),
+            ("reexports", was.reexports, now.reexports),
+            ("symbols", was.symbols, now.symbols),
         ):
             if left != right:
                 item[key] = {"added": sorted(right - left), "removed": sorted(left - right)}
@@ -285,9 +391,13 @@ def diff(old: Sdk, new: Sdk) -> dict[str, Any]:
             changed.append(item)
     return {
         "schema": "machochain.sdk-diff/1",
-        "old": {"root": old.root, "sdk": str(old.version) if old.version is not None else None},
-        "new": {"root": new.root, "sdk": str(new.version) if new.version is not None else None},
-        "added": sorted(after - before),
-        "removed": sorted(before - after),
+        "old": {"root": one.root, "sdk": one.version},
+        "new": {"root": two.root, "sdk": two.version},
+        "added": sorted(two.names - one.names),
+        "removed": sorted(one.names - two.names),
         "changed": changed,
     }
+
+
+def _told(targets: set[str], *, macos_only: bool) -> set[str]:
+    return {t for t in targets if t.endswith("-macos")} if macos_only else targets
