@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario.values import Matrix
     from machochain.model.diagnosis import Diagnosis
+    from machochain.source.values import SourceReport
 
 
 def resolve(
@@ -202,6 +203,65 @@ def _single(source: Source) -> Handed:
     if len(handed) != 1:
         raise UsageError(f"one program, please, not {len(handed)}")
     return handed[0]
+
+
+def examine(
+    directory: StrPath,
+    *,
+    goarch: Iterable[str] = ("arm64", "amd64"),
+    go: str | None = None,
+    tags: Iterable[str] = (),
+    patterns: Iterable[str] = ("./...",),
+    modcache: StrPath | None = None,
+    go_list: StrPath | None = None,
+    goenv: StrPath | None = None,
+    target: Target | None = None,
+    world: World | None = None,
+) -> SourceReport:
+    """Say what cmd/go, the compiler and the linker take for a Go module with cgo; nothing is executed.
+
+    Args:
+        directory: The module, or a directory in it.
+        goarch: For which processors.
+        go: The Go release, ``1.N``; by default the toolchain line of go.mod, else the newest.
+        tags: Build tags.
+        patterns: Which packages, as ``go list`` takes them, relative to the directory.
+        modcache: The module cache.
+        go_list: Output of ``go list -deps -json -e``: files and flags are Go's own then.
+        goenv: The file of ``go env -w``.
+        target: The release that would run the programs; its environment is that of the shell that builds.
+        world: The modelled Mac's files and SDKs.
+
+    Raises:
+        UsageError: The request makes no sense.
+        InputError: The directory or a named file cannot be read.
+    """
+    from machochain.findings.registry import of_source
+    from machochain.golang.modules import minor_of
+    from machochain.golang.settings import parse_kept
+    from machochain.source.disk import read_bytes
+    from machochain.source.examine import SourceRequest, examine
+
+    target, world = target or Target(), world or World()
+    minor = None
+    if go is not None:
+        minor = minor_of(go)
+        if minor is None:
+            raise UsageError(f"a Go release reads 1.N, not {go!r}")
+    kept: dict[str, str] = {}
+    if goenv is not None:
+        data = read_bytes(os.fspath(goenv))
+        if data is None:
+            raise InputError("cannot be read", path=os.fspath(goenv))
+        kept = parse_kept(data.decode("utf-8", "surrogateescape"))
+    request = SourceRequest(
+        os.fspath(directory), tuple(goarch), minor, tuple(tags), target.environment, kept, tuple(patterns),
+        None if modcache is None else os.fspath(modcache), None if go_list is None else os.fspath(go_list),
+        target.macos[-1],
+    )  # fmt: skip
+    report = examine(request, world, open_system(world.sdks))
+    report.findings = tuple(of_source.of(report))
+    return report
 
 
 def inspect(paths: Sources, *, deep: bool = False) -> tuple[Inspection, ...]:

@@ -26,6 +26,7 @@ class LazyGroup(click.Group):
         "inspect": "The facts: load commands, versions, signature, Go build info",
         "audit": "All rules over all that is shipped, against a policy: the release gate",
         "scenario": "Library by launch context: in place, go run, go test, installed; why they differ",
+        "source": "What Go takes for a module with cgo: flags, headers, libraries, and what programs will load",
         "diagnose": "What a pasted dyld message, crash report or log means",
         "diff": "What changed in the load chain between two builds or releases",
         "fix": "The remedies carried out on a copy, signed ad hoc again, and proved",

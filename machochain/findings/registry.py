@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from machochain.findings.audited import BundleCase, ProcessCase, SliceCase, WheelCase
     from machochain.findings.draft import Case, Draft, FileCase, ReleaseCase
     from machochain.model.result import Finding
+    from machochain.source.values import SourceReport
 
 FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -93,5 +94,7 @@ of_bundles: Final[Checks[BundleCase, Finding]] = Checks()
 """Checks of the bundles of an audited input."""
 of_wheel: Final[Checks[WheelCase, Finding]] = Checks()
 """Checks of an audited wheel."""
+of_source: Final[Checks[SourceReport, Finding]] = Checks()
+"""Checks of the sources of a Go module."""
 of_audited: Final[Checks[ProcessCase, Finding]] = Checks()
 """Checks of a process that is held against a policy and the files of its input."""

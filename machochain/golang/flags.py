@@ -13,6 +13,8 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.golang.security import Refusal, check_flags
+
 
 class LinkMode(Enum):
     """How a library is linked, by the prefix of its flag (``-weak-lz``, ``-weak_framework``, ``-weak_library``)."""
@@ -199,125 +201,32 @@ def _with_argument(word: str, argument: str, index: int, named: re.Match[str] | 
     return InputFile(argument, _LOADED[word], index)
 
 
-_VALUE: Final = "[^@-].*"
-_LIST_FREE: Final = "[^,@-][^,]*"
-
-_ALLOWED_WORDS: Final = re.compile(
-    "|".join(
-        (
-            f"-[FLl]{_VALUE}",
-            f"-[Og](?:{_VALUE})?",
-            "-(?:pic|PIC|pie|PIE|pthread|rdynamic|shared|v|flat_namespace|headerpad_max_install_names)",
-            "-f(?:no-)?(?:pic|PIC|pie|PIE|openmp(?:-simd)?)",
-            f"-(?:fsanitize|-?stdlib)={_VALUE}",
-            "--?static[-a-z0-9+]*",
-            f"-m(?:abi|arch|cpu|fpu|simd|tls-dialect|tune|float-abi)={_VALUE}",
-            "-mcmodel=[0-9a-z-]+",
-            "-m(?:soft|single|double)-float",
-            "-m(?:no-)?(?:relax|strict-align|lsx|lasx|frecipe|div32|lam-bh|lamcas|ld-seq-sa)",
-            "-m(?:threads|windows|macosx-.+|(?:ios-simulator|iphoneos)-version-min=.+)",
-            # files: the name must not look like a flag or a response file
-            r"(?:[a-zA-Z0-9_/]|\./).*\.(?:a|o|obj|dll|dylib|so|tbd)",
-        )
-    )
-)
-_ALLOWED_LINKER_WORDS: Final = re.compile(
-    "-Wl,(?:"
-    + "|".join(
-        (
-            "-berok|-d[ny]|-E|-s|-O[0-9]+|-B(?:dynamic|static|symbolic-functions)",
-            "-headerpad_max_install_names|-search_paths_first",
-            "--?static",
-            "--(?:dis|en)able-new-dtags|--(?:start|end)-group|--(?:push|pop)-state|--no-undefined",
-            "--(?:no-)?(?:allow-multiple-definition|allow-shlib-undefined|as-needed|export-dynamic|warn-[^,]+)",
-            "--hash-style=(?:sysv|gnu|both)",
-            "--?subsystem,(?:native|windows|console|posix|xbox)",
-            "--?unresolved-symbols=[^,]+",
-            "-e[=,][a-zA-Z0-9]+",
-            f"-framework,{_LIST_FREE}",
-            f"-(?:rpath(?:-link)?|syslibroot|undefined)[=,]{_LIST_FREE}",
-            f"-sectcreate(?:,{_LIST_FREE}){{3}}",
-            f"--?wrap[=,]{_LIST_FREE}",
-            "-R,?[^@,-][^,@]*",
-            "--just-symbols[=,][^,@-][^,@]*",
-        )
-    )
-    + ")"
-)
-_ALLOWED_Z: Final = re.compile("-Wl(?:,-z,(?:relro|now|(?:no)?execstack))+")
-_ALLOWED_PAIRS: Final = frozenset(
-    {"-arch", "-F", "-l", "-L", "-framework", "-isysroot", "--sysroot", "-target"}
-    | {f"-Wl,{flag}" for flag in ("-framework", "-rpath", "-R", "--just-symbols", "-undefined")}
-)
-
-
-@frozen
-class Refusal:
-    """Words cmd/go refuses in ``#cgo LDFLAGS`` (``$CGO_LDFLAGS`` is never checked).
-
-    Attributes:
-        words: The flag, with the word behind it where that one is the reason.
-        word: Position of the flag, 0-based.
-        message: What cmd/go prints behind the place of the directive.
-    """
-
-    words: tuple[str, ...]
-    word: int
-    message: str
-
-
 def refused_ldflags(
     words: Sequence[str], *, allow: str | None = None, disallow: str | None = None
 ) -> tuple[Refusal, ...]:
     """Return what ``#cgo LDFLAGS`` may not hold, in order; cmd/go stops at the first.
 
     Args:
-        words: The words of one directive.
-        allow: Value of ``$CGO_LDFLAGS_ALLOW``: words it matches as a whole are never refused.
-        disallow: Value of ``$CGO_LDFLAGS_DISALLOW``: words it matches as a whole always are.
-
-    The rules are those of Go 1.27 (``cmd/go/internal/work/security.go`` checkLinkerFlags). Both patterns are taken
-    as Python's: Go's syntax differs in rare forms only.
+        words: The words of one directive, as written: go/build puts the package's directory before a relative path
+            of ``-L`` before they are checked.
+        allow: Value of ``$CGO_LDFLAGS_ALLOW``.
+        disallow: Value of ``$CGO_LDFLAGS_DISALLOW``.
     """
-    refusals: list[Refusal] = []
-    at = 0
-    while at < len(words):
-        word = words[at]
-        if disallow and re.fullmatch(disallow, word):
-            taken, refused = 1, True
-        elif (allow and re.fullmatch(allow, word)) or _allowed(word):
-            taken, refused = 1, False
-        elif word.startswith("-L") and (len(word) > 2 or at + 1 < len(words)):
-            # go/build puts the package's directory before a relative path first (go/build.go makePathsAbsolute).
-            taken, refused = 1 if len(word) > 2 else 2, False
-        elif word in _ALLOWED_PAIRS:
-            following = words[at + 1] if at + 1 < len(words) else None
-            taken, refused = 2, following is None or not _allowed_behind(word, following)
+    found = check_flags("LDFLAGS", "#cgo LDFLAGS", tuple(_rooted(words)), allow=allow, disallow=disallow)
+    return tuple(
+        Refusal(shown, each.word, each.message.replace(" ".join(each.words), " ".join(shown), 1))
+        for each in found
+        for shown in (tuple(words[each.word : each.word + len(each.words)]),)
+    )
+
+
+def _rooted(words: Sequence[str]) -> Iterator[str]:
+    is_path = False
+    for word in words:
+        if is_path:
+            yield word if word.startswith("/") else f"/{word}"
+        elif word.startswith("-L") and len(word) > 2 and word[2] != "/":
+            yield f"-L/{word[2:]}"
         else:
-            taken, refused = 1, True
-        if refused:
-            shown = tuple(words[at : at + taken])
-            tail = " without argument" if taken > len(shown) else ""
-            text = f"invalid flag in #cgo LDFLAGS: {' '.join(shown)}{tail} (see https://go.dev/s/invalidflag)"
-            refusals.append(Refusal(shown, at, text))
-        at += taken
-    return tuple(refusals)
-
-
-def _allowed(word: str) -> bool:
-    if word == "-lto_library":
-        return False  # the next word would be a library the linker itself loads and runs
-    if word.startswith("-Wl,--push-state,"):
-        return all(_allowed(f"-Wl,{each}") for each in word[4:].split(","))
-    return any(each.fullmatch(word) for each in (_ALLOWED_WORDS, _ALLOWED_LINKER_WORDS, _ALLOWED_Z))
-
-
-def _allowed_behind(flag: str, word: str) -> bool:
-    if _is_safe(word):
-        return True
-    return flag.startswith("-Wl,") and word.startswith("-Wl,") and "," not in word[4:] and _is_safe(word[4:])
-
-
-def _is_safe(word: str) -> bool:
-    """Whether cmd/go takes the word for an argument that is no flag (``load.SafeArg``)."""
-    return bool(word) and (word[0] in "._/" or word[0] >= "\x80" or (word[0].isascii() and word[0].isalnum()))
+            yield word
+        is_path = word == "-L" and not is_path

@@ -29,6 +29,7 @@ class Document(Enum):
     DIFF = "Diff"
     RULE = "Rule"
     REPAIR = "Repair"
+    SOURCE = "SourceReport"
 
 
 @frozen
@@ -82,6 +83,10 @@ FORMATS: Final = (
     Format(Document.DIFF, "markdown", "diff:write_markdown", "release notes, merge requests"),
     Format(Document.REPAIR, "text", "repair:write", _PEOPLE),
     Format(Document.REPAIR, "json", "repair:write_json", _SCRIPTS),
+    Format(Document.SOURCE, "text", "source:write", _PEOPLE),
+    Format(Document.SOURCE, "json", "source:write_json", _SCRIPTS),
+    Format(Document.SOURCE, "sarif", "source:write_sarif", "GitHub code scanning: results stand at the source's line"),
+    Format(Document.SOURCE, "dot", "source:write_dot", "Graphviz: who asks for what, and which file serves it"),
     Format(Document.RULE, "text", "audit_text:write_rule", _PEOPLE),
     Format(Document.RULE, "json", "audit_text:write_rule_json", _SCRIPTS),
 )

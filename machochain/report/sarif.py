@@ -75,7 +75,7 @@ def sarif_log(report: AuditReport, *, source_root: str, cwd: str, anchor: str | 
                     "driver": {
                         "name": "machochain",
                         "semanticVersion": report.tool or __version__,
-                        "rules": [_rule(rule) for rule in RULES.values()],
+                        "rules": [rule_fields(rule) for rule in RULES.values()],
                     }
                 },
                 "invocations": [
@@ -189,7 +189,8 @@ def _unreadable(error: InputError, uri: Any) -> dict[str, Any]:
     return _notification(f"Cannot be read: {printable(str(error))}", uri(error.path) if error.path else None)
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def rule_fields(rule: Rule) -> dict[str, Any]:
+    """Return a rule as a SARIF log describes it."""
     help_text = [rule.meaning, rule.why, *rule.fix]
     fixes = "\n".join(f"- {step}" for step in rule.fix)
     markdown = f"{rule.meaning}\n\n**Why it matters:** {rule.why}\n\n**How to fix it:**\n\n{fixes}"

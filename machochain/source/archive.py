@@ -374,8 +374,22 @@ def _result(
 
 
 def _program(arch: Arch, link: _Link, macos: Version) -> Image:
-    """Return the header of a program that was linked just now from the archive alone."""
     minos = max((version for _, version in link.prediction.members), default=Version.of(11))
+    return program_to_come(arch, link.loads, link.run_paths, macos, minos)
+
+
+def program_to_come(
+    arch: Arch, named: Sequence[tuple[str, bool]], run_paths: Sequence[str], macos: Version, minos: Version
+) -> Image:
+    """Return the header of a program that was linked just now.
+
+    Args:
+        arch: Its architecture.
+        named: Install names it loads, and whether weakly.
+        run_paths: Its LC_RPATHs; a linker drops one that is given again.
+        macos: The release whose SDK it was linked with.
+        minos: The oldest release it says it runs on.
+    """
     loads = tuple(
         LinkedDylib(
             command_index=index,
@@ -386,10 +400,9 @@ def _program(arch: Arch, link: _Link, macos: Version) -> Image:
             compatibility_version=Version.of(0),
             timestamp=2,
         )
-        for index, (name, weak) in enumerate(link.loads)
+        for index, (name, weak) in enumerate(named)
     )
-    # A linker drops a run path that is given again.
-    texts = dict.fromkeys(link.run_paths)
+    texts = dict.fromkeys(run_paths)
     return Image(
         arch,
         FileType.MH_EXECUTE,

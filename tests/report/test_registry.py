@@ -41,6 +41,7 @@ def values() -> dict[Document, Any]:
         Document.DIFF: diff(greeter, broken),
         Document.RULE: RULES["MC101"],
         Document.REPAIR: fix(broken, dry_run=True),
+        Document.SOURCE: api.examine(HELLO.parents[1] / "source"),
     }
 
 
@@ -100,6 +101,7 @@ COMMANDS: Sequence[tuple[Document, list[str]]] = [
     (Document.AUDIT, ["audit", "--no-config", str(HELLO / "greeter")]),
     (Document.DIFF, ["diff", "--no-config", str(HELLO / "greeter"), str(HELLO / "greeter-broken")]),
     (Document.RULE, ["explain", "MC101"]),
+    (Document.SOURCE, ["source", str(HELLO.parents[1] / "source")]),
 ]
 
 

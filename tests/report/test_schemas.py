@@ -67,6 +67,7 @@ def test_a_schema_is_itself_valid_and_named_after_its_document(name: str) -> Non
         ("rule", ["explain", "MC301"]),
         ("fix", ["fix", str(HELLO), "--dry-run", "--no-config"]),
         ("fix", ["fix", str(HELLO / "bin" / "greeter"), "--dry-run", "--no-config", "--resign"]),
+        ("source", ["source", str(ROOT / "testdata" / "source")]),
     ],
 )
 def test_a_document_keeps_to_its_schema(name: str, arguments: list[str]) -> None:

@@ -1,0 +1,247 @@
+"""MC722 to MC734: what programs and tests will be like, what vendoring loses, what the build cache does not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from machochain.findings.registry import of_source, register
+from machochain.findings.remedies import advice, command
+from machochain.findings.rule import Rule
+from machochain.findings.sourced import listed, merged, source_finding, where
+from machochain.model.paths import leaf, printable
+from machochain.model.result import Finding, Severity
+
+if TYPE_CHECKING:
+    from machochain.source.values import Link, LostFile, PackageFacts, SourceReport
+
+ONE_PACKAGE: Final = register(
+    Rule(
+        "MC722",
+        "run-path-of-one-package",
+        "A test binary lacks a run path that only another package gives",
+        Severity.WARNING,
+        "A run path or `-L` stands in one package, the library that needs it is linked by another that does not import "
+        "it.",
+        "The program works; tests of the other package end with `no LC_RPATH's found` or do not link.",
+        ("Give the run path in the package that links the library.",),
+        references=("Go 1.27, cmd/go/internal/work/exec.go; measured",),
+    )
+)
+CFLAGS_ONLY: Final = register(
+    Rule(
+        "MC724",
+        "target-in-cflags-only",
+        "The deployment target is given to the compiler but not to the linker",
+        Severity.WARNING,
+        "`-mmacosx-version-min` stands in CFLAGS and not in LDFLAGS of a package, or in some packages only.",
+        "Objects and program say different versions; objects of `runtime/cgo` never get `#cgo` flags of others.",
+        ("Set `CGO_CPPFLAGS` and `CGO_LDFLAGS` where you build: they reach every package.",),
+        references=("mimi-project/mimi#276", "Go 1.27, cmd/go/internal/work/exec.go"),
+    )
+)
+REPEATED: Final = register(
+    Rule(
+        "MC725",
+        "repeated-run-path",
+        "A run path of CGO_LDFLAGS is given to the linker several times",
+        Severity.INFO,
+        "`$CGO_LDFLAGS` is repeated for each cgo package, `runtime/cgo` among them.",
+        "Old linkers write it as often, and macOS refuses duplicates in files of its newest SDKs.",
+        ("Give it once by `-ldflags=-extldflags=-Wl,-rpath,PATH`.",),
+        references=("facebook/zstd#4369",),
+    )
+)
+VENDOR: Final = register(
+    Rule(
+        "MC731",
+        "vendor-loses-file",
+        "go mod vendor does not copy a file that is needed",
+        Severity.ERROR,
+        "Only files of directories with an imported package are copied, and what `//go:embed` names.",
+        "Whoever vendors the module cannot build it, unless a warm build cache hides that.",
+        (
+            "Embed the files into a blank variable: `//go:embed include/*.h` above `var _ embed.FS`.",
+            "Or put a Go file into the directory and import it blank, from a file with the same constraint.",
+            "Or build with `-mod=mod`.",
+        ),
+        milder="warning if the file is needed perhaps, or a flag names it",
+        references=("golang/go#26366", "Go 1.27, cmd/go/internal/modcmd/vendor.go"),
+    )
+)
+INCOMPLETE: Final = register(
+    Rule(
+        "MC732",
+        "vendor-incomplete",
+        "The vendor directory lacks a file that is needed",
+        Severity.ERROR,
+        "`vendor` is used, and a header or library that a vendored package surely needs is not in it.",
+        "The module builds from a warm build cache only: here, but not in CI.",
+        ("Build with `-mod=mod`, or copy the files by hand after `go mod vendor`.",),
+        references=("golang/go#26366",),
+    )
+)
+OUTSIDE: Final = register(
+    Rule(
+        "MC734",
+        "outside-cache-key",
+        "Go does not notice changes of files that are compiled in",
+        Severity.INFO,
+        "Headers and libraries outside the package's own directory are no part of its cache key.",
+        "After a change `go build` takes the old object.",
+        ("Embed them, or build with `-a` after changing them.",),
+        references=("golang/go#24355", "Go 1.27, cmd/go/internal/work/exec.go (buildActionID)"),
+    )
+)
+UNSEEN: Final = register(
+    Rule(
+        "MC791",
+        "package-unseen",
+        "The directory of an imported package is not known",
+        Severity.INFO,
+        "Neither the module, its vendor directory nor the module cache has it.",
+        "Whether it uses cgo, and with which flags, is not known.",
+        ('Name the module cache: `--modcache "$(go env GOMODCACHE)"`.', "Or give `--go-list FILE`."),
+        references=("Go 1.27, cmd/go/internal/modload",),
+    )
+)
+
+
+@of_source
+def check(report: SourceReport) -> Iterator[Finding]:
+    """Yield what is to be said about programs, vendoring and caches."""
+    yield from merged(_all(report))
+
+
+def _all(report: SourceReport) -> Iterator[Finding]:
+    for link in report.links:
+        yield from _repeated(report, link)
+        if link.test:
+            yield from _lacking(report, link)
+    for target, packages in report.packages.items():
+        for facts in packages.values():
+            yield from _target(report, target, facts)
+            yield from _incomplete(report, target, facts)
+    yield from _lost(report)
+    for package, files in report.outside.items():
+        names = listed([f.removeprefix(f"{report.module.directory}/") for f in files])
+        count = "1 file" if len(files) == 1 else f"{len(files)} files"
+        yield source_finding(
+            OUTSIDE, report, package=package, subject=package,
+            message=f"{printable(package)} is built from {count} whose changes go unnoticed: {names}",
+            evidence={"files": list(files)},
+        )  # fmt: skip
+    yield from _unseen(report)
+
+
+def _repeated(report: SourceReport, link: Link) -> Iterator[Finding]:
+    counts: dict[str, int] = {}
+    for each in link.run_paths:
+        if each.origin.value == "environment":
+            counts[each.path] = counts.get(each.path, 0) + 1
+    for path, count in counts.items():
+        if count > 1:
+            yield source_finding(
+                REPEATED, report, package=link.program, subject=path, target=link.target,
+                message=f"the link of {printable(link.program)} gets the run path {printable(path)} {count} times",
+                evidence={"count": count},
+            )  # fmt: skip
+
+
+def _lacking(report: SourceReport, link: Link) -> Iterator[Finding]:
+    """Yield libraries by ``@rpath`` that a test asks for without a run path that a program gives them."""
+    from machochain.source.values import FlagOrigin  # noqa: PLC0415
+
+    mine = {r.path for r in link.run_paths}
+    wanted = [name for name, _ in link.loads if name.startswith("@rpath/")]
+    if not wanted or mine:
+        return
+    for other in report.links:
+        if other.test or other.target != link.target or link.program == other.program:
+            continue
+        shared = [name for name in wanted if any(name == n for n, _ in other.loads)]
+        giving = [r for r in other.run_paths if r.origin is FlagOrigin.DIRECTIVE]
+        if shared and giving:
+            yield source_finding(
+                ONE_PACKAGE, report, package=link.program, subject=giving[0].path, target=link.target,
+                place=giving[0].place,
+                message=(
+                    f"tests of {printable(link.program)} load {printable(shared[0])} without a run path: only "
+                    f"{printable(giving[0].package)} gives one ({where(giving[0].place, report)})"
+                ),
+                remedies=(advice("put the run path into the #cgo LDFLAGS of the package that links the library"),),
+            )  # fmt: skip
+            return
+
+
+def _target(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[Finding]:
+    if not facts.cgo:
+        return
+    given = [
+        w
+        for verb in ("CPPFLAGS", "CFLAGS", "CXXFLAGS")
+        for w in facts.words.get(verb, ())
+        if w.text.startswith("-mmacosx-version-min")
+    ]
+    linked = any("-mmacosx-version-min" in w.text for w in facts.words.get("LDFLAGS", ()))
+    if given and not linked:
+        word = given[0]
+        yield source_finding(
+            CFLAGS_ONLY, report, package=facts.path, subject=word.written, target=target, place=word.place,
+            message=f"{where(word.place, report)}: the linker does not get {printable(word.written)}",
+        )  # fmt: skip
+
+
+def _lost(report: SourceReport) -> Iterator[Finding]:
+    from machochain.source.values import Need  # noqa: PLC0415
+
+    groups: dict[tuple[str, str, str, Need], list[LostFile]] = {}
+    for each in report.lost:
+        folder = each.file.rpartition("/")[0]
+        groups.setdefault((each.module, each.package, folder, each.need), []).append(each)
+    for (module, package, folder, need), files in groups.items():
+        names = listed([leaf(f.file) for f in files])
+        sure = need is Need.SURE
+        yield source_finding(
+            VENDOR, report, package=package, subject=f"{folder}/" if folder else files[0].file, place=files[0].place,
+            severity=Severity.ERROR if sure else Severity.WARNING,
+            message=(
+                f"go mod vendor does not copy {printable(folder)}/ of {printable(module)}: {names} "
+                f"{'is' if len(files) == 1 else 'are'} {'needed' if sure else 'perhaps needed'} by {printable(package)}"
+            ),
+            evidence={"files": [f.file for f in files], "module": module},
+        )  # fmt: skip
+
+
+def _incomplete(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[Finding]:
+    from machochain.source.values import Kind, Outcome  # noqa: PLC0415
+
+    if not facts.vendored:
+        return
+    for search in report.searches:
+        if search.package != facts.path or search.target != target or search.kind is not Kind.HEADER:
+            continue
+        inside = [t.path for t in search.tried if t.path.startswith(f"{facts.directory}/")]
+        if search.outcome is Outcome.FOUND or not search.certain or not inside or "/" not in search.name:
+            continue
+        yield source_finding(
+            INCOMPLETE, report, package=facts.path, subject=search.name, target=target, place=search.place,
+            message=f"{where(search.place, report)}: {printable(search.name)} is not in vendor",
+            remedies=(command("go build -mod=mod ./..."),),
+        )  # fmt: skip
+
+
+def _unseen(report: SourceReport) -> Iterator[Finding]:
+    for target, packages in report.packages.items():
+        unknown: dict[str, str] = {}
+        for facts in packages.values():
+            for path in facts.unknown_imports:
+                unknown.setdefault(path, facts.path)
+        if unknown:
+            first = next(iter(unknown))
+            more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+            yield source_finding(
+                UNSEEN, report, package=unknown[first], subject=first, target=target,
+                message=f"the directory of {printable(first)}{more} is not known",
+                evidence={"packages": list(unknown)},
+            )  # fmt: skip

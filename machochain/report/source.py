@@ -1,0 +1,458 @@
+"""What was found out about a Go module's sources: text, JSON, SARIF at file and line, DOT of the search, one chain."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from machochain._version import __version__
+from machochain.findings import RULES
+from machochain.model.paths import printable
+from machochain.model.result import Finding, Severity
+from machochain.report.context import RenderContext
+from machochain.report.resolution import finding_fields, tool
+from machochain.report.sarif import relative_uri
+from machochain.report.sarif import rule_fields as sarif_rule
+from machochain.report.style import Style
+from machochain.source.values import (
+    FlagOrigin,
+    Kind,
+    Link,
+    Mode,
+    Outcome,
+    PackageFacts,
+    PathState,
+    Place,
+    Search,
+    SourceReport,
+    Target,
+    Word,
+)
+
+SOURCE_SCHEMA: Final = "machochain.source/1"
+_STYLES: Final = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.INFO: "dim"}
+_FLAGS: Final = {Kind.LIBRARY: "-l", Kind.FRAMEWORK: "-framework "}
+_MARKS: Final = {
+    PathState.WINNER: ("✔", "+", "good"),
+    PathState.IN_SDK: ("✔", "+", "good"),
+    PathState.SHADOWED: ("○", "o", "doubt"),
+    PathState.ABSENT: ("✘", "x", "dim"),
+    PathState.NO_DIRECTORY: ("✘", "x", "dim"),
+    PathState.UNSEEN: ("?", "?", "doubt"),
+}
+_MODES: Final = {
+    Mode.SHIM: "Apple's clang by xcrun, no SDK named",
+    Mode.SDK: "Apple's clang with an SDK named",
+    Mode.CLANG: "another clang",
+    Mode.CROSS: "a cross compiler",
+}
+
+
+def shown_name(search: Search) -> str:
+    """Return ``stdio.h``, ``-lssl`` or ``-framework Security``."""
+    return f"{_FLAGS.get(search.kind, '')}{search.name}"
+
+
+# -- text --
+
+
+def write(report: SourceReport, context: RenderContext) -> str:
+    """Return the text."""
+    return "\n".join(_text(report, context.style)) + "\n"
+
+
+def _text(report: SourceReport, style: Style) -> Iterator[str]:
+    yield _headline(report, style)
+    yield from _findings(report.findings, style)
+    for target in report.targets:
+        yield ""
+        yield from _target(report, target, style)
+    unknown = [s for s in report.searches if s.outcome is Outcome.UNKNOWN and s.certain]
+    if unknown:
+        names = list(dict.fromkeys(shown_name(s) for s in unknown))
+        more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+        yield ""
+        text = (
+            f"not known: where {', '.join(map(printable, names[:4]))}{more} "
+            f"{'comes' if len(names) == 1 else 'come'} from, as not every directory was seen: --sdk DIR names an SDK, "
+            "--map or --root what else lies on the Mac"
+        )
+        yield from textwrap.wrap(text, style.width, subsequent_indent="  ", break_on_hyphens=False)
+    for note in report.notes:
+        yield from textwrap.wrap(printable(note), style.width, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _headline(report: SourceReport, style: Style) -> str:
+    module = report.module
+    cgo = {p.path for packages in report.packages.values() for p in packages.values() if p.cgo}
+    words = [style.paint(printable(module.path or module.directory), "bold")]
+    words.append(f"go {module.go}" if module.go else "no go line")
+    words.append(f"{len(cgo)} package{'' if len(cgo) == 1 else 's'} with cgo")
+    if module.vendored:
+        words.append("vendored")
+    if module.workspace:
+        words.append("in a workspace")
+    return "  ".join(words)
+
+
+def _findings(findings: Sequence[Finding], style: Style) -> Iterator[str]:
+    floor = Severity.INFO.rank if style.verbose else Severity.WARNING.rank
+    for finding in sorted(findings, key=lambda f: -f.severity.rank):
+        if finding.severity.rank < floor:
+            continue
+        yield ""
+        label = style.paint(f"{finding.severity.value}[{finding.rule}]", _STYLES[finding.severity])
+        yield from textwrap.wrap(
+            f"{label} {printable(finding.message)}", style.width, subsequent_indent="  ", break_long_words=False,
+            break_on_hyphens=False,
+        )  # fmt: skip
+        if finding.remedy:
+            yield "  fix:"
+            yield from ("    " + printable(step) for step in finding.remedy)
+    hidden = sum(f.severity.rank < floor for f in findings)
+    if hidden:
+        yield ""
+        yield style.paint(f"{hidden} {'note' if hidden == 1 else 'notes'} not shown (-v shows them)", "dim")
+
+
+def _target(report: SourceReport, target: Target, style: Style) -> Iterator[str]:
+    release = f"Go 1.{target.minor} ({target.go})"
+    assumed = ", assumed" if target.mode_assumed else ""
+    sdk = printable(target.sdk) if target.sdk else "not known"
+    yield f"{style.paint(target.name, 'bold')}  {release}  {_MODES[target.mode]}{assumed}  SDK {sdk}"
+    packages = report.packages.get(target.name, {})
+    for facts in packages.values():
+        if facts.cgo or (style.verbose and facts.lines):
+            yield from _package(report, target, facts, style)
+    for link in report.links:
+        if link.target == target.name and (link.external or style.verbose):
+            yield from _link(link, style)
+
+
+def _package(report: SourceReport, target: Target, facts: PackageFacts, style: Style) -> Iterator[str]:
+    mine = [s for s in report.searches if s.package == facts.path and s.target == target.name]
+    counts: dict[Kind, list[int]] = {}
+    for search in mine:
+        tally = counts.setdefault(search.kind, [0, 0, 0])
+        tally[(Outcome.FOUND, Outcome.MISSING, Outcome.UNKNOWN).index(search.outcome)] += 1
+    flags = sum(len(facts.words.get(v, ())) for v in ("CPPFLAGS", "CFLAGS", "CXXFLAGS", "LDFLAGS", "pkg-config"))
+    words = [f"{flags} flag{'' if flags == 1 else 's'}"]
+    for kind, (found, missing, unknown) in counts.items():
+        noun = {Kind.HEADER: "header", Kind.LIBRARY: "library", Kind.FRAMEWORK: "framework", Kind.FILE: "file"}
+        name = noun.get(kind, ".pc file")
+        plural = {"library": "libraries"}.get(name, f"{name}s")
+        total = found + missing + unknown
+        rest = [f"{missing} missing"] * bool(missing) + [f"{unknown} unknown"] * bool(unknown)
+        words.append(f"{total} {name if total == 1 else plural}" + (f" ({', '.join(rest)})" if rest else ""))
+    yield f"  {printable(facts.path)}: {', '.join(words)}"
+    if not style.verbose:
+        return
+    for verb in ("CPPFLAGS", "CFLAGS", "CXXFLAGS", "LDFLAGS", "pkg-config --libs"):
+        for word in facts.words.get(verb, ()):
+            yield f"      {verb}: {printable(word.text)}  [{printable(_said(word))}]"
+    for search in mine:
+        yield from ("      " + line for line in _one_line(search, style))
+        if style.verbose > 1:
+            yield from ("        " + line for line in _chain(search, style))
+
+
+def _said(word: Word) -> str:
+    from machochain.source.chain import said_by  # noqa: PLC0415  # only with -v
+
+    return said_by(word)
+
+
+def _one_line(search: Search, style: Style) -> Iterator[str]:
+    state = {
+        Outcome.FOUND: PathState.WINNER, Outcome.MISSING: PathState.ABSENT, Outcome.UNKNOWN: PathState.UNSEEN,
+    }[search.outcome]  # fmt: skip
+    mark = _MARKS[state][0 if style.unicode else 1]
+    kind = {Outcome.FOUND: "good", Outcome.MISSING: "bad", Outcome.UNKNOWN: "doubt"}[search.outcome]
+    after = f" {style.arrow} {printable(search.winner)}" if search.winner else ""
+    if search.outcome is Outcome.FOUND and not search.winner:
+        after = f" {style.arrow} the compiler's own"
+    perhaps = "" if search.certain else " (perhaps included)"
+    yield f"{style.paint(mark, kind)} {printable(shown_name(search))}{perhaps}{after}"
+
+
+def _link(link: Link, style: Style) -> Iterator[str]:
+    name = printable(link.program) + (" (test)" if link.test else "")
+    launches = link.result.launches if link.result is not None else None
+    verdict = style.paint("✘ will not launch" if style.unicode else "x will not launch", "bad")
+    if launches is not False:
+        verdict = style.paint("? nobody has linked it yet", "doubt")
+    yield f"  {name}: {verdict}"
+    for path, weak in link.loads:
+        if style.verbose or not path.startswith(("/usr/lib/", "/System/")):
+            yield f"      loads {printable(path)}{' (weak)' if weak else ''}"
+    for run_path in {r.path: r for r in link.run_paths}.values():
+        whose = printable(run_path.package)
+        origin = "environment" if run_path.origin is FlagOrigin.ENVIRONMENT else f"{run_path.origin.value} of {whose}"
+        yield f"      run path {printable(run_path.path)}  [{origin}]"
+    for path in link.static:
+        yield f"      holds {printable(path)}"
+    if link.result is not None and link.result.message is not None:
+        yield "      dyld will say:"
+        yield from (f"        {printable(line)}" for line in link.result.message.split("\n"))
+
+
+def _chain(search: Search, style: Style) -> Iterator[str]:
+    for number, tried in enumerate(search.tried, 1):
+        mark, plain, kind = _MARKS[tried.state]
+        sign = style.paint(mark if style.unicode else plain, kind)
+        yield f"{number:3} {sign} {printable(tried.path)}: {tried.state.value}  [{printable(tried.origin)}]"
+
+
+def chain_of(report: SourceReport, name: str, style: Style) -> str | None:
+    """Return where one header, library, framework or package of pkg-config comes from; None if nothing asks for it."""
+    wanted = name.strip()
+    found = [
+        s for s in report.searches
+        if wanted in (s.name, shown_name(s), f"pkg-config: {s.name}", f"-framework={s.name}")
+        or (s.kind is Kind.HEADER and s.name.rpartition("/")[2] == wanted)
+    ]  # fmt: skip
+    if not found:
+        return None
+    lines: list[str] = []
+    told: dict[tuple[Any, ...], list[Search]] = {}
+    for search in found:
+        key = (search.kind, search.name, search.winner, search.tried, search.package, search.place)
+        told.setdefault(key, []).append(search)
+    for group in told.values():
+        first = group[0]
+        lines.append("")
+        targets = ", ".join(s.target for s in group)
+        place = f" at {_place(first.place, report)}" if first.place.file else ""
+        lines.append(
+            f"{style.paint(printable(shown_name(first)), 'bold')}  {targets}  for {printable(first.package)}{place}"
+        )
+        if not first.certain:
+            lines.append("  perhaps: a condition around the include is not known")
+        lines += ["  " + line for line in _chain(first, style)]
+        if not first.tried:
+            lines.append("  the compiler brings it" if first.outcome is Outcome.FOUND else "  nothing was tried")
+        lines += ["  " + line for line in _answer(first, style)]
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _answer(search: Search, style: Style) -> Iterator[str]:
+    if search.outcome is Outcome.FOUND and search.winner:
+        facts = search.facts
+        known = [f"architectures {', '.join(facts.archs)}"] * bool(facts.archs)
+        known += [f"install name {printable(facts.install_name)}"] if facts.install_name else []
+        known += [f"version {facts.version}"] * bool(facts.version)
+        known += ["static"] * facts.static
+        unless = ", unless a directory nobody saw has it" if search.doubtful else ""
+        detail = f" ({'; '.join(known)})" if known else ""
+        yield style.paint(f"taken{unless}", "doubt" if unless else "good") + f": {printable(search.winner)}{detail}"
+    elif search.outcome is Outcome.MISSING:
+        yield style.paint("nowhere", "bad") + ": every directory was seen"
+    elif search.outcome is Outcome.UNKNOWN:
+        yield style.paint("not known", "doubt") + ": not every directory was seen"
+
+
+def _place(place: Place, report: SourceReport) -> str:
+    name = place.file.removeprefix(f"{report.module.directory.rstrip('/')}/")
+    return printable(f"{name}:{place.line}" if place.line else name)
+
+
+# -- JSON --
+
+
+def write_json(report: SourceReport, _: RenderContext) -> str:
+    """Return the document (schema ``machochain.source/1``)."""
+    return json.dumps(source_document(report), indent=2) + "\n"
+
+
+def source_document(report: SourceReport) -> dict[str, Any]:
+    """Return the document as plain values."""
+    module = report.module
+    return {
+        "schema": SOURCE_SCHEMA,
+        "tool": tool(),
+        "module": {
+            "path": module.path, "dir": module.directory, "go": module.go or None,
+            "toolchain": module.toolchain or None, "vendored": module.vendored, "workspace": module.workspace,
+        },
+        "targets": [_target_fields(t) for t in report.targets],
+        "packages": [
+            _package_fields(target, facts) for target, ps in report.packages.items() for facts in ps.values()
+        ],
+        "search": [_search_fields(s) for s in report.searches],
+        "link": [_link_fields(link) for link in report.links],
+        "vendor": {
+            "lost": [
+                {"module": x.module, "file": x.file, "needed": x.need.value, "by": _by(x.package, x.place)}
+                for x in report.lost
+            ]
+        },
+        "outside_cache_key": {package: list(files) for package, files in report.outside.items()},
+        "skipped": [{"rule": rule, "why": why} for rule, why in report.skipped.items()],
+        "notes": list(report.notes),
+        "findings": [finding_fields(f) for f in report.findings],
+    }  # fmt: skip
+
+
+def _target_fields(target: Target) -> dict[str, Any]:
+    return {
+        "target": target.name,
+        "goos": target.goos,
+        "goarch": target.goarch,
+        "go": f"1.{target.minor}",
+        "go_from": target.go,
+        "tags": sorted(t for t in target.context.tags if not t.startswith("go1.")),
+        "mode": target.mode.value,
+        "mode_assumed": target.mode_assumed,
+        "cc": list(target.cc),
+        "sdk": target.sdk,
+    }
+
+
+def _word_fields(word: Word) -> dict[str, Any]:
+    return {
+        "word": word.text, "origin": word.origin.value, "file": word.place.file or None,
+        "line": word.place.line or None, "condition": word.condition or None,
+    }  # fmt: skip
+
+
+def _package_fields(target: str, facts: PackageFacts) -> dict[str, Any]:
+    kind = "main" if facts.main else "library"
+    return {
+        "target": target,
+        "path": facts.path,
+        "dir": facts.directory,
+        "kind": kind,
+        "module": facts.module or None,
+        "own": facts.own,
+        "vendored": facts.vendored,
+        "cgo_files": list(facts.files.get("CgoFiles", ())),
+        "c_files": [f for key in ("CFiles", "CXXFiles", "MFiles", "SFiles") for f in facts.files.get(key, ())],
+        "tests": facts.tests,
+        "imports": list(facts.imports),
+        "unknown_imports": list(facts.unknown_imports),
+        "flags": {
+            verb: [_word_fields(w) for w in words]
+            for verb, words in facts.words.items()
+            if verb != "compiler" and words
+        },
+        "refused": [
+            {"verb": verb, "words": list(r.words), "message": r.message, "file": p.file, "line": p.line or None}
+            for verb, r, p in facts.refused
+        ],
+        "error": facts.problems[0].text if facts.problems else None,
+    }
+
+
+def _by(package: str, place: Place) -> list[Any]:
+    return [package, place.file or None, place.line or None]
+
+
+def _search_fields(search: Search) -> dict[str, Any]:
+    facts = search.facts
+    return {
+        "target": search.target,
+        "kind": search.kind.value,
+        "name": search.name,
+        "wanted_by": _by(search.package, search.place),
+        "certain": search.certain,
+        "outcome": search.outcome.value,
+        "winner": search.winner,
+        "facts": {
+            "arch": list(facts.archs), "install_name": facts.install_name, "version": facts.version,
+            "static": facts.static,
+        },
+        "tried": [{"path": t.path, "reason": t.state.value, "origin": t.origin} for t in search.tried],
+        "shadowed": [path for path, _ in search.shadowed]
+        or [t.path for t in search.tried if t.state is PathState.SHADOWED],
+        "part_of_macos": search.by_system,
+    }  # fmt: skip
+
+
+def _link_fields(link: Link) -> dict[str, Any]:
+    result = link.result
+    return {
+        "target": link.target,
+        "program": link.program,
+        "test": link.test,
+        "external": link.external,
+        "words": [{**_word_fields(w), "package": w.package} for w in link.words],
+        "loads": [{"name": name, "weak": weak} for name, weak in link.loads],
+        "run_paths": [{"path": r.path, "origin": r.origin.value, "package": r.package} for r in link.run_paths],
+        "static": list(link.static),
+        "complete": link.complete,
+        "unknowns": list(link.unknowns),
+        "launches": None if result is None else result.launches,
+        "message": None if result is None else result.message,
+    }
+
+
+# -- SARIF --
+
+_LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+
+
+def write_sarif(report: SourceReport, context: RenderContext) -> str:
+    """Return a SARIF log whose results stand at the line of the source."""
+    index = {rule: number for number, rule in enumerate(RULES)}
+    results = []
+    for finding in report.findings:
+        file = str(finding.evidence.get("file") or f"{report.module.directory}/go.mod")
+        region = {"startLine": int(finding.evidence.get("line") or 1)}
+        uri = relative_uri(file, source_root=context.source_root, cwd=context.cwd)
+        text = finding.message + "".join(f"\n{step}" for step in finding.remedy)
+        results.append(
+            {
+                "ruleId": finding.rule,
+                "ruleIndex": index[finding.rule],
+                "level": _LEVELS[finding.severity],
+                "message": {"text": printable_block(text)},
+                "locations": [
+                    {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}},
+                ],
+            }
+        )
+    driver = {"name": "machochain", "semanticVersion": __version__, "rules": [sarif_rule(r) for r in RULES.values()]}
+    log = {
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results, "columnKind": "utf16CodeUnits"}],
+    }
+    return json.dumps(log, indent=2) + "\n"
+
+
+def printable_block(text: str) -> str:
+    """Return several lines, each without control characters."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+# -- DOT --
+
+
+def write_dot(report: SourceReport, _: RenderContext) -> str:
+    """Return the search as a graph: packages, what they ask for, and the files that serve it."""
+    lines = ["digraph source {", "  rankdir=LR;", "  node [shape=box, fontname=Helvetica];"]
+    seen: set[str] = set()
+    for search in report.searches:
+        package, name = f"p {search.package}", f"{search.kind.value} {search.name}"
+        if package not in seen:
+            seen.add(package)
+            lines.append(f"  {_dot(package)} [label={_dot(search.package)}, style=bold];")
+        if name not in seen:
+            seen.add(name)
+            colour = {Outcome.FOUND: "black", Outcome.MISSING: "red", Outcome.UNKNOWN: "orange"}[search.outcome]
+            lines.append(f"  {_dot(name)} [label={_dot(shown_name(search))}, shape=ellipse, color={colour}];")
+        for edge in (
+            f"  {_dot(package)} -> {_dot(name)}{'' if search.certain else ' [style=dashed]'};",
+            *([f"  {_dot(name)} -> {_dot(search.winner)};"] if search.winner else []),
+            *(f"  {_dot(name)} -> {_dot(path)} [style=dotted, label=shadowed];" for path, _ in search.shadowed),
+        ):
+            if edge not in seen:
+                seen.add(edge)
+                lines.append(edge)
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _dot(text: str) -> str:
+    return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'

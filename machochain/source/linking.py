@@ -1,0 +1,189 @@
+r"""What the link of a program or test binary takes, and what dyld will do with the result.
+
+Order (measured with Go 1.27): per cgo package [``$CGO_LDFLAGS``, ``#cgo LDFLAGS``, ``pkg-config --libs``], the
+program's own first, then what it imports, ``runtime/cgo`` among them; clang hoists all ``-L`` before all ``-l``. Which
+package comes before which, behind the program's own, is not certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from machochain.dyld.config import UNRESTRICTED, process_config
+from machochain.dyld.profile import profile_for
+from machochain.golang.flags import Framework, InputFile, Library, LinkMode, RunPathFlag, parse_ldflags
+from machochain.golang.modules import is_standard, standard_link_words
+from machochain.golang.settings import Settings
+from machochain.graph.driver import walk
+from machochain.graph.mac import Mac
+from machochain.graph.resolve import with_verdict
+from machochain.model.arch import Arch
+from machochain.model.image import Image
+from machochain.model.ospaths import LIBSYSTEM
+from machochain.model.paths import TargetPath
+from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
+from machochain.model.version import Version
+from machochain.source.archive import program_to_come
+from machochain.source.chain import environment_words, framework_directories, library_directories
+from machochain.source.libraries import Libraries
+from machochain.source.values import FlagOrigin, Kind, Link, Outcome, PackageFacts, RunPath, Search, Target, Word
+
+ARCHS: Final = {"arm64": "arm64", "amd64": "x86_64"}
+
+
+def closure(
+    packages: Mapping[str, PackageFacts], path: str, *, test: bool
+) -> tuple[list[PackageFacts], frozenset[str]]:
+    """Return the packages that go into a program, its own first, and those of the standard library it imports."""
+    order: list[PackageFacts] = []
+    standard: set[str] = set()
+    seen = {path}
+    pending = [path]
+    while pending:
+        facts = packages.get(pending.pop(0))
+        if facts is None:
+            continue
+        order.append(facts)
+        wanted = [*facts.imports, *(facts.test_imports if test and facts.path == path else ())]
+        for each in wanted:
+            if each not in packages and is_standard(each):
+                standard.add(each)
+            elif each not in seen:
+                seen.add(each)
+                pending.append(each)
+    return order, frozenset(standard)
+
+
+def link_words(order: Sequence[PackageFacts], libs: Mapping[str, Sequence[Word]], settings: Settings) -> Iterator[Word]:
+    """Yield what each cgo package brings to the link.
+
+    Args:
+        order: The packages of the program.
+        libs: What ``pkg-config --libs`` says for each package.
+        settings: Go's settings.
+    """
+    environment = environment_words(settings, "CGO_LDFLAGS")
+    for facts in order:
+        if not facts.cgo:
+            continue
+        yield from (Word(w.text, w.origin, w.place, w.condition, w.written, facts.path) for w in environment)
+        yield from facts.words.get("LDFLAGS", ())
+        yield from libs.get(facts.path, ())
+        if facts.files.get("MFiles"):
+            yield Word("-lobjc", FlagOrigin.GO, package=facts.path)
+
+
+def plan_link(
+    program: PackageFacts,
+    packages: Mapping[str, PackageFacts],
+    target: Target,
+    settings: Settings,
+    libraries: Libraries,
+    libs: Mapping[str, Sequence[Word]],
+    incomplete: frozenset[str],
+    *,
+    test: bool,
+) -> Link:
+    """Return what a link takes.
+
+    Args:
+        program: The main package, or the package whose test binary is meant.
+        packages: All packages.
+        target: For what.
+        settings: Go's settings.
+        libraries: Where libraries are.
+        libs: What ``pkg-config --libs`` says for each package.
+        incomplete: Packages whose pkg-config answer is not known.
+        test: Whether the test binary is meant.
+    """
+    order, standard = closure(packages, program.path, test=test)
+    external = any(p.cgo for p in order) and target.context.cgo
+    words = list(link_words(order, libs, settings)) if external else []
+    if external:
+        words += [Word(w.text, w.origin, package="runtime/cgo") for w in environment_words(settings, "CGO_LDFLAGS")]
+    words += [
+        Word(text, FlagOrigin.GO, package="the standard library")
+        for text in standard_link_words(standard, test=test, cgo=external, goarch=target.goarch, minor=target.minor)
+    ]
+    link = Link(target.name, program.path, test, external, tuple(words))
+    inputs = parse_ldflags([w.text for w in words])
+    of_libraries = library_directories(words, target, settings)
+    of_frameworks = framework_directories(words, target)
+    loads: dict[str, bool] = {}
+    static: dict[str, None] = {}
+    unknowns: list[str] = []
+    searches: list[Search] = []
+    run_paths: list[RunPath] = []
+    for each in inputs:
+        word = words[each.word]
+        if isinstance(each, RunPathFlag):
+            run_paths.append(RunPath(each.path, word.origin, word.package, word.place))
+            continue
+        if isinstance(each, Library):
+            found = libraries.search(Kind.LIBRARY, each.name, of_libraries, word, word.package)
+        elif isinstance(each, Framework):
+            found = libraries.search(Kind.FRAMEWORK, each.name, of_frameworks, word, word.package)
+        elif isinstance(each, InputFile):
+            found = libraries.search(Kind.FILE, each.path, (), word, word.package)
+        else:
+            continue
+        searches.append(found)
+        if found.outcome is not Outcome.FOUND:
+            unknowns.append(f"{_shown(found)} of {word.package} was not found")
+        elif found.facts.static or found.facts.install_name is None:
+            if found.winner is not None and found.winner not in static:
+                static[found.winner] = None
+                unknowns.append(f"what {found.winner} needs besides is not known")
+        else:
+            weak = each.mode is LinkMode.WEAK
+            loads[found.facts.install_name] = weak and loads.get(found.facts.install_name, True)
+            if found.doubtful and word.origin is not FlagOrigin.GO:
+                unknowns.append(f"{_shown(found)} of {word.package} may lie in a directory nobody saw")
+    loads.setdefault(LIBSYSTEM, False)
+    for facts in order:
+        unknowns += [f"package {path}, which {facts.path} imports, was not found" for path in facts.unknown_imports]
+        if facts.path in incomplete:
+            unknowns.append(f"what pkg-config says for {facts.path} is not known")
+    link.loads = tuple(loads.items())
+    link.run_paths = tuple(run_paths)
+    link.searches = tuple(searches)
+    link.static = tuple(static)
+    link.unknowns = tuple(dict.fromkeys(unknowns))
+    link.complete = not link.unknowns
+    return link
+
+
+def _shown(search: Search) -> str:
+    return {Kind.LIBRARY: "-l", Kind.FRAMEWORK: "-framework "}.get(search.kind, "") + search.name
+
+
+def image_to_come(link: Link, macos: Version) -> Image:
+    """Return the header of the program a link makes."""
+    arch = Arch.named(ARCHS[link.target.partition("/")[2]])
+    return program_to_come(arch, link.loads, [r.path for r in link.run_paths], macos, Version.of(11))
+
+
+def resolve_link(link: Link, mac: Mac, place: str, macos: Version, *, cwd: str = "/") -> Result:
+    """Return what dyld will do with a program, which is never said to launch: nobody has linked it."""
+    image = image_to_come(link, macos)
+    main = LoadedImage(0, TargetPath(place), Origin.DISK, image=image)
+    config = process_config(profile_for(macos), macos, image, main.path, security=UNRESTRICTED, environment={})
+    walked = walk(mac, main, config, cwd=cwd)
+    words = link.unknowns or ("nobody has linked it yet",)
+    unknowns = (*walked.unknowns, *(Unknown(UnknownKind.NOT_LINKED, (text,)) for text in words))
+    return with_verdict(
+        Result(
+            input=link.program,
+            path=main.path,
+            arch=image.arch.name,
+            file_type="MH_EXECUTE",
+            macos=macos,
+            hardened=config.hardened,
+            launches=True,
+            message=walked.message,
+            images=walked.images,
+            loads=walked.loads,
+            unknowns=unknowns,
+        )
+    )

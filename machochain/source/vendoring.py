@@ -1,0 +1,108 @@
+r"""What ``go mod vendor`` does not copy although C code needs it, and what the build cache does not know of.
+
+Go 1.27, ``cmd/go/internal/modcmd/vendor.go``: of each package that is imported the regular files of its directory, but
+no ``_test.go``, ``go.mod``, ``go.sum`` and no Go file under ``//go:build ignore``; what ``//go:embed`` names; of
+directories above files such as LICENSE. Directories without an imported package are left out, links too. The cache key
+of a package holds the files of its own directory and what it embeds (``cmd/go/internal/work``, ``buildActionID``).
+"""
+
+# ruff: noqa: PTH114, PTH120  # host paths are raw strings
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+
+from machochain.source.disk import read_bytes
+from machochain.source.values import LostFile, Need, PackageFacts, Place
+
+
+def is_copied(path: str, packages: Mapping[str, PackageFacts]) -> bool:
+    """Whether ``go mod vendor`` copies a file.
+
+    Args:
+        path: The file.
+        packages: Packages that are imported, by their directories.
+    """
+    directory, name = os.path.split(path)
+    if any(_embeds(facts, path) for facts in _around(path, packages)):
+        return True
+    if directory not in packages or os.path.islink(path):
+        return False
+    if name.endswith("_test.go") or name in ("go.mod", "go.sum"):
+        return False
+    return not (name.endswith(".go") and _ignored(path))
+
+
+def _ignored(path: str) -> bool:
+    """Whether a file says ``//go:build ignore``: no other tag can make it count."""
+    data = (read_bytes(path) or b"")[:4096].decode("utf-8", "surrogateescape")
+    return any(line.strip() == "//go:build ignore" for line in data.split("\n"))
+
+
+def _around(path: str, packages: Mapping[str, PackageFacts]) -> Iterator[PackageFacts]:
+    directory = os.path.dirname(path)
+    while len(directory) > 1:
+        facts = packages.get(directory)
+        if facts is not None:
+            yield facts
+        directory = os.path.dirname(directory)
+
+
+def _embeds(facts: PackageFacts, path: str) -> bool:
+    """Whether a package embeds a file: a pattern matches it, or a directory above it."""
+    rest = path[len(facts.directory) + 1 :]
+    for pattern in facts.embeds:
+        every = pattern.removeprefix("all:")
+        parts = rest.split("/")
+        for count in range(1, len(parts) + 1):
+            head = "/".join(parts[:count])
+            if not _matches(head, every):
+                continue
+            below = parts[count:]
+            if every != pattern or not any(p.startswith((".", "_")) for p in below):
+                return not os.path.islink(path)
+    return False
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """``path.Match``: a star stops at slashes."""
+    ours, theirs = path.split("/"), posixpath.normpath(pattern).split("/")
+    return len(ours) == len(theirs) and all(map(fnmatch.fnmatchcase, ours, theirs))
+
+
+def lost_files(
+    used: Iterable[tuple[PackageFacts, str, bool, Place]],
+    packages: Iterable[PackageFacts],
+    roots: Mapping[str, str],
+) -> Iterator[LostFile]:
+    """Yield files that are used and would not be vendored.
+
+    Args:
+        used: (package, file, whether for sure, what asks for it).
+        packages: All packages.
+        roots: Directory of each module by its path.
+    """
+    by_directory = {p.directory: p for p in packages if p.directory and not p.vendored}
+    seen: set[str] = set()
+    for facts, path, certain, place in used:
+        root = roots.get(facts.module)
+        if root is None or facts.vendored or path in seen or not path.startswith(f"{root.rstrip('/')}/"):
+            continue
+        if is_copied(path, by_directory):
+            continue
+        seen.add(path)
+        need = Need.SURE if certain else Need.PERHAPS
+        yield LostFile(facts.module, path[len(root.rstrip("/")) + 1 :], need, facts.path, place)
+
+
+def outside_key(facts: PackageFacts, used: Iterable[str]) -> tuple[str, ...]:
+    """Return files a package is built from that its cache key does not hold: a change of them goes unseen."""
+    own = f"{facts.directory.rstrip('/')}/"
+    return tuple(
+        path
+        for path in dict.fromkeys(used)
+        if not (path.startswith(own) and "/" not in path[len(own) :]) and not _embeds(facts, path)
+    )
