@@ -249,6 +249,25 @@ def test_architectures_have_symbols_of_their_own(tmp_path: Path) -> None:
     assert [f.archs for f in facts.symbols(A)] == [("arm64",), ("x86_64", "arm64"), ("x86_64", "arm64")]
 
 
+def test_what_left_the_stub_for_both_architectures_is_not_intels_alone(tmp_path: Path) -> None:
+    old, new = sdk("10.13", a=["_moved"]), sdk("12.0", a=["_x"])
+    old["libraries"][0]["targets"] = ["x86_64-macos"]
+    new["libraries"][0]["targets"] = ["x86_64-macos", "arm64e-macos"]
+    facts = catalogue(tmp_path, old, new)
+    assert [facts.lookup(A, "_moved", Version.of(12), arch).presence for arch in ("arm64", "x86_64")] == [
+        UNSEEN,
+        UNSEEN,
+    ]
+
+
+def test_symbols_of_a_private_library_that_a_public_one_passes_on_are_kept(tmp_path: Path) -> None:
+    private = "/System/Library/PrivateFrameworks/P.framework/Versions/A/P"
+    document = sdk("11.0", a=["_x"], b=["_y"])
+    document["libraries"][0]["reexports"] = [private]
+    document["libraries"][1]["install_name"] = private
+    assert presences(catalogue(tmp_path, document), "_y", "11.0") == [PRESENT]
+
+
 def test_a_form_of_names_can_come_with_one_release(tmp_path: Path) -> None:
     new = os_facts(patterns=[[A, r"\$NEW$", "13.3", "a report"]], observed_symbols=[[A, "_seen$NEW", "14.0", "14.0"]])
     facts = catalogue(tmp_path, sdk("12.0", a=["_f"]), new)

@@ -79,9 +79,24 @@ class _Library(TypedDict):
     missing: dict[str, str]
 
 
-def is_private(path: str) -> bool:
-    """Whether symbols of the library are left out: private frameworks and the Catalyst copies."""
+def _is_private(path: str) -> bool:
     return is_private_framework(path) or path.startswith("/System/iOSSupport/")
+
+
+def _passed_on(sdks: Iterable[dict[str, Any]]) -> set[str]:
+    """Return the private libraries whose symbols public ones pass on: AudioToolbox those of AudioToolboxCore."""
+    inner: dict[str, set[str]] = {}
+    for document in sdks:
+        for item in document["libraries"]:
+            inner.setdefault(item["install_name"], set()).update(item.get("reexports") or ())
+    waiting = [name for name in inner if not _is_private(name)]
+    found: set[str] = set()
+    while waiting:
+        for name in inner.get(waiting.pop(), ()):
+            if _is_private(name) and name not in found:
+                found.add(name)
+                waiting.append(name)
+    return found
 
 
 def _slot(libraries: dict[str, _Library], name: str) -> _Library | None:
@@ -278,6 +293,7 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
     libraries: dict[str, _Library] = {}
     aliases: dict[str, tuple[str, int]] = {}
     names_only: list[tuple[str, int, str]] = []
+    passed_on = _passed_on(sdks)
     for document in sdks:
         sdk = document["sdk"]
         source = sources.setdefault(
@@ -306,8 +322,9 @@ def build(documents: Iterable[dict[str, Any]]) -> bytes:
                 continue
             slot = _slot(libraries, item["install_name"])
             if slot is not None:
-                private = is_private(item["install_name"])
-                _add_library(slot, {**item, "symbols": None} if private else item, bit, sdk)
+                name = item["install_name"]
+                hidden = _is_private(name) and name not in passed_on
+                _add_library(slot, {**item, "symbols": None} if hidden else item, bit, sdk)
         for alias, target in document.get("aliases", {}).items():
             mask = aliases.get(alias, ("", 0))[1]
             aliases[alias] = (target, mask | 1 << bit)  # the newest SDK's target stays

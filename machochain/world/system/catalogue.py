@@ -384,9 +384,9 @@ class EmbeddedCatalogue:
             family = ""
             mask = _mask(block, family)
         listed = _mask(group, family)
-        newer = mask & ~self._before_arm
-        if family == "arm64" and newer and not listed & newer & -newer:
-            listed &= newer  # Intel's past: the first stub for arm64 lacks it
+        newer = block.intel & block.arm & ~self._before_arm
+        if family == "arm64" and group.intel & ~group.arm & newer:
+            listed &= ~self._before_arm  # a stub for both has it for Intel alone: so it always was
         lacking = self._tables.of(mask & ~listed)
         stable = known and bool(self._tables.row(name).stable)
         return judge_symbol(name, group, self._tables.of(listed), lacking, macos, stable=stable)
