@@ -87,7 +87,7 @@ class Session:
             world, artifacts, errors = _unpack([each.host for each in given], world, stack)
             view = open_world(world, [each.host for each in given if each.host not in artifacts])
             system = open_system(world.sdks)
-            mac = Mac(view, system)
+            mac = Mac(view, system, beside=world.beside)
             inputs: list[Input] = []
             for number, each in enumerate(given):
                 for item in _found(mac, view, each.host, number, artifacts):

@@ -30,7 +30,15 @@ from machochain.kernel.libraries import MapRefusal
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
 from machochain.model.image import FileType, Image, LinkedDylib, Slice
-from machochain.model.ospaths import CRYPTEX, DRIVERKIT_LIBSYSTEM, LIBDYLD, LIBSYSTEM, SYSTEM_FOLDER
+from machochain.model.ospaths import (
+    CRYPTEX,
+    DRIVERKIT_LIBSYSTEM,
+    LIBDYLD,
+    LIBSYSTEM,
+    OS_FOLDERS,
+    SWIFT_LIBRARIES,
+    SYSTEM_FOLDER,
+)
 from machochain.model.paths import TargetPath, leaf
 from machochain.model.platform import Platform
 from machochain.model.result import Load, LoadedImage, Origin, Outcome, Unknown, UnknownKind
@@ -461,6 +469,12 @@ class _Run:
 
     def _note(self, image: LoadedImage, dylib: LinkedDylib, found: Found, *, weak: bool = False) -> None:
         """Record what became of a load command."""
+        if found.image is not None and any(a.unseen for a in found.tried) and not might_be_in_shared_cache(dylib.name):
+            # The OS ships nothing under the name of a library that a program brings along.
+            tried = tuple(
+                evolve(a, unseen=a.unseen and not a.candidate.path.startswith(OS_FOLDERS)) for a in found.tried
+            )
+            found = evolve(found, tried=tried)
         if found.image is not None:
             outcome = Outcome.LOADED if found.fresh else Outcome.ALREADY_LOADED
         elif found.unknown is not None:
@@ -475,7 +489,8 @@ class _Run:
             self.loads.append(_load(image.id, dylib, found.image, outcome, found))
         if found.image is not None and any(a.unseen for a in found.tried):
             first = next(a.candidate.path for a in found.tried if a.unseen)
-            self.unknowns.append(Unknown(UnknownKind.EARLIER_PATH, (dylib.name, first, found.image.path)))
+            if not self.mac.is_anothers(first):
+                self.unknowns.append(Unknown(UnknownKind.EARLIER_PATH, (dylib.name, first, found.image.path)))
 
     def _check_compatibility(self, image: LoadedImage, dylib: LinkedDylib, found: Found) -> Found:
         """Refuse a library that is too old, where dyld does (dyld-852.2, ImageLoader.cpp)."""
@@ -657,7 +672,7 @@ class _Run:
                 node.presence is Presence.ABSENT
                 and answer.presence is Presence.UNSEEN
                 and not candidate.rule.on_disk_only
-                and _names_a_system_library(candidate, load_path)
+                and _names_a_system_library(candidate, load_path, known=self.mac.knows_system(path))
             )
             tried.append(Attempt(candidate, messages.miss(profile, candidate, errno), unseen=unseen))
             return None
@@ -792,7 +807,8 @@ class _Run:
         node = self.mac.look(path, self.cwd)
         if node.presence is not Presence.PRESENT:
             unseen = node.presence is Presence.UNSEEN or (
-                answer.presence is Presence.UNSEEN and _names_a_system_library(candidate, request.path)
+                answer.presence is Presence.UNSEEN
+                and _names_a_system_library(candidate, request.path, known=self.mac.knows_system(path))
             )
             tried.append(Attempt(candidate, messages.classic_miss(node.errno), unseen=unseen))
             return None
@@ -938,11 +954,17 @@ def _implied_libsystem(image: LoadedImage) -> Iterator[LinkedDylib]:
     yield _named(name)
 
 
-def _names_a_system_library(candidate: Candidate, load_path: str) -> bool:
+def _decided(attempt: Attempt) -> Attempt:
+    """Return an attempt below a folder of the OS as one that found nothing."""
+    return evolve(attempt, unseen=attempt.unseen and not attempt.candidate.path.startswith(OS_FOLDERS))
+
+
+def _names_a_system_library(candidate: Candidate, load_path: str, *, known: bool) -> bool:
     """Whether not knowing an OS path leaves the answer open.
 
     A load command that names a path of the OS may know more than the catalogue does. A fallback or a run path that
-    merely ends up below ``/usr/lib`` names a library of the program: no release has shipped one under such a name.
+    merely ends up below ``/usr/lib`` names a library of the program: no release has shipped one under such a name,
+    unless one is ``known`` to have.
     """
     if candidate.path.startswith(CRYPTEX):
         # Every attempt there that was ever posted failed, for system paths and others (75 of 75 logs).
@@ -953,5 +975,7 @@ def _names_a_system_library(candidate: Candidate, load_path: str) -> bool:
     if might_be_in_shared_cache(load_path):
         return True
     if candidate.rule in (SearchRule.STANDARD_FALLBACK, SearchRule.CUSTOM_FALLBACK, SearchRule.PATH_DIR_OVERRIDE):
-        return False
-    return candidate.path.startswith(("/usr/lib/swift/", "/System/"))
+        return known
+    if candidate.path.startswith(SWIFT_LIBRARIES):
+        return leaf(candidate.path).startswith("libswift")  # nothing else is ever there
+    return candidate.path.startswith("/System/")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from attrs import evolve, frozen
 
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import needs_fallbacks
+from machochain.dyld.profile import PROFILES
 from machochain.graph.starting import NO_SIGNATURE, SliceSignature, read_slice_signature
 from machochain.kernel.libraries import MapRefusal
 from machochain.kernel.libraries import refusal as library_refusal
@@ -87,7 +88,12 @@ class Mac:
     """
 
     def __init__(
-        self, files: ReadableFileSystem, system: SystemLibraries, *, unmappable: Mapping[str, str] | None = None
+        self,
+        files: ReadableFileSystem,
+        system: SystemLibraries,
+        *,
+        unmappable: Mapping[str, str] | None = None,
+        beside: Iterable[str] = (),
     ) -> None:
         """Take the two ports.
 
@@ -96,7 +102,9 @@ class Mac:
             system: The libraries of the OS.
             unmappable: What the kernel says when it is asked whether a file may be mapped into a process (F_CHECK_LV),
                 by real path; nothing for all others. Library validation is the kernel's: no file tells its verdict.
+            beside: Prefixes below which packages of others lie, which nobody can see.
         """
+        self._beside = tuple(f"{prefix}/" for prefix in beside)
         self.files = files
         self.system = system
         self.unmappable = dict(unmappable or {})
@@ -118,6 +126,14 @@ class Mac:
         if node is None:
             node = self._nodes[absolute] = self.files.look(TargetPath(absolute))
         return node
+
+    def is_anothers(self, path: str) -> bool:
+        """Whether an unseen path is one where only a package of somebody else would have put a file."""
+        return (normalised(path) + "/").startswith(self._beside)
+
+    def knows_system(self, path: str) -> bool:
+        """Whether some release is known to have a library at a path."""
+        return any(self.find_system(path, p.since).presence is Presence.PRESENT for p in PROFILES)
 
     def names(self, path: str, cwd: str = "/") -> tuple[str, ...] | None:
         """Return the names in a directory, sorted; none if it is no directory; None if nobody can tell."""

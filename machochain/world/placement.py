@@ -87,6 +87,8 @@ class World:
         at: Where the one input lies; an input file brings nothing of its own directory with it.
         unseen: Below these paths nobody can tell what is there, except where something is mapped deeper. What is mapped
             at exactly such a path is there; whatever else may be there, nobody can tell.
+        beside: Of these, those where packages of others lie beside the one that was placed. What they hold nobody can
+            tell, but where the package itself has what is looked for, a file of somebody else's is not expected.
         closed: Directories that hold nothing but what is mapped deeper and the input: temporary ones of a build tool.
         sdks: Directories of macOS SDKs on this machine.
         case_sensitive: Whether names that differ in case only are two names.
@@ -96,6 +98,7 @@ class World:
     maps: tuple[tuple[TargetPath, HostPath], ...] = field(default=(), converter=_maps)
     at: TargetPath | None = field(default=None, converter=_optional_target)
     unseen: tuple[TargetPath, ...] = field(default=(), converter=_targets)
+    beside: tuple[TargetPath, ...] = field(default=(), converter=_targets)
     closed: tuple[TargetPath, ...] = field(default=(), converter=_targets)
     sdks: tuple[HostPath, ...] = field(default=(), converter=_hosts)
     case_sensitive: bool = False

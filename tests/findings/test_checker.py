@@ -29,7 +29,7 @@ def test_several_releases_say_what_each_says_alone(tmp_path: Path) -> None:
             "@rpath/liba.1.dylib",
             "/gone.dylib",
             load("/opt/homebrew/lib/z.dylib", weak=True),
-            rpaths=["@loader_path/lib", "/none"],
+            rpaths=["@loader_path/lib", "@loader_path/none"],
         )
     )
     (lib / "liba.1.dylib").write_bytes(dylib("@rpath/liba.1.dylib", "@rpath/liba.2.dylib", "/usr/lib/libnetwork.dylib"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from machochain.findings.draft import Case, Draft
-from machochain.findings.places import foreign
+from machochain.findings.places import leaked_run_path
 from machochain.findings.registry import of_walk, register
 from machochain.findings.remedies import drop_run_path
 from machochain.findings.rule import Rule
@@ -64,7 +64,7 @@ def check(case: Case) -> Iterator[Draft]:
         for run_path in image.image.run_paths:
             text = run_path.path
             place = None if is_misspelt(text) else _expand(text, image, main)
-            if place is None or place.startswith(OS_PREFIXES) or foreign(text, image.path) is not None:
+            if place is None or place.startswith(OS_PREFIXES) or leaked_run_path(text, image.path) is not None:
                 continue
             state = judged.get(place)
             if state is None:

@@ -7,15 +7,19 @@ installer would choose; what else lies there on a user's Mac, nobody can tell.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from attrs import evolve, frozen
 
-from machochain.model.artifact import Artifact
+from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.paths import HostPath, TargetPath
 from machochain.world.archives.packages import package
 from machochain.world.archives.packages.form import DOWNLOADS
 from machochain.world.filesystem import components
 from machochain.world.placement import World
+
+_AMONG_OTHERS: Final = (ArtifactKind.WHEEL, ArtifactKind.CONDA, ArtifactKind.BOTTLE)
+"""Packages that are installed into a folder that others share."""
 
 
 @frozen
@@ -25,10 +29,12 @@ class Placing:
     Attributes:
         maps: Pairs (target, host).
         unseen: Prefixes below which nobody can tell what else there is.
+        beside: Of these, those where packages of others lie.
     """
 
     maps: tuple[tuple[TargetPath, HostPath], ...]
     unseen: tuple[TargetPath, ...] = ()
+    beside: tuple[TargetPath, ...] = ()
 
 
 def placing(artifact: Artifact, at: TargetPath | None = None) -> Placing:
@@ -49,6 +55,7 @@ def placing(artifact: Artifact, at: TargetPath | None = None) -> Placing:
     return Placing(
         tuple((TargetPath(target), HostPath(host)) for target, host in pairs),
         tuple(TargetPath(target) for target in dict.fromkeys(unseen)),
+        tuple(TargetPath(target) for target in parts.unseen) if artifact.kind in _AMONG_OTHERS else (),
     )
 
 
@@ -89,7 +96,8 @@ def place_artifact(world: World, artifact: Artifact) -> World:
 
 def _joined(world: World, more: Placing) -> World:
     unseen = dict.fromkeys((*world.unseen, *more.unseen))
-    return evolve(world, maps=(*world.maps, *more.maps), unseen=tuple(unseen))
+    beside = dict.fromkeys((*world.beside, *more.beside))
+    return evolve(world, maps=(*world.maps, *more.maps), unseen=tuple(unseen), beside=tuple(beside))
 
 
 def _key(target: str) -> tuple[str, ...]:
