@@ -11,6 +11,7 @@ from machochain.dyld.profile import PROFILES
 from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, FileCase, GoImage, ReleaseCase, Scene
 from machochain.findings.registry import of_file, of_process, of_release, of_walk
 from machochain.model.errors import InputError
+from machochain.model.execution import Cause
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType, MachOFile
 from machochain.model.location import Location
@@ -76,6 +77,7 @@ class Checker:
         drafts = [*of_process.of(case), *of_scene]
         for image in case.files:
             drafts += self._of_release(image, case)
+        drafts = [d for d in drafts if not _said_of_kernel(d, case.result)]
         return tuple(sorted((d.finish(case.result, case.facts) for d in _with_go(drafts, case)), key=order))
 
     def stage(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:  # noqa: ARG002
@@ -156,6 +158,22 @@ class Checker:
             if image.identity is not None:
                 self._on_release[key] = found
         return found
+
+
+def _said_of_kernel(draft: Draft, result: Result) -> bool:
+    """Whether dyld would object to what the kernel refuses already: that is told once, by MC804 or MC806."""
+    found = result.execution
+    return (
+        found is not None
+        and found.starts is False
+        and found.cause in {Cause.LOAD_COMMANDS, Cause.SEGMENTS}
+        and draft.rule in _SAME_FAULTS
+        and draft.image == result.images[0].path
+        and draft.load_command in {None, found.command_index}
+    )
+
+
+_SAME_FAULTS: Final = frozenset({"MC305", "MC307", "MC308", "MC310"})
 
 
 def _with_go(drafts: list[Draft], case: Case) -> list[Draft]:

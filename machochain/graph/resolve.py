@@ -9,6 +9,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, ProcessConfig, Security, process_config
+from machochain.dyld.messages import not_valid_reason
 from machochain.dyld.profile import NEWEST, parse_range, profile_for
 from machochain.graph.driver import Walk, image_of, walk, walk_library
 from machochain.graph.mac import Mac
@@ -254,6 +255,7 @@ def resolve_slice(
         if main is not None and main.image is not None:
             config = _on_mac(config, mac.signature(*_place_of(main), pages=False), main.image, target)
         walked = walk_library(mac, image, config, main=main, cwd=target.cwd, like=like)
+        walked = _mappable(mac, node, piece, image, config, walked)
     result = Result(
         input=name,
         path=image.path,
@@ -271,6 +273,18 @@ def resolve_slice(
         unknowns = tuple(_other_teams(mac, result, config))
         result = evolve(result, unknowns=(*result.unknowns, *unknowns))
     return with_verdict(result), walked, config
+
+
+def _mappable(mac: Mac, node: Node, piece: Slice, library: LoadedImage, config: ProcessConfig, walked: Walk) -> Walk:
+    """Say what dyld says of a library the kernel does not let be mapped: in any process arm64 code must be signed."""
+    header = library.image
+    if header is None or not (header.arch.is_arm64 or config.validation.team):
+        return walked
+    asks = evolve(config.validation, signed=config.validation.signed or header.arch.is_arm64)
+    refused = library_refusal(asks, mac.signature(node, piece, pages=False).library(config.macos))
+    if refused is None or walked.message is not None:
+        return walked
+    return evolve(walked, message=not_valid_reason(config.profile, header, library.path, refused.value).text)
 
 
 def _other_teams(mac: Mac, result: Result, config: ProcessConfig) -> Iterator[Unknown]:

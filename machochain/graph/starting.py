@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from machochain.graph.mac import Mac
 
 _NEWEST: Final = Version.of(26)
+_SMALL: Final = 1 << 20
+"""Hashing as much takes some milliseconds."""
 _LIMIT: Final = 40 << 20
 """xnu takes no larger signature (``kern_descrip.c``, F_ADDFILESIGS)."""
 
@@ -88,7 +90,8 @@ def read_slice_signature(image: Image, read: ReadAt, size: int, *, pages: bool |
         image: The header.
         read: Bytes of the slice.
         size: Its length in bytes.
-        pages: True for every page, None for those of header and load commands, False for none.
+        pages: True for every page, False for none, None for those of header and load commands and, in a program of up
+            to ``_SMALL`` bytes, for all.
 
     Raises:
         InputError: The bytes cannot be read.
@@ -106,6 +109,8 @@ def read_slice_signature(image: Image, read: ReadAt, size: int, *, pages: bool |
     signature = parse_signature(data, offset)
     taken = _taken(data, 14 if image.arch.is_arm64 else 12)
     found = taken[-1][1]
+    if pages is None and image.is_main_executable and signature.code_limit <= _SMALL:
+        pages = True
     bad_page, checked = None, 0
     end = _first_bytes(image)
     if isinstance(found, Directory) and signature.hash_size and pages is not False:

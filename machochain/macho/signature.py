@@ -215,7 +215,7 @@ def verify_pages(read: ReadAt, signature: Signature, end: int | None = None) -> 
         if end is None or index * size < end:
             return index
     limit = limit if end is None else min(limit, -(-end // size) * size)
-    made, kept = _hasher(signature.hash_type, few=end is not None)
+    made, kept = _hasher(signature.hash_type, few=limit <= _CHUNK)
     for base in range(0, limit, max(_CHUNK, size)):
         chunk = memoryview(read(base, min(max(_CHUNK, size), limit - base)))
         first = base // size

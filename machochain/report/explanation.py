@@ -11,9 +11,9 @@ from machochain.graph.loadgraph import LoadGraph, image_fields, load_fields
 from machochain.model.paths import leaf, printable, printable_lines
 from machochain.model.result import Load, Outcome
 from machochain.report.context import RenderContext
-from machochain.report.resolution import tool
+from machochain.report.resolution import execution_fields, tool
 from machochain.report.style import Style
-from machochain.report.text import render_attempts, verdict
+from machochain.report.text import launcher_words, render_attempts, verdict
 
 EXPLAIN_SCHEMA = "machochain.explain/1"
 
@@ -29,6 +29,7 @@ def explain_document(explanations: Sequence[Explanation]) -> dict[str, Any]:
                 "arch": e.result.arch,
                 "macos": str(e.result.macos),
                 "launches": e.result.launches,
+                "exec": execution_fields(e.result.execution),
                 "requester": image_fields(e.requester),
                 "load": load_fields(e.load),
                 "image": image_fields(e.image) if e.image is not None else None,
@@ -67,6 +68,8 @@ def render_explanations(explanations: Sequence[Explanation], style: Style) -> st
         result = e.result
         head = f"{printable(result.input)}  {result.arch}  macOS {result.macos}"
         lines.append(f"{style.paint(head, 'bold')}  {verdict(result, style)}")
+        if result.execution is not None and result.execution.starts is False:
+            lines += ["  " + printable(launcher_words(result.execution)), "", "dyld would look as follows:"]
         asks = f"{printable(leaf(e.requester.path))} asks for {printable(e.load.dylib.name)}"
         lines.append(f"{asks} ({e.load.dylib.command or 'DYLD_INSERT_LIBRARIES'})")
         chain = _chain(e)

@@ -16,9 +16,9 @@ from machochain.model.paths import printable
 from machochain.model.result import Origin, Outcome
 from machochain.report.context import RenderContext
 from machochain.report.markdown import cell, code, prose
-from machochain.report.resolution import tool
+from machochain.report.resolution import execution_fields, tool
 from machochain.report.style import Style
-from machochain.report.text import rule_words
+from machochain.report.text import kernel_words, rule_words
 
 SCENARIO_SCHEMA = "machochain.scenario/1"
 
@@ -262,6 +262,17 @@ def _notes(matrix: Matrix, style: Style) -> Iterator[str]:
     for skipped in matrix.skipped:
         yield ""
         yield f"left out: {printable(skipped.context.title)} ({printable(skipped.why)})"
+    refused: dict[str, list[str]] = {}
+    letters = _letters(matrix)
+    for column in matrix.columns:
+        found = column.result.execution
+        if found is not None and found.starts is False:
+            names = refused.setdefault(kernel_words(found), [])
+            if letters[column.context.id] not in names:
+                names.append(letters[column.context.id])
+    for words, names in refused.items():
+        yield ""
+        yield f"{', '.join(names)}: {words}"
     unknowns = dict.fromkeys(u for c in matrix.columns if c.result.launches is None for u in c.result.unknowns)
     if unknowns:
         yield ""
@@ -346,6 +357,7 @@ def _column_fields(column: Column) -> dict[str, Any]:
         "test": context.test,
         "note": context.note,
         "launches": result.launches,
+        "exec": execution_fields(result.execution),
         "message": None if result.message is None else shown_text(result.message),
         "unknowns": [shown_text(u.text) for u in result.unknowns],
     }

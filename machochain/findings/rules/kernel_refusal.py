@@ -12,12 +12,13 @@ from typing import Final
 
 from machochain.findings.draft import Case, Draft
 from machochain.findings.registry import RULES, of_process, register
-from machochain.findings.remedies import sign
+from machochain.findings.remedies import advice, sign
 from machochain.findings.rule import Rule
 from machochain.findings.sources import RESIGN
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
-from machochain.model.execution import Cause, Certainty, ExecOutcome, ExecVerdict
+from machochain.model.execution import Cause, Certainty, ExecOutcome, ExecRule, ExecVerdict
 from machochain.model.paths import leaf, printable
+from machochain.model.remedy import FILE, Remedy
 from machochain.model.result import Confidence, Severity
 
 _PARSE: Final = "xnu, bsd/kern/mach_loader.c, parse_machfile()"
@@ -235,9 +236,37 @@ def check(case: Case) -> Iterator[Draft]:
     yield Draft(
         rule.id, Severity.WARNING if unknown else Severity.ERROR, image, found.command_index,
         printable(found.subject) if found.subject else image,
-        message, _evidence(found), (sign(image),) if found.cause in _SIGNATURES else rule.advice,
+        message, _evidence(found), _remedy(found, image, case.result.arch),
         Confidence.CERTAIN if found.certainty is Certainty.SOURCE and not unknown else Confidence.LIKELY,
     )  # fmt: skip
+
+
+def _remedy(found: ExecVerdict, image: str, arch: str) -> tuple[Remedy, ...]:
+    if found.cause in _SIGNATURES:
+        return (sign(image),)
+    if found.rule is ExecRule.SEGMENT_ALIGNMENT:
+        join = "join the slices again at 16 KiB: lipo -create -segalign arm64 4000 -output OUT"
+        return (advice(f"{join} {FILE}", file=image), sign(image))
+    if found.rule is ExecRule.TWO_VERSION_COMMANDS:
+        drop = "remove one of the two: vtool -remove-build-version maccatalyst -output OUT"
+        return (advice(f"{drop} {FILE}", file=image), sign(image))
+    if found.cause in {Cause.LOAD_COMMANDS, Cause.SEGMENTS}:
+        return (advice("link again with a current linker, and change nothing afterwards"), sign(image))
+    if found.cause is Cause.UNIVERSAL:
+        return (advice(f"join the slices again, without -fat64: lipo -create SLICES -output {FILE}", file=image),)
+    if found.rule is ExecRule.HARDENED_PROCESS:
+        return (advice("keep the spelling com.apple.security.hardened-process only, and sign again"),)
+    texts = {
+        Cause.ARCHITECTURE: "build for this Mac too" if arch else "",
+        Cause.NOT_MOVABLE: "link with -pie and against libSystem, without -static",
+        Cause.ENCRYPTED: "take the build that was not encrypted",
+        Cause.LAUNCH_CONSTRAINT: "sign without the launch constraint",
+        Cause.PLATFORM: "build for macOS: -target arm64-apple-macos12",
+        Cause.NO_PROGRAM: "start the main executable",
+        Cause.STATIC_ROSETTA: "build for arm64, dynamically linked",
+    }
+    text = texts.get(found.cause) if found.cause is not None else None
+    return (advice(text),) if text else RULES[_BY_CAUSE[Cause.ENTITLEMENTS]].advice
 
 
 def _is_legacy(case: Case, found: ExecVerdict) -> bool:
