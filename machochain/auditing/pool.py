@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 from attrs import evolve
 
@@ -75,11 +75,28 @@ def _in_order(
 @contextmanager
 def _workers(count: int) -> Iterator[Executor]:
     """Open a pool of processes, spawned so that threads of this one do not matter."""
-    pool = ProcessPoolExecutor(count, get_context("spawn"), signal.signal, (signal.SIGINT, _remember))
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _prepare)
     try:
         yield pool
+    except SystemExit:
+        # This process was told to end: so are its workers, which remove what they unpacked.
+        for child in active_children():
+            child.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare() -> None:
+    """Set what a worker answers to signals."""
+    signal.signal(signal.SIGINT, _remember)
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(*_: object) -> None:
+    """Answer being told to end: once, because a pool that breaks tells its workers again while they clean up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _stop()
 
 
 def _remember(*_: object) -> None:

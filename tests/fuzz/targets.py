@@ -62,7 +62,7 @@ from tests.factory.macho import (
     upward,
     use,
 )
-from tests.fuzz import commands, containers, mutators, systems, twin
+from tests.fuzz import commands, containers, images, mutators, systems, twin
 from tests.fuzz.machos import ar
 from tests.fuzz.machos import fat as mutate_fat
 from tests.fuzz.machos import macho as mutate_macho
@@ -433,6 +433,10 @@ TARGETS = {
     "crash-report": Target(reports, mutators.values, read_message),
     "comparison": Target(lambda: [*messages(), *reports()], mutators.text, diagnose_binary),
     "container": Target(containers.seeds, containers.mutate, containers.read),
+    "xar": Target(images.xars, images.mutate_xar, images.read, cost=2),
+    "cpio": Target(images.cpios, images.mutate_cpio, images.read),
+    "pbzx": Target(images.pbzxs, images.mutate_pbzx, images.read, cost=2),
+    "udif": Target(images.udifs, images.mutate_udif, images.read, cost=2),
     "sdk": Target(systems.folders, tree_mutator(mutate_macho(machos)), systems.read_folder, cost=2),
     "sdk-cache": Target(systems.kept, mutators.values, systems.read_kept),
     "catalogue": Target(systems.catalogues, systems.mutate_catalogue, systems.read_catalogue, cost=2),

@@ -24,7 +24,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import IO, Final
 
 from attrs import evolve
 
@@ -35,9 +35,9 @@ from machochain.model.errors import InputError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, leaf
 from machochain.world.archives.budget import Budget
-from machochain.world.archives.compression import HEAD
+from machochain.world.archives.compression import HEAD, damage_errors
 from machochain.world.archives.containers import may_be_archive, recognise
-from machochain.world.archives.containers.form import Known
+from machochain.world.archives.containers.form import Container, Known
 from machochain.world.archives.errors import NotReadError, OverLimitError, TooDeepError, reason_of
 from machochain.world.archives.packages import package, package_of
 from machochain.world.archives.packages.form import Contents
@@ -141,9 +141,22 @@ def _unpack(path: str, location: Location, folder: str, budget: Budget, levels: 
         os.mkdir(root, 0o700)  # noqa: PTH102
         tree = Tree(root, budget, leaf(location.path), may_be_archive, opens=levels > 1)
         file.seek(0)
-        known = container.read(tree, file, packing) or Known()
+        known = _read(container, tree, file, packing)
     tree.finish()
     return _with_nested(_described(tree, location, packing, known), tree, folder, levels - 1)
+
+
+def _read(container: Container, tree: Tree, file: IO[bytes], packing: str) -> Known:
+    """Read a container; whatever its bytes make a library raise is damage."""
+    assert container.read is not None
+    try:
+        return container.read(tree, file, packing) or Known()
+    except InputError:
+        raise
+    except damage_errors() as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # it is this machine's: no room, no permission
+        raise InputError(f"is cut or damaged: {error or type(error).__name__}") from error
 
 
 def _described(tree: Tree, location: Location, container: str, known: Known) -> Artifact:

@@ -205,3 +205,31 @@ def fat_image(folder: Path, path: Path, *, bits: int, size: int) -> bytes:
     run(tool("mkfs.vfat"), "-F", str(bits), "-n", "FOO", path)
     run(tool("mcopy"), "-s", "-i", path, *sorted(folder.iterdir()), "::")
     return path.read_bytes()
+
+
+def fat12(files: dict[str, bytes], *, clusters: int = 200) -> bytes:
+    """Write a small FAT12 volume with files at its top, each with a long name."""
+    boot = bytearray(512)
+    boot[:3] = b"\xeb\x3c\x90"
+    struct.pack_into("<HBHBHHBH", boot, 11, 512, 1, 1, 1, 64, 1 + 1 + 4 + clusters, 0xF8, 1)
+    boot[43:54], boot[54:62], boot[510:512] = b"FOO        ", b"FAT12   ", b"\x55\xaa"
+    table = [0xFF8, 0xFFF] + [0] * clusters
+    root, data = b"", bytearray()
+    for number, (name, content) in enumerate(files.items()):
+        first = 2 + len(data) // 512
+        many = -(-len(content) // 512)
+        for cluster in range(first, first + many):
+            table[cluster] = cluster + 1 if cluster + 1 < first + many else 0xFFF
+        data += content + bytes(-len(content) % 512)
+        units = name.encode("utf-16-le") + b"\0\0"
+        parts = [units[at : at + 26].ljust(26, b"\xff") for at in range(0, len(units), 26)]
+        for turn in range(len(parts), 0, -1):
+            part = parts[turn - 1]
+            last = 0x40 if turn == len(parts) else 0
+            root += bytes([turn | last]) + part[:10] + b"\x0f\0\0" + part[10:22] + b"\0\0" + part[22:]
+        root += f"FILE{number}".ljust(11).encode() + b"\x20" + bytes(14) + struct.pack("<HI", first, len(content))
+    packed = bytearray()
+    for at in range(0, len(table) & ~1, 2):
+        packed += (table[at] | table[at + 1] << 12).to_bytes(3, "little")
+    volume = bytes(boot) + bytes(packed)[:512].ljust(512, b"\0") + root.ljust(2048, b"\0") + bytes(data)
+    return volume.ljust((6 + clusters) * 512, b"\0")

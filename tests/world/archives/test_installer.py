@@ -349,3 +349,10 @@ def test_a_plug_in_of_a_package_is_resolved_in_place(tmp_path: Path) -> None:
         view = open_world(place_artifact(World(), artifact))
         found = view.look(TargetPath("/Library/Audio/Plug-Ins/Components/P.component/Contents/Frameworks/libx.dylib"))
         assert found.presence is Presence.PRESENT
+
+
+def test_a_xip_whose_content_is_damaged_is_an_error_of_ours(tmp_path: Path) -> None:
+    for content_ in (b"pbzx" + struct.pack(">3Q", 1 << 24, 9999, 5) + b"abcde", lzma.compress(PLAIN)[:40], b"pbzx"):
+        path = write(tmp_path / "x.xip", xar({"Content": content_, "Metadata": b"x"}))
+        with pytest.raises(InputError, match="cut or damaged"), open_artifact(path):
+            pass
