@@ -15,8 +15,19 @@ from machochain.graph.resolve import Target
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import TargetPath
 from machochain.model.result import Result
-from machochain.session import Session, StrPath, check_place, is_archive, placed_main, resolve_inputs
-from machochain.world.handed import Handed, OnDisk, Source, Sources, called, handed_over, on_disk
+from machochain.session import Session, StrPath, check_place, is_archive, members_lost, placed_main, resolve_inputs
+from machochain.world.handed import (
+    FoundArchive,
+    Handed,
+    OnDisk,
+    Source,
+    Sources,
+    SurveyedFolder,
+    called,
+    handed_over,
+    on_disk,
+    with_archives,
+)
 from machochain.world.placement import World
 from machochain.world.remote import is_remote
 from machochain.world.system.opening import open_system
@@ -58,11 +69,17 @@ def resolve(
     world = world or World()
     check_place([called(each) for each in handed], world)
     chosen, absent = _existing(handed)
+    chosen = with_archives(chosen)
     groups = _apart(chosen) if executor is None else [[each] for each in chosen]
     run = map if executor is None or len(groups) < 2 else executor.map
     parts = list(run(_resolve, groups, [target] * len(groups), [world] * len(groups)))
     errors = (*absent, *(e for part in parts for e in part.errors))
-    return Report(tuple(r for part in parts for r in part.results), errors)
+    passed_over = tuple(each for part in parts for each in part.passed_over)
+    empty = {name for part in parts for name in part.unexamined}
+    holding = {e.within for e in chosen if isinstance(e, FoundArchive) and e.path not in empty}
+    named = dict.fromkeys(called(e) for e in chosen if not isinstance(e, FoundArchive))
+    unexamined = tuple(name for name in named if name in empty and name not in holding)
+    return Report(tuple(r for part in parts for r in part.results), errors, passed_over, unexamined)
 
 
 def _existing(handed: Sequence[Handed]) -> tuple[list[Handed], list[InputError]]:
@@ -101,7 +118,10 @@ def _resolve(group: Sequence[Handed], target: Target, world: World) -> Report:
         session = stack.enter_context(Session.open(given, world))
         errors = list(session.errors)
         results = list(resolve_inputs(session, placed_main(session, target), errors))
-        return Report(tuple(results), tuple(errors))
+        filled = {item.group for item in session.inputs}
+        unread = {error.path for error in session.errors}
+        empty = (e.called for number, e in enumerate(given) if number not in filled and e.called not in unread)
+        return Report(tuple(results), tuple(errors), (*session.passed_over, *members_lost(results)), tuple(empty))
 
 
 def _apart(handed: Sequence[Handed]) -> list[list[Handed]]:
@@ -114,6 +134,8 @@ def _apart(handed: Sequence[Handed]) -> list[list[Handed]]:
 
 
 def _stands_alone(handed: Handed) -> bool:
+    if isinstance(handed, SurveyedFolder):
+        return False
     return not isinstance(handed, str) or is_remote(handed) or is_archive(handed)
 
 
@@ -278,7 +300,7 @@ def inspect(paths: Sources, *, deep: bool = False) -> tuple[Inspection, ...]:
     Raises:
         UsageError: The request makes no sense.
     """
-    return tuple(found for handed in handed_over(paths) for found in _inspections(handed, deep=deep))
+    return tuple(found for handed in with_archives(handed_over(paths)) for found in _inspections(handed, deep=deep))
 
 
 def _inspections(handed: Handed, *, deep: bool) -> list[Inspection]:
@@ -286,15 +308,22 @@ def _inspections(handed: Handed, *, deep: bool) -> list[Inspection]:
 
     try:
         with on_disk(handed) as given:
-            return [_told(given, found) for found in _inspected(given.host, deep=deep)]
+            return [_told(given, found) for found in _inspected(given, deep=deep)]
     except InputError as error:
         name = called(handed)
         return [Inspection(name, "unrecognised", error=error.at(name))]
 
 
-def _inspected(path: str, *, deep: bool) -> Iterator[Inspection]:
+def _inspected(given: OnDisk, *, deep: bool) -> Iterator[Inspection]:
     from machochain.graph.inspect import Inspection, inspect_artifact, inspect_file
 
+    path = given.host
+    if given.survey is not None:
+        for error in given.survey.errors:
+            yield Inspection(error.path or path, "unrecognised", error=error)
+        for image in given.survey.images:
+            yield inspect_file(image, deep=deep)
+        return
     if not is_archive(path):
         yield inspect_file(path, deep=deep)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from attrs import Factory, evolve, frozen
 
@@ -15,24 +15,27 @@ from machochain.findings.osfacts import gather
 from machochain.graph.driver import Walk
 from machochain.graph.inputs import Input, find_inputs, find_unpacked
 from machochain.graph.mac import Mac
-from machochain.graph.resolve import Inspector, Target, resolve_node
+from machochain.graph.resolve import LOADABLE, Inspector, Target, resolve_node
 from machochain.graph.symbols import SymbolTables, check_symbols
+from machochain.macho.foreign import Foreign, foreign_kind
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource
+from machochain.model.coverage import PassedOver, PassedOverKind
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType
-from machochain.model.paths import HostPath
+from machochain.model.paths import HostPath, TargetPath, directory
 from machochain.model.result import Result
 from machochain.world.handed import OnDisk
 from machochain.world.placement import World, WorldView, open_world
 from machochain.world.system.opening import open_system
 
 if TYPE_CHECKING:
-    from machochain.model.artifact import Artifact
+    from machochain.model.artifact import Artifact, Limits
     from machochain.world.system.facts import SystemFacts
 
 StrPath = str | os.PathLike[str]
+_PROGRAM_BUNDLES: Final = (".app", ".xpc", ".appex")
 
 
 Wanted = Callable[[Mac, Input], bool]
@@ -56,6 +59,7 @@ class Session:
         inputs: The Mach-O files and static libraries to start from.
         errors: What could not be read of the inputs.
         artifacts: The archives among the inputs, unpacked until the session is closed.
+        passed_over: What was not looked at in them.
     """
 
     view: WorldView
@@ -66,6 +70,7 @@ class Session:
     inputs: tuple[Input, ...]
     errors: tuple[InputError, ...]
     artifacts: tuple[Artifact, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
     _unpacked: ExitStack = Factory(ExitStack)
 
     @classmethod
@@ -84,26 +89,28 @@ class Session:
         given = [p if isinstance(p, OnDisk) else OnDisk(os.fspath(p), os.fspath(p)) for p in paths]
         check_place([each.host for each in given], world)
         with ExitStack() as stack:
-            world, artifacts, errors = _unpack([each.host for each in given], world, stack)
+            world, artifacts, errors, passed_over = _unpack(given, world, stack)
             view = open_world(world, [each.host for each in given if each.host not in artifacts])
             system = open_system(world.sdks)
             mac = Mac(view, system, beside=world.beside)
             inputs: list[Input] = []
             for number, each in enumerate(given):
-                for item in _found(mac, view, each.host, number, artifacts):
+                for item in _found(mac, view, each, number, artifacts):
                     if isinstance(item, InputError):
                         errors.append(item)
                     elif wanted(mac, item):
                         inputs.append(item if each.own else _own_names(item, each))
             for each in given:
                 errors = [each.renamed(error) for error in errors]
+                passed_over += _foreign(each, artifacts.get(each.host))
             tree = index_by_name(i.node.real for i in inputs if i.node.real is not None)
             opened = tuple(artifact for artifact in artifacts.values() if artifact is not None)
             tables = SymbolTables(mac, system)
             locations = {i.node.host: i.location for i in inputs if i.node.host is not None}
             checker = Checker(tree, gather(mac, tables, system), locations)
             kept = tuple(inputs)
-            return cls(view, mac, system, tables, checker, kept, tuple(errors), opened, stack.pop_all())
+            told = tuple(passed_over)
+            return cls(view, mac, system, tables, checker, kept, tuple(errors), opened, told, stack.pop_all())
 
     def close(self) -> None:
         """Remove what was unpacked; nothing can be read from it any more."""
@@ -132,33 +139,86 @@ def _own_names(item: Input, given: OnDisk) -> Input:
 
 
 def _unpack(
-    paths: Sequence[str], world: World, stack: ExitStack
-) -> tuple[World, dict[str, Artifact | None], list[InputError]]:
-    """Unpack the archives among some inputs and put them on the modelled Mac; None for one that cannot be read."""
+    given: Iterable[OnDisk], world: World, stack: ExitStack
+) -> tuple[World, dict[str, Artifact | None], list[InputError], list[PassedOver]]:
+    """Unpack the archives among some inputs and put them on the modelled Mac; None for one that cannot be read.
+
+    One that the user named and that cannot be read is an error; one that was only found is passed over.
+    """
     found: dict[str, Artifact | None] = {}
     errors: list[InputError] = []
-    for path in dict.fromkeys(paths):
-        if not is_archive(path):
+    passed_over: list[PassedOver] = []
+    for each in given:
+        path = each.host
+        if path in found or each.survey is not None or not is_archive(path):
             continue
         from machochain.world.archives.opening import open_artifact
         from machochain.world.archives.places import place_artifact
 
         try:
-            found[path] = artifact = stack.enter_context(open_artifact(path))
+            found[path] = artifact = stack.enter_context(open_artifact(path, _limits(world, each)))
         except InputError as error:
-            errors.append(error)
+            if each.within is None:
+                errors.append(error)
+            else:
+                passed_over.append(PassedOver(path, PassedOverKind.ARCHIVE, error.reason))
             found[path] = None
             continue
+        passed_over += (
+            PassedOver(each.name(inner.location.display), PassedOverKind.ARCHIVE, inner.text)
+            for inner in artifact.unopened
+        )
         world = place_artifact(world, artifact)
-    return world, found, errors
+    return world, found, errors, passed_over
+
+
+def _limits(world: World, given: OnDisk) -> Limits | None:
+    """Return what an archive may cost: one that was named is opened, however deep the user wants to look.
+
+    Raises:
+        InputError: It was only found, and archives are not to be opened.
+    """
+    if world.limits is None or world.limits.levels > 0:
+        return world.limits
+    if given.within is not None:
+        raise InputError("archives are not opened (--archive-levels 0)", path=given.host)
+    return evolve(world.limits, levels=1)
+
+
+def _foreign(given: OnDisk, artifact: Artifact | None) -> Iterator[PassedOver]:
+    """Yield the code for other systems that an input holds."""
+    found: list[tuple[str, Foreign]] = list(given.survey.foreign) if given.survey is not None else []
+    found += (pair for opened in (artifact.all() if artifact is not None else ()) for pair in _foreign_entries(opened))
+    for path, kind in found:
+        yield PassedOver(given.name(path), PassedOverKind.FOREIGN, f"is {kind.value}")
+
+
+def _foreign_entries(artifact: Artifact) -> Iterator[tuple[str, Foreign]]:
+    from machochain.model.artifact import ArtifactEntryKind
+
+    for entry in artifact.entries:
+        if entry.host is None or entry.macho or entry.kind is not ArtifactEntryKind.FILE:
+            continue
+        kind = foreign_kind(_head(entry.host))
+        if kind is not None and kind.is_code:
+            yield f"{artifact.path}:{entry.name}", kind
+
+
+def _head(path: HostPath) -> bytes:
+    try:
+        with FileSource(path) as source:
+            return source.read(0, 512)
+    except InputError:
+        return b""
 
 
 def _found(
-    mac: Mac, view: WorldView, path: str, number: int, artifacts: Mapping[str, Artifact | None]
+    mac: Mac, view: WorldView, given: OnDisk, number: int, artifacts: Mapping[str, Artifact | None]
 ) -> Iterator[Input | InputError]:
-    """Return what to start from for one path."""
+    """Return what to start from for one input."""
+    path = given.host
     if path not in artifacts:
-        return find_inputs(mac, view, path, number)
+        return find_inputs(mac, view, path, number, given.survey)
     artifact = artifacts[path]
     return iter(()) if artifact is None else find_unpacked(mac, view, artifact, number)
 
@@ -200,8 +260,10 @@ def resolve_inputs(session: Session, target: Target, errors: list[InputError]) -
                 errors.append(error)
                 continue
             found.append((item, results))
+            # The file itself is among the images where a program loads it.
+            own = item.node.identity
             for result in results:
-                reached.update(i.identity for i in result.images[1:] if i.identity is not None)
+                reached.update(i.identity for i in result.images[1:] if i.identity not in (None, own))
         for item, results in found:
             # A library that a later root reached is no root; those in a circle keep the first.
             if item.named or item.node.identity not in reached or item.file_type == FileType.MH_EXECUTE:
@@ -210,12 +272,62 @@ def resolve_inputs(session: Session, target: Target, errors: list[InputError]) -
 
 def _results_of(session: Session, item: Input, target: Target) -> Iterator[Result]:
     if not item.archive:
-        return resolve_node(session.mac, item.node, item.name, target, stages=session.stages)
+        return (
+            result
+            for each in _targets(session, item, target)
+            for result in resolve_node(session.mac, item.node, item.name, each, stages=session.stages)
+        )
     from machochain.source.archive import predict_archive
 
     # Symbols are settled while the link is predicted: there is no file yet whose tables could be read.
     stages = (session.checker.stage,)
     return predict_archive(session.mac, item.node, item.name, target, session.system, stages=stages)
+
+
+def _targets(session: Session, item: Input, target: Target) -> Iterator[Target]:
+    """Yield the processes a file is in: what lies in an application is loaded by the application's own program."""
+    place = item.node.real
+    program = None
+    if place is not None and target.main is None and item.file_type != FileType.MH_EXECUTE:
+        program = _program_around(session.mac, place)
+    own, theirs = _slices_of(session.mac, place), _slices_of(session.mac, program)
+    if program is None or not set(own.values()) & set(theirs.values()):
+        yield target
+        return
+    for name, cpu in own.items():
+        if target.arch in (None, name):
+            yield evolve(target, arch=name, main=program if cpu in theirs.values() else None)
+
+
+def _slices_of(mac: Mac, place: str | None) -> dict[str, int]:
+    """Return the names and cputypes of a file's loadable slices."""
+    if place is None:
+        return {}
+    file = mac.read(mac.look(place))
+    if isinstance(file, InputError):
+        return {}
+    images = (piece.image for piece in file.slices if piece.image is not None)
+    return {image.arch.name: image.arch.cputype for image in images if image.file_type in LOADABLE}
+
+
+def _program_around(mac: Mac, place: str) -> TargetPath | None:
+    """Return the program of the innermost bundle around a file that the system starts by itself."""
+    while place := directory(place):
+        if place.endswith(_PROGRAM_BUNDLES):
+            return _program_of(mac, place)
+    return None
+
+
+def _program_of(mac: Mac, bundle: str) -> TargetPath | None:
+    """Return the main executable that the Info.plist of a bundle names."""
+    from machochain.findings.bundles import find_bundles
+
+    for found in find_bundles(mac, (), (bundle,)):
+        for path in found.executables:
+            node = mac.look(path)
+            if node.presence is Presence.PRESENT and node.kind is NodeKind.FILE and node.real is not None:
+                return node.real if _slices_of(mac, node.real) else None
+    return None
 
 
 def _groups(inputs: tuple[Input, ...]) -> Iterator[list[Input]]:
@@ -229,13 +341,33 @@ def _groups(inputs: tuple[Input, ...]) -> Iterator[list[Input]]:
 
 
 def placed_main(session: Session, target: Target) -> Target:
-    """Take ``--main`` for a path of this machine if it is one there, else for a target path."""
+    """Take ``--main`` for a path of the modelled Mac if something is there, else for one of this machine.
+
+    Of a bundle its program is meant.
+    """
     if target.main is None:
         return target
-    node = session.mac.look(target.main)
-    if node.presence is Presence.PRESENT and node.kind is NodeKind.FILE:
-        return target
-    try:
-        return evolve(target, main=session.view.place(target.main))
-    except UsageError:
-        return target
+    place = target.main
+    node = session.mac.look(place)
+    if node.presence is not Presence.PRESENT:
+        try:
+            place = session.view.place(place)
+        except UsageError:
+            return target
+        node = session.mac.look(place)
+    if node.presence is Presence.PRESENT and node.kind is NodeKind.DIRECTORY and node.real is not None:
+        program = _program_of(session.mac, node.real)
+        if program is None:
+            raise UsageError(f"--main {target.main}: no bundle whose Info.plist names its program")
+        place = program
+    return evolve(target, main=place)
+
+
+def members_lost(results: Iterable[Result]) -> Iterator[PassedOver]:
+    """Yield the members of static libraries that could not be read, each once."""
+    told: set[tuple[str, str]] = set()
+    for result in results:
+        for fact in result.prediction.facts if result.prediction is not None else ():
+            if (result.input, fact) not in told:
+                told.add((result.input, fact))
+                yield PassedOver(result.input, PassedOverKind.MEMBER, fact)

@@ -14,7 +14,7 @@ from pathlib import Path
 from machochain._version import __version__
 from machochain.auditing.part import AuditPart
 from machochain.auditing.pool import audit_parts
-from machochain.graph.diff import Diff, compare
+from machochain.graph.diff import Diff, diff_audits
 from machochain.graph.resolve import Target
 from machochain.judging import grouping
 from machochain.judging.baseline import Baseline, read_baseline, suppress
@@ -106,7 +106,7 @@ def finish_audit(
     return AuditReport(
         results=tuple(r for part in parts for r in part.results),
         findings=marked,
-        inputs=tuple(part.input for part in parts),
+        inputs=tuple(part.input for part in parts if _worth_telling(part)),
         policy=PolicySummary(
             policy.profile,
             target.macos if target is not None and target.macos else policy.macos,
@@ -118,8 +118,14 @@ def finish_audit(
         errors=tuple(e for part in parts for e in part.errors),
         stale=stale,
         skipped=tuple(skipped),
+        passed_over=tuple(each for part in parts for each in part.passed_over),
         tool=__version__,
     )
+
+
+def _worth_telling(part: AuditPart) -> bool:
+    """Whether an input is one that the user named, or has something in it."""
+    return part.input.within is None or bool(part.input.members or part.errors)
 
 
 def diff(
@@ -148,4 +154,4 @@ def diff(
     """
     asked = policy_of(policy, profile)
     before, after = (audit([p], policy=asked, target=target, world=world, today=today) for p in (old, new))
-    return compare(before, after)
+    return diff_audits(before, after)

@@ -34,7 +34,7 @@ from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.model.platform import Platform
 from machochain.model.result import Finding, Result
 from machochain.model.version import Version
-from machochain.session import Session, resolve_inputs
+from machochain.session import Session, members_lost, placed_main, resolve_inputs
 from machochain.world.archives.packages.wheel import parse_tags
 from machochain.world.handed import Handed, OnDisk, called, on_disk
 from machochain.world.placement import World
@@ -63,7 +63,7 @@ def _audit_on_disk(given: OnDisk, policy: Policy, target: Target, world: World) 
         world = evolve(world, at=TargetPath(f"/Applications/{leaf(given.host.rstrip('/'))}"))
     opened = Session.open([given], world, wanted=_for_macos) if kind == "xcframework" else Session.open([given], world)
     with opened as session:
-        return _Audit(session, given, kind, policy, target, world).part()
+        return _Audit(session, given, kind, policy, placed_main(session, target), world).part()
 
 
 def _kind(path: str) -> str:
@@ -129,6 +129,7 @@ class _Audit:
             grouping.group(results, evident, self.policy, self.given.called, places.locate, given.top, self._location),
             binaries,
             tuple(errors),
+            (*session.passed_over, *members_lost(results)),
         )
 
     # what is looked at
@@ -159,12 +160,13 @@ class _Audit:
                 True,
                 members,
                 self._top(artifact, members),
+                self.given.within,
             )
         host, named = self.given.host, self.given.called
         there = os.path.exists(host) and not self._unread  # noqa: PTH110  # as in `_kind`
         place = self.session.view.place(host) if there else None
         name = leaf((named if self.given.whole else host).rstrip("/"))
-        return AuditInput(named, self.kind, place, name, members=members)
+        return AuditInput(named, self.kind, place, name, members=members, within=self.given.within)
 
     @property
     def _unread(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from machochain.model.audit import AuditBinary, AuditFinding, AuditInput
+from machochain.model.coverage import PassedOver
 from machochain.model.errors import InputError
 from machochain.model.result import Result
 
@@ -19,6 +20,7 @@ class AuditPart:
         findings: Grouped and judged; nothing is suppressed yet.
         binaries: Every slice.
         errors: What could not be read.
+        passed_over: What was not looked at.
     """
 
     input: AuditInput
@@ -26,3 +28,4 @@ class AuditPart:
     findings: tuple[AuditFinding, ...] = ()
     binaries: tuple[AuditBinary, ...] = ()
     errors: tuple[InputError, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()

@@ -15,7 +15,7 @@ from machochain.auditing.part import AuditPart
 from machochain.graph.resolve import Target
 from machochain.judging.policy import Policy
 from machochain.session import check_place
-from machochain.world.handed import Handed, called
+from machochain.world.handed import Handed, called, with_archives
 from machochain.world.placement import World
 
 
@@ -40,6 +40,7 @@ def audit_parts(
     check_place([called(path) for path in paths], world)
     if policy.sdks and not world.sdks:
         world = evolve(world, sdks=policy.sdks)
+    paths = with_archives(paths)
     if executor is not None:
         yield from _in_order(executor, audit_input, paths, policy, target, world)
     elif jobs > 1 and len(paths) > 1:

@@ -116,9 +116,8 @@ def command(
         click.echo(annotate(report, os.environ, context).rstrip("\n"), err=True)
     for error in report.errors:
         complain(str(error))
-    if not report.results and not report.errors:
-        complain(f"no Mach-O file in {', '.join(paths)}")
-        ctx.exit(EXIT_USAGE)
+    for path in report.unexamined:
+        complain(f"no Mach-O file in {path}")
     ctx.exit(exit_code(report, strict=strict))
 
 
@@ -126,7 +125,7 @@ def exit_code(report: AuditReport, *, strict: bool) -> int:
     """Return what the shell gets."""
     if report.skipped:
         return EXIT_INTERRUPTED
-    if report.errors:
+    if report.errors or report.unexamined:
         return EXIT_USAGE
     if report.failing:
         return EXIT_FINDINGS
@@ -153,17 +152,19 @@ def _look(
 ) -> tuple[list[AuditPart], tuple[str, ...]]:
     """Look at each input; return what was found out and, after Ctrl-C, which were not looked at."""
     from machochain.auditing import audit_parts
+    from machochain.world.handed import called, with_archives
 
     parts: list[AuditPart] = []
-    progress = sys.stderr.isatty() and len(paths) > 1
+    handed = with_archives(paths)
+    progress = sys.stderr.isatty() and len(handed) > 1
     try:
-        for part in audit_parts(paths, policy, target=target, world=modelled.world, jobs=jobs):
+        for part in audit_parts(handed, policy, target=target, world=modelled.world, jobs=jobs):
             parts.append(part)
             if progress:
-                click.echo(f"\r\x1b[K{len(parts)}/{len(paths)} {printable(leaf(part.input.path))}", err=True, nl=False)
+                click.echo(f"\r\x1b[K{len(parts)}/{len(handed)} {printable(leaf(part.input.path))}", err=True, nl=False)
     except KeyboardInterrupt:
         looked_at = {part.input.path for part in parts}
-        return parts, tuple(path for path in paths if path not in looked_at)
+        return parts, tuple(name for name in map(called, handed) if name not in looked_at)
     finally:
         if progress:
             click.echo("\r\x1b[K", err=True, nl=False)

@@ -60,4 +60,6 @@ def command(
     errors = (*found.old.errors, *found.new.errors)
     for error in errors:
         complain(str(error))
-    ctx.exit(EXIT_USAGE if errors else EXIT_FINDINGS if found.failing else 0)
+    for path in (*found.old.unexamined, *found.new.unexamined):
+        complain(f"no Mach-O file in {path}")
+    ctx.exit(EXIT_USAGE if errors or not found.examined else EXIT_FINDINGS if found.failing else 0)

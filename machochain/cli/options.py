@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
-from attrs import Factory, frozen
+from attrs import Factory, evolve, frozen
 
 from machochain.dyld.profile import NEWEST, parse_range
 from machochain.graph.resolve import Target
@@ -22,6 +23,9 @@ from machochain.report.context import RenderContext
 from machochain.report.registry import Document, formats, render
 from machochain.report.style import Style
 from machochain.world.placement import World, parse_map
+
+if TYPE_CHECKING:
+    from machochain.model.artifact import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -170,6 +174,13 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
             help="Hash every page of signed code, or none. Default: those of the load commands.",
         ),
         click.option("--case-sensitive", is_flag=True, help="The modelled volume tells case apart."),
+        click.option(
+            "--archive-levels", type=click.IntRange(0, 16), metavar="N",
+            help="How many archives in one another are opened; 0: none in a folder. Default: 3.",
+        ),
+        click.option(
+            "--archive-size", metavar="SIZE", help="How much of an archive is unpacked: 500M, 8G. Default: 4G.",
+        ),
     ]  # fmt: skip
 
     def decorate(function: F) -> F:
@@ -194,6 +205,7 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
                 unseen=values.pop("unseen"),
                 sdks=values.pop("sdk"),
                 case_sensitive=values.pop("case_sensitive"),
+                limits=_limits(values.pop("archive_levels"), values.pop("archive_size")),
             )
             return function(modelled=Modelled(target, world), **values)
 
@@ -202,6 +214,31 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
         return wrapper  # type: ignore[return-value]
 
     return decorate
+
+
+def _limits(levels: int | None, size: str | None) -> Limits | None:
+    """Return what archives may cost; None for the default."""
+    if levels is None and size is None:
+        return None
+    from machochain.model.artifact import Limits
+
+    found = Limits() if levels is None else Limits(levels=levels)
+    if size is None:
+        return found
+    most = parse_size(size)
+    return evolve(found, total_bytes=most, disk_bytes=most, file_bytes=min(most, found.file_bytes))
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes: ``500M``, ``4G``, ``1048576``; the letters stand for powers of 1024.
+
+    Raises:
+        UsageError: It is none.
+    """
+    match = re.fullmatch(r"(\d{1,12})([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None or not int(match[1]):
+        raise UsageError(f"not a size such as 500M or 4G: {text!r}")
+    return int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
 
 
 def _absolute(path: str) -> str:

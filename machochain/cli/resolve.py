@@ -40,14 +40,14 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
     output.render(report, Document.RESOLUTION)
     for error in report.errors:
         complain(str(error))
-    if not report.results and not report.errors:
-        complain(f"no Mach-O file in {', '.join(paths)}")
+    for path in report.unexamined:
+        complain(f"no Mach-O file in {path}")
     ctx.exit(_exit_code(report, strict=strict))
 
 
 def _exit_code(report: Report, *, strict: bool) -> int:
-    if report.errors or not report.results:
+    if report.errors or report.unexamined or not report.results:
         return EXIT_USAGE
     if report.launches is False:
         return EXIT_FINDINGS
-    return EXIT_INCOMPLETE if strict and report.launches is None else 0
+    return EXIT_INCOMPLETE if strict and (report.launches is None or report.passed_over) else 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, field, frozen
 
 from machochain.graph.loadgraph import LoadGraph, build_graph
+from machochain.model.coverage import Coverage, PassedOver, coverage_of
 from machochain.model.errors import InputError
 from machochain.model.notebook import table
 from machochain.model.result import Load, LoadedImage, Result
@@ -28,10 +29,14 @@ class Report:
     Attributes:
         results: One per input, slice and release, in the order of the inputs.
         errors: Inputs, or files inside them, that could not be read.
+        passed_over: What in them was not looked at: archives that were not opened, code for other systems.
+        unexamined: Inputs in which there is nothing that was looked at.
     """
 
     results: tuple[Result, ...]
     errors: tuple[InputError, ...] = field(default=(), eq=False)
+    passed_over: tuple[PassedOver, ...] = ()
+    unexamined: tuple[str, ...] = ()
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph[Any]:
@@ -56,7 +61,12 @@ class Report:
         verdicts = {r.launches for r in self.results}
         if False in verdicts:
             return False
-        return None if None in verdicts or self.errors or not verdicts else True
+        return None if None in verdicts or self.errors or self.unexamined or not verdicts else True
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much was looked at."""
+        return coverage_of(self.results, self.passed_over)
 
     def __iter__(self) -> Iterator[Result]:
         return iter(self.results)

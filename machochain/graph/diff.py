@@ -7,7 +7,7 @@ from enum import Enum
 
 from attrs import frozen
 
-from machochain.model.audit import AuditBinary, AuditFinding, AuditInput, AuditReport
+from machochain.model.audit import AuditBinary, AuditFinding, AuditReport
 from machochain.model.image import LinkedDylib, file_type_name
 from machochain.model.platform import platform_name
 from machochain.model.result import Result, Severity
@@ -81,6 +81,16 @@ class Diff:
             return ()
         return tuple(f for f in self.appeared if f.suppressed is None and f.severity.rank >= floor.rank)
 
+    @property
+    def examined(self) -> bool:
+        """Whether there was something to look at on both sides."""
+        return not (self.old.unexamined or self.new.unexamined) and bool(self.old.inputs and self.new.inputs)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no new finding reaches the threshold, and both sides could be looked at."""
+        return self.examined and not (self.failing or self.old.errors or self.new.errors)
+
     def __repr__(self) -> str:
         return f"<Diff of {len(self.binaries)} files: {len(self.appeared)} findings new, {len(self.vanished)} gone>"
 
@@ -88,7 +98,7 @@ class Diff:
 _Key = tuple[str, str]
 
 
-def compare(old: AuditReport, new: AuditReport) -> Diff:
+def diff_audits(old: AuditReport, new: AuditReport) -> Diff:
     """Hold two audits of one input each against each other.
 
     Files are paired by their path in the input, those of an archive without a directory that carries the release's
@@ -115,14 +125,27 @@ class _Side:
 
     def __init__(self, report: AuditReport) -> None:
         self.report = report
-        self.given: AuditInput | None = report.inputs[0] if report.inputs else None
-        self.binaries: dict[_Key, AuditBinary] = {(self.stable(b.path), b.arch): b for b in report.binaries}
-        self.files = {self.stable(b.path) for b in report.binaries}
-        self.served = _served(report, self)
+        self._inputs = {given.path: given for given in report.inputs}
         self._names: dict[str, str] = {}
+        self.binaries: dict[_Key, AuditBinary] = {(self.stable(b.path, b.origin), b.arch): b for b in report.binaries}
+        self.files = {path for path, _ in self.binaries}
+        self.served = _served(report, self)
 
-    def stable(self, path: str) -> str:
-        return self.given.stable(path) if self.given is not None else path
+    def stable(self, path: str, origin: str) -> str:
+        """Return what a file is called in every release: that of an archive in a folder begins with the archive."""
+        given = self._inputs.get(origin)
+        if given is None:
+            return path
+        inside = given.stable(path)
+        if given.within is None or path.startswith("/"):
+            return inside
+        archive = origin.removeprefix(given.within).lstrip("/")
+        return f"{archive.replace(f'-{given.version}', '', 1) if given.version else archive}:{inside}"
+
+    def origin(self, name: str) -> str:
+        """Return the input a file is in, by what the file is called."""
+        found = [path for path in self._inputs if name == path or name.startswith((f"{path}:", f"{path.rstrip('/')}/"))]
+        return max(found, key=len, default="")
 
     def rename(self, other: _Side) -> None:
         """Call the only file here as the only one there."""
@@ -134,20 +157,20 @@ class _Side:
     def findings(self) -> dict[tuple[str, str, str], AuditFinding]:
         """Return the findings by rule, subject and path; the worst where there are several."""
         found: dict[tuple[str, str, str], AuditFinding] = {}
-        places = {str(binary.place): binary.path for binary in self.report.binaries}
+        places = {(binary.origin, str(binary.place)): binary.path for binary in self.report.binaries}
         for finding in self.report.findings:
-            about = finding.finding.subject
-            subject, path = (
-                self._names.get(text, text)
-                for text in (self.stable(places.get(about, about)), self.stable(finding.path))
-            )
+            about, origin = finding.finding.subject, finding.origin
+            here = places.get((origin, about))
+            subject = about if here is None else self.stable(here, origin)
+            path = self.stable(finding.path, origin)
+            subject, path = (self._names.get(text, text) for text in (subject, path))
             found.setdefault((finding.finding.rule, subject, path), finding)
         return found
 
 
 def _served(report: AuditReport, side: _Side) -> dict[tuple[str, ...], str]:
     """Return what serves each load path, by file, architecture and load path, on the newest release looked at."""
-    paths = {(str(b.place), b.arch): side.stable(b.path) for b in report.binaries}
+    paths = {(b.origin, str(b.place), b.arch): side.stable(b.path, b.origin) for b in report.binaries}
     newest: dict[_Key, Result] = {}
     for result in report.results:
         key = result.input, result.arch
@@ -155,17 +178,18 @@ def _served(report: AuditReport, side: _Side) -> dict[tuple[str, ...], str]:
             newest[key] = result
     found: dict[tuple[str, ...], str] = {}
     for result in newest.values():
+        origin = side.origin(result.input)
         for load in result.loads:
             source = result.images[load.source]
             arch = source.image.arch.name if source.image is not None else ""
-            path = paths.get((source.path, arch))
+            path = paths.get((origin, source.path, arch))
             if path is None or load.inserted:
                 continue
             if load.to is None:
                 text = load.outcome.value
             else:
                 image = result.images[load.to]
-                text = paths.get((image.path, arch), str(image.path))
+                text = paths.get((origin, image.path, arch), str(image.path))
             found.setdefault((path, arch, load.dylib.name), text)
     return found
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import Factory, evolve, field, frozen
 
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
-from machochain.macho.kind import FileKind, kind_of, kind_of_file
+from machochain.macho.kind import FileKind, kind_of
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.image import FileType
 from machochain.model.location import Location
 from machochain.model.paths import HostPath
-from machochain.world.host import iter_files
 from machochain.world.placement import WorldView
+from machochain.world.survey import Survey, survey
 
 if TYPE_CHECKING:
     from machochain.model.artifact import Artifact
-
-_IMAGES: Final = frozenset({FileKind.MACHO, FileKind.UNIVERSAL})
 
 
 @frozen
@@ -50,7 +48,9 @@ class Input:
     )
 
 
-def find_inputs(mac: Mac, view: WorldView, path: str, group: int) -> Iterator[Input | InputError]:
+def find_inputs(
+    mac: Mac, view: WorldView, path: str, group: int, walked: Survey | None = None
+) -> Iterator[Input | InputError]:
     """Yield what to start from for one path the user gave; ``group`` numbers that path.
 
     A named file must be a Mach-O file or a static library. In a folder only files that dyld has to do with are taken,
@@ -59,16 +59,9 @@ def find_inputs(mac: Mac, view: WorldView, path: str, group: int) -> Iterator[In
     if not os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
         yield _named(mac, view, path, group)
         return
-    for item in iter_files(HostPath(path)):
-        if isinstance(item, InputError):
-            yield item
-            continue
-        try:
-            if kind_of_file(item) not in _IMAGES:
-                continue
-        except InputError as error:
-            yield error
-            continue
+    found_there = walked or survey(HostPath(path))
+    yield from found_there.errors
+    for item in found_there.images:
         found = _in_folder(mac, view, item, group)
         if found is not None:
             yield found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from machochain.macho.fat import HEADER_BYTES, FatEntry, fat_defects, parse_fat
+from machochain.macho.foreign import foreign_kind
 from machochain.macho.header import MARGIN, parse_image
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource
@@ -67,7 +68,9 @@ def read_source(source: ByteSource) -> MachOFile:
         return MachOFile(universal=False, fat64=False, slices=(piece,), size=source.size)
     if kind is FileKind.UNIVERSAL:
         return _read_universal(source, first)
-    raise InputError("an archive, not a Mach-O file" if kind is FileKind.ARCHIVE else "not a Mach-O file", offset=0)
+    other = foreign_kind(first)
+    what = "an archive, not a Mach-O file" if kind is FileKind.ARCHIVE else "not a Mach-O file"
+    raise InputError(what if other is None else f"{what} but {other.value}", offset=0)
 
 
 def _read_universal(source: ByteSource, first: bytes) -> MachOFile:

@@ -8,6 +8,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from machochain.model.coverage import Coverage, PassedOver, coverage_of
 from machochain.model.errors import InputError
 from machochain.model.image import Image
 from machochain.model.notebook import table
@@ -115,6 +116,7 @@ class AuditInput:
         members: Paths in the input of the files that dyld has to do with.
         top: Directory that all these paths begin with and that carries the release's name, for which reason it is no
             part of fingerprints; empty if there is none.
+        within: The folder that was named, if this is an archive that was found in it.
     """
 
     path: str
@@ -126,6 +128,7 @@ class AuditInput:
     archive: bool = False
     members: tuple[str, ...] = ()
     top: str = ""
+    within: str | None = None
 
     def stable(self, path: str) -> str:
         """Return a path in the input as it is called in every release."""
@@ -190,6 +193,7 @@ class AuditReport:
         errors: Inputs, or files inside them, that could not be read.
         stale: Suppressions that suppress nothing.
         skipped: Inputs that were not looked at because the audit was interrupted.
+        passed_over: What in the inputs was not looked at: archives that were not opened, code for other systems.
         tool: Version of this program.
     """
 
@@ -201,6 +205,7 @@ class AuditReport:
     errors: tuple[InputError, ...] = field(default=(), eq=False)
     stale: tuple[StaleSuppression, ...] = ()
     skipped: tuple[str, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
     tool: str = ""
 
     @property
@@ -225,14 +230,32 @@ class AuditReport:
         return () if floor is None else tuple(f for f in self.active if f.severity.rank >= floor.rank)
 
     @property
+    def unexamined(self) -> tuple[str, ...]:
+        """The inputs in which there is nothing that was looked at; those that could not be read are errors instead."""
+        holding = {given.within for given in self.inputs if given.members}
+        return tuple(
+            given.path
+            for given in self.inputs
+            if given.within is None and not given.members and given.kind != "unreadable" and given.path not in holding
+            and not any(error.path == given.path for error in self.errors)
+        )  # fmt: skip
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much was looked at."""
+        files = (((binary.origin, binary.path), binary.image.is_main_executable) for binary in self.binaries)
+        return coverage_of(self.results, self.passed_over, files)
+
+    @property
     def passed(self) -> bool:
-        """Whether nothing that counts reaches the threshold, and every input was looked at and could be read."""
-        return not (self.failing or self.errors or self.skipped)
+        """Whether nothing that counts reaches the threshold, and something was looked at in every input."""
+        return bool(self.inputs) and not (self.failing or self.errors or self.skipped or self.unexamined)
 
     @property
     def incomplete(self) -> bool:
         """Whether evidence is missing: whether some process launches is unknown, or not all was looked at."""
-        return bool(self.errors or self.skipped) or any(r.launches is None for r in self.results)
+        missing = self.errors or self.skipped or self.unexamined or self.passed_over or not self.inputs
+        return bool(missing) or any(r.launches is None for r in self.results)
 
     def __repr__(self) -> str:
         counts = f"{len(self.active)} findings, {len(self.errors)} errors, {len(self.results)} processes"

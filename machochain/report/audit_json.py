@@ -9,6 +9,7 @@ from typing import Any, Final
 from machochain.model.audit import AuditBinary, AuditFinding, AuditInput, AuditReport, Suppression
 from machochain.model.version import Version
 from machochain.report.context import RenderContext
+from machochain.report.coverage import coverage_fields
 from machochain.report.resolution import error_fields, finding_fields, process_fields, tool
 
 AUDIT_SCHEMA: Final = "machochain.audit/1"
@@ -32,6 +33,8 @@ def audit_document(report: AuditReport) -> dict[str, Any]:
             **{severity.value: number for severity, number in report.counts.items()},
             "suppressed": len(report.suppressed),
         },
+        "coverage": coverage_fields(report.coverage),
+        "unexamined": list(report.unexamined),
         "inputs": [_input_fields(given) for given in report.inputs],
         "findings": [audit_finding_fields(finding) for finding in report.findings],
         "processes": [process_fields(result) for result in report.results],
@@ -85,6 +88,7 @@ def _input_fields(given: AuditInput) -> dict[str, Any]:
         "archive": given.archive,
         "members": list(given.members),
         "top": given.top,
+        "within": given.within,
     }
 
 

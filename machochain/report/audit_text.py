@@ -12,8 +12,9 @@ from machochain.findings.rule import Rule
 from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.paths import printable
 from machochain.model.result import Severity
-from machochain.report.audit_words import about, releases, sentence, summary, verdict, why_suppressed
+from machochain.report.audit_words import about, releases, sentence, tally, verdict, why_suppressed
 from machochain.report.context import RenderContext
+from machochain.report.coverage import coverage_words, passed_over_lines
 from machochain.report.resolution import tool
 from machochain.report.style import Style
 
@@ -38,11 +39,13 @@ def render_audit(report: AuditReport, style: Style) -> str:
         lines.append(style.paint(f"stale suppression: {what}: {printable(stale.why)}", "doubt"))
     for error in report.errors:
         lines.append(style.paint(f"cannot read {printable(str(error))}", "bad"))
-    for given in report.inputs:
-        if not given.members and given.kind != "unreadable" and not report.errors:
-            lines.append(style.paint(f"no Mach-O file in {printable(given.path)}", "doubt"))
+    for path in report.unexamined:
+        lines.append(style.paint(f"no Mach-O file in {printable(path)}", "doubt"))
+    for told in passed_over_lines(report.coverage, everything=style.verbose > 0):
+        lines.append(style.paint(told, "doubt"))
     for path in report.skipped:
         lines.append(style.paint(f"not looked at: {printable(path)}", "bad"))
+    lines += _wrapped(coverage_words(report.coverage), "", style, more="  ")
     lines.append(_last(report, style))
     return "\n".join(lines) + "\n"
 
@@ -105,7 +108,7 @@ def _last(report: AuditReport, style: Style) -> str:
     on = f", macOS {releases(over)}" if over else ""
     mark = style.paint(word, "good" if report.passed else "bad" if report.failing else "doubt")
     policy = ", ".join(report.policy.sources) or f"profile {report.policy.profile}"
-    return f"{mark}: {summary(report)}{on} ({printable(policy)})"
+    return f"{mark}: {tally(report)}{on} ({printable(policy)})"
 
 
 def _wrapped(text: str, first: str, style: Style, *, more: str = "") -> list[str]:

@@ -12,6 +12,7 @@ from machochain.model.audit import AuditFinding, AuditInput, AuditReport, Suppre
 from machochain.model.paths import printable
 from machochain.model.result import Severity
 from machochain.model.version import Version
+from machochain.report.coverage import coverage_words
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -44,11 +45,16 @@ def verdict(report: AuditReport) -> str:
         return "failed"
     if report.errors or report.skipped:
         return "not complete"
-    return "passed"
+    return "passed" if report.passed else "nothing examined"
 
 
 def summary(report: AuditReport) -> str:
-    """Return one line: what counts, what does not, what could not be seen."""
+    """Return one line: what counts, what does not, what could not be seen, and how much was looked at."""
+    return f"{tally(report)}; {coverage_words(report.coverage)}"
+
+
+def tally(report: AuditReport) -> str:
+    """Return how many findings there are, and in how much."""
     counts = report.counts
     parts = [
         count(counts[Severity.ERROR], "error"),

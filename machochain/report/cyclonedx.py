@@ -18,8 +18,9 @@ from machochain._version import __version__
 from machochain.model.audit import AuditInput, AuditReport
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Origin, Outcome
-from machochain.report.audit_words import releases
+from machochain.report.audit_words import releases, verdict
 from machochain.report.context import RenderContext
+from machochain.report.coverage import coverage_words, passed_over_line
 from machochain.report.merged import Merged, MergedImage, MergedLoad, merge
 
 _NAMESPACE: Final = UUID("5f0f3c1e-6f0c-5a0e-9d0b-6d6163686f63")
@@ -39,6 +40,15 @@ def bill(report: AuditReport, *, epoch: int | None = None) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "tools": {"components": [{"type": "application", "name": "machochain", "version": report.tool or __version__}]},
     }
+    coverage = report.coverage
+    metadata["properties"] = _properties(
+        [
+            ("machochain:verdict", verdict(report)),
+            ("machochain:examined", coverage_words(coverage)),
+            *(("machochain:not-looked-into", passed_over_line(each)) for each in coverage.passed_over),
+            *(("machochain:unexamined", printable(path)) for path in report.unexamined),
+        ]
+    )
     if epoch is not None:
         metadata = {"timestamp": datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), **metadata}
     if len(inputs) == 1:

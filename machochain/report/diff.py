@@ -12,6 +12,7 @@ from machochain.model.paths import printable
 from machochain.report.audit_json import audit_finding_fields
 from machochain.report.audit_words import sentence
 from machochain.report.context import RenderContext
+from machochain.report.coverage import coverage_fields, coverage_words
 from machochain.report.markdown import code
 from machochain.report.resolution import error_fields, tool
 from machochain.report.style import Style
@@ -28,7 +29,9 @@ def diff_document(diff: Diff) -> dict[str, Any]:
         "tool": tool(),
         "old": [given.path for given in diff.old.inputs],
         "new": [given.path for given in diff.new.inputs],
-        "passed": not diff.failing,
+        "passed": diff.passed,
+        "old_coverage": coverage_fields(diff.old.coverage),
+        "new_coverage": coverage_fields(diff.new.coverage),
         "binaries": [
             {
                 "path": binary.path,
@@ -59,13 +62,14 @@ def render_diff(diff: Diff, style: Style) -> str:
             lines.append(f"{label} {sentence(finding)}{_suppressed(finding)}")
             if title == "new":
                 lines += [f"    {printable(step)}" for step in finding.finding.remedy]
-    lines.append(_summary(diff))
+    lines += [*_looked_at(diff), _summary(diff)]
     return "\n".join(lines) + "\n"
 
 
 def render_diff_markdown(diff: Diff) -> str:
     """Return Markdown for a pull request or release notes."""
-    lines = [f"## Load chain: {code(_names(diff, old=True))} → {code(_names(diff, old=False))}", "", _summary(diff)]
+    lines = [f"## Load chain: {code(_names(diff, old=True))} → {code(_names(diff, old=False))}", "", _summary(diff), ""]
+    lines += [f"- {line}" for line in _looked_at(diff)]
     if diff.binaries:
         lines += ["", "### Files", ""]
         for binary in diff.binaries:
@@ -94,10 +98,16 @@ def _value(text: str | None) -> str:
 def _summary(diff: Diff) -> str:
     counts = [sum(b.state is state for b in diff.binaries) for state in State]
     files = ", ".join(f"{count} {state.value}" for count, state in zip(counts, State, strict=True) if count)
+    nothing = "no change in the files" if diff.examined else "nothing to compare"
     return (
-        f"{files or 'no change in the files'}; {len(diff.appeared)} new and {len(diff.vanished)} gone "
+        f"{files or nothing}; {len(diff.appeared)} new and {len(diff.vanished)} gone "
         f"finding{'s' if len(diff.vanished) != 1 else ''}"
     )
+
+
+def _looked_at(diff: Diff) -> list[str]:
+    """Return a line for each side: how much was looked at."""
+    return [f"{side}: {coverage_words(of.coverage)}" for side, of in (("old", diff.old), ("new", diff.new))]
 
 
 def _suppressed(finding: AuditFinding) -> str:

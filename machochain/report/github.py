@@ -10,6 +10,7 @@ from machochain.model.paths import printable
 from machochain.model.result import Severity
 from machochain.report.audit_words import display_place, host_file, sentence, summary, verdict
 from machochain.report.context import RenderContext
+from machochain.report.coverage import passed_over_line
 from machochain.report.markdown import render_markdown
 
 MAX_PER_LEVEL: Final = 10
@@ -49,6 +50,12 @@ def render_github(report: AuditReport, *, locate: Callable[[str], str] = str) ->
         where = f"file={escape_property(printable(locate(error.path)))}," if error.path else ""
         lines.append(f"::error {where}title=machochain cannot read this::{escape_data(printable(str(error)))}")
     lines += [f"::error title=machochain::not looked at: {escape_data(printable(p))}" for p in report.skipped]
+    lines += [
+        f"::error title=machochain::no Mach-O file in {escape_data(printable(path))}" for path in report.unexamined
+    ]
+    if report.passed_over:
+        told = "; ".join(passed_over_line(each) for each in report.passed_over[:MAX_PER_LEVEL])
+        lines.append(f"::warning title=machochain did not look into everything::{escape_data(told)}")
     return "\n".join([*lines, f"machochain audit {verdict(report)}: {summary(report)}"]) + "\n"
 
 

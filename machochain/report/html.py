@@ -364,10 +364,15 @@ def _rest(report: AuditReport) -> Iterator[str]:
             where = f"{stale.suppression.file}: {stale.suppression.entry}"
             yield f"<li><code>{_h(where)}</code> {_h(stale.why)}</li>"
         yield "</ul>"
-    if report.errors or report.skipped:
+    if report.errors or report.skipped or report.unexamined or report.passed_over:
         yield '<h2 id="unseen">Not seen</h2><ul>'
         yield from (f"<li>{_h(str(error))}</li>" for error in report.errors)
         yield from (f"<li><code>{_h(path)}</code> was not looked at</li>" for path in report.skipped)
+        yield from (f"<li>no Mach-O file in <code>{_h(path)}</code></li>" for path in report.unexamined)
+        for each in report.passed_over[:MAX_FINDINGS]:
+            yield f"<li><code>{_h(each.path)}</code> was not looked into: {_h(each.reason)}</li>"
+        if len(report.passed_over) > MAX_FINDINGS:
+            yield f"<li>and {len(report.passed_over) - MAX_FINDINGS} more that were not looked into</li>"
         yield "</ul>"
 
 

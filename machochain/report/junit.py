@@ -11,10 +11,12 @@ from xml.etree import ElementTree as ET
 
 from machochain.findings import RULES
 from machochain.model.audit import AuditFinding, AuditInput, AuditReport
+from machochain.model.coverage import PassedOver
 from machochain.model.errors import InputError
 from machochain.model.paths import printable
 from machochain.report.audit_words import releases, sentence, why_suppressed
 from machochain.report.context import RenderContext
+from machochain.report.coverage import coverage_words
 
 _TIME: Final = "0"
 """Times would differ from run to run and say nothing about the binaries."""
@@ -24,7 +26,14 @@ def render_junit(report: AuditReport) -> str:
     """Return the XML document."""
     failing = {id(f) for f in report.failing}
     suites = []
+    unexamined = set(report.unexamined)
     for number, each in enumerate(report.inputs):
+        if each.path in unexamined:
+            # A rule that nothing was held against has not passed.
+            suites.append(_counted(printable(each.path), [_unexamined(each.path)]))
+            continue
+        if not each.members and each.kind != "unreadable":
+            continue
         # An input named twice is reported once.
         first = next(i for i, other in enumerate(report.inputs) if other.path == each.path) == number
         findings = [f for f in report.findings if first and f.origin == each.path]
@@ -35,11 +44,16 @@ def render_junit(report: AuditReport) -> str:
         suites.append(_counted("elsewhere", [_case(f, failing) for f in elsewhere]))
     unread = [_error(e) for e in report.errors]
     unread += [_skipped(path) for path in report.skipped]
+    unread += [_passed_over(each) for each in report.passed_over]
     if unread:
         suites.append(_counted("inputs", unread))
     root = ET.Element("testsuites", name="machochain audit", time=_TIME)
     for kind in ("tests", "failures", "errors"):
         root.set(kind, str(sum(int(s.get(kind, "0")) for s in suites)))
+    properties = ET.Element("properties")
+    ET.SubElement(properties, "property", name="examined", value=coverage_words(report.coverage))
+    if suites:
+        suites[0].insert(0, properties)
     root.extend(suites)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
@@ -103,6 +117,19 @@ def _error(error: InputError) -> ET.Element:
         "testcase", classname="machochain.input", name=f"readable: {printable(error.path or '?')}", time=_TIME
     )
     ET.SubElement(case, "error", type="unreadable", message=printable(str(error)))
+    return case
+
+
+def _unexamined(path: str) -> ET.Element:
+    case = ET.Element("testcase", classname="machochain.input", name=f"examined: {printable(path)}", time=_TIME)
+    ET.SubElement(case, "error", type="unexamined", message="no Mach-O file in it")
+    return case
+
+
+def _passed_over(each: PassedOver) -> ET.Element:
+    name = f"looked into: {printable(each.path)}"
+    case = ET.Element("testcase", classname="machochain.input", name=name, time=_TIME)
+    ET.SubElement(case, "skipped", message=printable(each.reason))
     return case
 
 

@@ -89,10 +89,16 @@ def render_markdown(report: AuditReport, *, limit: int | None = None) -> str:
         lines += ["### Suppressions that suppress nothing", ""]
         lines += [f"- {code(s.suppression.file)}: {code(s.suppression.entry)}, {prose(s.why)}" for s in report.stale]
         lines.append("")
-    if report.errors or report.skipped:
+    if report.errors or report.skipped or report.unexamined or report.passed_over:
         lines += ["### Not seen", ""]
         lines += [f"- {prose(str(error))}" for error in report.errors]
         lines += [f"- {code(path)} was not looked at" for path in report.skipped]
+        lines += [f"- no Mach-O file in {code(path)}" for path in report.unexamined]
+        lines += [
+            f"- {code(each.path)} was not looked into: {prose(each.reason)}" for each in report.passed_over[:limit]
+        ]
+        more = len(report.passed_over) - len(report.passed_over[:limit])
+        lines += [f"- … and {more} more that were not looked into"] if more else []
         lines.append("")
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from machochain.model.execution import ExecVerdict
 from machochain.model.remedy import Step
 from machochain.model.result import Finding, MissingSymbol, Result
 from machochain.report.context import RenderContext
+from machochain.report.coverage import coverage_fields
 from machochain.report.json_text import json_parts
 
 RESOLVE_SCHEMA = "machochain.resolve/1"
@@ -157,4 +158,5 @@ def _document(results: Iterable[Result], errors: Iterable[InputError]) -> dict[s
 
 def write(report: Report, _: RenderContext) -> Iterator[str]:
     """Yield the text of the document in parts."""
-    return resolve_parts(report.results, report.errors)
+    more = {"coverage": coverage_fields(report.coverage), "unexamined": list(report.unexamined)}
+    return json_parts({**_document(report.results, report.errors), **more})

@@ -24,9 +24,11 @@ from machochain.report.audit_words import (
     input_at,
     percent_encoded,
     sentence,
+    verdict,
     why_suppressed,
 )
 from machochain.report.context import RenderContext
+from machochain.report.coverage import coverage_fields, passed_over_line
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MAX_RESULTS: Final = 25_000
@@ -64,6 +66,13 @@ def sarif_log(report: AuditReport, *, source_root: str, cwd: str, anchor: str | 
     ]
     notifications = [_unreadable(error, uri) for error in report.errors]
     notifications += [_notification(f"Not looked at: {printable(path)}", uri(path)) for path in report.skipped]
+    notifications += [
+        _notification(f"No Mach-O file in it: {printable(path)}", uri(path)) for path in report.unexamined
+    ]
+    notifications += [
+        _notification(f"Not looked into: {passed_over_line(each)}", uri(each.path), level="warning")
+        for each in report.passed_over
+    ]
     if len(report.findings) > MAX_RESULTS:
         notifications.append(_notification(f"{len(report.findings) - MAX_RESULTS} results are left out"))
     return {
@@ -80,12 +89,13 @@ def sarif_log(report: AuditReport, *, source_root: str, cwd: str, anchor: str | 
                 },
                 "invocations": [
                     {
-                        "executionSuccessful": not report.skipped and not report.errors,
+                        "executionSuccessful": not (report.skipped or report.errors or report.unexamined),
                         "toolExecutionNotifications": notifications,
                     }
                 ],
                 "originalUriBaseIds": {_BASE: {"description": {"text": "The root of the repository"}}},
                 "columnKind": "unicodeCodePoints",
+                "properties": {"verdict": verdict(report), "coverage": coverage_fields(report.coverage)},
                 "results": results,
             }
         ],
@@ -178,8 +188,8 @@ def _logical(found: AuditFinding) -> list[dict[str, Any]]:
     return places
 
 
-def _notification(text: str, uri: str | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = {"level": "error", "message": {"text": text}}
+def _notification(text: str, uri: str | None = None, *, level: str = "error") -> dict[str, Any]:
+    found: dict[str, Any] = {"level": level, "message": {"text": text}}
     if uri is not None:
         found["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": uri, "uriBaseId": _BASE}}}]
     return found

@@ -15,6 +15,7 @@ from machochain.model.result import Finding, Load, LoadedImage, Origin, Outcome,
 from machochain.model.search import Attempt, Candidate, SearchRule
 from machochain.model.version import Version
 from machochain.report.context import RenderContext
+from machochain.report.coverage import coverage_words, passed_over_lines
 from machochain.report.style import Style
 
 MAX_LISTED = 12
@@ -391,5 +392,10 @@ def _attempt_words(candidate: Candidate, result: Result, what: str) -> str:
 
 
 def write(report: Report, context: RenderContext) -> str:
-    """Return the text of ``resolve``; nothing if there is no process to tell of."""
-    return render_resolution(report.results, (), context.style) if report.results else ""
+    """Return the text of ``resolve``; nothing if there is nothing to tell of."""
+    style, coverage = context.style, report.coverage
+    text = render_resolution(report.results, (), style) if report.results else ""
+    lines = [style.paint(told, "doubt") for told in passed_over_lines(coverage, everything=style.verbose > 0)]
+    if len(report.results) > 1 or lines:
+        lines.append(coverage_words(coverage))
+    return text + "".join(f"{line}\n" for line in lines)

@@ -1,7 +1,7 @@
 """What a caller hands over: paths, addresses, bytes, open files, whole trees in memory."""
 
 # A host path is the raw string the user gave; pathlib would rewrite it.
-# ruff: noqa: PTH103, PTH118, PTH120, PTH123
+# ruff: noqa: PTH103, PTH112, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.world.placement import World
 from machochain.world.remote import fetched, is_remote
+from machochain.world.survey import Survey, survey
 
 StrPath = str | os.PathLike[str]
 Source = StrPath | bytes | bytearray | memoryview | IO[bytes] | Mapping[str, bytes]
@@ -58,7 +59,33 @@ class MemoryTree:
         return self.files[0][0].startswith("/")
 
 
-Handed = str | MemoryFile | MemoryTree
+@frozen
+class SurveyedFolder:
+    """A folder that was walked through.
+
+    Attributes:
+        path: As the user named it.
+        survey: What is in it.
+    """
+
+    path: str
+    survey: Survey = field(repr=False)
+
+
+@frozen
+class FoundArchive:
+    """An archive in a folder: an input of its own, with a Mac of its own.
+
+    Attributes:
+        path: Where it is.
+        within: The folder the user named.
+    """
+
+    path: str
+    within: str
+
+
+Handed = str | MemoryFile | MemoryTree | SurveyedFolder | FoundArchive
 """One input as it is passed on: a path or address, or what is only in memory. All can be sent to other processes."""
 
 
@@ -66,7 +93,22 @@ def called(handed: Handed) -> str:
     """Return what to call an input before it is opened."""
     if isinstance(handed, str):
         return handed
-    return handed.name if isinstance(handed, MemoryFile) else "<mapping>"
+    if isinstance(handed, MemoryFile):
+        return handed.name
+    return "<mapping>" if isinstance(handed, MemoryTree) else handed.path
+
+
+def with_archives(handed: Iterable[Handed]) -> list[Handed]:
+    """Walk through the folders among some inputs, and put the archives that are in each behind it."""
+    found: list[Handed] = []
+    for each in handed:
+        if isinstance(each, str) and not is_remote(each) and "\0" not in each and os.path.isdir(each):
+            walked = survey(HostPath(each))
+            found.append(SurveyedFolder(each, walked))
+            found += [FoundArchive(path, each) for path in walked.archives]
+        else:
+            found.append(each)
+    return found
 
 
 def handed_over(sources: Sources) -> list[Handed]:
@@ -134,6 +176,8 @@ class OnDisk:
         at: Where it lies on the modelled Mac if nobody says so; None for its own path here.
         maps: What of it lies where, if there are several places.
         whole: Whether names below it are told without its own: those of a tree in memory are.
+        survey: What is in it, if it is a folder that was walked through.
+        within: The folder that was named, if this is an archive that was found in it.
     """
 
     host: str
@@ -142,6 +186,8 @@ class OnDisk:
     at: TargetPath | None = None
     maps: tuple[tuple[TargetPath, HostPath], ...] = ()
     whole: bool = False
+    survey: Survey | None = None
+    within: str | None = None
 
     def name(self, path: str) -> str:
         """Return what to call a file of it that lies at a path of this machine, or in this archive."""
@@ -175,6 +221,9 @@ class OnDisk:
 
     def placed(self, world: World) -> World:
         """Return the modelled Mac with the input where it lies if nobody says where."""
+        if self.within is not None:
+            # What was said of the folder is not said of an archive in it.
+            return world.with_places(None)
         if self.own or world.at is not None or world.root is not None:
             return world
         return world.with_places(self.at, self.maps)
@@ -188,6 +237,12 @@ def on_disk(handed: Handed) -> Iterator[OnDisk]:
         InputError: It cannot be fetched.
         UsageError: What is needed to fetch it is not installed, or a tree cannot be laid out.
     """
+    if isinstance(handed, SurveyedFolder):
+        yield OnDisk(handed.path, handed.path, survey=handed.survey)
+        return
+    if isinstance(handed, FoundArchive):
+        yield OnDisk(handed.path, handed.path, within=handed.within)
+        return
     if isinstance(handed, str):
         if "\0" in handed:
             raise InputError("no file can have this name", path=handed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
@@ -16,6 +16,9 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import HostPath, TargetPath
 from machochain.world.filesystem import byte_length, components
 from machochain.world.host import HostFileSystem, Mount, MountState, MountTree
+
+if TYPE_CHECKING:
+    from machochain.model.artifact import Limits
 
 OS_PREFIXES: Final = ("/usr/lib", "/System", "/Library/Apple")
 """What the operating system owns: of this machine's own tree nothing below these is ever looked at."""
@@ -92,6 +95,7 @@ class World:
         closed: Directories that hold nothing but what is mapped deeper and the input: temporary ones of a build tool.
         sdks: Directories of macOS SDKs on this machine.
         case_sensitive: Whether names that differ in case only are two names.
+        limits: How much an archive among the inputs may cost, and how deep archives in one another are opened.
     """
 
     root: HostPath | None = field(default=None, converter=_optional_host)
@@ -102,6 +106,7 @@ class World:
     closed: tuple[TargetPath, ...] = field(default=(), converter=_targets)
     sdks: tuple[HostPath, ...] = field(default=(), converter=_hosts)
     case_sensitive: bool = False
+    limits: Limits | None = None
 
     def with_places(
         self, at: TargetPath | None, maps: tuple[tuple[TargetPath, HostPath], ...] = ()

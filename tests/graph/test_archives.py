@@ -96,12 +96,14 @@ def test_an_archive_in_a_release_is_looked_into(tmp_path: Path, world: World) ->
     assert [result.input for result in report.results] == [f"{path}:liby.dylib", f"{path}:inner.zip:libx.dylib"]
 
 
-def test_archives_in_a_folder_are_not_opened(tmp_path: Path, world: World) -> None:
+def test_archives_in_a_folder_are_inputs_of_their_own(tmp_path: Path, world: World) -> None:
     (tmp_path / "dist").mkdir()
     release(tmp_path / "dist" / "x.zip")
     (tmp_path / "dist" / "libx.dylib").write_bytes(LIBRARY)
     report = resolve(tmp_path / "dist", world=World(root=world.root, at="/dist"))
-    assert [result.path for result in report.results] == ["/dist/libx.dylib"]
+    archive = resolve(tmp_path / "dist" / "x.zip", world=World(root=world.root))
+    assert report.results[0].path == "/dist/libx.dylib"
+    assert report.results[1:] == archive.results
 
 
 def test_an_archive_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path, scratch: Path, world: World) -> None:

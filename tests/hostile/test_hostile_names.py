@@ -129,7 +129,7 @@ def test_no_name_adds_an_element_to_html_or_xml(folder: Path) -> None:
     assert not any(name.startswith("on") for name, _ in page.attributes)
     suites = ET.fromstring(calm(run("audit", "program", "--macos", "26", "--format", "junit")))
     assert {e.tag for e in suites.iter()} <= {
-        "testsuites", "testsuite", "testcase", "failure", "error", "skipped", "system-out"
+        "testsuites", "testsuite", "testcase", "failure", "error", "skipped", "system-out", "properties", "property"
     }  # fmt: skip
     graph = ET.fromstring(calm(run("resolve", "program", "--format", "graphml")))
     space = "{http://graphml.graphdrawing.org/xmlns}"

@@ -21,7 +21,7 @@ def test_each_finding_that_counts_is_an_annotation_of_its_severity() -> None:
     assert "/opt/homebrew/lib" not in "".join(lines)
     assert lines[-1] == (
         "machochain audit failed: 1 error, 1 warning, 1 note, 1 suppressed, 1 stale suppression, 1 unreadable "
-        "in no processes of 1 input"
+        "in no processes of 1 input; nothing examined"
     )
 
 
