@@ -43,10 +43,10 @@ def bill(report: AuditReport, *, epoch: int | None = None) -> dict[str, Any]:
     coverage = report.coverage
     metadata["properties"] = _properties(
         [
-            ("machochain:verdict", verdict(report)),
-            ("machochain:examined", coverage_words(coverage)),
-            *(("machochain:not-looked-into", passed_over_line(each)) for each in coverage.passed_over),
-            *(("machochain:unexamined", printable(path)) for path in report.unexamined),
+            ("verdict", verdict(report)),
+            ("examined", coverage_words(coverage)),
+            *(("not-looked-into", passed_over_line(each)) for each in coverage.passed_over),
+            *(("unexamined", printable(path)) for path in report.unexamined),
         ]
     )
     if epoch is not None:
