@@ -90,7 +90,7 @@ def test_releases_are_taken_as_people_write_them() -> None:
     assert Target(macos="15.4").macos == (Version.parse("15.4"),)
     assert Target(macos=15).macos == (Version.parse("15"),)
     every = Target(macos="12..26").macos
-    assert (every[0], every[-1], len(every) > 6) == (Version.parse("12"), Version.parse("26"), True)
+    assert (every[0], every[-1].major, len(every) > 6) == (Version.parse("12"), 26, True)
     assert Target(macos=["12..26", "12"]).macos == every
     assert Target(arch="amd64").arch == "x86_64"
     assert Target(arch="aarch64").arch == "arm64"
