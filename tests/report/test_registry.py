@@ -14,7 +14,6 @@ import pytest
 import machochain.report
 from machochain import api
 from machochain.auditing import diff
-from machochain.diagnosis import explain_evidence, read
 from machochain.findings import RULES
 from machochain.graph.resolve import Target
 from machochain.mending import fix
@@ -36,7 +35,7 @@ def values() -> dict[Document, Any]:
         Document.EXPLANATIONS: api.explain(greeter, "libgreet.1.dylib"),
         Document.INSPECTIONS: api.inspect(greeter),
         Document.SCENARIOS: api.scenarios(greeter),
-        Document.DIAGNOSES: [explain_evidence(each) for each in read(f"dyld[1]: {message}\n")],
+        Document.DIAGNOSES: api.diagnose(f"dyld[1]: {message}\n"),
         Document.AUDIT: full(),
         Document.DIFF: diff(greeter, broken),
         Document.RULE: RULES["MC101"],
