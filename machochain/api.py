@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario.values import Matrix
     from machochain.model.diagnosis import Diagnosis
+    from machochain.source.program import ProgramSources
     from machochain.source.values import SourceReport
 
 
@@ -187,6 +188,7 @@ def scenarios(
     contexts: Iterable[str] | str = (),
     package_directory: str | None = None,
     go: StrPath | None = None,
+    source: StrPath | None = None,
     target: Target | None = None,
     world: World | None = None,
 ) -> tuple[Matrix, ...]:
@@ -198,6 +200,8 @@ def scenarios(
             ``NAME:exe=PATH,cwd=PATH,env=K=V``. By default Go's for a program made by Go, else those of any program.
         package_directory: Where the package's sources lie on the modelled Mac: the working directory of its tests.
         go: The ``go`` command that starts the program; its signature tells whether ``DYLD_`` variables get through.
+        source: The module the program was built from: tests are those of its packages then, each in its directory, and
+            run paths that the sources give hold for every build.
         target: Releases (each a column of its own), slice, environment and working directory of the caller.
         world: The modelled Mac's files.
 
@@ -217,7 +221,24 @@ def scenarios(
     request = Request(wanted, TargetPath(package_directory) if package_directory is not None else None, hop)
     with on_disk(_single(binary)) as given:
         world, system = given.placed(world), open_system(world.sdks)
-        return tuple(run_scenarios(given.host, request, target or Target(), world, system, Go()))
+        sources = None if source is None else _sources_of(os.fspath(source), world)
+        return tuple(run_scenarios(given.host, request, target or Target(), world, system, Go(sources)))
+
+
+def _sources_of(directory: str, world: World) -> ProgramSources:
+    from machochain.source.program import ProgramSources
+    from machochain.world.placement import open_world
+
+    def placed(path: str) -> str:
+        try:
+            return str(open_world(evolve(world, at=None), []).place(path))
+        except UsageError:
+            return path
+
+    def read(environment: Mapping[str, str]) -> SourceReport:
+        return examine(directory, target=Target(environment=environment), world=evolve(world, at=None))
+
+    return ProgramSources(read, placed, directory)
 
 
 def _single(source: Source) -> Handed:

@@ -29,6 +29,7 @@ from machochain.report.registry import Document
     help="A context of your own, NAME:exe=PATH,cwd=PATH,env=K=V,hardened=yes; repeatable. Alone it is the only one.",
 )
 @click.option("--package-dir", metavar="TARGET", help="Where the package's sources lie: the directory of go test.")
+@click.option("--source", metavar="DIR", help="The module BIN was built from: its tests get columns of their own.")
 @click.option("--go", "go_command", metavar="FILE", help="The go command: its signature tells if DYLD_* get through.")
 @click.option(
     "--fail-on",
@@ -47,6 +48,7 @@ def command(
     names: str | None,
     own: tuple[str, ...],
     package_dir: str | None,
+    source: str | None,
     go_command: str | None,
     fail_on: str,
     *,
@@ -62,7 +64,7 @@ def command(
     CGO_LDFLAGS or -ldflags gave part the contexts into plain ones and those with the same flags.
 
     \b
-    machochain scenario ./hello
+    machochain scenario ./hello --source .
     machochain scenario ./hello --contexts all --package-dir $PWD/internal/greet
     machochain scenario ./hello --contexts go --env DYLD_LIBRARY_PATH=$PWD/lib --go "$(which go)"
     machochain scenario ./hello --context "CI:exe=/Users/runner/work/hello,cwd=/Users/runner/work"
@@ -79,6 +81,7 @@ def command(
         contexts=wanted,
         package_directory=package_dir,
         go=go_command,
+        source=source,
         target=modelled.target,
         world=modelled.world,
     )

@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.model.image import Image
 from machochain.model.paths import TargetPath
 
 
@@ -116,6 +117,8 @@ class LaunchContext:
         test: Whether it starts a test binary rather than the program.
         by_toolchain: Whether the toolchain's own command starts the process.
         built_anew: Whether the program is linked again for it, with whatever flags are set then.
+        image: What is started instead of the program, if that is only predicted: a test binary.
+        unknowns: What is not known of it.
         without_run_paths: LC_RPATHs that a link without the flags of the one at hand does not give.
         note: What one should know; ``""`` for nothing.
     """
@@ -132,6 +135,8 @@ class LaunchContext:
     test: bool = False
     by_toolchain: bool = False
     built_anew: bool = False
+    image: Image | None = None
+    unknowns: tuple[str, ...] = ()
     without_run_paths: tuple[str, ...] = ()
     note: str = ""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from machochain.golang.contexts import by_either_go, contexts, with_and_without
 from machochain.golang.recorded import recorded_run_paths
 from machochain.graph.inspect import go_binary
-from machochain.graph.scenario.values import Advice, Reason
+from machochain.graph.scenario.values import Advice, Reason, Skipped
 from machochain.macho.details import sections
 from machochain.model.go import GoBinary
 from machochain.model.image import Image, Slice
@@ -15,12 +15,19 @@ from machochain.model.launch import LaunchContext, Program
 from machochain.model.paths import TargetPath, leaf
 from machochain.model.reading import ByteSource
 from machochain.model.shell import go_word, more_ldflags, quoted
+from machochain.source.program import ProgramSources
 
+_MOST_TESTS = 6
+"""Packages whose tests get columns of their own."""
 _OTHERS = ("in-place", "install:/usr/local", "app-bundle", "hardened", "sip-shell")
 
 
 class Go:
-    """The go command."""
+    """The go command; with the sources of the program, if they are at hand."""
+
+    def __init__(self, sources: ProgramSources | None = None) -> None:
+        """Take the sources: then tests are those of the packages, and run paths of sources hold for every build."""
+        self._sources = sources
 
     def read(self, image: Image, source: ByteSource, piece: Slice) -> GoBinary | None:
         """Return what Go left in an image; None if Go did not make it."""
@@ -49,6 +56,9 @@ class Go:
             name = parts[-2] if versioned else last
         test = path.endswith(".test") or (not path and name.endswith(".test"))
         name = name.removesuffix(".test") or name
+        if self._sources is not None:
+            self._sources.take(build)
+            package_directory = package_directory or self._sources.directory(path.removesuffix(".test"))
         package = leaf(package_directory) if package_directory is not None else None
         return Program(name, executable, TargetPath(cwd), package_directory, package, test=test)
 
@@ -62,15 +72,36 @@ class Go:
 
     def variants(
         self, wanted: Sequence[LaunchContext], made: GoBinary | None, image: Image, *, either_go: bool
-    ) -> tuple[LaunchContext, ...]:
+    ) -> tuple[tuple[LaunchContext, ...], tuple[Skipped, ...]]:
         """Return contexts parted by which ``go`` starts the program, and by the flags the program was linked with."""
         if made is None:
-            return tuple(wanted)
-        if either_go:
-            wanted = tuple(by_either_go(wanted))
+            return tuple(wanted), ()
         there = {r.path for r in image.run_paths}
         flagged = [r.path for r in recorded_run_paths(made.build) if r.path in there] if made.build is not None else []
-        return tuple(with_and_without(wanted, list(dict.fromkeys(flagged))))
+        skipped: list[Skipped] = []
+        if self._sources is not None:
+            given = self._sources.run_paths(image)
+            flagged = [path for path in flagged if path not in given]
+            wanted = tuple(self._tests(wanted, image, skipped))
+        if either_go:
+            wanted = tuple(by_either_go(wanted))
+        return tuple(with_and_without(wanted, list(dict.fromkeys(flagged)))), tuple(skipped)
+
+    def _tests(self, wanted: Sequence[LaunchContext], image: Image, skipped: list[Skipped]) -> Iterator[LaunchContext]:
+        """Yield contexts; in place of ``go test`` one for each package whose tests take C libraries."""
+        assert self._sources is not None
+        tests = self._sources.tests(image)
+        for each in wanted:
+            if not each.test:
+                yield each
+                continue
+            if not tests:
+                skipped.append(Skipped(each, "no package of the module has tests that link C code"))
+            for test in tests[:_MOST_TESTS]:
+                yield test.context(each)
+            if len(tests) > _MOST_TESTS:
+                names = ", ".join(t.link.program for t in tests[_MOST_TESTS:][:3])
+                skipped.append(Skipped(each, f"tests of {len(tests) - _MOST_TESTS} more packages: {names}"))
 
     def run_path_steps(self, directory: str, made: GoBinary | None) -> tuple[str, ...]:
         """Return how cmd/go puts a run path into all it builds, without losing the flags there are."""

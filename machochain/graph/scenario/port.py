@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from machochain.graph.scenario.values import Advice
+from machochain.graph.scenario.values import Advice, Skipped
 from machochain.model.go import GoBinary
 from machochain.model.image import Image, Slice
 from machochain.model.launch import LaunchContext, Program
@@ -41,8 +41,8 @@ class Toolchain(Protocol):
 
     def variants(
         self, wanted: Sequence[LaunchContext], made: GoBinary | None, image: Image, *, either_go: bool
-    ) -> tuple[LaunchContext, ...]:
-        """Return contexts parted where the answer depends on what nobody named.
+    ) -> tuple[tuple[LaunchContext, ...], tuple[Skipped, ...]]:
+        """Return contexts parted where the answer depends on what nobody named, and those that are left out.
 
         Args:
             wanted: The contexts.

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from machochain.dyld.config import ProcessConfig
 from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
-from machochain.graph.resolve import Target, chosen_slices, resolve_node, security_of
+from machochain.graph.resolve import Target, chosen_slices, resolve_node, resolve_slice, security_of, with_verdict
 from machochain.graph.scenario.matrix import build_matrix
 from machochain.graph.scenario.port import Toolchain
 from machochain.graph.scenario.values import Column, Matrix, Skipped
@@ -20,10 +20,10 @@ from machochain.macho.source import FileSource
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.go import GoBinary
-from machochain.model.image import FileType, MachOFile, file_type_name
+from machochain.model.image import FileType, Image, LinkEdit, MachOFile, file_type_name
 from machochain.model.launch import CALLER, PLAIN, SYSTEM_ROOT, GoReleases, Hop, LaunchContext, Program, SymbolicRoot
 from machochain.model.paths import HostPath, TargetPath
-from machochain.model.result import LoadedImage, Origin, Result
+from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
 from machochain.world.placement import World, WorldView, open_world
 from machochain.world.system.facts import SystemFacts
 
@@ -122,15 +122,16 @@ def run_scenarios(
             chosen = started_by(chosen, request.go)
         either = request.go is None and any(name.startswith("DYLD_") for name in target.environment)
         kept, skipped = applicable(chosen, go, program)
-        kept = toolchain.variants(kept, go, piece.image, either_go=either)
-        stages: dict[_StageKey, _Stage] = {(None, (), ()): home}
+        kept, more = toolchain.variants(kept, go, piece.image, either_go=either)
+        stages: dict[_StageKey, _Stage] = {(None, (), (), ""): home}
         here = evolve(target, arch=piece.image.arch.name)
         parts = [tuple(_columns(binary, context, here, world, stages, system)) for context in kept]
-        yield build_matrix(program, go, tuple(_told_apart(parts)), toolchain, skipped)
+        yield build_matrix(program, go, tuple(_told_apart(parts)), toolchain, (*skipped, *more))
 
 
-_StageKey = tuple[TargetPath | None, tuple[SymbolicRoot, ...], tuple[str, ...]]
-"""What sets one modelled Mac apart: where the program lies, what is unseen, which run paths it lacks."""
+_StageKey = tuple[TargetPath | None, tuple[SymbolicRoot, ...], tuple[str, ...], str]
+"""What sets one modelled Mac apart: where the program lies, what is unseen, which run paths it lacks, and the context
+if another program is started in it."""
 
 
 class _Stage:
@@ -196,7 +197,8 @@ def _columns(
     system: SystemFacts,
 ) -> Iterator[Column]:
     """Start the program in one context, on each release."""
-    key = (context.executable if context.moved else None, context.roots, context.without_run_paths)
+    another = context.id if context.image is not None else ""
+    key = (context.executable if context.moved else None, context.roots, context.without_run_paths, another)
     stage = stages.get(key)
     if stage is None:
         stage = stages[key] = _Stage(open_world(place_context(world, context), [binary]), system)
@@ -208,9 +210,27 @@ def _columns(
         environment=environment,
         hardened=target.hardened if context.hardened is None else context.hardened,
     )
+    if context.image is not None:
+        for result in _predicted(stage, binary, context, context.image, here):
+            yield Column(context, result.macos, result, cwd, lost, tuple(environment.items()))
+        return
     without = frozenset(context.without_run_paths)
     for result in resolve_node(stage.mac, stage.node(binary), binary, here, stages=(stage.symbols,), without=without):
         yield Column(context, result.macos, result, cwd, lost, tuple(environment.items()))
+
+
+def _predicted(stage: _Stage, binary: str, context: LaunchContext, image: Image, target: Target) -> Iterator[Result]:
+    """Yield what becomes of a program that nobody has linked yet: it fails, or that is unknown."""
+    node = stage.node(binary)
+    for piece in chosen_slices(stage.file(binary), target, binary):
+        # Its signature and symbols are not known; the file at hand is another program.
+        kept = tuple(r for r in image.run_paths if r.path not in context.without_run_paths)
+        header = evolve(image, linkedit=LinkEdit(), run_paths=kept)
+        for macos in target.macos:
+            result, _, _ = resolve_slice(stage.mac, node, evolve(piece, image=header), binary, macos, target)
+            words = context.unknowns or ("it is predicted from the sources: nobody has linked it yet",)
+            unknowns = (*result.unknowns, *(Unknown(UnknownKind.NOT_LINKED, (text,)) for text in words))
+            yield with_verdict(evolve(result, unknowns=unknowns))
 
 
 def read_go_command(path: str) -> Hop:
