@@ -17,6 +17,7 @@ from machochain.model.filesystem import Node, Presence, SystemAnswer
 from machochain.model.image import FileType, Image, LinkedDylib
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, directory, leaf, printable
+from machochain.model.platform import Platform
 from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
 from machochain.model.search import Attempt, ObjectionKind, SearchRule
@@ -258,6 +259,12 @@ class Case:
     def subject(self) -> LoadedImage:
         """As in `Scene`."""
         return self.scene.subject
+
+    @cached_property
+    def for_catalyst(self) -> bool:
+        """Whether the process is one of Mac Catalyst, for which dyld looks below /System/iOSSupport first."""
+        header = self.subject.image
+        return header is not None and any(build.platform == Platform.MAC_CATALYST for build in header.builds)
 
     def binds_now(self, image: int) -> bool:
         """Whether lazily bound functions of an image are looked up when it is loaded: a plug-in opened by RTLD_NOW.

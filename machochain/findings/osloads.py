@@ -10,6 +10,7 @@ from machochain.findings.draft import Case
 from machochain.findings.osfacts import OSFacts, macos_build
 from machochain.model.filesystem import Presence
 from machochain.model.image import Image
+from machochain.model.ospaths import IOS_SUPPORT
 from machochain.model.result import Load
 
 _ABORTING: Final = frozenset({"/usr/lib/libcrypto.dylib", "/usr/lib/libssl.dylib"})
@@ -23,7 +24,10 @@ def is_unknown_to_every_sdk(case: Case, load: Load) -> bool:
     """Whether a load names a system path that no release is known to have, or known to lack."""
     if case.facts.find_system is None or not might_be_in_shared_cache(load.dylib.name):
         return False
-    return all(a.presence is Presence.UNSEEN for a in case.facts.find_system(load.dylib.name))
+    names = [load.dylib.name]
+    if case.for_catalyst:
+        names.append(IOS_SUPPORT + load.dylib.name.removeprefix("/"))
+    return all(a.presence is Presence.UNSEEN for name in names for a in case.facts.find_system(name))
 
 
 def told_elsewhere(case: Case, load: Load) -> bool:

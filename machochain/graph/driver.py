@@ -33,6 +33,7 @@ from machochain.model.image import FileType, Image, LinkedDylib, Slice
 from machochain.model.ospaths import (
     CRYPTEX,
     DRIVERKIT_LIBSYSTEM,
+    IOS_SUPPORT,
     LIBDYLD,
     LIBSYSTEM,
     OS_FOLDERS,
@@ -969,6 +970,9 @@ def _names_a_system_library(candidate: Candidate, load_path: str, *, known: bool
     if candidate.path.startswith(CRYPTEX):
         # Every attempt there that was ever posted failed, for system paths and others (75 of 75 logs).
         return False
+    if candidate.path.startswith(IOS_SUPPORT) and not load_path.startswith(IOS_SUPPORT):
+        # The names below /System/iOSSupport are few and known; everything else is where macOS has it.
+        return known
     if candidate.rule in (SearchRule.CRYPTEX_PREFIX, SearchRule.CRYPTEX_CATALYST_PREFIX):
         # The path without the prefix comes next: what is known of that one decides.
         return False

@@ -85,10 +85,11 @@ class _Wanted:
 
 @frozen
 class _Answer:
-    """Whether a symbol is there: True, False, or None with the reason why nobody can tell."""
+    """Whether a symbol is there: True, False, or None with the reason why nobody can tell; whether it was ``once``."""
 
     found: bool | None
     why: str = ""
+    once: bool = False
 
 
 _YES = _Answer(True)
@@ -224,7 +225,7 @@ class SymbolTables:
         lookup = self._system.lookup
         for name in names:
             if name not in known:
-                known[name] = _judged(lookup(library, name, macos, arch), library)
+                known[name] = _judged(lookup(library, name, macos, arch), library, macos)
         return known
 
     def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
@@ -236,13 +237,13 @@ class SymbolTables:
         return self._mac.find_system(path, macos).presence is Presence.PRESENT
 
 
-def _judged(answer: SymbolAnswer, library: str) -> _Answer:
+def _judged(answer: SymbolAnswer, library: str, macos: Version) -> _Answer:
     if answer.presence is Presence.PRESENT:
         return _YES
     if answer.presence is Presence.ABSENT and (answer.present_in is not None or library.startswith("/usr/lib/")):
         return _Answer(False, answer.why)
     # A framework exports more than its stub says: what no stub ever listed may be there all the same.
-    return _Answer(None, answer.why)
+    return _Answer(None, answer.why, once=answer.present_in is not None and answer.present_in <= macos)
 
 
 def _node(image: LoadedImage) -> Node:
@@ -254,7 +255,7 @@ def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: Sym
     process = _Process(walk, config, tables, result.path if result.file_type != "MH_EXECUTE" else None)
     missing = [each for image in _bind_order(walk, classic=config.profile.classic) for each in process.check(image)]
     result = evolve(result, missing_symbols=tuple(missing), symbols_checked=True, host=process.host)
-    strong = [m for m in missing if not m.weak and (not m.lazy or process.binds_now(m.source))]
+    strong = [m for m in missing if not m.weak and (not m.lazy or _bound_at_once(m, process))]
     fatal = next((m for m in strong if m.unknown is None), None)
     if result.launches is not False and fatal is not None:
         return evolve(result, launches=False, message=process.message(fatal))
@@ -267,6 +268,11 @@ def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: Sym
         return result
     unknown = Unknown(UnknownKind.LAZY_SYMBOL, (late.symbol, walk.images[late.source].path))
     return evolve(result, launches=None, unknowns=(*result.unknowns, unknown))
+
+
+def _bound_at_once(missing: MissingSymbol, process: _Process) -> bool:
+    """Whether a lazily bound function decides over the load; one that the library had before is taken to be there."""
+    return process.binds_now(missing.source) and not (missing.unknown is not None and missing.once)
 
 
 def binding_message(walk: Walk, config: ProcessConfig, tables: SymbolTables) -> str | None:
@@ -633,4 +639,6 @@ def _has_weak_definitions(image: LoadedImage) -> bool:
 
 def _missing(entry: Import, image: LoadedImage, expected: str | None, answer: _Answer, lookup: Lookup) -> MissingSymbol:
     unknown = None if answer.found is False else answer.why
-    return MissingSymbol(entry.name, image.id, expected, entry.lazy, entry.weak, unknown, entry.ordinal, lookup)
+    return MissingSymbol(
+        entry.name, image.id, expected, entry.lazy, entry.weak, unknown, entry.ordinal, lookup, answer.once
+    )  # fmt: skip

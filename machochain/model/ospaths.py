@@ -25,6 +25,8 @@ LIBDYLD: Final = "/usr/lib/system/libdyld.dylib"
 """The part of libSystem that dyld itself needs."""
 SYSTEM_FOLDER: Final = "/usr/lib/system/"
 """What libSystem is made of: the only libraries of the OS that do not load it."""
+IOS_SUPPORT: Final = "/System/iOSSupport/"
+"""Where macOS keeps what programs of Mac Catalyst get instead of its own libraries."""
 OS_FOLDERS: Final = ("/usr/lib/", "/System/")
 """Folders that every Mac has, whoever says what lies on it."""
 

@@ -158,6 +158,7 @@ class MissingSymbol:
         unknown: Why nobody can tell whether it is missing; None if it certainly is.
         ordinal: The library ordinal as written: 1-based over the linked dylibs, or one of the ORDINAL_ constants.
         lookup: Where it was looked for.
+        once: Whether the library is known to have had it before, where nobody can tell whether it still has.
     """
 
     symbol: str
@@ -168,6 +169,7 @@ class MissingSymbol:
     unknown: str | None = None
     ordinal: int = 0
     lookup: Lookup = Lookup.LIBRARY
+    once: bool = False
 
     @property
     def place(self) -> str | None:

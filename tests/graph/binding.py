@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.profile import PROFILES
@@ -33,10 +33,14 @@ _BYTES: Final = bytes.fromhex(UUID.replace("-", ""))
 
 @frozen
 class OS:
-    """An OS whose libraries export just these symbols, each since a release; nobody knows about ``unseen`` ones."""
+    """An OS whose libraries export just these symbols, each since a release; nobody knows about ``unseen`` ones.
+
+    Nor, behind a release, about ``last`` ones.
+    """
 
     exports: Mapping[str, Mapping[str, str]]
     unseen: tuple[str, ...] = ()
+    last: Mapping[str, str] = Factory(dict)
 
     def find(self, path: str, macos: Version) -> SystemAnswer:
         if path in self.exports:
@@ -52,6 +56,8 @@ class OS:
         start = Version.parse(since)
         if macos < start:
             return SymbolAnswer(Presence.ABSENT, absent_in=macos, present_in=start, why=f"new in {since}")
+        if symbol in self.last and macos > Version.parse(self.last[symbol]):
+            return SymbolAnswer(Presence.UNSEEN, present_in=start, why=f"last known in {self.last[symbol]}")
         return SymbolAnswer(Presence.PRESENT, TargetPath(library), present_in=start)
 
 

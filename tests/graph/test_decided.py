@@ -90,3 +90,25 @@ def test_what_the_user_says_was_not_seen_stays_open(tmp_path: Path) -> None:
     (result,) = machochain.resolve(tmp_path / "tool", world=machochain.World(unseen=("/opt/x",))).results
 
     assert result.launches is None
+
+
+CATALYST = 6
+UIKIT = "/System/Library/Frameworks/UIKit.framework/UIKit"
+
+
+@pytest.mark.parametrize("macos", ["11", "11.3", "12", "13", "15.4", "26"])
+def test_a_catalyst_program_finds_the_libraries_of_macos_where_macos_has_them(macos: str, tmp_path: Path) -> None:
+    program = executable("/usr/lib/libSystem.B.dylib", "/usr/lib/libz.1.dylib", platform=CATALYST, minos="14.0")
+    result = run(tmp_path, {"tool": program}, "tool", macos)
+
+    assert [i.path for i in result.images[1:]] == ["/usr/lib/libSystem.B.dylib", "/usr/lib/libz.1.dylib"]
+    assert not [u for u in result.unknowns if "iOSSupport" in u.text]
+    assert not {f.rule for f in result.findings} & {"MC110", "MC203", "MC901"}
+
+
+def test_a_catalyst_program_finds_what_is_kept_for_it(tmp_path: Path) -> None:
+    known = run(tmp_path, {"tool": executable(UIKIT, platform=CATALYST, minos="14.0")}, "tool", "12")
+    later = run(tmp_path, {"tool": executable(UIKIT, platform=CATALYST, minos="14.0")}, "tool", "26")
+
+    assert known.images[1].path.startswith("/System/iOSSupport/")
+    assert "MC203" not in {f.rule for f in later.findings}

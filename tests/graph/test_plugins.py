@@ -10,7 +10,7 @@ from machochain.model.host import PluginHost
 from machochain.model.image import FileType
 from machochain.model.result import Result
 from tests.factory import Import
-from tests.graph.binding import APPKIT, DYLD4, LIBSYSTEM, exe, lib, missing, run
+from tests.graph.binding import APPKIT, DYLD4, LIBSYSTEM, OS, exe, lib, missing, run
 
 EVERY = pytest.mark.parametrize("macos", DYLD4)
 MODULE = "/site-packages/pkg/_core.cpython-312-darwin.so"
@@ -138,3 +138,13 @@ def test_a_library_that_nobody_is_known_to_open_is_asked_for_nothing() -> None:
     result = run({"/app/libx.dylib": library}, at="/app/libx.dylib")
 
     assert (result.launches, result.host, missing(result)) == (True, None, [])
+
+
+def test_a_function_the_library_had_before_is_taken_to_be_there_though_newer_facts_are_missing() -> None:
+    known = Import("_new", lazy=True)  # since macOS 14
+    system = OS({LIBSYSTEM: {"_malloc": "10.9", "_new": "14"}}, last={"_new": "15"})
+    tree = {MODULE: bundle(LIBSYSTEM, imports=[known])}
+
+    assert run(tree, "26", at=MODULE, system=system).launches is True
+    assert run(tree, "13", at=MODULE, system=system).launches is False
+    assert run({MODULE: bundle(LIBSYSTEM, imports=[Import("_new")])}, "26", at=MODULE, system=system).launches is None

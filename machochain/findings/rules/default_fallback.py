@@ -42,6 +42,8 @@ def check(case: Case) -> Iterator[Draft]:
         if load.found is None or load.found.rule is not SearchRule.STANDARD_FALLBACK:
             continue
         found, image = load.found.path, case.requester(load)
+        if found == load.dylib.name:
+            continue  # what a prefix did not lead to lies where it always did
         message = (
             f"{case.who(load)} loads {printable(load.dylib.name)}, which only dyld's default fallback finds, as "
             f"{printable(found)}"
