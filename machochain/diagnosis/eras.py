@@ -35,7 +35,7 @@ def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None
     """
     reasons = [t.reason or "" for t in evidence.attempts]
     text = evidence.reason or ""
-    if text.startswith("tried but"):
+    if text.startswith(("tried but", "missing compatible arch in")):
         return Era.DYLD3_CLOSURE
     if bare_prefix or text.startswith(_OLD_REASONS) or (evidence.built_for or "").startswith("Mac OS X"):
         return Era.DYLD2

@@ -54,6 +54,8 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:
         facts["reason"] = group[0].text.strip()
     if isinstance(paths := facts.get("file"), tuple) and "files" not in facts:
         facts["files"] = tuple(p.rstrip("/").rpartition("/")[2] for p in paths)
+    if "errno" in facts and isinstance(facts["errno"], int):
+        facts["errno"] = abs(facts["errno"])
     for flag in ("tainted", "signed", "validated"):
         if flag in facts:
             facts[flag] = "yes" if facts[flag] == "1" else "no"

@@ -24,10 +24,14 @@ MAX_HITS: Final = 4_000
 """Hits of all forms in one text."""
 MAX_OF_FORM: Final = 200
 """Hits of one form in one text; a log that repeats itself tells no more after so many."""
-MAX_LINE: Final = 16_384
+MAX_LINE: Final = 8_192
 """Characters of a line looked at on either side of an anchor."""
-MAX_STARTS: Final = 12
+MAX_STARTS: Final = 6
 """Places tried where the first words of a wording stand before its anchor."""
+LONG: Final = 2_048
+"""Characters from which on a stretch counts four times against the budget."""
+BUDGET: Final = 8_000_000
+"""Characters looked at in full in one text; ten thousand messages of usual length are a third of it."""
 _LETTERS: Final = bytes(b if chr(b).isalpha() and b < 128 else 32 for b in range(256))
 _TAIL: Final = " \t\r`"
 
@@ -62,7 +66,8 @@ def find_forms(text: str) -> list[Hit]:
     counts: dict[str, int] = {}
     hits: list[Hit] = []
     begin = 0
-    while begin < len(text) and len(hits) < MAX_HITS:
+    budget = BUDGET
+    while begin < len(text) and len(hits) < MAX_HITS and budget > 0:
         end = _chunk_end(text, begin)
         chunk = text[begin:end]
         words = set(chunk.encode("ascii", "replace").translate(_LETTERS).split())
@@ -72,9 +77,10 @@ def find_forms(text: str) -> list[Hit]:
                 if not found.issuperset(anchor.words):
                     continue
                 for at in _places(chunk, anchor):
-                    if counts.get(name, 0) >= MAX_OF_FORM:
+                    if counts.get(name, 0) >= MAX_OF_FORM or budget <= 0:
                         break
-                    hit = _try(text, name, number, anchor, begin + at, breaks)
+                    hit, cost = _try(text, name, number, anchor, begin + at, breaks)
+                    budget -= cost
                     if hit is not None:
                         counts[name] = counts.get(name, 0) + 1
                         hits.append(hit)
@@ -119,7 +125,7 @@ def _places(chunk: str, anchor: Anchor) -> Iterator[int]:
         at = chunk.find(anchor.text, at + len(anchor.text))
 
 
-def _try(text: str, name: str, number: int, anchor: Anchor, at: int, breaks: list[int]) -> Hit | None:
+def _try(text: str, name: str, number: int, anchor: Anchor, at: int, breaks: list[int]) -> tuple[Hit | None, int]:
     """Match one wording around its anchor."""
     form = table.forms()[name]
     row = bisect_right(breaks, at) - 1
@@ -128,31 +134,35 @@ def _try(text: str, name: str, number: int, anchor: Anchor, at: int, breaks: lis
     below = form.wordings[number].count("⏎") - anchor.up + 1
     last = row + below
     end = min(breaks[last] if last < len(breaks) else len(text), at + MAX_LINE)
+    cost = (end - begin) * (4 if end - begin > LONG else 1)
     compiled = table.compiled(name, number)
     if compiled.at_line:
         match = compiled.pattern.match(text, begin, end)
     else:
         match = _nearest(compiled, text, begin, end, at + len(anchor.text))
     if match is None:
-        return None
+        return None, cost
     facts = _facts(match)
     line = bisect_right(breaks, match.start())
     stop = match.end()
     if form.joiner:
         more, stop = JOINERS[form.joiner](text, stop, match)
         facts = {**facts, **more}
-    return Hit(form, number, facts, match.start(), stop, line, match.group())
+    return Hit(form, number, facts, match.start(), stop, line, match.group()), cost
 
 
 def _nearest(compiled: Compiled, text: str, begin: int, end: int, behind: int) -> re.Match[str] | None:
     """Match a wording that begins with words: where they stand nearest before its anchor."""
     if compiled.lead is not None:
-        starts = [m.start() for m in compiled.lead.finditer(text, begin, min(behind + 24, end))]
-        for start in reversed(starts[-MAX_STARTS:]):
-            match = compiled.pattern.match(text, start, end)
+        at = min(behind + 24, end)
+        for _ in range(MAX_STARTS):
+            at = text.rfind(compiled.lead, begin, at + len(compiled.lead) - 1)
+            if at < 0:
+                break
+            match = compiled.pattern.match(text, at, end)
             if match is not None:
                 return match
-        if len(starts) <= MAX_STARTS:
+        if end - begin > LONG:
             return None
     return compiled.pattern.search(text, begin, end)
 
@@ -226,7 +236,7 @@ def _sift(hits: list[Hit]) -> list[Hit]:
 @cache
 def _own(wording: str) -> int:
     """How many characters of a wording are its own."""
-    return len(re.sub(r"\{[^}]*\}", "", wording))
+    return len(re.sub(r"\{[^}]*\}|\u27e6[^\u27e7]*\u27e7", "", wording))
 
 
 def _literal(hit: Hit) -> int:

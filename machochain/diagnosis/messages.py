@@ -26,7 +26,8 @@ _TOO_NEW: Final = re.compile(
     r"which was built for (?P<old>[^()]{1,60}))\)\s*$"
 )
 _FLAT: Final = re.compile(
-    r"symbol not found in flat namespace\s{1,4}(?:'(?P<a>[^'\n]+)'?|\((?P<b>[^\n]+?)\)(?=$|\s|[`\"]))"
+    r"symbol not found in flat namespace\s{1,4}(?:'(?P<a>[^'\n]+)'?|\((?P<b>[^\n]+?)\)(?=$|\s|[`\"])"
+    r"|(?P<c>[A-Za-z_$][^\s'\"`]{2,2048}))"
 )
 _WEAK_DEF: Final = re.compile(r"weak-def symbol not found\s{1,4}(?:'(?P<a>[^'\n]+)'?|\((?P<b>[^\n]+?)\)(?=$|\s|[`\"]))")
 _CLOSURE: Final = re.compile(
@@ -140,7 +141,7 @@ def _parse_body(body: str, base: Evidence, context: Context) -> tuple[Evidence, 
     if re.match(r"Symbol\s+not\s+found:", body):
         return _symbol(body, base)
     if match := _FLAT.search(body[:4096]):
-        symbol = match["a"] or match["b"]
+        symbol = match["a"] or match["b"] or match["c"]
         library = base.dlopen_path
         found = evolve(
             base,

@@ -13,6 +13,10 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+MOST_PREFIXES: Final = 60_000
+"""Pairs of lines looked at for a prefix they share."""
+MANY: Final = 300_000
+"""Lines from which on runs of empty ones are left out."""
 LONGEST_MESSAGE: Final = 65_536
 """Characters of a bracketed inner message that are looked at for its end."""
 _STARTS: Final = re.compile(
@@ -55,6 +59,7 @@ _TAILS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
 _RUBY_TAIL: Final = re.compile(r" - (?P<path>[^\n]{1,4096}?)[ \t`]*$")
 _NSERROR: Final = re.compile(r", (?:NSBundlePath|NSLocalized\w{1,40}|NSFilePath|NSUnderlyingError)=[^\n]*$")
 _OPEN: Final = re.compile(r"\((?=dlopen(?:_preflight)?\()")
+_BRACKET: Final = re.compile(r"[()]")
 _REASONS: Final = re.compile(r'"reasons"\s{0,8}:\s{0,8}\[')
 _STATED: Final = re.compile(r'"(?P<key>namespace|indicator|code)"\s{0,8}:\s{0,8}(?P<value>"[^"\n]{0,200}"|\d{1,10})')
 _RULE: Final = re.compile(r"[\u2500-\u257f\s]{4,400}$")
@@ -117,14 +122,27 @@ def normalise(text: str) -> Paste:
     Args:
         text: The cleaned text: decoded, without colours and carriage returns.
     """
-    held = _Lines(text.split("\n"), [])
-    held.source = list(range(1, len(held.lines) + 1))
+    held = _numbered(text.split("\n"))
     whole_report = text.lstrip()[:1] == "{" and '"termination"' in text
     for step in (_markdown, _known_prefixes, _common_prefixes, _escapes, _brackets, _tails):
         if not whole_report:
             step(held)
     _fragments(held)
     return Paste("\n".join(held.lines), tuple(held.source), tuple(held.notes), held.prefix)
+
+
+def _numbered(lines: list[str]) -> _Lines:
+    """Give each line its number; of a very long text's empty lines only the first of each run is kept."""
+    if len(lines) <= MANY:
+        return _Lines(lines, list(range(1, len(lines) + 1)))
+    kept = _Lines([], [])
+    before = True
+    for number, line in enumerate(lines, 1):
+        if line or before:
+            kept.lines.append(line)
+            kept.source.append(number)
+        before = bool(line)
+    return kept
 
 
 def _markdown(held: _Lines) -> None:
@@ -183,12 +201,13 @@ def _is_trace(line: str) -> bool:
 def _common_prefixes(held: _Lines) -> None:
     """A prefix that consecutive lines share, where a message begins behind it."""
     lines = held.lines
-    at = 0
-    while at + 1 < len(lines):
+    at = tries = 0
+    while at + 1 < len(lines) and tries < MOST_PREFIXES:
         line, below = lines[at], lines[at + 1]
-        if not line or not below or line[0] != below[0] or line[0] in " \t" or len(line) > 20_000:
+        if not line or not below or line[0] != below[0] or line[0] in " \t" or line == below or len(line) > 20_000:
             at += 1
             continue
+        tries += 1
         prefix = _shared(line, below)
         if not prefix or _FACT_PREFIX.match(prefix) or not _STARTS.match(line[len(prefix) :]):
             at += 1
@@ -320,10 +339,10 @@ def _closing(lines: list[str], row: int, column: int) -> tuple[int, int] | None:
     depth, seen = 1, 0
     for at in range(row, min(len(lines), row + 400)):
         start = column if at == row else 0
-        for match in re.finditer(r"[()]", lines[at][start:]):
+        for match in _BRACKET.finditer(lines[at], start, start + LONGEST_MESSAGE):
             depth += 1 if match.group() == "(" else -1
             if depth == 0:
-                return at, start + match.start()
+                return at, match.start()
         seen += len(lines[at])
         if seen > LONGEST_MESSAGE:
             return None
@@ -335,6 +354,8 @@ def _tails(held: _Lines) -> None:
     paths: list[str] = []
     ruby = False
     for at, line in enumerate(held.lines):
+        if len(line) > LONGEST_MESSAGE:
+            continue
         for mark, pattern in _TAILS:
             if mark in line and (match := pattern.search(line)):
                 ruby = ruby or mark == "(LoadError)"

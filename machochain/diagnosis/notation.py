@@ -218,7 +218,7 @@ class Compiled:
 
     pattern: re.Pattern[str]
     at_line: bool
-    lead: re.Pattern[str] | None = None
+    lead: str = ""
 
 
 def compile_form(notation: str) -> Compiled:
@@ -227,10 +227,9 @@ def compile_form(notation: str) -> Compiled:
     parts = tokens(notation[begin : len(notation) - end])
     text = _Compiler().sequence(parts) + (_END if end else "")
     at_line = begin or isinstance(parts[0], Value)
-    lead = None
+    lead = ""
     if not at_line and isinstance(parts[0], Literal):
-        first = re.split(r"[ \t\u23ce]", parts[0].text.lstrip(), maxsplit=1)[0][:24]
-        lead = re.compile(literal_pattern(first)) if first else None
+        lead = re.split(r"[ \t\u23ce]", parts[0].text.lstrip(), maxsplit=1)[0][:24]
     return Compiled(re.compile(r"[ \t]{0,200}" + text if at_line else text), at_line, lead)
 
 

@@ -24,9 +24,9 @@ from machochain.model.evidence import Evidence, EvidenceKind, LoggedImage, Reque
 from machochain.model.result import Confidence
 from machochain.model.version import Version
 
-MAX_MESSAGES: Final = 5_000
+MAX_MESSAGES: Final = 2_000
 """Messages read from one text. A log that repeats one failure for ever must not take for ever to read."""
-MAX_HITS: Final = 250_000
+MAX_HITS: Final = 150_000
 """Places looked at in one text; a log of 10 MB has fewer than that, one per line at most."""
 
 _MESSAGE: Final = (

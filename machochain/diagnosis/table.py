@@ -223,7 +223,7 @@ def _row(lines: list[str], known: dict[str, Form]) -> Form:
 def _level(causes: list[CauseRule]) -> int:
     if any(rule.cause is Cause.INNER_MESSAGE for rule in causes):
         return WRAPPER
-    return _OF_CLASS.get(causes[0].cause, ERROR) if causes else ERROR
+    return max((_OF_CLASS.get(rule.cause, ERROR) for rule in causes), default=ERROR)
 
 
 def _cause(text: str, *, proved: bool) -> CauseRule:

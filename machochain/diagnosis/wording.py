@@ -11,7 +11,7 @@ from machochain.model.diagnosis import Fact
 from machochain.model.paths import directory, leaf, printable
 from machochain.model.shell import file_word, quoted
 
-_HOLE: Final = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
+_HOLE: Final = re.compile(r"(?<!\$)\{(\w+)(?:\.(\w+))?\}")
 _NOUNS: Final = {
     "lib": "the library", "asker": "the program", "file": "the file", "path": "the file", "app": "the app",
     "command": "the program", "process": "the process", "name": "the one named", "sub": "a part of it",
