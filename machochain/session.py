@@ -16,7 +16,8 @@ from machochain.graph.driver import Walk
 from machochain.graph.inputs import Input, find_inputs, find_unpacked
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE, Inspector, Target, resolve_node
-from machochain.graph.symbols import SymbolTables, check_symbols
+from machochain.graph.symbol_tables import SymbolTables
+from machochain.graph.symbols import check_symbols
 from machochain.macho.foreign import Foreign, foreign_kind
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource

@@ -156,7 +156,12 @@ def library_not_loaded(config: ProcessConfig, load_path: str, requester: LoadedI
 
 
 def symbol_not_found(
-    config: ProcessConfig, symbol: str, importer: LoadedImage, expected: LoadedImage | None, load_path: str = ""
+    config: ProcessConfig,
+    symbol: str,
+    importer: LoadedImage,
+    expected: LoadedImage | None,
+    load_path: str = "",
+    headline: str | None = None,
 ) -> str:
     """Return the lines for a missing symbol of a two-level import.
 
@@ -168,6 +173,7 @@ def symbol_not_found(
         importer: The image that asks.
         expected: The library it is bound to; None if that is absent (linked weakly, or missing without a word).
         load_path: The absent library's load path, which dyld2 prints.
+        headline: What stands for the first line (dyld-1284.13 on, where a table could not be read).
     """
     profile = config.profile
     if profile.classic and expected is None and load_path:
@@ -186,9 +192,28 @@ def symbol_not_found(
         return f"Symbol not found: {symbol}\n  Referenced from: {importer.path}\n  Expected in: {where}"
     uuid, where = (_uuid(expected), expected.path) if expected is not None else ("no uuid", "unknown")
     return (
-        f"Symbol not found: {symbol}\n  Referenced from: <{_uuid(importer)}> {importer.path}"
+        f"{_cut(headline) or f'Symbol not found: {symbol}'}\n  Referenced from: <{_uuid(importer)}> {importer.path}"
         f"{_too_new(importer, config)}\n  Expected in:     <{uuid}> {where}"
     )
+
+
+def _cut(text: str | None) -> str | None:
+    """Cut a text to the 1,023 bytes dyld keeps of it (resolveSymbol(): ``symbolErrMsg``)."""
+    if text is None or len(text) < 1024 // 4:
+        return text
+    return text.encode("utf-8", "surrogateescape")[:1023].decode("utf-8", "surrogateescape")
+
+
+def bad_reexport(profile: Profile, ordinal: int, path: str, symbol: str) -> str:
+    """Return what is said of a re-export from a library that is not there (hasExportedSymbol())."""
+    if profile.wording == "quoted":
+        return f"re-export ordinal {ordinal} in '{quote_path(path, profile)}' out of range for ({symbol})"
+    return f"re-export ordinal {ordinal} in {path} out of range for {symbol}"
+
+
+def dlopen_prefix(profile: Profile, path: str, mode: int) -> str:
+    """Return what libdyld puts in front of an error of ``dlopen`` (dyld2: dlopen_internal())."""
+    return f"dlopen({path}, {mode}): " if profile.classic else f"dlopen({path}, 0x{mode:04X}): "
 
 
 def flat_symbol_not_found(config: ProcessConfig, symbol: str, importer: LoadedImage) -> str:

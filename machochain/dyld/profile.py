@@ -103,8 +103,10 @@ class Profile:
 
         forgives_overrides: A library that takes the place of a cached one may lack symbols (1231.3 on,
             ``resolveSymbol``).
-        reexport_error: Where the text about a bad re-export goes: in front of the first line that follows
-            (up to 1286.10, `errors_accumulate`), or alone (1323.3 on, ``hasExportedSymbol``).
+        reexport_error: Where the text about a table that cannot be read goes if a symbol is not found in one library:
+            in front of all (up to 1245.1), or for the first line (1284.13 on, ``resolveSymbol``, at its end).
+        lazy_needs_libdyld: Without libdyld in the process lazily bound functions are looked up at once
+            (up to 1245.1, ``resolveSymbol``).
         follows_renamed: A renamed re-export is followed into what that library re-exports in flat look-ups too
             (1042.1 on, ``hasExportedSymbol``).
         missing_lazy_aborts: A lazily bound symbol that is missing ends in ``missing symbol called`` at its first call
@@ -161,7 +163,8 @@ class Profile:
     platform_clash: Literal["last", "assertion", "first"] = "first"
 
     forgives_overrides: bool = True
-    reexport_error: Literal["in front", "alone"] = "alone"
+    reexport_error: Literal["in front", "first line"] = "first line"
+    lazy_needs_libdyld: bool = False
     follows_renamed: bool = True
     missing_lazy_aborts: bool = False
 
@@ -186,7 +189,7 @@ _TO_1340: Final[dict[str, Any]] = {"mangles_embedded": True}
 _TO_1323: Final[dict[str, Any]] = {**_TO_1340, "platform_clash": "assertion"}
 _TO_1286: Final[dict[str, Any]] = {
     **_TO_1323, "validation": "dylibs", "policy": "1284", "whole_fat_file": False, "arm64e_v1": False,
-    "errors_accumulate": True, "reexport_error": "in front",
+    "errors_accumulate": True,
 }  # fmt: skip
 _TO_1284: Final[dict[str, Any]] = {
     **_TO_1286, "catalyst_fallback": "both for simulators", "ios_fallback_local_only": True,
@@ -195,7 +198,8 @@ _TO_1245: Final[dict[str, Any]] = {
     **_TO_1286, "catalyst_fallback": "usr-lib", "arch_names": "armv6m", "platform_names": "visionOS",
     "not_mach_o_text": "not a mach-o file", "zippered_process": False, "exact_variable_names": False,
     "protects_libsystem": False, "validation": "walk strictly", "checks_first_segment": False,
-    "platform_clash": "last", "missing_lazy_aborts": True,
+    "platform_clash": "last", "missing_lazy_aborts": True, "reexport_error": "in front",
+    "lazy_needs_libdyld": True,
 }  # fmt: skip
 _TO_1165: Final[dict[str, Any]] = {
     **_TO_1245, "no_run_path_text": "found", "weak_def_with_names": False, "platform_names": "xrOS",

@@ -18,7 +18,7 @@ from machochain.model.version import Version
 
 if TYPE_CHECKING:
     from machochain.graph.mac import Mac
-    from machochain.graph.symbols import SymbolTables
+    from machochain.graph.symbol_tables import SymbolTables
     from machochain.model.image import BuildVersion, Image
     from machochain.model.result import LoadedImage
     from machochain.model.symbols import Import

@@ -70,6 +70,8 @@ class Walk:
         config: The process.
         searches: Every search with what it came to, in order: enough to tell whether another release comes to the
             same.
+        implied: What stands for a load command in images without any: libSystem, as their first library.
+        launched: How many images were there when the launch was over; what follows was opened.
     """
 
     images: tuple[LoadedImage, ...]
@@ -78,6 +80,8 @@ class Walk:
     unknowns: tuple[Unknown, ...]
     config: ProcessConfig
     searches: tuple[tuple[LoadRequest, Found], ...] = ()
+    implied: tuple[Load, ...] = ()
+    launched: int = 0
 
 
 @frozen
@@ -203,6 +207,7 @@ def open_library(mac: Mac, main: LoadedImage, config: ProcessConfig, call: Dlope
     """
     run = _Run(mac, config, cwd)
     run.launch(main)
+    run.end_launch()
     if run.message is None:
         run.dlopen(call)
     return run.result()
@@ -225,6 +230,8 @@ class _Run:
         self.unknowns: list[Unknown] = list(overridden)
         self.message: str | None = None
         self._aborted = False
+        self._implied: list[Load] = []
+        self._launched: int | None = None
         self._names: dict[str, int] = {}
         self._install_names: dict[str, int] = {}
         self._identities: dict[tuple[int, int], int] = {}
@@ -248,6 +255,8 @@ class _Run:
             tuple(dict.fromkeys(self.unknowns)),
             self.config,
             tuple(self._searches),
+            tuple(self._implied),
+            len(self.images) if self._launched is None else self._launched,
         )
 
     def repeats(self, like: Walk) -> bool:
@@ -330,6 +339,10 @@ class _Run:
         elif LIBSYSTEM not in names and all(name.startswith(SYSTEM_FOLDER) for name in cached):
             self.message = messages.NO_LIBSYSTEM
 
+    def end_launch(self) -> None:
+        """Note what is there before anything is opened."""
+        self._launched = len(self.images)
+
     def open_image(self, library: LoadedImage) -> None:
         """Load a library as the argument of ``dlopen`` and all it needs (dlopen_from())."""
         main = self.images[0] if self.images else None
@@ -365,11 +378,7 @@ class _Run:
             origin=self._found_as.get(caller.id, caller.path),
         )
         found = self._find(request)
-        prefix = (
-            f"dlopen({call.path}, {call.mode}): "
-            if self.config.profile.classic
-            else (f"dlopen({call.path}, 0x{call.mode:04X}): ")
-        )
+        prefix = messages.dlopen_prefix(self.config.profile, call.path, call.mode)
         if found.image is None:
             self.loads.append(_load(0, _named(call.path), None, Outcome.MISSING, found))
             self.message = prefix + (found.reason or "")
@@ -430,6 +439,8 @@ class _Run:
             if known is not None:
                 if dylib.ordinal:
                     record(Load(source, dylib, known.id, already))
+                else:
+                    self._implied.append(Load(source, evolve(dylib, ordinal=1), known.id, already))
                 below.append(known)
                 continue
             # A weak re-export is not weak: dyld drops the flag (dyld-1160.6 on; before, re-export counted first).
@@ -488,6 +499,8 @@ class _Run:
                 self.unknowns.append(Unknown(UnknownKind.SILENT, (dylib.name,)))
         if dylib.ordinal:
             self.loads.append(_load(image.id, dylib, found.image, outcome, found))
+        else:
+            self._implied.append(_load(image.id, evolve(dylib, ordinal=1), found.image, outcome, found))
         if found.image is not None and any(a.unseen for a in found.tried):
             first = next(a.candidate.path for a in found.tried if a.unseen)
             if not self.mac.is_anothers(first):

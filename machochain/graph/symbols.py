@@ -9,24 +9,19 @@ on before the image itself (dyld-852.2, ImageLoader.cpp: recursiveBind()).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from machochain.dyld import messages
 from machochain.dyld.config import ProcessConfig
-from machochain.graph.driver import Walk
-from machochain.graph.mac import Mac
+from machochain.graph.driver import Dlopen, Walk
 from machochain.graph.plugins import host_of
-from machochain.macho.exports import Exports, open_exports
-from machochain.macho.imports import read_imports
-from machochain.model.errors import InputError
-from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, SystemSymbols
+from machochain.graph.symbol_tables import CRASH, NO, YES, Answer, SymbolTables, Wanted
 from machochain.model.host import PluginHost
 from machochain.model.image import FileType, HeaderFlag
-from machochain.model.reading import RangeSource
 from machochain.model.result import (
     Load,
     LoadedImage,
@@ -47,7 +42,9 @@ from machochain.model.symbols import (
     Import,
     ImportKind,
 )
-from machochain.model.version import Version
+
+RTLD_NOW: Final = 2
+RTLD_LOCAL: Final = 4
 
 _CLOSED: Final = frozenset(
     {
@@ -62,192 +59,17 @@ _CLOSED: Final = frozenset(
 )
 """Libraries of the OS that bring no others along but each other; what all others bring along no stub tells."""
 
-_FORGIVES_OVERRIDES: Final = Version.of(15)
-"""dyld-1231.3 on: a library that takes the place of one in the cache may lack symbols (resolveSymbol())."""
-
-
-@frozen
-class _Wanted:
-    """What one image asks for.
-
-    Attributes:
-        two_level: Imports by library ordinal, self included, in the order of the tables.
-        names: The same: ordinal to names, each once.
-        by_name: Imports by name alone, and those with an ordinal dyld does not know.
-        strong: Those of a library that must be there: its ordinal to names, and whether each is bound lazily alone.
-    """
-
-    two_level: tuple[Import, ...]
-    names: Mapping[int, tuple[str, ...]]
-    by_name: tuple[Import, ...]
-    strong: Mapping[int, Mapping[str, bool]]
-
-
-@frozen
-class _Answer:
-    """Whether a symbol is there: True, False, or None with the reason why nobody can tell; whether it was ``once``."""
-
-    found: bool | None
-    why: str = ""
-    once: bool = False
-
-
-_YES = _Answer(True)
-_NO = _Answer(False)
-
-
-class SymbolTables:
-    """Imports and exports of images, read once for all processes of a run.
-
-    An image has one number in every process of the run; everything is kept under it.
-    """
-
-    def __init__(self, mac: Mac, system: SystemSymbols) -> None:
-        """Take where files and OS symbols come from."""
-        self._mac = mac
-        self._system = system
-        self._numbers: dict[tuple[object, int], int] = {}
-        self._reexporting: dict[int, bool] = {}
-        self._entries: dict[int, tuple[Import, ...]] = {}
-        self._wanted: dict[int, _Wanted] = {}
-        self._exports: dict[int, Exports | None] = {}
-        self._found: dict[int, dict[str, Export | None]] = {}
-        self._answers: dict[tuple[str, Version, str | None], dict[str, _Answer]] = {}
-        self._exporters: dict[str, tuple[set[int], dict[int, Export]]] = {}
-        self._provider_numbers: dict[tuple[object, ...], int] = {}
-        self._wiring: _Wiring | None = None
-        self.verdicts: dict[tuple[int, int, int], tuple[MissingSymbol, ...]] = {}
-        self.served: set[tuple[int, int, int]] = set()
-        """Importer, ordinal, provider: numbers of files of which the second itself has all that the first asks for."""
-
-    def number(self, image: LoadedImage) -> int:
-        """Return a number that stands for an image in every process of the run."""
-        return self._numbers.setdefault((image.identity or image.path, image.slice_offset), len(self._numbers))
-
-    def providers(self, identified: tuple[object, ...]) -> int:
-        """Return a number that stands for what an image binds to."""
-        return self._provider_numbers.setdefault(identified, len(self._provider_numbers))
-
-    def wiring(self, walk: Walk) -> _Wiring:
-        """Return who binds to what in a process; releases that come to the same walk follow one another."""
-        known = self._wiring
-        if known is None or known.images is not walk.images:
-            known = self._wiring = _Wiring(walk, self)
-        return known
-
-    def imports(self, image: LoadedImage) -> tuple[Import, ...]:
-        """Return every symbol an image asks for, in the order of its tables; nothing if its file cannot be read."""
-        key = self.number(image)
-        found = self._entries.get(key)
-        if found is None:
-            found = ()
-            if image.image is not None:
-                try:
-                    with self._mac.files.opened(_node(image)) as source:
-                        piece = RangeSource(source, image.slice_offset, image.slice_size)
-                        found = read_imports(image.image, piece.read).entries
-                except InputError:
-                    pass
-            self._entries[key] = found
-        return found
-
-    def wanted(self, image: LoadedImage, number: int) -> _Wanted:
-        """Return what an image asks for, sorted by who is asked."""
-        found = self._wanted.get(number)
-        if found is None:
-            entries = self.imports(image)
-            two_level = tuple(e for e in entries if e.ordinal >= 0)
-            names: dict[int, dict[str, None]] = {}
-            strong: dict[int, dict[str, bool]] = {}
-            for entry in two_level:
-                names.setdefault(entry.ordinal, {})[entry.name] = None
-                if entry.ordinal and not entry.weak:
-                    needed = strong.setdefault(entry.ordinal, {})
-                    needed[entry.name] = needed.get(entry.name, True) and entry.lazy
-            by_name = tuple(e for e in entries if e.ordinal < 0)
-            found = self._wanted[number] = _Wanted(two_level, {k: tuple(v) for k, v in names.items()}, by_name, strong)
-        return found
-
-    def reexports(self, image: LoadedImage, number: int) -> bool:
-        """Whether an image passes on what other libraries export."""
-        known = self._reexporting.get(number)
-        if known is None:
-            known = image.image is not None and any(x.reexport for x in image.image.loads)
-            self._reexporting[number] = known
-        return known
-
-    def exporters(self, symbol: str, images: Mapping[int, LoadedImage]) -> Mapping[int, Export]:
-        """Return which images export a symbol, by number: those asked about, and those of other processes."""
-        looked, having = self._exporters.setdefault(symbol, (set(), {}))
-        for number in images.keys() - looked:
-            looked.add(number)
-            exports = self._table(images[number], number)
-            export = exports.find(symbol) if exports is not None else None
-            if export is not None:
-                having[number] = export
-        return having
-
-    def _table(self, image: LoadedImage, number: int) -> Exports | None:
-        """Return what an image gives; None if its file cannot be read any more."""
-        if number not in self._exports:
-            self._exports[number] = None
-            if image.image is not None:
-                try:
-                    with self._mac.files.opened(_node(image)) as source:
-                        piece = RangeSource(source, image.slice_offset, image.slice_size)
-                        self._exports[number] = open_exports(image.image, piece.read)
-                except InputError:
-                    pass
-        return self._exports[number]
-
-    def exports(self, image: LoadedImage, number: int, names: Iterable[str]) -> Mapping[str, Export | None] | None:
-        """Look names up in one image alone; None if its file cannot be read any more.
-
-        The mapping holds what was ever asked of the image; what was asked before costs nothing again.
-        """
-        known = self._found.setdefault(number, {})
-        new = [name for name in names if name not in known]
-        if new:
-            exports = self._table(image, number)
-            if exports is None:
-                return None
-            known.update(exports.find_many(new) if len(new) > 1 else {new[0]: exports.find(new[0])})
-        return known
-
-    def system(
-        self, library: str, names: Iterable[str], macos: Version, arch: str | None = None
-    ) -> Mapping[str, _Answer]:
-        """Say of names whether an OS library gives them, itself or through what it re-exports.
-
-        The mapping holds what was ever asked of the library.
-        """
-        known = self._answers.setdefault((library, macos, arch), {})
-        lookup = self._system.lookup
-        for name in names:
-            if name not in known:
-                known[name] = _judged(lookup(library, name, macos, arch), library, macos)
-        return known
-
-    def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
-        """Return all that is known of a symbol of an OS library."""
-        return self._system.lookup(library, symbol, macos, arch)
-
-    def is_system(self, path: str, macos: Version) -> bool:
-        """Whether the OS has a library at a path."""
-        return self._mac.find_system(path, macos).presence is Presence.PRESENT
-
-
-def _judged(answer: SymbolAnswer, library: str, macos: Version) -> _Answer:
-    if answer.presence is Presence.PRESENT:
-        return _YES
-    if answer.presence is Presence.ABSENT and (answer.present_in is not None or library.startswith("/usr/lib/")):
-        return _Answer(False, answer.why)
-    # A framework exports more than its stub says: what no stub ever listed may be there all the same.
-    return _Answer(None, answer.why, once=answer.present_in is not None and answer.present_in <= macos)
-
-
-def _node(image: LoadedImage) -> Node:
-    return Node(Presence.PRESENT, NodeKind.FILE, image.path, image.identity, image.host)
+_WITHOUT_WEAK: Final = frozenset(
+    {
+        "/usr/lib/libSystem.B.dylib",
+        "/usr/lib/libz.1.dylib",
+        "/usr/lib/libiconv.2.dylib",
+        "/usr/lib/libbz2.1.0.dylib",
+    }
+)
+"""Libraries of the OS without weak definitions: written in C."""
+_ALWAYS: Final = ("/usr/lib/libc++abi.dylib", "/usr/lib/libobjc.A.dylib")
+"""Libraries of the OS that libSystem brings along into every process; of the first the weak definitions count too."""
 
 
 def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: SymbolTables) -> Result:
@@ -255,15 +77,18 @@ def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: Sym
     process = _Process(walk, config, tables, result.path if result.file_type != "MH_EXECUTE" else None)
     missing = [each for image in _bind_order(walk, classic=config.profile.classic) for each in process.check(image)]
     result = evolve(result, missing_symbols=tuple(missing), symbols_checked=True, host=process.host)
-    strong = [m for m in missing if not m.weak and (not m.lazy or _bound_at_once(m, process))]
+    strong = [m for m in missing if m.fatal or (not m.weak and (not m.lazy or _bound_at_once(m, process)))]
     fatal = next((m for m in strong if m.unknown is None), None)
     if result.launches is not False and fatal is not None:
-        return evolve(result, launches=False, message=process.message(fatal))
+        now = process.binds_now(fatal.source)
+        return evolve(result, launches=False, message=process.message(fatal, now=now) or None)
     if not result.launches:
         return result
     if strong:
         return evolve(result, launches=None, unknowns=(*result.unknowns, _doubt(strong, walk)))
-    late = next((m for m in missing if m.lazy and m.unknown is None and process.may_bind_now(m.source)), None)
+    late = next(
+        (m for m in missing if m.lazy and not m.fatal and m.unknown is None and process.may_bind_now(m.source)), None
+    )
     if late is None:
         return result
     unknown = Unknown(UnknownKind.LAZY_SYMBOL, (late.symbol, walk.images[late.source].path))
@@ -275,13 +100,29 @@ def _bound_at_once(missing: MissingSymbol, process: _Process) -> bool:
     return process.binds_now(missing.source) and not (missing.unknown is not None and missing.once)
 
 
-def binding_message(walk: Walk, config: ProcessConfig, tables: SymbolTables) -> str | None:
-    """Return what dyld says while it binds the images of a process; None if it binds them all."""
+def binding_message(walk: Walk, config: ProcessConfig, tables: SymbolTables, call: Dlopen | None = None) -> str | None:
+    """Return what dyld says while it binds the images of a process; None if it binds them all, `CRASH` if it crashes.
+
+    Args:
+        walk: The process; with ``call`` as `open_library` gives it.
+        config: The same.
+        tables: Where symbols come from.
+        call: The library that was opened after the launch: RTLD_NOW looks up lazily bound functions as well,
+            RTLD_LOCAL hides the library from what others look up anywhere.
+    """
     process = _Process(walk, config, tables, None)
+    before = walk.images[: walk.launched]
     for image in _bind_order(walk, classic=config.profile.classic):
-        for each in process.check(image):
-            if each.unknown is None and not each.weak and not each.lazy:
-                return process.message(each)
+        if image.id < walk.launched:
+            said = process.first_error(image, now=config.profile.lazy_needs_libdyld and not process.has_libdyld)
+            if said is not None:
+                return said
+    if len(before) < len(walk.images) and call is not None:
+        process.hide(walk.launched if call.mode & RTLD_LOCAL and call.path else None)
+        for image in walk.images[walk.launched :]:
+            said = process.first_error(image, now=bool(call.mode & RTLD_NOW))
+            if said is not None:
+                return messages.dlopen_prefix(config.profile, call.path, call.mode) + said
     return None
 
 
@@ -325,6 +166,8 @@ class _Wiring:
         for load in walk.loads:
             if load.dylib.ordinal and not load.inserted:
                 self.loads.setdefault(load.source, {})[load.dylib.ordinal] = load
+        for load in walk.implied:
+            self.loads[load.source] = {1: load}
         self.numbers = [tables.number(image) for image in walk.images]
         self.on_disk = {n: i for n, i in zip(self.numbers, walk.images, strict=True) if i.origin is Origin.DISK}
         self.incomplete = any(load.to is None and load.outcome is not Outcome.WEAK_MISSING for load in walk.loads)
@@ -366,16 +209,33 @@ class _Process:
     """One process while its symbols are looked for."""
 
     def __init__(self, walk: Walk, config: ProcessConfig, tables: SymbolTables, opened: str | None) -> None:
-        self.wiring = tables.wiring(walk)
+        self.wiring = tables.wiring(walk.images, lambda: _Wiring(walk, tables))
         self.images = walk.images
         self.loads = self.wiring.loads
         self.numbers = self.wiring.numbers
         self.config = config
         self.tables = tables
-        self._by_symbol: dict[tuple[str, bool], _Answer] = {}
+        self._by_symbol: dict[tuple[str, bool], Answer] = {}
         self._is_opened = opened is not None
         self._opened = next((i.id for i in walk.images if i.path == opened), 0)
         self._overriding = frozenset(self._overrides(walk))
+        self._hidden: int | None = None
+        self._active: set[tuple[int, str]] = set()
+        self.has_libdyld = any(i.origin is Origin.OS for i in walk.images)
+
+    def hide(self, image: int | None) -> None:
+        """Hide an image from what others look up anywhere (RTLD_LOCAL)."""
+        self._hidden = image
+        self._by_symbol.clear()
+
+    def first_error(self, image: LoadedImage, *, now: bool) -> str | None:
+        """Return what ends the binding of an image; ``now``: lazily bound functions are looked up as well."""
+        by_opcodes = image.image is not None and image.image.linkedit.lazy_bind is not None
+        for each in self.check(image):
+            late = each.lazy and not (now and by_opcodes)
+            if each.unknown is None and (each.fatal or not (each.weak or late)):
+                return self.message(each, now=now and by_opcodes)
+        return None
 
     @cached_property
     def host(self) -> PluginHost | None:
@@ -409,7 +269,7 @@ class _Process:
 
     def _overrides(self, walk: Walk) -> Iterator[int]:
         """Yield the images that take the place of a library in the shared cache."""
-        if self.config.macos < _FORGIVES_OVERRIDES or not (self.config.library_path or self.config.framework_path):
+        if not self.config.profile.forgives_overrides or not (self.config.library_path or self.config.framework_path):
             return
         for load in walk.loads:
             if load.to is None or self.images[load.to].origin is Origin.OS:
@@ -419,16 +279,21 @@ class _Process:
 
     def check(self, image: LoadedImage) -> tuple[MissingSymbol, ...]:
         """Return what one image asks for in vain."""
-        if image.image is None or image.id in self._overriding:
+        if image.image is None:
             return ()
-        wanted = self.tables.wanted(image, self.numbers[image.id])
+        number = self.numbers[image.id]
+        wanted = self.tables.wanted(image, number)
         missing = self._two_level(image, wanted) if wanted.two_level else ()
+        if missing and image.id in self._overriding:
+            # what takes the place of a cached library may lack what it binds to in one library (resolveSymbol())
+            missing = tuple(m for m in missing if m.fatal)
         others = tuple(self._by_name(image, wanted.by_name)) if wanted.by_name else ()
-        return (
-            tuple(_in_order(self.tables.imports(image), missing, others)) if missing and others else missing or others
-        )
+        stops = () if self.config.profile.classic else self.tables.stops(number)
+        if not stops and not (missing and others):
+            return missing or others
+        return tuple(_in_order(self.tables.imports(image), missing, others, stops, image.id))
 
-    def _two_level(self, image: LoadedImage, wanted: _Wanted) -> tuple[MissingSymbol, ...]:
+    def _two_level(self, image: LoadedImage, wanted: Wanted) -> tuple[MissingSymbol, ...]:
         """Look up two-level imports; shared between processes in which the image's providers are the same."""
         key = (self.numbers[image.id], self.config.macos.packed, self.wiring.providers(image.id))
         known = self.tables.verdicts.get(key)
@@ -437,9 +302,9 @@ class _Process:
         # Ids differ from process to process; all else is the same.
         return tuple(m if m.source == image.id else evolve(m, source=image.id) for m in known) if known else ()
 
-    def _check_two_level(self, image: LoadedImage, wanted: _Wanted) -> Iterator[MissingSymbol]:
+    def _check_two_level(self, image: LoadedImage, wanted: Wanted) -> Iterator[MissingSymbol]:
         """Yield what is not found, in the order of the tables: names are looked up library by library before."""
-        lacking: dict[int, tuple[Mapping[str, _Answer], str | None, Lookup]] = {}
+        lacking: dict[int, tuple[Mapping[str, Answer], str | None, Lookup]] = {}
         for ordinal, names in wanted.names.items():
             answers, expected, lookup = self._from_library(image, ordinal, names)
             if answers:
@@ -451,20 +316,21 @@ class _Process:
                 answers, expected, lookup = lacking[entry.ordinal]
                 answer = answers.get(entry.name)
                 if answer is not None:
-                    yield _missing(entry, image, expected, answer, lookup)
+                    fatal = lookup is Lookup.BAD_ORDINAL and not self.config.profile.classic
+                    yield _missing(entry, image, expected, answer, lookup, fatal=fatal)
 
     def _from_library(
         self, image: LoadedImage, ordinal: int, names: tuple[str, ...]
-    ) -> tuple[Mapping[str, _Answer], str | None, Lookup]:
+    ) -> tuple[Mapping[str, Answer], str | None, Lookup]:
         """Return which names a library ordinal does not provide, and where dyld expects them."""
         library, absent = Lookup.LIBRARY, Lookup.ABSENT_LIBRARY
         if ordinal == ORDINAL_SELF:
             return self._lacking(image, names), image.path, library
         load = self.loads.get(image.id, {}).get(ordinal)
         if load is None:
-            if image.image is not None and ordinal <= len(image.image.loads):
-                return dict.fromkeys(names, _Answer(None, f"its library {ordinal} was not looked for")), None, absent
-            return dict.fromkeys(names, _NO), None, Lookup.BAD_ORDINAL
+            if ordinal <= self._dependents(image):
+                return dict.fromkeys(names, Answer(None, f"its library {ordinal} was not looked for")), None, absent
+            return dict.fromkeys(names, NO), None, Lookup.BAD_ORDINAL
         if load.to is not None:
             provider = self.images[load.to]
             key = (self.numbers[image.id], ordinal, self.numbers[load.to])
@@ -475,22 +341,24 @@ class _Process:
                 return {}, provider.path, library
             return self._lacking(provider, names), provider.path, library
         if load.outcome is Outcome.UNKNOWN:
-            unseen = _Answer(None, f"{load.dylib.name} could not be looked at")
+            unseen = Answer(None, f"{load.dylib.name} could not be looked at")
             return dict.fromkeys(names, unseen), load.dylib.name, library
         if load.outcome is Outcome.MISSING and load.reason is not None:
             # The launch fails for want of the library: nothing is ever bound.
-            return dict.fromkeys(names, _Answer(None, f"{load.dylib.name} is missing")), None, absent
-        return dict.fromkeys(names, _NO), None, absent
+            return dict.fromkeys(names, Answer(None, f"{load.dylib.name} is missing")), None, absent
+        return dict.fromkeys(names, NO), None, absent
 
-    def _lacking(self, provider: LoadedImage, names: tuple[str, ...]) -> Mapping[str, _Answer]:
+    def _lacking(self, provider: LoadedImage, names: tuple[str, ...]) -> Mapping[str, Answer]:
         """Return which names neither a library nor what it re-exports has, with the reason."""
         if provider.origin is Origin.OS:
-            given = self.tables.system(provider.path, names, self.config.macos, self.config.arch.name)
-            return {name: answer for name in names if (answer := given[name]) is not _YES}
+            given = self.tables.system(
+                provider.install_name or provider.path, names, self.config.macos, self.config.arch.name
+            )
+            return {name: answer for name in names if (answer := given[name]) is not YES}
         known = self.tables.exports(provider, self.numbers[provider.id], names)
         if known is None:
-            return dict.fromkeys(names, _Answer(None, f"{provider.path} could not be read"))
-        found: dict[str, _Answer] = {}
+            return dict.fromkeys(names, Answer(None, f"{provider.path} could not be read"))
+        found: dict[str, Answer] = {}
         for name in names:
             export = known[name]
             if export is None or export.reexport:
@@ -504,46 +372,83 @@ class _Process:
         known = self.tables.exports(provider, self.numbers[provider.id], names)
         return known is not None and all((e := known[name]) is not None and not e.reexport for name in names)
 
-    def _find(self, image: LoadedImage, symbol: str, searched: set[int]) -> _Answer:
+    def _dependents(self, image: LoadedImage) -> int:
+        """How many libraries an image has: those it names, or libSystem where it names none."""
+        named = len(image.image.loads) if image.image is not None else 0
+        return named or len(self.loads.get(image.id, {}))
+
+    def _find(self, image: LoadedImage, symbol: str, searched: set[int], *, shallow: bool = False) -> Answer:
         """Look a symbol up in one image and in what it re-exports, not in its other dependents.
 
-        ``searched`` are the images that were asked for this name before: none is asked twice.
+        Once dyld has come upon something it cannot read, it finds nothing more (hasExportedSymbol()).
+
+        Args:
+            image: Where to look.
+            symbol: Its name there.
+            searched: The images that were asked for this name before: none is asked twice.
+            shallow: Leave out what the image re-exports as a whole.
         """
         if image.id in searched:
-            return _NO
+            return NO
         searched.add(image.id)
         if image.origin is Origin.OS:
-            return self.tables.system(image.path, (symbol,), self.config.macos, self.config.arch.name)[symbol]
+            return self.tables.system(
+                image.install_name or image.path, (symbol,), self.config.macos, self.config.arch.name
+            )[symbol]
         known = self.tables.exports(image, self.numbers[image.id], (symbol,))
         if known is None:
-            return _Answer(None, f"{image.path} could not be read")
+            return Answer(None, f"{image.path} could not be read")
         export = known[symbol]
+        if export is not None and not export.reexport:
+            return YES
+        error: str | None = None
         if export is not None:
-            return self._follow(image, export, searched) if export.reexport else _YES
-        doubt: _Answer | None = None
-        for load in self.loads.get(image.id, {}).values():
+            return self._follow(image, export, searched, shallow=shallow)
+        error = self.tables.trouble(image, self.numbers[image.id], symbol)
+        doubt: Answer | None = None
+        for load in () if shallow else self.loads.get(image.id, {}).values():
             if load.dylib.reexport:
                 answer = self._through(load, symbol, searched)
-                if answer.found:
+                if answer.found and error is None:
                     return answer
+                error = self._joined(error, answer.error)
                 if answer.found is None:
                     doubt = doubt or answer
-        return doubt or _NO
+        return Answer(False, error=error) if error is not None else doubt or NO
 
-    def _follow(self, image: LoadedImage, export: Export, searched: set[int]) -> _Answer:
+    def _joined(self, first: str | None, second: str | None) -> str | None:
+        """Put two errors together as `Diagnostics` does."""
+        if first is None or second is None:
+            return first if second is None else second
+        return first + second if self.config.profile.errors_accumulate else second
+
+    def _follow(self, image: LoadedImage, export: Export, searched: set[int], *, shallow: bool = False) -> Answer:
         """Look up a symbol that an image re-exports from another, there under its name there."""
+        if not 0 < export.ordinal <= self._dependents(image) and not self.config.profile.classic:
+            error = messages.bad_reexport(self.config.profile, export.ordinal, image.path, export.name)
+            return Answer(False, error=error)
         load = self.loads.get(image.id, {}).get(export.ordinal)
         if load is None:
-            return _NO
-        renamed = export.imported_name not in {"", export.name}
-        return self._through(load, export.imported_name or export.name, set() if renamed else searched)
+            return NO
+        name = export.imported_name or export.name
+        renamed = name != export.name
+        if renamed and self.config.profile.follows_renamed:
+            shallow = False
+        step = image.id, export.name
+        if step in self._active:
+            return Answer(False, error=CRASH)  # dyld recurses until its stack ends
+        self._active.add(step)
+        try:
+            return self._through(load, name, set() if renamed or shallow else searched, shallow=shallow)
+        finally:
+            self._active.discard(step)
 
-    def _through(self, load: Load, symbol: str, searched: set[int]) -> _Answer:
+    def _through(self, load: Load, symbol: str, searched: set[int], *, shallow: bool = False) -> Answer:
         if load.to is not None:
-            return self._find(self.images[load.to], symbol, searched)
+            return self._find(self.images[load.to], symbol, searched, shallow=shallow)
         if load.outcome is Outcome.UNKNOWN:
-            return _Answer(None, f"{load.dylib.name} could not be looked at")
-        return _NO
+            return Answer(None, f"{load.dylib.name} could not be looked at")
+        return NO
 
     def _by_name(self, image: LoadedImage, entries: tuple[Import, ...]) -> Iterator[MissingSymbol]:
         """Yield what flat, coalesced and main-executable look-ups do not find.
@@ -555,57 +460,111 @@ class _Process:
             entries = tuple(e for e in entries if e.ordinal == ORDINAL_FLAT and not e.weak)
             host = self.host if entries else None
             entries = tuple(e for e in entries if host is not None and not host.provides(e.name))
+        classic = self.config.profile.classic
         for entry in entries:
             expected: str | None = None
+            fatal = False
             if entry.ordinal == ORDINAL_FLAT:
-                answer, lookup = self._anywhere(entry.name, weak=False), Lookup.FLAT
+                answer, lookup = self._anywhere(entry.name, image, weak=False), Lookup.FLAT
             elif entry.ordinal == ORDINAL_WEAK:
-                if entry.kind is not ImportKind.CHAINED:
+                if entry.kind is ImportKind.WEAK_BIND or (classic and entry.kind is not ImportKind.CHAINED):
                     continue  # weak-bind opcodes without a definition are passed over
-                answer, lookup = self._anywhere(entry.name, weak=True), Lookup.WEAK
+                answer, lookup = self._anywhere(entry.name, image, weak=True), Lookup.WEAK
+                fatal = not entry.weak and not classic
             elif entry.ordinal == ORDINAL_MAIN_EXECUTABLE:
                 answer, lookup = self._find(self.images[0], entry.name, set()), Lookup.LIBRARY
                 expected = self.images[0].path
             else:
-                answer, lookup = _NO, Lookup.BAD_ORDINAL
-            if answer.found is not True:
-                yield _missing(entry, image, expected, answer, lookup)
+                answer, lookup, fatal = NO, Lookup.BAD_ORDINAL, not classic
+            if answer.found is True and answer.error is not None:
+                lookup = Lookup.TABLE  # it is there, but something else could not be read
+            if answer.found is not True or answer.error is not None:
+                yield _missing(entry, image, expected, answer, lookup, fatal=fatal)
 
     @property
     def _main_known(self) -> bool:
         first = self.images[0].image
         return first is not None and first.file_type == FileType.MH_EXECUTE
 
-    def _anywhere(self, symbol: str, *, weak: bool) -> _Answer:
+    def _anywhere(self, symbol: str, importer: LoadedImage, *, weak: bool) -> Answer:
         """Look a symbol up in every image (with weak definitions), each alone."""
+        if importer.id == self._hidden:
+            return self._look_everywhere(symbol, importer, weak=weak)
         known = self._by_symbol.get((symbol, weak))
         if known is None:
-            known = self._by_symbol[symbol, weak] = self._look_everywhere(symbol, weak=weak)
+            known = self._by_symbol[symbol, weak] = self._look_everywhere(symbol, importer, weak=weak)
         return known
 
-    def _look_everywhere(self, symbol: str, *, weak: bool) -> _Answer:
+    def _look_everywhere(self, symbol: str, importer: LoadedImage, *, weak: bool) -> Answer:
+        """The loops of resolveSymbol(): an image that RTLD_LOCAL hides is asked by itself alone."""
         having = self.tables.exporters(symbol, self.wiring.on_disk)
-        doubt: _Answer | None = None
+        doubt: Answer | None = None
+        error: str | None = None
+        found = False
         for image, number in zip(self.images, self.numbers, strict=True):
-            if image.origin is Origin.OS:
-                answer = self.tables.system(image.path, (symbol,), self.config.macos, self.config.arch.name)[symbol]
-                if answer.found is False and image.path not in _CLOSED:
-                    answer = _Answer(None, f"{image.path} loads libraries of its own, and one may define it")
-            elif number not in having or (weak and not _has_weak_definitions(image)):
+            if image.id == self._hidden and (weak or image is not importer):
                 continue
-            else:
+            if image.origin is Origin.OS:
+                answer = self._in_system(image, symbol, weak=weak)
+            elif weak and not _has_weak_definitions(image):
+                continue
+            elif number in having:
                 export = having[number]
-                answer = self._follow(image, export, {image.id}) if export.reexport else _YES
-            if answer.found:
-                return _YES
+                answer = self._follow(image, export, {image.id}, shallow=True) if export.reexport else YES
+            else:
+                trouble = self.tables.trouble(image, number, symbol)
+                answer = Answer(False, error=trouble) if trouble is not None else NO
+            error = self._joined(error, answer.error)
+            if answer.found and error is None:
+                found = True
+                if not weak:
+                    return YES
             if answer.found is None:
                 doubt = doubt or answer
+        if error is not None:
+            return Answer(found, error=error)
+        if found or self._brought_along(symbol, weak=weak):
+            return YES
+        if weak and importer.id == self._hidden:
+            own = self._find(importer, symbol, set(), shallow=True)
+            if own.found or own.error is not None:
+                return own
         if self.wiring.incomplete:
-            return _Answer(None, "a library that is not there might define it")
-        return doubt or _NO
+            return Answer(None, "a library that is not there might define it")
+        return doubt or NO
 
-    def message(self, missing: MissingSymbol) -> str:
-        """Return dyld's words for a missing symbol."""
+    def _in_system(self, image: LoadedImage, symbol: str, *, weak: bool) -> Answer:
+        """Look a symbol up in a library of the OS, and say where nobody can tell."""
+        name = image.install_name or image.path
+        if weak and name in _WITHOUT_WEAK:
+            return NO
+        answer = self.tables.system(name, (symbol,), self.config.macos, self.config.arch.name)[symbol]
+        if answer.found is False and name not in _CLOSED:
+            return Answer(None, f"{image.path} loads libraries of its own, and one may define it")
+        return answer
+
+    def _brought_along(self, symbol: str, *, weak: bool) -> bool:
+        """Whether a library that libSystem brings into every process has a symbol."""
+        if not self.has_libdyld:
+            return False
+        return any(
+            self.tables.system(library, (symbol,), self.config.macos, self.config.arch.name)[symbol].found
+            for library in _ALWAYS[: 1 if weak else None]
+        )
+
+    def message(self, missing: MissingSymbol, *, now: bool = False) -> str:
+        """Return dyld's words for a missing symbol; ``now``: it is not bound lazily, whatever its table says."""
+        error, lookup = missing.error, missing.lookup
+        if error is None:
+            return self._words(missing)
+        late = missing.lazy and not now
+        if lookup is Lookup.TABLE or error == CRASH or missing.weak or (late and lookup is not Lookup.WEAK):
+            return error
+        if lookup in {Lookup.LIBRARY, Lookup.ABSENT_LIBRARY} and self.config.profile.reexport_error == "first line":
+            return self._words(missing, headline=error)
+        return error + self._words(missing) if self.config.profile.errors_accumulate else self._words(missing)
+
+    def _words(self, missing: MissingSymbol, headline: str | None = None) -> str:
         importer = self.images[missing.source]
         lookup, ordinal = missing.lookup, missing.ordinal
         if lookup is Lookup.FLAT:
@@ -613,32 +572,57 @@ class _Process:
         if lookup is Lookup.WEAK:
             return messages.weak_symbol_not_found(self.config, missing.symbol, importer)
         if lookup is Lookup.BAD_ORDINAL:
-            count = len(importer.image.loads) if importer.image is not None else 0
-            return messages.unknown_ordinal(self.config, missing.symbol, importer, ordinal, count)
+            return messages.unknown_ordinal(self.config, missing.symbol, importer, ordinal, self._dependents(importer))
         if lookup is Lookup.ABSENT_LIBRARY:
             load_path = self.loads[importer.id][ordinal].dylib.name
-            return messages.symbol_not_found(self.config, missing.symbol, importer, None, load_path)
+            return messages.symbol_not_found(self.config, missing.symbol, importer, None, load_path, headline)
         expected = next((i for i in self.images if i.path == missing.expected_in), None)
-        return messages.symbol_not_found(self.config, missing.symbol, importer, expected)
+        return messages.symbol_not_found(self.config, missing.symbol, importer, expected, headline=headline)
 
 
 def _in_order(
-    entries: tuple[Import, ...], two_level: tuple[MissingSymbol, ...], others: tuple[MissingSymbol, ...]
+    entries: tuple[Import, ...],
+    two_level: tuple[MissingSymbol, ...],
+    others: tuple[MissingSymbol, ...],
+    stops: tuple[tuple[int, str], ...],
+    image: int,
 ) -> Iterator[MissingSymbol]:
-    """Merge what is missing by ordinal and by name, each in the order of the tables, into that order."""
-    first, second = deque(two_level), deque(others)
-    for entry in entries:
+    """Merge what is missing by ordinal and by name, each in the order of the tables, and where tables end too soon."""
+    first, second, ends = deque(two_level), deque(others), deque(stops)
+    for index, entry in enumerate(entries):
+        while ends and ends[0][0] <= index:
+            yield _unreadable(image, ends.popleft()[1])
         queue = first if entry.ordinal >= 0 else second
         if queue and queue[0].symbol == entry.name:
             yield queue.popleft()
+    for _, words in ends:
+        yield _unreadable(image, words)
+
+
+def _unreadable(image: int, words: str) -> MissingSymbol:
+    """Return what stands for a table that dyld cannot read to its end: no symbol, but the launch ends."""
+    return MissingSymbol("", image, None, lookup=Lookup.TABLE, error=words, fatal=True)
 
 
 def _has_weak_definitions(image: LoadedImage) -> bool:
     return image.image is not None and bool(image.image.flags & HeaderFlag.MH_WEAK_DEFINES)
 
 
-def _missing(entry: Import, image: LoadedImage, expected: str | None, answer: _Answer, lookup: Lookup) -> MissingSymbol:
-    unknown = None if answer.found is False else answer.why
+def _missing(
+    entry: Import, image: LoadedImage, expected: str | None, answer: Answer, lookup: Lookup, *, fatal: bool = False
+) -> MissingSymbol:
+    unknown = answer.why if answer.found is None else None
+    fatal = fatal or answer.error is not None
     return MissingSymbol(
-        entry.name, image.id, expected, entry.lazy, entry.weak, unknown, entry.ordinal, lookup, answer.once
-    )  # fmt: skip
+        entry.name,
+        image.id,
+        expected,
+        entry.lazy,
+        entry.weak,
+        unknown,
+        entry.ordinal,
+        lookup,
+        answer.once,
+        error=answer.error,
+        fatal=fatal,
+    )

@@ -72,6 +72,14 @@ class Exports:
             self._defects[TableDefect(error.text, error.offset)] = None
             return None
 
+    def problem(self, name: str) -> str | None:
+        """Return dyld's words if the way to a name is malformed, else None."""
+        try:
+            self._table.find(name)
+        except _Malformed as error:
+            return error.text
+        return None
+
     def find_many(self, names: Iterable[str]) -> dict[str, Export | None]:
         """Look up many names at once: the same answers as ``find`` gives, each node on their ways read once."""
         wanted = dict.fromkeys(names)
@@ -100,10 +108,11 @@ def open_exports(image: Image, read: ReadAt) -> Exports:
         read: Bytes of the slice, offsets from its start.
 
     Returns:
-        The table to ask. LC_DYLD_INFO with an empty trie means no exports, not a look at the symbol table.
+        The table to ask: the trie, or the symbol table if the trie's offset is 0 (dyld-1378, JustInTimeLoader.cpp:
+        getExportsTrie()).
     """
     offset, size = image.linkedit.exports_trie or (0, 0)
-    if size or any(command.cmd in _TRIE_COMMANDS for command in image.commands):
+    if offset:
         data, defect = read_table(read, offset, size, "export trie")
         return Exports(_Trie(data, offset), (defect,) if defect else ())
     symbols = external_symbols(image, read)
@@ -267,6 +276,10 @@ class _Trie:
             for _ in range(count):
                 edge = match(data, end)
                 if edge is None:
+                    cut = data[end:]
+                    if b"\0" not in cut and name.startswith(cut, done):
+                        # what lies behind the trie ends the edge, and the offset behind that is 0
+                        raise self._malformed("malformed trie child, nodeOffset=0x0 out of range", end)
                     raise self._malformed("malformed trie node, child node extends past end of trie", end)
                 if name.startswith(edge[1], done):
                     break

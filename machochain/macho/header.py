@@ -295,7 +295,7 @@ class _Commands(Collected):
     def read_dyld_info(self, _index: int, _number: int, at: int) -> None:
         values = _TEN.unpack_from(self.buffer, at + 8)
         for name, offset, size in zip(_DYLD_INFO_TABLES, values[::2], values[1::2], strict=True):
-            if size:
+            if size or (offset and name == "exports_trie"):
                 self.linkedit[name] = (offset, size)
 
     def read_table(self, _index: int, number: int, at: int) -> None:

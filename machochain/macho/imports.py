@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Final
 
 from machochain.macho.constants import LC_DYLD_CHAINED_FIXUPS, LC_DYLD_INFO, LC_DYLD_INFO_ONLY
+from machochain.macho.relocations import relocation_binds
 from machochain.macho.symtab import (
     N_WEAK_REF,
     REFERENCE_FLAG_UNDEFINED_LAZY,
@@ -22,7 +23,7 @@ from machochain.macho.symtab import (
     read_table,
     undefined_symbols,
 )
-from machochain.model.image import HeaderFlag, Image
+from machochain.model.image import FileType, HeaderFlag, Image
 from machochain.model.reading import ReadAt
 from machochain.model.symbols import (
     ORDINAL_FLAT,
@@ -113,12 +114,46 @@ def read_imports(image: Image, read: ReadAt) -> Imports:
             _opcodes(read, link.lazy_bind, ImportKind.LAZY_BIND),
             _opcodes(read, link.weak_bind, ImportKind.WEAK_BIND),
         )
+    if image.file_type in _BOUND_BY_DYLD:
+        return relocation_binds(image, read)
     return _from_symbols(image, read)
 
 
+_BOUND_BY_DYLD: Final = frozenset({FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE})
+
+
 def _gather(*parts: _Parsed) -> Imports:
-    return Imports(
-        tuple(chain.from_iterable(entries for entries, _ in parts)), tuple(defect for _, defect in parts if defect)
+    entries = tuple(chain.from_iterable(entries for entries, _ in parts))
+    defects = tuple(defect for _, defect in parts if defect)
+    if not defects:
+        return Imports(entries)
+    before, stops = 0, []
+    for found, defect in parts:
+        before += len(found)
+        words = _words_while_binding(defect.text) if defect is not None else None
+        if words is not None:
+            stops.append((before, words))
+    return Imports(entries, defects, tuple(stops))
+
+
+_WHILE_BINDING: Final = {
+    "chained fixups, imports_offset exceeds": "malformed import table",
+    "malformed import table, symbols_offset": "malformed import table",
+    "malformed import table, imports[": "malformed import table, string overflow",
+    "chained fixups, unknown imports_format": "unknown imports format",
+    "BIND_OPCODE_": "",
+    "bad ": None,
+    "malformed uleb128": None,
+    "uleb128 too big": None,
+    "unexpected dylib ordinal": None,
+}
+"""How dyld words at launch what its validator words otherwise (dyld-1378, common/MachOFile.cpp:
+forEachChainedFixupTarget()); None where the words are the same. All else it does not notice."""
+
+
+def _words_while_binding(text: str) -> str | None:
+    return next(
+        (text if words is None else words for start, words in _WHILE_BINDING.items() if text.startswith(start)), None
     )
 
 
@@ -141,23 +176,27 @@ def _chained(read: ReadAt, offset: int, size: int) -> _Parsed:
     version, _, imports_at, symbols_at, count, imports_format, symbols_format = struct.unpack_from("<7I", data)
     problem = None
     entry_size = {1: 4, 2: 8, 3: 16}.get(imports_format, 0)
+    overlap = ""
     if version != 0:
         problem = f"chained fixups, unknown header version ({version})"
     elif imports_at > size:
         problem = "chained fixups, imports_offset exceeds LC_DYLD_CHAINED_FIXUPS size"
     elif not entry_size:
         problem = f"chained fixups, unknown imports_format ({imports_format})"
-    elif imports_at + entry_size * count > symbols_at:
-        problem = "chained fixups, imports array overlaps symbols"
     elif symbols_format != 0:
         # 1 is zlib; no dyld unpacks it.
         problem = f"chained fixups, symbols_format unknown ({symbols_format})"
     elif symbols_at > size:
         problem = "malformed import table, symbols_offset too large"
+    elif imports_at + entry_size * count > symbols_at:
+        # dyld does not notice and takes names for imports, until one points nowhere
+        overlap = "chained fixups, imports array overlaps symbols"
     if problem:
         return [], TableDefect(problem, offset)
-    words = _import_words(data[imports_at : imports_at + entry_size * count], imports_format)
-    return _chained_names(data, symbols_at, words, offset)
+    table = data[imports_at : imports_at + entry_size * count]
+    words = _import_words(table[: len(table) // entry_size * entry_size], imports_format)
+    entries, defect = _chained_names(data, symbols_at, words, offset)
+    return entries, defect or (TableDefect(overlap, offset) if overlap else None)
 
 
 def _import_words(table: bytes, imports_format: int) -> Iterator[tuple[int, bool, int]]:

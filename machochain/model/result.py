@@ -143,6 +143,7 @@ class Lookup(Enum):
     WEAK = "weak"
     ABSENT_LIBRARY = "a library that is absent"
     BAD_ORDINAL = "no library at all"
+    TABLE = "a table that cannot be read"
 
 
 @frozen
@@ -159,6 +160,8 @@ class MissingSymbol:
         ordinal: The library ordinal as written: 1-based over the linked dylibs, or one of the ORDINAL_ constants.
         lookup: Where it was looked for.
         once: Whether the library is known to have had it before, where nobody can tell whether it still has.
+        error: What dyld says of a table that cannot be read on the way; None if nothing is wrong with any.
+        fatal: Whether it ends the launch although it is bound lazily or may be missing.
     """
 
     symbol: str
@@ -170,6 +173,8 @@ class MissingSymbol:
     ordinal: int = 0
     lookup: Lookup = Lookup.LIBRARY
     once: bool = False
+    error: str | None = None
+    fatal: bool = False
 
     @property
     def place(self) -> str | None:

@@ -70,10 +70,13 @@ class Imports:
         entries: In the order of the tables: chained imports; or binds, lazy binds, weak binds; or undefined
             symbols. A symbol may come up more than once, with other addends or in other tables.
         defects: Where a table could not be read to its end; the entries before are kept.
+        stops: Where dyld itself stops while it binds: how many entries come before, and its words; ``""`` where it
+            crashes instead.
     """
 
     entries: tuple[Import, ...] = ()
     defects: tuple[TableDefect, ...] = ()
+    stops: tuple[tuple[int, str], ...] = ()
 
 
 EXPORT_KIND_MASK = 0x03

@@ -128,7 +128,8 @@ def with_tables(tables: Mapping[str, bytes], **more: Any) -> bytes:
     """An image whose __LINKEDIT holds the tables, named as in ``LinkEdit``.
 
     ``rebase``, ``bind``, ``weak_bind`` and ``lazy_bind`` bring an LC_DYLD_INFO_ONLY that takes ``exports_trie`` in;
-    without them the trie has a command of its own. ``symtab`` and ``strtab`` bring a second LC_SYMTAB.
+    without them the trie has a command of its own. ``symtab`` and ``strtab`` bring a second LC_SYMTAB;
+    ``relocations`` are the external ones of LC_DYSYMTAB.
     """
     more.setdefault("data", True)
 
@@ -150,12 +151,22 @@ def with_tables(tables: Mapping[str, bytes], **more: Any) -> bytes:
             commands.append(raw_command(c.LC_DYLD_CHAINED_FIXUPS, struct.pack("<II", *where["chained_fixups"])))
         built = MachO(linkedit=blob, **{**more, "extra": (*more.get("extra", ()), *commands)}).bytes()
         if "symtab" in where:
-            return _point_symtab(built, where)
+            built = _point_symtab(built, where)
+        if "relocations" in where:
+            built = _point_relocations(built, *where["relocations"])
         return built
 
     image = read_bytes(make(0x4000)).slices[0].image
     assert image is not None
     return make(next(s.fileoff for s in image.segments if s.name == "__LINKEDIT"))
+
+
+def _point_relocations(built: bytes, offset: int, size: int) -> bytes:
+    """Let the LC_DYSYMTAB that is there point at external relocations."""
+    image = read_bytes(built).slices[0].image
+    assert image is not None
+    at = next(x.offset for x in image.commands if x.cmd == c.LC_DYSYMTAB) + 8 + 14 * 4
+    return built[:at] + struct.pack("<II", offset, size // 8) + built[at + 8 :]
 
 
 def _point_symtab(built: bytes, where: Mapping[str, tuple[int, int]]) -> bytes:

@@ -16,7 +16,8 @@ from machochain.findings.osfacts import gather
 from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, resolve_node
-from machochain.graph.symbols import SymbolTables, check_symbols
+from machochain.graph.symbol_tables import SymbolTables
+from machochain.graph.symbols import check_symbols
 from machochain.model.image import HeaderFlag
 from machochain.model.result import Result, Severity
 from machochain.model.version import Version

@@ -12,7 +12,8 @@ from machochain.dyld.profile import PROFILES
 from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, resolve_node
-from machochain.graph.symbols import SymbolTables, check_symbols
+from machochain.graph.symbol_tables import SymbolTables
+from machochain.graph.symbols import check_symbols
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.image import FileType
 from machochain.model.paths import TargetPath
@@ -50,7 +51,7 @@ class OS:
     def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
         if symbol in self.unseen:
             return SymbolAnswer(Presence.UNSEEN, why="nobody knows")
-        since = self.exports[library].get(symbol)
+        since = self.exports.get(library, {}).get(symbol)
         if since is None:
             return SymbolAnswer(Presence.ABSENT, absent_in=macos, why="no SDK has it")
         start = Version.parse(since)

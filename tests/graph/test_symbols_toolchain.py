@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from machochain.graph.mac import Mac
-from machochain.graph.symbols import SymbolTables
+from machochain.graph.symbol_tables import SymbolTables
 from machochain.model.result import Result
 from machochain.model.symbols import ImportKind
 from machochain.world.memory import MemoryFileSystem

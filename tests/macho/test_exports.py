@@ -100,7 +100,6 @@ def test_names_that_are_not_utf8_are_found() -> None:
         (b"\x00\x01_\0\x7f", "_a", "malformed trie child, nodeOffset=0x7F out of range"),
         (b"\x00\x01_\0\x05\x00\x01\0\x05", "_a", "malformed trie child, cycle to nodeOffset=0x5"),
         (b"\x7f\x01", "_a", "malformed trie node, terminalSize extends past end of trie"),
-        (b"\x00\x01_a", "_a", "malformed trie node, child node extends past end of trie"),
         (b"\x00\x01_a\0\x80", "_a", "malformed trie node, child node extends past end of trie"),
         (b"\x00\x01_a\0\x06\x82", "_a", "malformed uleb128"),
         (b"\x00\x01_a\0" + b"\x80" * 10 + b"\x01", "_a", "uleb128 too big for uint64"),
@@ -115,6 +114,12 @@ def test_a_malformed_way_finds_nothing_and_says_why(trie: bytes, name: str, text
     assert not listed.defects
     assert listed.all() == ()
     assert [defect.text for defect in listed.defects] == [text]
+
+
+def test_an_edge_without_an_end_is_no_edge() -> None:
+    table = of_trie(b"\x00\x01_a")
+    assert table.find("_a") is None
+    assert [defect.text for defect in table.defects] == ["malformed trie child, nodeOffset=0x0 out of range"]
 
 
 def test_dyld_takes_the_first_edge_that_fits() -> None:
@@ -146,10 +151,12 @@ def test_a_chain_of_ever_longer_names_cannot_exhaust_memory() -> None:
     assert table.defects[0].text == "names of the export trie overlap without end"
 
 
-def test_an_empty_trie_exports_nothing_although_there_are_symbols() -> None:
+@pytest.mark.parametrize(("tables", "found"), [({"bind": t.DONE}, True), ({"exports_trie": b""}, False)])
+def test_an_empty_trie_exports_nothing_and_one_at_offset_0_is_none(tables: dict[str, bytes], found: bool) -> None:
+    # dyld-1378, common/MachOLayout.cpp: MachOLayout::hasExportsTrie looks at the offset alone
     symtab, strtab = t.nlist([("_f", 0xF, 1, 0, 0x1000)])
-    data = t.with_tables({"bind": t.DONE, "symtab": symtab, "strtab": strtab}, install_name="/x")
-    assert exports_of(data).find("_f") is None
+    data = t.with_tables({**tables, "symtab": symtab, "strtab": strtab}, install_name="/x")
+    assert (exports_of(data).find("_f") is not None) is found
 
 
 def test_without_a_trie_the_external_symbols_of_sections_count() -> None:

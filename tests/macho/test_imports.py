@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 import lief
@@ -11,7 +12,7 @@ from machochain.macho import constants as c
 from machochain.macho.imports import _STREAMS, _opcodes, _walk, read_imports
 from machochain.macho.reader import read_bytes, slice_reader
 from machochain.macho.symtab import N_EXT, N_UNDF, N_WEAK_REF
-from machochain.model.image import HeaderFlag
+from machochain.model.image import FileType, HeaderFlag
 from machochain.model.reading import BytesSource
 from machochain.model.symbols import Import, ImportKind, Imports
 from tests.factory import tables as t
@@ -196,13 +197,18 @@ def test_all_chained_import_formats_are_read(imports_format: int) -> None:
         ({"version": 1}, "chained fixups, unknown header version (1)"),
         ({"imports_format": 4}, "chained fixups, unknown imports_format (4)"),
         ({"symbols_format": 1}, "chained fixups, symbols_format unknown (1)"),
-        ({"count": 0xFFFFFFFF}, "chained fixups, imports array overlaps symbols"),
     ],
 )
 def test_a_chained_header_dyld_refuses_gives_no_imports(changes: dict[str, int], text: str) -> None:
     found = imports_of(t.with_tables({"chained_fixups": t.chained(CHAINED, **changes)}))
     assert found.entries == ()
     assert [defect.text for defect in found.defects] == [text]
+
+
+def test_a_table_that_overlaps_its_names_is_read_as_far_as_it_goes() -> None:
+    found = imports_of(t.with_tables({"chained_fixups": t.chained(CHAINED, count=0xFFFFFFFF)}))
+    assert plain(found) == CHAINED
+    assert found.defects[0].text.startswith("malformed import table, imports[5].name_offset")
 
 
 def test_a_name_outside_the_pool_ends_the_table() -> None:
@@ -233,7 +239,9 @@ def test_chained_fixups_win_over_opcodes() -> None:
 # --- symbol table -----------------------------------------------------------------------------------------------------
 
 
-def symbol_image(*, flags: int | None = None, arch: str = "arm64") -> bytes:
+def symbol_image(
+    *, flags: int | None = None, arch: str = "arm64", file_type: int = FileType.MH_KEXT_BUNDLE, **tables: bytes
+) -> bytes:
     entries = [
         ("_local", 0xE, 1, 0, 0x1000),
         ("_defined", 0xF, 1, 0, 0x1000),
@@ -246,11 +254,12 @@ def symbol_image(*, flags: int | None = None, arch: str = "arm64") -> bytes:
         ("_common", N_UNDF | N_EXT, 0, 0, 64),
     ]
     symtab, strtab = t.nlist(entries, wide=arch != "i386")
-    return t.with_tables({"symtab": symtab, "strtab": strtab}, flags=flags, arch=arch, install_name="/x")
+    tables |= {"symtab": symtab, "strtab": strtab}
+    return t.with_tables(tables, flags=flags, arch=arch, install_name="/x", file_type=file_type)
 
 
 @pytest.mark.parametrize("arch", ["arm64", "i386"])
-def test_without_fixups_the_undefined_symbols_count(arch: str) -> None:
+def test_without_fixups_the_undefined_symbols_count_where_dyld_binds_nothing(arch: str) -> None:
     found = imports_of(symbol_image(arch=arch))
     assert [(e.name, e.ordinal, e.weak, e.lazy) for e in found.entries] == [
         ("_u1", 1, False, False),
@@ -266,6 +275,32 @@ def test_without_fixups_the_undefined_symbols_count(arch: str) -> None:
 def test_a_flat_namespace_knows_no_ordinals() -> None:
     found = imports_of(symbol_image(flags=HeaderFlag.MH_DYLDLINK))
     assert {entry.ordinal for entry in found.entries} == {-2}
+
+
+def test_without_fixups_dyld_binds_what_relocations_name() -> None:
+    # dyld-1378, common/MachOLayout.cpp: Fixups::forEachBind_Relocations
+    relocations = b"".join(struct.pack("<II", 8 * i, n | 3 << 25 | 1 << 27) for i, n in enumerate([2, 2, 3, 5, 2]))
+    found = imports_of(symbol_image(file_type=FileType.MH_DYLIB, relocations=relocations))
+    assert plain(found) == [("_u1", 1, False), ("_weak", 2, True), ("_dynamic", -2, False), ("_u1", 1, False)]
+    assert imports_of(symbol_image(file_type=FileType.MH_DYLIB)) == Imports()
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        (2 | 2 << 25, "external relocation has wrong r_length"),
+        (2 | 3 << 25 | 1 << 28, "external relocation has wrong r_type"),
+        (99 | 3 << 25, "external relocation has out of range r_symbolnum"),
+    ],
+)
+def test_a_malformed_relocation_stops_the_binding(info: int, words: str) -> None:
+    data = symbol_image(file_type=FileType.MH_DYLIB, relocations=struct.pack("<4I", 0, 3 | 3 << 25, 8, info))
+    found = imports_of(data)
+    assert (plain(found), [x.text for x in found.defects], found.stops) == (
+        [("_weak", 2, True)],
+        [words],
+        ((1, words),),
+    )
 
 
 def test_tables_behind_the_end_of_the_file_are_a_defect() -> None:

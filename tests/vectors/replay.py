@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from machochain.dyld.messages import UNKNOWN_UUID
+from machochain.dyld.messages import NO_LIBDYLD, NO_LIBSYSTEM, UNKNOWN_UUID
 from machochain.graph.driver import Dlopen, Walk, open_library, walk
-from machochain.graph.symbols import SymbolTables, binding_message
+from machochain.graph.symbol_tables import SymbolTables
+from machochain.graph.symbols import binding_message
 from machochain.model.result import LoadedImage, Origin
 from tests.vectors.macs import Process, System, process_of
 from tests.vectors.reading import Vector, area
@@ -150,7 +151,10 @@ def _symbols(vector: Vector, catalogue: bool) -> Iterator[Difference]:
     call = vector.get("dlopen")
     if call is None:
         walked = walk(process.mac, process.main, process.config, cwd=process.cwd, complete=False)
-        message = walked.message or binding_message(walked, process.config, tables)
+        message = walked.message
+        if message in {None, NO_LIBDYLD, NO_LIBSYSTEM}:  # libdyld is asked for after binding
+            bound = binding_message(walked, process.config, tables)
+            message = message if bound is None else bound
     else:
         opened = Dlopen(call["path"], call.get("mode", 2), call.get("caller"))
         message = opened_message(process, opened, tables)
@@ -164,7 +168,9 @@ def _symbols(vector: Vector, catalogue: bool) -> Iterator[Difference]:
 
 def opened_message(process: Process, opened: Dlopen, tables: SymbolTables) -> str | None:
     walked = open_library(process.mac, process.main, process.config, opened, cwd=process.cwd)
-    return walked.message or binding_message(walked, process.config, tables)
+    if walked.message is not None:
+        return walked.message
+    return binding_message(walked, process.config, tables, opened)
 
 
 def _threshold(vector: Vector, catalogue: bool) -> Iterator[Difference]:

@@ -48,7 +48,7 @@ def threshold_texts(vector: Vector, sdk: str) -> str | None:
     """Return what dyld says of the vector's file built with an SDK; ``OK`` where it says nothing."""
     dylib = vector["file"] == "dylib"
     common: dict[str, Any] = {
-        "arch": vector["arch"], "minos": "11.0", "platform": vector["platform"], "sdk": sdk,
+        "arch": vector["arch"], "minos": "11.0", "platform": vector["platform"], "sdk": sdk, "signed": False,
     }  # fmt: skip
     broken = _arguments(vector["defect"], dylib=dylib)
     tree: dict[str, bytes | str | None] = {}

@@ -111,7 +111,7 @@ def check(case: Case) -> Iterator[Draft]:
     for missing in case.result.missing_symbols:
         rule = _rule(missing, paths, case)
         if rule is not None:
-            late = missing.lazy and not case.binds_now(missing.source)
+            late = missing.lazy and not missing.fatal and not case.binds_now(missing.source)
             key = missing.source, missing.expected_in, missing.lookup, rule.id, late, missing.unknown is None
             groups.setdefault(key, []).append(missing)
     for (source, _, _, rule_id, *_), found in groups.items():
@@ -124,14 +124,14 @@ def check(case: Case) -> Iterator[Draft]:
 
 def _rule(missing: MissingSymbol, paths: Mapping[str, LoadedImage], case: Case) -> Rule | None:
     """Return the rule a missing symbol belongs to; None where it is allowed, or its library is what is missing."""
-    if missing.weak:
+    if missing.weak and not missing.fatal:
         return None
     expected = missing.expected_in
     if missing.unknown is not None:
         if missing.lookup is Lookup.FLAT and case.result.host is not None:
             return FLAT_SYMBOL
         return UNKNOWN if missing.lookup in _ANYWHERE or expected in paths else None
-    late = missing.lazy and not case.binds_now(missing.source)
+    late = missing.lazy and not missing.fatal and not case.binds_now(missing.source)
     provider = paths.get(expected or "")
     if provider is not None and provider.origin is Origin.OS and case.facts.os is not None:
         answer = case.facts.os.lookup(provider.path, missing.symbol, case.result.macos, case.result.arch)
@@ -150,7 +150,7 @@ def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingS
     host = case.result.host.value if case.result.host is not None else None
     doubtful = all(m.unknown is not None for m in found)
     expected, flat = found[0].place, found[0].lookup is Lookup.FLAT
-    late = all(m.lazy and not case.binds_now(m.source) for m in found)
+    late = all(m.lazy and not m.fatal and not case.binds_now(m.source) for m in found)
     severity = Severity.WARNING if late else Severity.ERROR
     who, names = printable(leaf(image.path)), symbol_names(m.symbol for m in found)
     evidence: dict[str, Any] = {"library": expected, "symbols": [m.symbol for m in found]}
@@ -195,6 +195,14 @@ def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingS
         remedy = (advice("build it again, with the library linked weakly: -weak-lNAME, -weak_framework NAME"),)
     else:
         message = f"{who} needs {names}, which {printable(leaf(expected))} does not have"
+    unreadable = next((m.error for m in found if m.error is not None), None)
+    if unreadable is not None:
+        what = f"needs {names}" if names else "has a table of symbols that dyld cannot read"
+        message = f"{who} {what}: {printable(unreadable.strip()) or 'dyld crashes while it looks for it'}"
+        remedy = (advice("link it again with a current linker, and change nothing afterwards"),)
+    elif found[0].lookup is Lookup.BAD_ORDINAL:
+        message = f"{who} binds {names} to library {found[0].ordinal}, which it does not name: dyld ends the launch"
+        remedy = (advice("link it again with a current linker, and change nothing afterwards"),)
     return Draft(
         rule, severity, image.path, None, expected or found[0].symbol, message, evidence, remedy, confidence
     )  # fmt: skip

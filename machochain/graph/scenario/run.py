@@ -13,7 +13,8 @@ from machochain.graph.resolve import Target, chosen_slices, resolve_node, resolv
 from machochain.graph.scenario.matrix import build_matrix
 from machochain.graph.scenario.port import Toolchain
 from machochain.graph.scenario.values import Column, Matrix, Skipped
-from machochain.graph.symbols import SymbolTables, check_symbols
+from machochain.graph.symbol_tables import SymbolTables
+from machochain.graph.symbols import check_symbols
 from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.signature import read_signature
 from machochain.macho.source import FileSource
