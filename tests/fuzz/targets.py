@@ -26,7 +26,9 @@ from machochain.graph.compare import compare
 from machochain.graph.resolve import Target as Process
 from machochain.judging.baseline import read_baseline
 from machochain.judging.policy_file import parse_policy
+from machochain.kernel.blob import validate
 from machochain.macho.archive import member_source, read_archives
+from machochain.macho.cms import signed_digest_fits
 from machochain.macho.details import flag_names, linker_options, sections, sub_commands
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports
@@ -38,6 +40,7 @@ from machochain.model.errors import MachochainError
 from machochain.model.reading import BytesSource
 from machochain.model.result import Result
 from machochain.model.signature import SignatureKind
+from machochain.model.version import Version
 from machochain.report.diagnosis import as_document, comparison_fields, render_comparisons, render_text
 from machochain.report.inspection import _plain, inspect_document, render_inspections
 from machochain.report.resolution import resolve_document
@@ -70,6 +73,8 @@ from tests.fuzz.places import scratch
 from tests.fuzz.trees import mutator as tree_mutator
 from tests.golang.test_archive import go_object
 from tests.golang.test_buildinfo import LINES, image_with, inline, pointed
+from tests.graph.test_launching import foreign_cms
+from tests.kernel.asking import AS, INTEL, ROSETTA, ask
 from tests.macho.test_signature import blob, der, directory, pair, superblob
 from tests.tbd import stubs
 
@@ -417,6 +422,37 @@ def reports() -> list[bytes]:
     return [f"{json.dumps(head)}\n{json.dumps(body, indent=2)}".encode(), old.encode(), log.encode()]
 
 
+@cache
+def programs() -> list[bytes]:
+    """Programs the kernel starts, thin and universal, signed in every way."""
+    made = [
+        MachO(file_type=2, arch=arch, signed=True, cs_flags=flags, team_id=team, cms=cms).bytes()
+        for arch in ("arm64", "x86_64")
+        for flags, team, cms in ((2, None, None), (0x10000, "AAAA", foreign_cms()))
+    ]
+    return [*made, fat(made[::2]), fat([executable(arch="arm64e"), made[0]]), fat(made[::2], fat64=True)]
+
+
+def start(data: bytes) -> None:
+    """Start a file on every Mac and release at which the kernel's answers change; a verdict keeps to its own terms."""
+    for mac in (AS, INTEL, ROSETTA):
+        for macos in ("11", "12.3", "14", "26", "28"):
+            for pages in (True, None, False):
+                found = ask(data, mac, macos, pages=pages)
+                stopped = found.starts is not True
+                assert stopped == bool(found.why) == (found.rule is not None), found
+                assert (found.shell_text is None) == (found.starts is not False), found
+                assert not (found.errno and found.signal), found
+
+
+def validate_signature(data: bytes) -> None:
+    """Ask the kernel's own checks and the CMS reader about any bytes."""
+    for macos in ("11", "13", "14", "26"):
+        for shift in (12, 14):
+            validate(data, Version.parse(macos), shift)
+    signed_digest_fits(data, data)
+
+
 TARGETS = {
     "macho": Target(machos, mutate_macho(machos), read_macho),
     "fat": Target(fats, mutate_fat(machos), read_macho),
@@ -426,6 +462,9 @@ TARGETS = {
     "build-info": Target(lambda: [LINES.encode()], mutators.text, read_module_info),
     "pragmas": Target(pragmas, mutators.text, read_pragmas),
     "signature": Target(signatures, mutate_signature, read_codesign),
+    "kernel": Target(programs, mutate_macho(programs), start, cost=8),
+    "kernel-fat": Target(programs, mutate_fat(programs), start, cost=8),
+    "kernel-signature": Target(signatures, mutate_signature, validate_signature),
     "plist": Target(plists, mutators.values, lambda data: void(parse_plist(data))),
     "policy": Target(lambda: [POLICY], mutators.text, read_policy_text),
     "baseline": Target(lambda: [BASELINE], mutators.values, read_baseline_text),
