@@ -243,7 +243,7 @@ def test_every_key_has_its_row_in_the_documentation() -> None:
     assert set(KEYS) <= set(described)
     for key in IGNORE_KEYS:
         assert f"`{key}`" in described["ignore"]
-    for key in set(OVERRIDE_KEYS) - {"allow-libraries", "forbid-libraries", "required-libraries"}:
+    for key in set(OVERRIDE_KEYS) - {"allow-libraries", "forbid-libraries", "required-libraries", "provided-libraries"}:
         assert f"`{key}`" in described["override"] or key.endswith("run-paths")
 
 

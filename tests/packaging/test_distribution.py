@@ -80,10 +80,17 @@ def test_the_page_says_whose_each_file_of_the_wheel_is(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
         others = {name for name in file.namelist() if not name.endswith(".py") and ".dist-info/" not in name}
     listed = ("py.typed", "report/assets/report.css", "report/assets/report.js", "world/system/data/catalogue.bin")
-    assert others == {f"machochain/{name}" for name in listed}
+    forms = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "machochain" / "diagnosis" / "forms").glob("*.forms")
+    }
+    assert others == {f"machochain/{name}" for name in listed} | forms
+    assert len(forms) > 5
     page = (ROOT / "docs" / "supply-chain.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| `machochain/")]
-    assert [name for name in others if not any(name.rpartition("/")[2] in row for row in rows)] == []
+    assert [
+        name for name in others if not any(name.rpartition("/")[2] in row for row in rows) and name not in forms
+    ] == []
+    assert any("`machochain/diagnosis/forms/*.forms`" in row for row in rows)
 
 
 def test_the_source_distribution_holds_what_tests_need_and_nothing_tools_left(sdist: Path) -> None:
