@@ -143,6 +143,7 @@ def symbols(library: str, arch: str | None, sdks: tuple[str, ...], output: Outpu
 @output_options("text", "json")
 def catalogue(facts: tuple[str, ...], output: Output) -> None:
     """Say what the embedded facts cover, or add an SDK's to them."""
+    from machochain.world.system.coverage import coverage, releases
     from machochain.world.system.sdk_report import catalogue_summary
 
     if facts:
@@ -154,7 +155,8 @@ def catalogue(facts: tuple[str, ...], output: Output) -> None:
         built = merged(EMBEDDED, [HostPath(f) for f in facts])
         Path(output.path).write_bytes(built.read_bytes())
         return
-    document = catalogue_summary(_catalogue())
+    known = _catalogue()
+    document = catalogue_summary(known) | {"releases": coverage(known, releases(known))}
     if output.format == "json":
         output.write(json.dumps(document, indent=2) + "\n")
         return
@@ -162,6 +164,12 @@ def catalogue(facts: tuple[str, ...], output: Output) -> None:
     for sdk in document["sdks"]:
         below = ", ".join(sdk["complete_below"]) or "nothing: single libraries only"
         lines.append(f"{sdk['sdk']:<8}{sdk['libraries']:>10}{sdk['private']:>9}  {below}")
+    lines += ["", f"{'macOS':<8}{'public':<10}{'witnessed':>10}{'inferred':>10}{'absent':>10}{'not known':>10}"]
+    for release in document["releases"]:
+        for what in ("libraries", "symbols"):
+            numbers = "".join(f"{number:>10}" for number in release[what].values())
+            lines.append(f"{release['macos']:<8}{what:<10}{numbers}")
+    lines += ["", "witnessed: an SDK of that major release has it; inferred: other evidence, see docs/sdk.md"]
     output.write("\n".join(lines) + "\n")
 
 

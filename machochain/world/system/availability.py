@@ -15,7 +15,7 @@ from typing import NamedTuple
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
-from machochain.world.system.facts import Group, Row, Source
+from machochain.world.system.facts import FIRST_OF_ITS_OWN, Group, Row, Source
 
 _Sources = tuple[Source, ...]
 _Dates = tuple[tuple[Version, str, Version | None], ...]
@@ -59,6 +59,11 @@ def _too_early(version: Version, having: _Sources, lacking: _Sources) -> bool:
     return any(s.low >= version and (first is None or s.high < first) for s in lacking)
 
 
+def _same_release(one: Version, two: Version) -> bool:
+    """Whether two versions are minors of one release; before macOS 11 each 10.x was one."""
+    return one.major == two.major and (one.major >= FIRST_OF_ITS_OWN or one.minor == two.minor)
+
+
 def judge_library(name: str, row: Row, having: _Sources, lacking: _Sources, macos: Version) -> SystemAnswer:
     """Say whether a release has a library.
 
@@ -87,7 +92,7 @@ def judge_library(name: str, row: Row, having: _Sources, lacking: _Sources, maco
     if gone is not None:
         return SystemAnswer(Presence.UNSEEN, why=f"{why}, but not in the SDK {gone.id}; the OS may still have it")
     # Who is removed with a later release was there until then.
-    if last.major == macos.major or row.removed or row.stable or any(since <= macos for since, _ in row.legacy):
+    if _same_release(last, macos) or row.removed or row.stable or any(since <= macos for since, _ in row.legacy):
         return present
     if row.documented is not None and not any(s.low > last for s in lacking):
         return SystemAnswer(Presence.PRESENT, TargetPath(name), f"documented API, last {why}")
@@ -203,7 +208,7 @@ def judge_symbol(
         return SymbolAnswer(Presence.UNSEEN, present_in=proofs.first, why=f"{why}, but no longer in the SDK {gone.id}")
     later = proofs.after or (proofs.last is not None and proofs.last > last)
     kept = stable or (group.documented and not any(s.low > last for s in lacking))
-    if later or kept or last.major == macos.major:
+    if later or kept or _same_release(last, macos):
         return SymbolAnswer(Presence.PRESENT, TargetPath(name), present_in=proofs.first, why=why)
     return SymbolAnswer(
         Presence.UNSEEN,

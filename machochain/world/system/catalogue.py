@@ -8,6 +8,7 @@ The facts are names and numbers read from linker stubs of many SDKs and from rel
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -398,6 +399,24 @@ class EmbeddedCatalogue:
     def _before_arm(self) -> int:
         """The SDKs older than the first Mac with an arm64 processor."""
         return sum(1 << i for i, s in enumerate(self.sources) if s.low.major < FIRST_ARM)
+
+    def alike(self, library: str) -> Callable[[Version], Iterator[tuple[Presence, frozenset[int], int]]]:
+        """Return a function that judges all symbols of one library itself for a release, those known alike at once.
+
+        It yields whether they are there, the major releases of the SDKs that export them, and how many they are.
+        """
+        name = self.canonical(library) or library
+        groups = Counter(self._names(name).values())
+        majors = {
+            group: frozenset(source.low.major for source in self._tables.of(group.intel | group.arm))
+            for group in groups
+        }
+
+        def judged(macos: Version) -> Iterator[tuple[Presence, frozenset[int], int]]:
+            for group, number in groups.items():
+                yield self._judge_symbol(name, group, macos, "").presence, majors[group], number
+
+        return judged
 
     def providers(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the libraries that export each symbol themselves in any SDK, sorted; one pass over all blocks."""

@@ -11,7 +11,7 @@ from machochain.model.filesystem import SystemLibraries, SystemSymbols
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
 
-_FIRST_OF_ITS_OWN = 11
+FIRST_OF_ITS_OWN = 11
 """Since macOS 11 every year brings a major release, before it brought 10.x."""
 
 
@@ -42,7 +42,7 @@ class Source:
     @property
     def reach(self) -> Version:
         """The newest release that lacks what this SDK lacks and a later one has."""
-        if self.low.major < _FIRST_OF_ITS_OWN:  # a release such as 10.13 had one SDK
+        if self.low.major < FIRST_OF_ITS_OWN:  # a release such as 10.13 had one SDK
             return Version.of(self.low.major, self.low.minor, 255)
         return Version.of(self.low.major, 255, 255) if self.last else self.low
 
