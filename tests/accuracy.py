@@ -2,9 +2,8 @@
 
 Each SDK behind the catalogue is taken out, the catalogue is built again from what is left, and asked for what that SDK
 says: what it has and what it lacks. The same is done with what Macs are known not to have. Printed for each: how many
-statements are right, unknown and wrong. A symbol an SDK lacks counts as wrongly present only where the same library is
-said to export it. ``--missing`` takes lines of JSON, [install name, symbol, macOS, …], that it was not built
-from.
+statements are right, unknown and wrong. ``--missing`` takes lines of JSON, [install name, symbol, macOS, …], from which
+the catalogue was not built.
 """
 
 from __future__ import annotations
@@ -65,12 +64,11 @@ def said_by(document: dict[str, Any], rest: EmbeddedCatalogue) -> Iterator[tuple
         for symbol in sorted(listed):
             answer = rest.lookup(name, symbol, macos)
             yield ("symbol", True, verdict(told(answer, name), there=True)), f"{name} {symbol}: {answer.why}"
-        if not whole(name, items):
+        passed_on = whole(name, items)
+        if passed_on is None:
             continue  # what it passes on from a library this SDK does not list may well be there
-        for symbol in sorted({fact.name for fact in rest.symbols(name)} - listed):
+        for symbol in sorted({fact.name for fact in rest.symbols(name)} - passed_on):
             answer = rest.lookup(name, symbol, macos)
-            if answer.presence is Presence.PRESENT and answer.library != name:
-                continue  # another library of the umbrella has it
             yield ("symbol", False, verdict(told(answer, name), there=False)), f"{name} {symbol}: {answer.why}"
 
 
@@ -81,18 +79,19 @@ def told(answer: SymbolAnswer, library: str) -> Presence:
     return answer.presence
 
 
-def whole(name: str, items: dict[str, dict[str, Any]]) -> bool:
-    """Whether an SDK lists the symbols of a library and of all it passes on."""
-    seen, waiting = set(), [name]
+def whole(name: str, items: dict[str, dict[str, Any]]) -> set[str] | None:
+    """Return the symbols an SDK lists of a library and of all it passes on; None if it does not list all of them."""
+    seen, waiting, found = set(), [name], set[str]()
     while waiting:
         each = waiting.pop()
         if each not in seen:
             seen.add(each)
             item = items.get(each, {})
             if item.get("symbols") is None:
-                return False
+                return None
+            found |= set(item["symbols"])
             waiting += item.get("reexports") or ()
-    return True
+    return found
 
 
 def said_by_macs(rows: Iterable[list[str]], rest: EmbeddedCatalogue) -> Iterator[tuple[Statement, str]]:
