@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 from attrs import Factory, evolve, frozen
 
 from machochain.dyld.config import ProcessConfig
+from machochain.dyld.facts import builds
 from machochain.findings import Checker, index_by_name
 from machochain.findings.osfacts import gather
 from machochain.graph.driver import Walk
@@ -26,6 +27,7 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.image import FileType
 from machochain.model.paths import HostPath, TargetPath, directory
+from machochain.model.platform import ZIPPERED, Platform, platform_name
 from machochain.model.result import Result
 from machochain.world.handed import OnDisk
 from machochain.world.placement import World, WorldView, open_world
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 StrPath = str | os.PathLike[str]
 _PROGRAM_BUNDLES: Final = (".app", ".xpc", ".appex")
 
+
+_MACOS: Final = frozenset({Platform.MACOS, Platform.MAC_CATALYST, ZIPPERED})
+"""Platforms of code that macOS runs as its own."""
 
 Wanted = Callable[[Mac, Input], bool]
 """Which of the files that were found are looked at."""
@@ -100,7 +105,13 @@ class Session:
                     if isinstance(item, InputError):
                         errors.append(item)
                     elif wanted(mac, item):
-                        inputs.append(item if each.own else _own_names(item, each))
+                        known = item if each.own else _own_names(item, each)
+                        other = None if item.named else _other_system(mac, item)
+                        if other is None:
+                            inputs.append(known)
+                        else:
+                            why = f"is built for {other}, not for macOS"
+                            passed_over.append(PassedOver(known.name, PassedOverKind.FOREIGN, why))
             for each in given:
                 errors = [each.renamed(error) for error in errors]
                 passed_over += _foreign(each, artifacts.get(each.host))
@@ -131,6 +142,16 @@ class Session:
     def _symbols(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:
         del mac
         return check_symbols(result, walk, config, self.tables)
+
+
+def _other_system(mac: Mac, item: Input) -> str | None:
+    """Return the platform of a file none of whose slices is for macOS; None for any other."""
+    file = mac.read(item.node)
+    images = [s.image for s in file.slices if s.image is not None] if not isinstance(file, InputError) else []
+    platforms = {build.platform for image in images for build in builds(image)}
+    if not platforms or platforms & _MACOS:
+        return None
+    return ", ".join(platform_name(platform) for platform in sorted(platforms))
 
 
 def _own_names(item: Input, given: OnDisk) -> Input:

@@ -72,9 +72,9 @@ def _cause(cause: Sequence[AuditFinding], report: AuditReport, style: Style) -> 
         yield f"  in {_place(finding, report)}{_archs(finding)}"
     if len(shown) < len(cause):
         yield style.paint(f"  and {len(cause) - len(shown)} more (-v shows them)", "dim")
-    if first.finding.remedy:
+    if first.finding.remedies:
         yield "  fix:" if len(cause) == 1 else "  fix, the same for each file:"
-        yield from (f"    {printable(step)}" for step in first.finding.remedy)
+        yield from (f"    {printable(step.pasted)}" for step in first.finding.steps)
 
 
 def _place(finding: AuditFinding, report: AuditReport) -> str:

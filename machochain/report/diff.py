@@ -61,7 +61,7 @@ def render_diff(diff: Diff, style: Style) -> str:
             label = style.paint(f"{title} {finding.severity.value}[{finding.finding.rule}]", kind)
             lines.append(f"{label} {sentence(finding)}{_suppressed(finding)}")
             if title == "new":
-                lines += [f"    {printable(step)}" for step in finding.finding.remedy]
+                lines += [f"    {printable(step.pasted)}" for step in finding.finding.steps]
     lines += [*_looked_at(diff), _summary(diff)]
     return "\n".join(lines) + "\n"
 

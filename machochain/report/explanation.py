@@ -9,6 +9,7 @@ from typing import Any
 from machochain.graph.answers import Explanation
 from machochain.graph.loadgraph import LoadGraph, image_fields, load_fields
 from machochain.model.paths import leaf, printable, printable_lines
+from machochain.model.remedy import Step
 from machochain.model.result import Load, Outcome
 from machochain.report.context import RenderContext
 from machochain.report.resolution import execution_fields, tool
@@ -36,7 +37,7 @@ def explain_document(explanations: Sequence[Explanation]) -> dict[str, Any]:
                 "chain": [load.dylib.name for load in _chain(e)],
                 "message": e.message,
                 "findings": [f.message for f in e.result.findings if f.subject == e.load.dylib.name],
-                "remedy": _remedy(e),
+                "remedy": [step.line for step in _remedy(e)],
             }
             for e in explanations
         ],
@@ -51,11 +52,11 @@ def _chain(explained: Explanation) -> tuple[Load, ...]:
     return (explained.load,)
 
 
-def _remedy(explained: Explanation) -> list[str]:
-    steps: dict[str, None] = {}
+def _remedy(explained: Explanation) -> list[Step]:
+    steps: dict[Step, None] = {}
     for finding in explained.result.findings:
         if finding.subject == explained.load.dylib.name and finding.image == explained.requester.path:
-            steps.update(dict.fromkeys(finding.remedy))
+            steps.update(dict.fromkeys(finding.steps))
     return list(steps)
 
 
@@ -81,7 +82,7 @@ def render_explanations(explanations: Sequence[Explanation], style: Style) -> st
             lines += ["", "dyld will say:", *("  " + line for line in printable_lines(e.message))]
         remedy = _remedy(e)
         if remedy:
-            lines += ["", "fix:", *("  " + printable(step) for step in remedy)]
+            lines += ["", "fix:", *("  " + printable(step.pasted) for step in remedy)]
     return "\n".join(lines) + "\n"
 
 

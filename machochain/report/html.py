@@ -176,8 +176,8 @@ def _finding(found: AuditFinding, report: AuditReport, *, is_open: bool) -> Iter
         more = f" and {len(found.processes) - 8} more" if len(found.processes) > 8 else ""
         yield f"<dt>seen in</dt><dd>{_h(', '.join(found.processes[:8]))}{more}</dd>"
     yield "</dl>"
-    if finding.remedy:
-        yield "<p>Fix:</p><pre>" + "\n".join(_h(step) for step in finding.remedy) + "</pre>"
+    if finding.remedies:
+        yield "<p>Fix:</p><pre>" + "\n".join(_h(step.pasted) for step in finding.steps) + "</pre>"
     yield "</details>"
 
 

@@ -112,8 +112,15 @@ def _finding(found: AuditFinding, report: AuditReport) -> list[str]:
         f"{_MARKS[finding.severity]} **{finding.rule} {finding.name}**{likely} in {place}  ",
         f"{prose(finding.message)}{when}",
     ]
-    if finding.remedy:
-        lines += ["", "<details><summary>Fix</summary>", "", *_fenced(finding.remedy), "", "</details>"]
+    if finding.remedies:
+        lines += [
+            "",
+            "<details><summary>Fix</summary>",
+            "",
+            *_fenced([step.pasted for step in finding.steps]),
+            "",
+            "</details>",
+        ]
     return lines
 
 

@@ -355,9 +355,9 @@ def _findings(findings: Sequence[Finding], style: Style) -> Iterator[str]:
         yield ""
         times = f" ({len(group)} times)" if len(group) > 1 else ""
         yield from _wrapped(f"{label} {printable(first.message)}{times}", "", style, more="  ")
-        if first.remedy:
+        if first.remedies:
             yield "  fix:"
-            yield from ("    " + printable(step) for step in first.remedy)
+            yield from ("    " + printable(step.pasted) for step in first.steps)
     hidden = sum(f.severity.rank < floor for f in findings)
     if hidden:
         yield ""

@@ -112,3 +112,20 @@ def test_a_catalyst_program_finds_what_is_kept_for_it(tmp_path: Path) -> None:
 
     assert known.images[1].path.startswith("/System/iOSSupport/")
     assert "MC203" not in {f.rule for f in later.findings}
+
+
+@pytest.mark.parametrize(("platform", "name"), [(2, "iOS"), (7, "iOS-simulator"), (11, "visionOS")])
+def test_what_is_built_for_another_system_is_passed_over_in_a_folder_and_no_error(
+    platform: int, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mac.dylib").write_bytes(dylib("@rpath/mac.dylib", signed=True))
+    (tmp_path / "other.dylib").write_bytes(dylib("@rpath/other.dylib", platform=platform))
+
+    report = machochain.audit(tmp_path, target=machochain.Target(macos="26"))
+
+    assert [f for f in report.findings if f.severity.value == "error"] == []
+    assert [(Path(p.path).name, p.reason) for p in report.passed_over] == [
+        ("other.dylib", f"is built for {name}, not for macOS")
+    ]
+    assert [Path(r.input).name for r in report.results] == ["mac.dylib"]
+    assert machochain.resolve(tmp_path / "other.dylib").results
