@@ -37,10 +37,11 @@ _WHOLE_LIMIT: Final = 4 << 20
 _ZEROS: Final = bytes(CHUNK)
 
 NEVER_LOADED: Final = frozenset({
-    "c", "cc", "cfg", "cpp", "css", "csv", "cxx", "f", "f90", "gif", "h", "hh", "hpp", "html", "ico", "ini", "java",
-    "jpeg", "jpg", "js", "json", "lua", "map", "md", "mjs", "cjs", "npy", "npz", "pdf", "pl", "png", "pxd", "py",
-    "pyc", "pyi", "pyx", "rb", "rst", "sh", "svg", "svgz", "toml", "ts", "ttf", "txt", "typed", "woff", "woff2",
-    "xml", "yaml", "yml",
+    "c", "cc", "cfg", "class", "cpp", "css", "csv", "cxx", "f", "f90", "gif", "h", "hh", "hpp", "html", "ico", "ini",
+    "java", "jpeg", "jpg", "js", "json", "lua", "map", "md", "mjs", "cjs", "npy", "npz", "pdf", "pl", "png", "pxd",
+    "py", "pyc", "pyi", "pyx", "rb", "rst", "sh", "svg", "svgz", "toml", "ts", "ttf", "txt", "typed", "woff", "woff2",
+    "xml", "yaml", "yml", "go", "icns", "jsx", "kt", "less", "m", "mm", "nib", "po", "properties", "proto", "rs",
+    "scala", "scss", "strings", "swift", "tsx", "wasm", "webp", "xib",
 })  # fmt: skip
 """Endings of names that no load command has: such files are in the table of entries, but not in the folder.
 
@@ -189,7 +190,7 @@ class Tree:
 
         Args:
             name: Its name in the archive.
-            size: Its length as the archive states it.
+            size: Its length as the archive states it; negative if it does not.
             read: Gives up to so many of its bytes, none at the end.
             at: Where it goes, if not where it says.
             note: What is peculiar about it.
@@ -247,6 +248,8 @@ class Tree:
             raise InputError(
                 f"cannot be unpacked: {error.strerror}", path=self.budget.archive, errno=error.errno or 0
             ) from error
+        if size < 0:
+            size = written
         if written < min(size, HEAD) or (whole and written != size):
             self._damaged(node, name, size, EOFError(f"holds {written} bytes where {size} are stated"))
             return

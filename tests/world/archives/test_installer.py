@@ -323,9 +323,11 @@ def test_a_payload_that_is_a_bomb_ends_at_the_limits(tmp_path: Path) -> None:
 
 def test_cpio_alone_and_in_other_archives_is_opened(tmp_path: Path) -> None:
     entries: list[tuple[str, Content]] = [("bin/tool", LIBRARY), ("link", Link("bin"))]
-    for name, data in {"odc": odc(entries), "newc": newc(entries), "binary": binary(entries)}.items():
+    forms = {"odc": odc(entries), "newc": newc(entries), "binary": binary(entries)}
+    packed = {f"{name}.gz": gzip.compress(data) for name, data in forms.items()}
+    for name, data in {**forms, **packed}.items():
         path = write(tmp_path / name, data)
-        assert is_artifact(path) == "cpio"
+        assert is_artifact(path) == ("cpio.gz" if name in packed else "cpio")
         with open_artifact(path) as artifact:
             assert content(artifact, "bin/tool") == LIBRARY
     with open_artifact(write(tmp_path / "x.tar", tar_bytes([("x.pkg", xar(component(APP)))]))) as artifact:

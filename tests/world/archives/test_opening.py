@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import struct
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,16 @@ def test_an_archive_is_known_by_its_content(tmp_path: Path, form: str) -> None:
         assert (artifact.container, artifact.kind, artifact.complete) == (form, ArtifactKind.ARCHIVE, True)
         assert content(artifact, "lib/libx.dylib") == LIBRARY
         assert artifact.problems == ()
+
+
+@pytest.mark.parametrize("packer", [gzip.compress, bz2.compress, lzma.compress])
+def test_one_compressed_program_is_an_archive_of_it(tmp_path: Path, packer: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "tool-darwin-arm64.gz"
+    path.write_bytes(packer(LIBRARY))
+    with open_artifact(path) as artifact:
+        assert artifact.container.startswith("macho.")
+        assert content(artifact, "tool-darwin-arm64") == LIBRARY
+        assert (entry(artifact, "tool-darwin-arm64").size, artifact.problems) == (len(LIBRARY), ())
 
 
 def test_what_is_no_archive_is_none(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import IO, Final
 
-from machochain.world.archives.containers import asar, cpios, tars, udif, xar, zips
+from machochain.world.archives.containers import asar, compressed, cpios, tars, udif, xar, zips
 from machochain.world.archives.containers.form import GLANCE, Container, Glance
 
 CONTAINERS: Final[tuple[Container, ...]] = (
@@ -14,6 +14,7 @@ CONTAINERS: Final[tuple[Container, ...]] = (
     xar.CONTAINER,
     asar.CONTAINER,
     cpios.CONTAINER,
+    compressed.CONTAINER,
     tars.CONTAINER,
 )
 """In the order in which a file is held against them: a disk image may begin like anything, and is known by its end."""

@@ -1,4 +1,4 @@
-"""Tar archives, plain and compressed, read entry by entry; nothing is looked at twice."""
+"""Tar archives, read entry by entry; nothing is looked at twice."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import IO, Final
 
 from machochain.model.errors import InputError
 from machochain.world.archives.compression import (
-    COMPRESSIONS,
     HEAD,
     Decompressed,
     Read,
-    compression_of,
     damage_errors,
 )
 from machochain.world.archives.containers.form import Container, Glance
@@ -36,34 +34,14 @@ def is_tar(first_bytes: bytes) -> bool:
 
 
 def _recognise(glance: Glance) -> str | None:
-    compression = compression_of(glance.head)
-    if compression is None:
-        return "tar" if is_tar(glance.head) else None
-    pending = [glance.head]
-    try:
-        stream = Decompressed(lambda size: pending.pop() if pending else glance.more(size), compression)
-        first = b""
-        while len(first) < tarfile.BLOCKSIZE:
-            data = stream.read(tarfile.BLOCKSIZE - len(first))
-            if not data:
-                break
-            first += data
-    except InputError:
-        # Without the library nobody can see what is inside: opening it says what to install.
-        return f"tar.{compression}"
-    except EOFError:
-        # Cut before anything could come out: opening it says so.
-        return f"tar.{compression}"
-    except damage_errors():
-        return None
-    return f"tar.{compression}" if is_tar(first) else None
+    return "tar" if is_tar(glance.head) else None
 
 
-def _read(tree: Tree, file: IO[bytes], name: str) -> None:
+def _read(tree: Tree, file: IO[bytes], _: str) -> None:
     def skip(count: int) -> None:
         file.seek(count, os.SEEK_CUR)
 
-    read_tar(tree, file.read, skip, name.partition(".")[2])
+    read_tar(tree, file.read, skip, "")
 
 
 def read_tar(
@@ -177,4 +155,4 @@ def _unlimited(stream: ForwardStream, read: Read) -> Read:
     return wrapped
 
 
-CONTAINER: Final = Container(("tar", *(f"tar.{each}" for each in COMPRESSIONS)), _recognise, _read)
+CONTAINER: Final = Container(("tar",), _recognise, _read)
