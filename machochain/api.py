@@ -33,7 +33,7 @@ from machochain.world.remote import is_remote
 from machochain.world.system.opening import open_system
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario.values import Matrix
@@ -72,8 +72,11 @@ def resolve(
     chosen, absent = _existing(handed)
     chosen = with_archives(chosen)
     groups = _apart(chosen) if executor is None else [[each] for each in chosen]
-    run = map if executor is None or len(groups) < 2 else executor.map
-    parts = list(run(_resolve, groups, [target] * len(groups), [world] * len(groups)))
+    if executor is None or len(groups) < 2:
+        parts = [_resolve(group, target, world) for group in groups]
+    else:
+        futures = [executor.submit(_resolve, group, target, world) for group in groups]
+        parts = [_awaited(future, group) for future, group in zip(futures, groups, strict=True)]
     errors = (*absent, *(e for part in parts for e in part.errors))
     passed_over = tuple(each for part in parts for each in part.passed_over)
     empty = {name for part in parts for name in part.unexamined}
@@ -81,6 +84,17 @@ def resolve(
     named = dict.fromkeys(called(e) for e in chosen if not isinstance(e, FoundArchive))
     unexamined = tuple(name for name in named if name in empty and name not in holding)
     return Report(tuple(r for part in parts for r in part.results), errors, passed_over, unexamined)
+
+
+def _awaited(future: Future[Report], group: Sequence[Handed]) -> Report:
+    """Return what a task found out; of one whose process is gone, that it is lost."""
+    from concurrent.futures import BrokenExecutor
+
+    try:
+        return future.result()
+    except BrokenExecutor:
+        reason = "was not finished: the process that looked at it was killed, perhaps for want of memory"
+        return Report((), tuple(InputError(reason, path=called(each)) for each in group))
 
 
 def _existing(handed: Sequence[Handed]) -> tuple[list[Handed], list[InputError]]:
@@ -222,7 +236,8 @@ def scenarios(
     with on_disk(_single(binary)) as given:
         world, system = given.placed(world), open_system(world.sdks)
         sources = None if source is None else _sources_of(os.fspath(source), world)
-        return tuple(run_scenarios(given.host, request, target or Target(), world, system, Go(sources)))
+        found = run_scenarios(given.host, request, target or Target(), world, system, Go(sources))
+        return tuple(evolve(matrix, input=given.name(matrix.input)) for matrix in found)
 
 
 def _sources_of(directory: str, world: World) -> ProgramSources:
@@ -413,6 +428,7 @@ def render(
         UsageError: The value is nothing that can be rendered, or not in this format.
     """
     from machochain.report.context import RenderContext
+    from machochain.report.guard import guarded
     from machochain.report.registry import render as write
     from machochain.report.style import Style
 
@@ -420,4 +436,4 @@ def render(
     where = os.fspath(cwd)
     root = os.fspath(source_root) if source_root is not None else where
     text = write(value, form, RenderContext(where, root, anchor, epoch, style))
-    return text if isinstance(text, str) else "".join(text)
+    return guarded(text if isinstance(text, str) else "".join(text), form)

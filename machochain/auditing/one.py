@@ -55,6 +55,9 @@ def audit_input(handed: Handed, policy: Policy, target: Target, world: World) ->
                 raise given.renamed(error) from None
     except InputError as error:
         return AuditPart(AuditInput(name, "unreadable", None, leaf(name)), errors=(error.at(name),))
+    except MemoryError:
+        short = InputError("needs more memory than there is", path=name)
+        return AuditPart(AuditInput(name, "unreadable", None, leaf(name)), errors=(short,))
 
 
 def _audit_on_disk(given: OnDisk, policy: Policy, target: Target, world: World) -> AuditPart:

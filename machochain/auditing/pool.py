@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
+from typing import Final
 
 from attrs import evolve
 
@@ -14,6 +15,9 @@ from machochain.auditing.one import audit_input
 from machochain.auditing.part import AuditPart
 from machochain.graph.resolve import Target
 from machochain.judging.policy import Policy
+from machochain.model.audit import AuditInput
+from machochain.model.errors import InputError
+from machochain.model.paths import leaf
 from machochain.session import check_place
 from machochain.world.handed import Handed, called, with_archives
 from machochain.world.placement import World
@@ -44,11 +48,24 @@ def audit_parts(
     if executor is not None:
         yield from _in_order(executor, audit_input, paths, policy, target, world)
     elif jobs > 1 and len(paths) > 1:
-        with _workers(min(jobs, len(paths))) as pool:
-            yield from _in_order(pool, _audit_input_in_worker, paths, policy, target, world)
+        yield from _in_workers(min(jobs, len(paths)), paths, policy, target, world)
     else:
         for path in paths:
             yield audit_input(path, policy, target, world)
+
+
+_LOST: Final = "was not finished: the process that looked at it was killed, perhaps for want of memory"
+
+
+def lost(handed: Handed) -> AuditPart:
+    """Return what is known of an input whose process is gone."""
+    name = called(handed)
+    given = AuditInput(name, "unreadable", None, leaf(name))
+    return AuditPart(given, errors=(InputError(_LOST, path=name),))
+
+
+def _is_lost(part: AuditPart) -> bool:
+    return any(error.reason == _LOST for error in part.errors)
 
 
 _Task = Callable[[Handed, Policy, Target, World], AuditPart]
@@ -60,9 +77,13 @@ def _in_order(
     futures: list[Future[AuditPart]] = []
     turn = 0
     try:
-        futures += [executor.submit(task, path, policy, target, world) for path in paths]
-        for turn, future in enumerate(futures, 1):  # noqa: B007  # the exception needs to know how far it came
-            yield future.result()
+        futures += [_submitted(executor, task, path, policy, target, world) for path in paths]
+        for turn, future in enumerate(futures, 1):
+            try:
+                part = future.result()
+            except BrokenExecutor:
+                part = lost(paths[turn - 1])
+            yield part
     except KeyboardInterrupt:
         # What has been found out is known, whatever its turn.
         late = [f for f in futures[turn:] if f.done() and not f.cancelled()]
@@ -71,6 +92,39 @@ def _in_order(
     finally:
         for future in futures:
             future.cancel()
+
+
+def _submitted(
+    executor: Executor, task: _Task, path: Handed, policy: Policy, target: Target, world: World
+) -> Future[AuditPart]:
+    try:
+        return executor.submit(task, path, policy, target, world)
+    except BrokenExecutor as error:
+        # It broke at a task that was handed out before.
+        future: Future[AuditPart] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _in_workers(
+    jobs: int, paths: Sequence[Handed], policy: Policy, target: Target, world: World
+) -> Iterator[AuditPart]:
+    """Work in other processes. One that is lost (killed, out of memory) loses no input but the one it worked on."""
+    waiting = list(paths)
+    while waiting:
+        broken = False
+        with _workers(min(jobs, len(waiting))) as pool:
+            for part in _in_order(pool, _audit_input_in_worker, waiting, policy, target, world):
+                if _is_lost(part):
+                    broken = True
+                    break
+                waiting.pop(0)
+                yield part
+        if broken:
+            # All that was under way is lost with one of them. Alone, each shows whether it is the one.
+            with _workers(1) as pool:
+                yield next(_in_order(pool, _audit_input_in_worker, waiting[:1], policy, target, world))
+            waiting.pop(0)
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
+from difflib import get_close_matches
 
 import click
 
@@ -31,6 +33,7 @@ class LazyGroup(click.Group):
         "diff": "What changed in the load chain between two builds or releases",
         "fix": "The remedies carried out on a copy, signed ad hoc again, and proved",
         "sdk": "What an SDK or the embedded catalogue knows of system libraries",
+        "completion": "What a shell needs to complete commands, options and files",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,6 +51,16 @@ class LazyGroup(click.Group):
         # The docstrings are raw, as they hold backslashes; click keeps lines apart only after the character itself.
         command.help = (command.help or "").replace("\\b\n", "\b\n")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; say what was probably meant by one that is none."""
+        if args and not args[0].startswith("-") and args[0] not in self.COMMANDS:
+            near = get_close_matches(args[0], self.COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list without importing any of them."""
@@ -69,8 +82,28 @@ def cli() -> None:
 def complain(text: str) -> None:
     """Say one line on standard error that no name in it can break, forge or colour."""
     from machochain.model.paths import printable
+    from machochain.report.guard import guarded
 
-    click.echo(f"machochain: {printable(text)}", err=True)
+    click.echo(f"machochain: {guarded(printable(text))}", err=True)
+
+
+def _forget_output() -> None:
+    """Have Python not complain once more, while it ends, of what standard output could not take."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show(error: click.ClickException) -> None:
+    """Say what is wrong with the command line; what stands in it may have come from anywhere."""
+    from machochain.model.paths import printable_lines
+    from machochain.report.guard import guarded
+
+    # With nothing to do the newest click hands the whole help over as an error, line by line.
+    error.message = guarded("\n".join(printable_lines(error.message)))  # type: ignore[misc]  # what show() writes
+    error.show()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -89,25 +122,23 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         code = 130
     except click.ClickException as error:
-        from machochain.model.paths import printable
-
-        error.message = printable(error.message)  # type: ignore[misc]  # what show() writes
-        error.show()
+        _show(error)
         code = EXIT_USAGE
     except (UsageError, InputError) as error:
         complain(str(error))
         code = EXIT_USAGE
+        _forget_output()
     except BrokenPipeError:
-        # The reader of our output left; Python would complain once more while closing it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         code = 0
     except Exception:  # noqa: BLE001  # whatever it is, it is our fault, and the contract has a code for that
         import traceback
 
         from machochain.model.paths import printable_lines
+        from machochain.report.guard import guarded
 
         for line in printable_lines(traceback.format_exc()):
-            click.echo(line, err=True)
+            click.echo(guarded(line), err=True)
         click.echo("machochain: this is a fault of ours; please report it with the lines above", err=True)
         code = EXIT_FAULT
     sys.exit(code or 0)

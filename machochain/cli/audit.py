@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,12 @@ from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
 from machochain.cli.destinations import annotate, parse_formats, render_context, wants_annotations
-from machochain.cli.options import Modelled, Output, modelled_options
+from machochain.cli.given import FILE, Word, given
+from machochain.cli.options import Modelled, colour_option, modelled_options
+from machochain.cli.output import Output
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Severity
+from machochain.report.guard import guarded
 from machochain.report.registry import Document, formats, render
 
 if TYPE_CHECKING:
@@ -26,23 +30,31 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 _FORMATS = formats(Document.AUDIT)
+PROFILES = ("release", "wheel", "app", "dev")
 _SEVERITIES = ("error", "warning", "info", "never")
 
 
-def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
-        from machochain.report.audit_text import render_rules
+def _print_rules(output: Mapping[str, Any]) -> None:
+    """Write the catalogue of rules."""
+    from machochain.report.audit_text import render_rules, rules_document
 
-        click.echo(render_rules(), nl=False)
-        ctx.exit()
+    forms = {text.partition(":")[0] for text in output["forms"]}
+    as_json = output["as_json"] or forms == {"json"}
+    place = Output("json" if as_json else "text", output["output"], output["verbose"], output["quiet"])
+    place.write(json.dumps(rules_document(), indent=2) + "\n" if as_json else render_rules())
 
 
 @click.command("audit")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.argument("paths", nargs=-1, metavar="PATH…", type=FILE)
 @modelled_options(releases="each from the file's own minimum on")
 @click.option("--policy", "policy_file", metavar="FILE", help="Policy to hold the inputs against. Default: searched.")
 @click.option("--no-config", is_flag=True, help="Look for no machochain.toml or pyproject.toml.")
-@click.option("--profile", metavar="NAME", help="Built-in rules to start from: release, wheel, app or dev.")
+@click.option(
+    "--profile",
+    metavar="NAME",
+    type=Word("profile", PROFILES),
+    help="Built-in rules to start from: release, wheel, app or dev.",
+)
 @click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 1 from this severity on. Default: error.")
 @click.option("--strict", is_flag=True, help="Exit with 3 if nothing failed but evidence is missing.")
 @click.option("--baseline", metavar="FILE", help="Findings that are known and put up with.")
@@ -53,6 +65,7 @@ def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     "forms",
     multiple=True,
     metavar="NAME[:FILE]",
+    type=Word("format", _FORMATS),
     help=f"How to write the result, and where to; repeatable. One of {', '.join(_FORMATS)}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
@@ -60,10 +73,9 @@ def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--sarif-anchor", metavar="FILE", help="File of the repository that SARIF results are attached to.")
 @click.option("--github/--no-github", default=None, help="Annotate for GitHub Actions. Default: if it runs there.")
 @click.option("-v", "--verbose", count=True, help="Show notes, all files and what is suppressed, too.")
+@colour_option()
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to standard output; the exit code tells.")
-@click.option(
-    "--rules", is_flag=True, is_eager=True, expose_value=False, callback=_print_rules, help="List all rules and exit."
-)
+@click.option("--rules", is_flag=True, help="List all rules and exit; as JSON with --json.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -79,6 +91,7 @@ def command(
     baseline: str | None,
     write_baseline: str | None,
     jobs: int,
+    rules: bool,
     **output: Any,
 ) -> None:
     r"""Hold what you ship against all rules and a policy: the gate of a release.
@@ -92,6 +105,11 @@ def command(
     machochain audit MyApp.app --macos 12..26 --fail-on warning
     machochain audit ./server --format text --format sarif:out.sarif --baseline known.json
     """
+    if rules:
+        _print_rules(output)
+        return
+    if not paths:
+        raise click.MissingParameter(ctx=ctx, param_hint="PATH…", param_type="argument")
     from machochain.auditing import finish_audit
     from machochain.judging.baseline import read_baseline
 
@@ -109,11 +127,13 @@ def command(
         report = finish_audit(parts, policy, target=target, baseline=known, skipped=skipped)
 
     for destination in destinations:
-        place = Output(destination.format, destination.path, output["verbose"], output["quiet"])
+        place = Output(
+            destination.format, destination.path, output["verbose"], output["quiet"], colour=output["colour"]
+        )
         if place.wanted:
             place.write(render(report, place.format, evolve(context, style=place.style), document=Document.AUDIT))
     if wants_annotations(os.environ, output["github"]):
-        click.echo(annotate(report, os.environ, context).rstrip("\n"), err=True)
+        click.echo(guarded(annotate(report, os.environ, context).rstrip("\n"), "github"), err=True)
     for error in report.errors:
         complain(str(error))
     for path in report.unexamined:
@@ -152,10 +172,10 @@ def _look(
 ) -> tuple[list[AuditPart], tuple[str, ...]]:
     """Look at each input; return what was found out and, after Ctrl-C, which were not looked at."""
     from machochain.auditing import audit_parts
-    from machochain.world.handed import called, with_archives
+    from machochain.world.handed import called, handed_over, with_archives
 
     parts: list[AuditPart] = []
-    handed = with_archives(paths)
+    handed = with_archives(handed_over(given(paths)))
     progress = sys.stderr.isatty() and len(handed) > 1
     try:
         for part in audit_parts(handed, policy, target=target, world=modelled.world, jobs=jobs):

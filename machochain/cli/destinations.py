@@ -11,6 +11,7 @@ from attrs import frozen
 from machochain.model.audit import AuditReport
 from machochain.model.errors import UsageError
 from machochain.report.context import RenderContext
+from machochain.report.guard import guarded
 from machochain.report.registry import no_such_format
 
 
@@ -105,7 +106,7 @@ def annotate(report: AuditReport, environment: Mapping[str, str], context: Rende
 
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(render_step_summary(report) + "\n")
+                file.write(guarded(render_step_summary(report), "markdown") + "\n")
         except OSError as error:
             raise UsageError(f"{summary}: cannot be written: {error.strerror}") from error
     from machochain.report.github import write

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +10,9 @@ import click
 from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
-from machochain.cli.options import Modelled, Output, modelled_options, output_options
+from machochain.cli.given import FILE, standard_input
+from machochain.cli.options import Modelled, modelled_options, output_options
+from machochain.cli.output import Output
 from machochain.model.errors import InputError, UsageError
 from machochain.report.registry import Document
 from machochain.world.named import read_named
@@ -27,7 +28,7 @@ MOST_TEXT: Final = 64 << 20
 
 
 @click.command("diagnose")
-@click.argument("file", default="-", metavar="[FILE|-]")
+@click.argument("file", default="-", metavar="[FILE|-]", type=FILE)
 @click.option("--binary", metavar="BIN", help="Compare with the prediction for this binary.")
 @click.option("--expect", metavar="BIN", help="The same, and exit with 1 where the prediction differs.")
 @click.option("--list", "listed", is_flag=True, help="List the messages that are known, by producer.")
@@ -89,7 +90,7 @@ def command(
 def _input(file: str) -> bytes:
     if file != "-":
         return read_named(file, MOST_TEXT)
-    text = sys.stdin.buffer.read(MOST_TEXT + 1)
+    text = standard_input().read(MOST_TEXT + 1)
     if len(text) > MOST_TEXT:
         raise InputError(f"longer than {MOST_TEXT} bytes", path="standard input")
     return text

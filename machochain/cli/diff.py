@@ -7,14 +7,16 @@ from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_USAGE, complain
 from machochain.cli.audit import find_policy_for
-from machochain.cli.options import Modelled, Output, modelled_options, output_options
+from machochain.cli.given import FILE, given
+from machochain.cli.options import Modelled, modelled_options, output_options
+from machochain.cli.output import Output
 from machochain.model.result import Severity
 from machochain.report.registry import Document
 
 
 @click.command("diff")
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("old", metavar="OLD", type=FILE)
+@click.argument("new", metavar="NEW", type=FILE)
 @modelled_options()
 @click.option("--policy", "policy_file", metavar="FILE", help="Policy to hold both against. Default: searched.")
 @click.option("--no-config", is_flag=True, help="Look for no machochain.toml or pyproject.toml.")
@@ -55,7 +57,7 @@ def command(
     if fail_on is not None:
         policy = evolve(policy, fail_on=None if fail_on == "never" else Severity(fail_on))
     target = modelled.target if stated else evolve(modelled.target, macos=())
-    found = diff(old, new, policy=policy, target=target, world=modelled.world)
+    found = diff(*given([old, new]), policy=policy, target=target, world=modelled.world)
     output.render(found, Document.DIFF)
     errors = (*found.old.errors, *found.new.errors)
     for error in errors:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
 
 from machochain.cli import EXIT_FINDINGS
-from machochain.cli.options import Modelled, Output, modelled_options, output_options
+from machochain.cli.given import RuleOrFile, given
+from machochain.cli.options import Modelled, modelled_options, output_options
+from machochain.cli.output import Output
 from machochain.model.errors import UsageError
 from machochain.report.registry import Document
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("explain")
-@click.argument("binary", metavar="BIN")
+@click.argument("binary", metavar="BIN", type=RuleOrFile(allow_dash=True))
 @click.argument("library", metavar="LIB", required=False)
 @modelled_options()
 @output_options(Document.EXPLANATIONS)
@@ -32,7 +35,7 @@ def command(ctx: click.Context, binary: str, library: str | None, modelled: Mode
         return
     from machochain import api
 
-    explanations = api.explain(binary, library, target=modelled.target, world=modelled.world)
+    explanations = api.explain(given([binary])[0], library, target=modelled.target, world=modelled.world)
     output.render(explanations, Document.EXPLANATIONS)
     ctx.exit(EXIT_FINDINGS if any(e.message is not None for e in explanations) else 0)
 
@@ -44,5 +47,7 @@ def _rule(text: str) -> Rule:
     named = {rule.name: rule for rule in RULES.values()}
     rule = RULES.get(text.upper()) or named.get(text)
     if rule is None:
-        raise UsageError(f"{text} is no rule; for a binary, say which library: machochain explain BIN LIB")
+        near = get_close_matches(text, [name for pair in named.items() for name in (pair[0], pair[1].id)], 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"{text} is no rule; {hint}for a binary, say which library: machochain explain BIN LIB")
     return rule

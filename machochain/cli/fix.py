@@ -9,7 +9,8 @@ from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_USAGE, complain
 from machochain.cli.audit import find_policy_for
-from machochain.cli.options import Modelled, Output, modelled_options
+from machochain.cli.options import Modelled, modelled_options
+from machochain.cli.output import Output
 from machochain.report.registry import Document, formats
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from machochain.cli import EXIT_USAGE, complain
-from machochain.cli.options import Output, output_options
+from machochain.cli.given import FILE, given
+from machochain.cli.options import output_options
+from machochain.cli.output import Output
 from machochain.report.registry import Document
 
 
 @click.command("inspect")
-@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=FILE)
 @click.option("--deep", is_flag=True, help="Symbols, imports and exports too, read by LIEF as well as by ourselves.")
 @output_options(Document.INSPECTIONS)
 @click.pass_context
@@ -22,7 +24,7 @@ def command(ctx: click.Context, files: tuple[str, ...], deep: bool, output: Outp
     """
     from machochain import api
 
-    found = api.inspect(files, deep=deep)
+    found = api.inspect(given(files), deep=deep)
     output.render(found, Document.INSPECTIONS)
     for each in found:
         if each.error is not None:

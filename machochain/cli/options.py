@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
-from attrs import Factory, evolve, frozen
+from attrs import evolve, frozen
 
-from machochain.dyld.profile import NEWEST, parse_range
+from machochain.cli.given import Word
+from machochain.cli.output import COLOURS, Output
+from machochain.dyld.profile import NAMES, NEWEST, parse_range
 from machochain.graph.resolve import Target
 from machochain.model.errors import UsageError
 from machochain.model.execution import Host, Launcher
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
-from machochain.report.context import RenderContext
-from machochain.report.registry import Document, formats, render
-from machochain.report.style import Style
+from machochain.report.registry import Document, formats
 from machochain.world.placement import World, parse_map
 
 if TYPE_CHECKING:
     from machochain.model.artifact import Limits
+
+PATH: Final = click.Path()
+_ARCH: Final = Word("arch", ("arm64", "x86_64", "arm64e", "x86_64h", "i386"))
+_RELEASES: Final = ("11", "12", "13", "14", "15", "26", "27", *NAMES)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,70 +38,6 @@ class Modelled:
 
     target: Target
     world: World
-
-
-@frozen
-class Output:
-    """Where results go and how.
-
-    Attributes:
-        format: Name of the renderer.
-        path: A file; None for standard output.
-        verbose: How often ``-v`` was given.
-        quiet: Whether only the exit code is wanted.
-    """
-
-    format: str
-    path: str | None
-    verbose: int
-    quiet: bool
-    extras: Mapping[str, Any] = Factory(dict)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether anybody wants to read the result."""
-        return not self.quiet or self.path is not None
-
-    def write(self, text: str | Iterable[str]) -> None:
-        """Write a result, whole or part by part."""
-        if not self.wanted:
-            return
-        parts = (text,) if isinstance(text, str) else text
-        if self.path is None or self.path == "-":
-            for part in parts:
-                _write(sys.stdout, part, document=self.format != "text")
-            sys.stdout.flush()
-            return
-        try:
-            with Path(self.path).open("w", encoding="utf-8", errors="surrogateescape") as stream:
-                stream.writelines(parts)
-        except OSError as error:
-            raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from error
-
-    def render(self, value: object, document: Document) -> None:
-        """Write a value in the chosen format."""
-        if self.wanted:
-            self.write(render(value, self.format, RenderContext(style=self.style), document=document))
-
-    @property
-    def style(self) -> Style:
-        """How to write text here: colours only on a terminal that did not refuse them (NO_COLOR)."""
-        to_terminal = self.path is None and sys.stdout.isatty()
-        colour = to_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        encoding = (sys.stdout.encoding or "ascii").lower() if self.path is None else "utf-8"
-        return Style.of_terminal(colour=colour, unicode="utf" in encoding, verbose=self.verbose)
-
-
-def _write(stream: IO[str], text: str, *, document: bool) -> None:
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
-        if document:
-            # HTML, XML and the like are UTF-8 by what they say of themselves, whatever the terminal can show.
-            stream.flush()
-            stream.buffer.write(text.encode("utf-8", "surrogateescape"))  # type: ignore[attr-defined]
-        else:
-            stream.write(text.encode("ascii", "backslashreplace").decode())
 
 
 def parse_releases(texts: tuple[str, ...], *, several: bool) -> tuple[Version, ...]:
@@ -134,11 +72,16 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
     """Add the options of the modelled Mac; the command receives them as ``modelled``."""
     options = [
         click.option(
-            "--macos", multiple=True, metavar="VERSION",
+            "--macos", multiple=True, metavar="VERSION", type=Word("release", _RELEASES, also=".."),
             help=f"macOS release to model, 11 to 26 and point releases; repeatable, and A..B. Default: {releases}.",
         ),
-        click.option("--arch", metavar="ARCH", help="Only this slice (arm64, x86_64, arm64e, …). Default: each one."),
-        click.option("--root", metavar="DIR", help="DIR is / of the modelled Mac; nothing outside it exists."),
+        click.option(
+            "--arch", metavar="ARCH", type=_ARCH,
+            help="Only this slice (arm64, x86_64, arm64e, …). Default: each one.",
+        ),
+        click.option(
+            "--root", metavar="DIR", type=PATH, help="DIR is / of the modelled Mac; nothing outside it exists.",
+        ),
         click.option(
             "--map", "maps", multiple=True, metavar="TARGET=HOST",
             help="HOST (file or folder) appears at TARGET; repeatable, the longest TARGET wins.",
@@ -148,14 +91,18 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
             "--unseen", multiple=True, metavar="PREFIX",
             help="Files below PREFIX may or may not exist: answers about them are unknown. Repeatable.",
         ),
-        click.option("--sdk", multiple=True, metavar="DIR", help="A macOS SDK or sysroot. Default: embedded facts."),
+        click.option(
+            "--sdk", multiple=True, metavar="DIR", type=PATH, help="A macOS SDK or sysroot. Default: embedded facts.",
+        ),
         click.option("--cwd", default="/", metavar="TARGET", help="Working directory of the process. Default: /"),
         click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of the process. Repeatable."),
         click.option(
             "--hardened/--no-hardened", default=None,
             help="Whether dyld is restricted. Default: from signature and entitlements.",
         ),
-        click.option("--main", metavar="EXE", help="For a dylib or bundle: the executable that loads it."),
+        click.option(
+            "--main", metavar="EXE", type=PATH, help="For a dylib or bundle: the program (or .app) that loads it.",
+        ),
         click.option(
             "--host", type=click.Choice([h.value for h in Host]),
             help="The Mac's processor; only the slice it prefers runs. Default: for each slice the Mac it is for.",
@@ -251,6 +198,14 @@ def _main(path: str | None) -> TargetPath | None:
     return None if path is None else TargetPath(str(Path(path).absolute()))
 
 
+def colour_option() -> Callable[[F], F]:
+    """Add ``--color``; the command receives it as ``colour``."""
+    return click.option(
+        "--color", "colour", type=click.Choice(COLOURS), default="auto",
+        help="Colour text. Default: on a terminal, unless NO_COLOR, FORCE_COLOR or CLICOLOR say otherwise.",
+    )  # fmt: skip
+
+
 def output_options(*what: str | Document) -> Callable[[F], F]:
     """Add ``--format``, ``--json``, ``-o``, ``-v``, ``-q``; the command receives them as ``output``.
 
@@ -264,9 +219,10 @@ def output_options(*what: str | Document) -> Callable[[F], F]:
             help="How to write the result.",
         ),
         click.option("--json", "as_json", is_flag=True, help="The same as --format json."),
-        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE."),
+        click.option("-o", "--output", metavar="FILE", type=PATH, help="Write the result to FILE."),
         click.option("-v", "--verbose", count=True, help="Show more; twice for every path tried."),
         click.option("-q", "--quiet", is_flag=True, help="Write nothing but errors; the exit code tells."),
+        colour_option(),
     ]  # fmt: skip
 
     def decorate(function: F) -> F:
@@ -274,7 +230,9 @@ def output_options(*what: str | Document) -> Callable[[F], F]:
         def wrapper(**values: Any) -> Any:
             form = "json" if values.pop("as_json") else values.pop("form")
             values.pop("form", None)
-            output = Output(form, values.pop("output"), values.pop("verbose"), values.pop("quiet"))
+            output = Output(
+                form, values.pop("output"), values.pop("verbose"), values.pop("quiet"), colour=values.pop("colour")
+            )
             return function(output=output, **values)
 
         for option in reversed(options):

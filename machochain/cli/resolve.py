@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
-from machochain.cli.options import Modelled, Output, modelled_options, output_options
+from machochain.cli.given import FILE, given
+from machochain.cli.options import Modelled, modelled_options, output_options
+from machochain.cli.output import Output
 from machochain.report.registry import Document
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("resolve")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=FILE)
 @modelled_options()
 @output_options(Document.RESOLUTION)
 @click.option("--strict", is_flag=True, help="Exit with 3 if nothing failed but evidence is missing.")
@@ -36,7 +38,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
     """
     from machochain import api
 
-    report = api.resolve(paths, target=modelled.target, world=modelled.world)
+    report = api.resolve(given(paths), target=modelled.target, world=modelled.world)
     output.render(report, Document.RESOLUTION)
     for error in report.errors:
         complain(str(error))

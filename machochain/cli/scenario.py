@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
-from machochain.cli.options import Modelled, Output, modelled_options, output_options
+from machochain.cli.given import FILE, Word, given
+from machochain.cli.options import Modelled, modelled_options, output_options
+from machochain.cli.output import Output
 from machochain.report.registry import Document
+
+_CONTEXTS: Final = (
+    "go", "all", "in-place", "go-run", "go-run-cached", "go-test", "go-test-c", "go-official", "install:", "app-bundle",
+    "hardened", "sip-shell",
+)  # fmt: skip
 
 
 @click.command("scenario")
-@click.argument("binary", metavar="BIN")
+@click.argument("binary", metavar="BIN", type=FILE)
 @click.option(
     "--contexts",
     "names",
     metavar="LIST",
+    type=Word("contexts", _CONTEXTS, also=","),
     help="go, all, or ids with commas between: in-place, go-run, go-run-cached, go-test, go-test-c, go-official, "
     "go-install, delve, ide, install:PREFIX, app-bundle, hardened, sip-shell. Default: go for a program made by Go, "
     "else the others.",
@@ -77,7 +86,7 @@ def command(
     if package_dir is not None:
         package_dir = str(Path(package_dir).absolute())
     matrices = api.scenarios(
-        binary,
+        given([binary])[0],
         contexts=wanted,
         package_directory=package_dir,
         go=go_command,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from machochain.cli import EXIT_FINDINGS, complain
-from machochain.cli.options import Output, output_options, parse_releases
+from machochain.cli.options import output_options, parse_releases
+from machochain.cli.output import Output
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import HostPath, leaf, printable
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
-from machochain.cli.options import Modelled, Output, modelled_options, output_options
+from machochain.cli.options import Modelled, modelled_options, output_options
+from machochain.cli.output import Output
 from machochain.model.errors import UsageError
 from machochain.report.registry import Document
 

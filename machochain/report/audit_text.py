@@ -19,6 +19,7 @@ from machochain.report.resolution import tool
 from machochain.report.style import Style
 
 RULE_SCHEMA: Final = "machochain.rule/1"
+RULES_SCHEMA: Final = "machochain.rules/1"
 _STYLES: Final = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.INFO: "dim"}
 _PLACES: Final = 5
 """Files of one cause that are named before the rest is counted."""
@@ -127,6 +128,11 @@ def render_rules(rules: Mapping[str, Rule] = RULES) -> str:
             lines += ["", f"{prefix}xx  {title}"] if lines else [f"{prefix}xx  {title}"]
             lines += [f"  {r.id}  {r.severity.value:<7}  {r.name:<{width}}  {r.title}" for r in family]
     return "\n".join(lines) + "\n"
+
+
+def rules_document(rules: Mapping[str, Rule] = RULES) -> dict[str, Any]:
+    """Return all rules as a JSON document (schema ``machochain.rules/1``)."""
+    return {"schema": RULES_SCHEMA, "tool": tool(), "rules": [rule_document(rule)["rule"] for rule in rules.values()]}
 
 
 def rule_document(rule: Rule) -> dict[str, Any]:

@@ -18,14 +18,10 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.world.placement import World
-from machochain.world.remote import fetched, is_remote
+from machochain.world.remote import fetched, is_remote, redacted
 from machochain.world.survey import Survey, survey
 
 StrPath = str | os.PathLike[str]
-Source = StrPath | bytes | bytearray | memoryview | IO[bytes] | Mapping[str, bytes]
-"""One input."""
-Sources = Source | Iterable[Source]
-"""One input, or several."""
 
 _LONGEST_NAME: Final = 200
 
@@ -41,6 +37,12 @@ class MemoryFile:
 
     name: str
     data: bytes = field(repr=False)
+
+
+Source = StrPath | bytes | bytearray | memoryview | IO[bytes] | Mapping[str, bytes] | MemoryFile
+"""One input."""
+Sources = Source | Iterable[Source]
+"""One input, or several."""
 
 
 @frozen
@@ -92,7 +94,7 @@ Handed = str | MemoryFile | MemoryTree | SurveyedFolder | FoundArchive
 def called(handed: Handed) -> str:
     """Return what to call an input before it is opened."""
     if isinstance(handed, str):
-        return handed
+        return redacted(handed) if is_remote(handed) else handed
     if isinstance(handed, MemoryFile):
         return handed.name
     return "<mapping>" if isinstance(handed, MemoryTree) else handed.path
@@ -117,7 +119,9 @@ def handed_over(sources: Sources) -> list[Handed]:
     Raises:
         UsageError: It is nothing that can be an input.
     """
-    one = isinstance(sources, (str, os.PathLike, bytes, bytearray, memoryview, Mapping)) or hasattr(sources, "read")
+    one = isinstance(sources, (str, os.PathLike, bytes, bytearray, memoryview, Mapping, MemoryFile)) or hasattr(
+        sources, "read"
+    )
     if not one and not isinstance(sources, Iterable):
         raise UsageError(f"no input: {_shown(sources)}; give paths, bytes, open files or mappings of paths to bytes")
     items: Iterable[Any] = (sources,) if one else sources  # type: ignore[assignment]
@@ -127,6 +131,8 @@ def handed_over(sources: Sources) -> list[Handed]:
 def _handed(source: Source) -> Handed:
     if isinstance(source, (str, os.PathLike)):
         return os.fsdecode(os.fspath(source))
+    if isinstance(source, MemoryFile):
+        return source
     if isinstance(source, (bytes, bytearray, memoryview)):
         return MemoryFile("<bytes>", bytes(source))
     if isinstance(source, Mapping):
@@ -250,7 +256,7 @@ def on_disk(handed: Handed) -> Iterator[OnDisk]:
             yield OnDisk(handed, handed)
             return
         with fetched(handed) as local:
-            yield OnDisk(local, handed, False, _download(local))
+            yield OnDisk(local, redacted(handed), False, _download(local))
         return
     import tempfile  # noqa: PLC0415  # most inputs are files
 

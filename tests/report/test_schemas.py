@@ -65,6 +65,7 @@ def test_a_schema_is_itself_valid_and_named_after_its_document(name: str) -> Non
         ("audit", ["audit", str(ROOT / "pyproject.toml"), "--no-config"]),
         ("diff", ["diff", str(HELLO / "bin" / "greeter"), str(HELLO / "bin" / "greeter-broken"), "--no-config"]),
         ("rule", ["explain", "MC301"]),
+        ("rules", ["audit", "--rules"]),
         ("fix", ["fix", str(HELLO), "--dry-run", "--no-config"]),
         ("fix", ["fix", str(HELLO / "bin" / "greeter"), "--dry-run", "--no-config", "--resign"]),
         ("source", ["source", str(ROOT / "testdata" / "source")]),

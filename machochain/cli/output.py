@@ -1,0 +1,166 @@
+"""Where results go: standard output or a file that is either whole or as it was, and nothing in them is a command."""
+
+# A host path is the raw string the user gave; pathlib would rewrite it.
+# ruff: noqa: PTH116, PTH120, PTH105, PTH108
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterable, Mapping
+from typing import IO, Any, Final
+
+from attrs import Factory, frozen
+
+from machochain.model.errors import UsageError
+from machochain.report.context import RenderContext
+from machochain.report.guard import guarded
+from machochain.report.registry import Document, render
+from machochain.report.style import Style
+
+COLOURS: Final = ("auto", "always", "never")
+
+
+@frozen
+class Output:
+    """Where results go and how.
+
+    Attributes:
+        format: Name of the renderer.
+        path: A file; None for standard output.
+        verbose: How often ``-v`` was given.
+        quiet: Whether only the exit code is wanted.
+        colour: When text is coloured: ``always``, ``never``, or ``auto``: on terminals, unless the environment objects.
+    """
+
+    format: str
+    path: str | None
+    verbose: int
+    quiet: bool
+    extras: Mapping[str, Any] = Factory(dict)
+    colour: str = "auto"
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody wants to read the result."""
+        return not self.quiet or self.path is not None
+
+    @property
+    def to_file(self) -> bool:
+        """Whether the result goes to a file."""
+        return self.path not in (None, "-")
+
+    def write(self, text: str | Iterable[str]) -> None:
+        """Write a result, whole or part by part.
+
+        Raises:
+            UsageError: It cannot be written.
+        """
+        if not self.wanted:
+            return
+        parts = (guarded(part, self.format) for part in ((text,) if isinstance(text, str) else text))
+        if self.path is not None and self.to_file:
+            write_file(self.path, parts)
+            return
+        stream = standard_output()
+        try:
+            for part in parts:
+                _write(stream, part, document=self.format != "text")
+            stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise UsageError(f"standard output cannot be written: {error.strerror}") from error
+
+    def render(self, value: object, document: Document) -> None:
+        """Write a value in the chosen format."""
+        if self.wanted:
+            self.write(render(value, self.format, RenderContext(style=self.style), document=document))
+
+    @property
+    def style(self) -> Style:
+        """How to write text here: colours only where they are wanted."""
+        stream: IO[str] | None = None if self.to_file else sys.stdout
+        terminal = stream is not None and stream.isatty()
+        encoding = "utf-8" if self.to_file else (getattr(stream, "encoding", None) or "ascii").lower()
+        colour = coloured(self.colour, os.environ, terminal=terminal)
+        return Style.of_terminal(colour=colour, unicode="utf" in encoding, verbose=self.verbose)
+
+
+def coloured(wanted: str, environment: Mapping[str, str], *, terminal: bool) -> bool:
+    """Say whether to colour: as asked; else as NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE say; else on a terminal.
+
+    https://no-color.org, https://force-color.org, https://bixense.com/clicolors
+    """
+    if wanted != "auto":
+        return wanted == "always"
+    if environment.get("NO_COLOR"):
+        return False
+    if any(environment.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return terminal and environment.get("CLICOLOR") != "0" and environment.get("TERM") != "dumb"
+
+
+def standard_output() -> IO[str]:
+    """Return standard output.
+
+    Raises:
+        UsageError: It is closed.
+    """
+    stream: IO[str] | None = sys.stdout
+    if stream is None or stream.closed:
+        raise UsageError("standard output is closed: -o FILE writes to a file")
+    return stream
+
+
+def write_file(path: str, parts: Iterable[str]) -> None:
+    """Write a file that is whole or as it was before, whatever happens meanwhile.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    try:
+        target = os.path.realpath(path)
+        try:
+            mode = os.stat(target).st_mode
+        except FileNotFoundError:
+            mode = None
+        if mode is not None and not stat.S_ISREG(mode):
+            # A device or a pipe is written to; there is nothing to put in its place.
+            with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:  # noqa: PTH123
+                stream.writelines(parts)
+            return
+        _replace(target, parts, stat.S_IMODE(mode) if mode is not None else None)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _replace(target: str, parts: Iterable[str], mode: int | None) -> None:
+    import tempfile
+
+    descriptor, draft = tempfile.mkstemp(prefix=".machochain-", dir=os.path.dirname(target) or ".")
+    try:
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:  # noqa: PTH123
+            stream.writelines(parts)
+        if mode is None:
+            mask = os.umask(0)
+            os.umask(mask)
+            mode = 0o666 & ~mask
+        os.chmod(draft, mode)  # noqa: PTH101
+        os.replace(draft, target)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def _write(stream: IO[str], text: str, *, document: bool) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        if document:
+            # HTML, XML and the like are UTF-8 by what they say of themselves, whatever the terminal can show.
+            stream.flush()
+            stream.buffer.write(text.encode("utf-8", "surrogateescape"))  # type: ignore[attr-defined]
+        else:
+            stream.write(text.encode("ascii", "backslashreplace").decode())

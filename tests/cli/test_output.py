@@ -1,0 +1,108 @@
+"""Where results go: a file that is whole or as it was, a stream that is full or closed; and colours."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from machochain.cli.output import coloured, write_file
+from machochain.model.errors import UsageError
+from tests.cli.running import run
+
+HELLO = Path(__file__).parents[2] / "testdata" / "hello" / "bin"
+COMMAND = [sys.executable, "-m", "machochain"]
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    file.write_text("before")
+
+    def parts() -> Iterator[str]:
+        yield "half"
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_file(str(file), parts())
+    assert file.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_keeps_its_mode_and_a_link_its_target(tmp_path: Path) -> None:
+    file, link = tmp_path / "out", tmp_path / "link"
+    file.write_text("before")
+    file.chmod(0o640)
+    link.symlink_to(file)
+    write_file(str(link), ["after"])
+    assert file.read_text() == "after"
+    assert link.is_symlink()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    write_file(str(tmp_path / "new"), ["x"])
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o666 & ~mask
+    write_file(os.devnull, ["x"])
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_file(str(tmp_path), ["x"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_full_disk_is_no_fault_of_ours(form: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "resolve", str(HELLO / "greeter"), "--format", form],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        2, "machochain: standard output cannot be written: No space left on device\n",
+    )  # fmt: skip
+
+
+def test_closed_streams_end_in_no_traceback() -> None:
+    greeter = str(HELLO / "greeter")
+    for arguments, closing in (
+        (["resolve", greeter], ">&-"),
+        (["audit", "--no-config", greeter], ">&-"),
+        (["diagnose"], "<&-"),
+        (["resolve", "-"], "<&-"),
+    ):
+        words = " ".join(f"'{word}'" for word in [*COMMAND, *arguments])
+        done = subprocess.run(["sh", "-c", f"{words} {closing}"], capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "is closed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wanted", "environment", "terminal", "expected"),
+    [
+        ("auto", {}, True, True),
+        ("auto", {}, False, False),
+        ("auto", {"NO_COLOR": "1"}, True, False),
+        ("auto", {"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False),
+        ("auto", {"FORCE_COLOR": "1"}, False, True),
+        ("auto", {"FORCE_COLOR": "0"}, False, False),
+        ("auto", {"CLICOLOR_FORCE": "1"}, False, True),
+        ("auto", {"CLICOLOR": "0"}, True, False),
+        ("auto", {"TERM": "dumb"}, True, False),
+        ("always", {"NO_COLOR": "1"}, False, True),
+        ("never", {"FORCE_COLOR": "1"}, True, False),
+    ],
+)
+def test_text_is_coloured_where_it_is_wanted(
+    wanted: str, environment: dict[str, str], terminal: bool, expected: bool
+) -> None:
+    assert coloured(wanted, environment, terminal=terminal) is expected
+
+
+def test_colours_can_be_asked_for() -> None:
+    greeter = str(HELLO / "greeter-broken")
+    assert "\x1b[" in run("resolve", greeter, "--color", "always").stdout
+    assert "\x1b[" in run("audit", "--no-config", greeter, "--color", "always").stdout
+    assert "\x1b[" not in run("resolve", greeter).stdout
