@@ -1,0 +1,19 @@
+"""A task as a worker runs it, but for inputs whose worker is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from machochain.auditing.one import audit_input
+from machochain.auditing.part import AuditPart
+from machochain.graph.resolve import Target
+from machochain.judging.policy import Policy
+from machochain.world.handed import Handed, called
+from machochain.world.placement import World
+
+
+def audit_or_die(handed: Handed, policy: Policy, target: Target, world: World) -> AuditPart:
+    if called(handed).endswith("deadly"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return audit_input(handed, policy, target, world)

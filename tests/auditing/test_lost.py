@@ -1,0 +1,73 @@
+"""What happens to one input happens to no other: a killed worker, too little memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import BrokenExecutor, Executor, Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import machochain
+from machochain.auditing import one, pool
+from tests.auditing.killing import audit_or_die
+from tests.findings.audited import write_tree
+from tests.findings.scenes import exe
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> list[str]:
+    names = ["a", "b", "deadly", "c", "also-deadly", "d"]
+    write_tree(tmp_path, {name: exe("@rpath/libfoo.dylib") for name in names})
+    return [str(tmp_path / name) for name in names]
+
+
+def test_a_killed_worker_loses_its_input_and_no_other(programs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_audit_input_in_worker", audit_or_die)
+    report = machochain.audit(programs, jobs=2)
+    assert [given.path for given in report.inputs] == programs
+    assert [error.path for error in report.errors] == [programs[2], programs[4]]
+    assert "killed" in str(report.errors[0])
+    assert {f.origin for f in report.failing} == {programs[n] for n in (0, 1, 3, 5)}
+    assert not report.passed
+
+
+def test_an_input_that_takes_too_much_memory_is_named(programs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = one._audit_on_disk
+
+    def hungry(given: Any, *rest: Any) -> Any:
+        if given.host.endswith("deadly"):
+            raise MemoryError
+        return plain(given, *rest)
+
+    monkeypatch.setattr(one, "_audit_on_disk", hungry)
+    report = machochain.audit(programs)
+    assert [str(error) for error in report.errors] == [
+        f"{path}: needs more memory than there is" for path in (programs[2], programs[4])
+    ]
+    assert len(report.failing) == 4
+
+
+class Broken(Executor):
+    """An executor whose second task is lost."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def submit(self, task: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+        self.count += 1
+        future: Future[Any] = Future()
+        if self.count == 2:
+            future.set_exception(BrokenExecutor())
+        else:
+            future.set_result(task(*arguments, **more))
+        return future
+
+
+def test_what_an_executor_loses_is_named(programs: list[str]) -> None:
+    audited = machochain.audit(programs[:3], executor=Broken())
+    assert [error.path for error in audited.errors] == [programs[1]]
+    resolved = machochain.resolve(programs[:3], executor=Broken())
+    assert [error.path for error in resolved.errors] == [programs[1]]
+    assert [result.input for result in resolved] == [programs[0], programs[2]]
+    assert resolved.launches is False
