@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
 from machochain.dyld.policy import Refusal, refusals
+from machochain.dyld.profile import NEWEST
+from machochain.graph.starting import (
+    NO_SIGNATURE,
+    SliceSignature,
+    Starting,
+    cms_of,
+    execution_of,
+    read_slice_signature,
+)
 from machochain.macho.archive import Archive, Member, MemberKind, member_source, read_archives
+from machochain.macho.certificates import read_certificates
 from machochain.macho.details import sections
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.signature import read_signature
 from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
+from machochain.model.execution import ExecVerdict
 from machochain.model.image import FileType, Image, MachOFile, Section, Slice
-from machochain.model.paths import HostPath
+from machochain.model.paths import HostPath, directory
 from machochain.model.reading import ByteSource
-from machochain.model.signature import Signature
+from machochain.model.signature import Certificate, Signature
 
 if TYPE_CHECKING:
     from machochain.macho.deep import DeepFacts
@@ -38,6 +49,10 @@ class SliceFacts:
         refusals: What dyld may object to, and from which macOS and sdk on.
         go: What Go left in it; None if it is no Go image.
         deep: Its symbols, imports and exports, if they were asked for.
+        held: Its signature as the kernel sees it, held against its first pages, all of a small program.
+        execution: What the kernel of the newest macOS does with it on the Mac it is for; None if it is no program.
+        certificates: What the certificate's signature carries; None without the extra ``machochain[cms]``.
+        ticket: Whether a notarisation ticket is stapled to it or to the bundle around it.
     """
 
     piece: Slice
@@ -46,6 +61,10 @@ class SliceFacts:
     refusals: tuple[Refusal, ...]
     go: GoBinary | None
     deep: DeepFacts | None = None
+    held: SliceSignature = NO_SIGNATURE
+    execution: ExecVerdict | None = None
+    certificates: tuple[Certificate, ...] | None = ()
+    ticket: bool = False
 
 
 @frozen
@@ -145,7 +164,7 @@ def _inspect(path: str, source: ByteSource, *, deep: bool) -> Inspection:
     if kind is FileKind.ARCHIVE:
         return Inspection(path, "archive", source.size, archives=tuple(_archives(source, deep=deep)))
     file = read_source(source)
-    found = tuple(_slices(file, source, deep=deep))
+    found = tuple(_slices(file, source, path, deep=deep))
     name = "universal" if file.universal else "macho"
     if file.universal and not any(s.piece.image for s in found):
         archives = tuple(_archives(source, deep=deep))
@@ -154,7 +173,7 @@ def _inspect(path: str, source: ByteSource, *, deep: bool) -> Inspection:
     return Inspection(path, name, source.size, file, found)
 
 
-def _slices(file: MachOFile, source: ByteSource, *, deep: bool) -> Iterator[SliceFacts]:
+def _slices(file: MachOFile, source: ByteSource, path: str, *, deep: bool) -> Iterator[SliceFacts]:
     for piece in file.slices:
         image = piece.image
         if image is None:
@@ -162,6 +181,7 @@ def _slices(file: MachOFile, source: ByteSource, *, deep: bool) -> Iterator[Slic
             continue
         read = slice_reader(source, piece)
         found = sections(image)
+        held = read_slice_signature(image, read, piece.size, pages=None)
         yield SliceFacts(
             piece,
             found,
@@ -169,7 +189,31 @@ def _slices(file: MachOFile, source: ByteSource, *, deep: bool) -> Iterator[Slic
             refusals(image, main=image.file_type == FileType.MH_EXECUTE),
             go_binary(image, found, source, piece),
             _deep(image, found, source, piece) if deep else None,
+            held,
+            _execution(file, piece, path, held) if image.is_main_executable else None,
+            read_certificates(cms) if (cms := cms_of(image, read)) else (),
+            _TICKET in held.slots or _has_ticket(path),
         )
+
+
+_TICKET: Final = 0x10002
+"""``CSSLOT_TICKETSLOT``."""
+
+
+def _execution(file: MachOFile, piece: Slice, path: str, held: SliceSignature) -> ExecVerdict:
+    return execution_of(file, piece, path, NEWEST, Starting(), held, None)
+
+
+def _has_ticket(path: str) -> bool:
+    """Whether a ticket lies where ``stapler`` puts it for the bundle an executable is the main one of."""
+    contents = directory(directory(path))
+    if not contents.endswith(("/Contents", "\\Contents")):
+        return False
+    try:
+        with FileSource(HostPath(f"{contents}/CodeResources")) as source:
+            return source.size > 0
+    except InputError:
+        return False
 
 
 def _deep(image: Image, found: tuple[Section, ...], source: ByteSource, piece: Slice) -> DeepFacts:
@@ -206,6 +250,6 @@ def _member(source: ByteSource, member: Member, *, deep: bool) -> MemberFacts:
         return MemberFacts(member)
     content = member_source(source, member)
     try:
-        return MemberFacts(member, tuple(_slices(read_source(content), content, deep=deep)))
+        return MemberFacts(member, tuple(_slices(read_source(content), content, member.name, deep=deep)))
     except InputError as error:
         return MemberFacts(member, error=str(error))

@@ -59,6 +59,12 @@ class SliceSignature:
     first_pages_bad: bool = False
     checked: int = 0
 
+    @property
+    def slots(self) -> frozenset[int]:
+        """The slots of the superblob that is taken."""
+        found = self.on(_NEWEST)
+        return found.slots if isinstance(found, Directory) else frozenset()
+
     def on(self, macos: Version) -> Directory | BadBlob | None:
         """Return what the kernel of a release takes from it."""
         found: Directory | BadBlob | None = None
@@ -131,6 +137,12 @@ def read_slice_signature(image: Image, read: ReadAt, size: int, *, pages: bool |
         first_pages_bad=bad_page is not None and bad_page * page_size < end,
         checked=checked,
     )
+
+
+def cms_of(image: Image, read: ReadAt) -> bytes:
+    """Return the CMS signature of a slice; nothing without one."""
+    place = image.linkedit.code_signature
+    return _cms(read(place[0], min(place[1], _LIMIT))) if place is not None else b""
 
 
 def _without_hashes(signature: Signature) -> Signature | None:

@@ -104,3 +104,22 @@ class Signature:
     def hardened(self) -> bool:
         """Whether the hardened runtime is asked for."""
         return bool(self.flags & SignatureFlag.RUNTIME)
+
+
+@frozen
+class Certificate:
+    """One certificate of a code signature.
+
+    Attributes:
+        subject: Whom it names: the common name.
+        issuer: Who issued it.
+        not_before: First day it holds, as ``2026-01-31`` (UTC).
+        not_after: Last day it holds.
+        apple: Whether the certificates beside it lead from it to Apple's root, each signed by the next.
+    """
+
+    subject: str
+    issuer: str
+    not_before: str
+    not_after: str
+    apple: bool

@@ -13,9 +13,11 @@ from machochain.macho.details import command_name, flag_names, linker_options, s
 from machochain.model.image import Image, LinkedDylib, file_type_name
 from machochain.model.paths import printable
 from machochain.model.platform import platform_name
+from machochain.model.signature import SignatureKind
 from machochain.report.context import RenderContext
 from machochain.report.deep import deep_fields, deep_lines
-from machochain.report.resolution import error_fields, tool
+from machochain.report.resolution import error_fields, execution_fields, tool
+from machochain.report.text import kernel_words
 
 if TYPE_CHECKING:
     from machochain.model.go import GoArchive, GoBinary
@@ -75,6 +77,33 @@ def _load(dylib: LinkedDylib) -> dict[str, Any]:
     }
 
 
+def _held(facts: SliceFacts) -> dict[str, Any]:
+    """Return what of a signature was held against the file and against the kernel's rules."""
+    held, cdhash = facts.held, facts.signature.cdhash
+    certificates = facts.certificates
+    return {
+        "cdhash": cdhash.hex() if cdhash is not None else None,
+        "accepted": None if not held.taken else held.unreadable is None,
+        "refusal": held.unreadable,
+        "checked_bytes": held.checked,
+        "wrong_page": held.bad_page,
+        "certificate_fits": None if facts.signature.kind is not SignatureKind.SIGNED else not held.foreign_cms,
+        "certificates": None
+        if certificates is None
+        else [
+            {
+                "subject": c.subject,
+                "issuer": c.issuer,
+                "not_before": c.not_before,
+                "not_after": c.not_after,
+                "apple_root": c.apple,
+            }
+            for c in certificates
+        ],
+        "ticket": facts.ticket,
+    }
+
+
 def _slice(facts: SliceFacts) -> dict[str, Any]:
     piece, image = facts.piece, facts.piece.image
     if image is None:
@@ -112,7 +141,9 @@ def _slice(facts: SliceFacts) -> dict[str, Any]:
             "identifier": facts.signature.identifier,
             "team_id": facts.signature.team_id,
             "entitlements": _plain(dict(facts.signature.entitlements)),
+            **_held(facts),
         },
+        "exec": execution_fields(facts.execution),
         "errors": [
             {
                 "message": r.defect.text,
@@ -259,6 +290,22 @@ def _facts(image: Image, facts: SliceFacts) -> Iterator[tuple[str, str]]:
     words = [signature.kind.value, *signature.flag_names]
     words += [f"team {signature.team_id}"] if signature.team_id else []
     yield "signature", ", ".join(printable(w) for w in words)
+    if facts.held.unreadable is not None:
+        yield "", f"the kernel does not take it: {printable(facts.held.unreadable)}"
+    elif facts.held.bad_page is not None:
+        yield "", f"page {facts.held.bad_page} was changed after signing"
+    if facts.held.foreign_cms:
+        yield "", "its certificate signed another code directory"
+    for number, each in enumerate(facts.certificates or ()):
+        root = ", leads to Apple's root" if each.apple else ", does not lead to Apple's root"
+        yield (
+            "" if number else "signed by",
+            f"{printable(each.subject)}, until {each.not_after}{'' if number else root}",
+        )
+    if facts.ticket:
+        yield "notarised", "a ticket is stapled"
+    if facts.execution is not None and facts.execution.starts is not True:
+        yield "kernel", kernel_words(facts.execution)
     for key in sorted(signature.entitlements):
         yield "entitlement", f"{printable(key)} = {printable(str(signature.entitlements[key]))}"
     if facts.go is not None:

@@ -39,6 +39,8 @@ def verdict(result: Result, style: Style) -> str:
 
 def kernel_words(found: ExecVerdict) -> str:
     """Return what the kernel does and why: ``killed by the kernel: arm64 code without a signature``."""
+    if found.outcome is ExecOutcome.UNKNOWN:
+        return f"not known: {printable(found.why)}"
     verb = "refused" if found.outcome is ExecOutcome.REFUSED else "killed"
     since = f" (macOS {_release(found.since)} and newer)" if found.since is not None else ""
     until = f" (before macOS {_release(found.until)})" if found.until is not None else ""
