@@ -8,7 +8,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from machochain.diagnosis import table
-from machochain.diagnosis.attempts import explain_attempts
+from machochain.diagnosis.attempts import NO_PATH, explain_attempts
 from machochain.diagnosis.conclusions import (
     avoid_of,
     because_of,
@@ -181,7 +181,7 @@ class _Answers:
             form=form.name,
             forms=tuple(dict.fromkeys((form.name, *(h.form.name for h in hits)))),
             sure=Sure(form.form_sure, "certain" if sure is Confidence.CERTAIN and loud else "likely"),
-            facts=tuple(facts.items()),
+            facts=tuple((k, v) for k, v in facts.items() if "." not in k),
             helps=helps,
             next=next_of(evidence, process, place.kind),
             notes=self._notes(evidence, elided),
@@ -226,7 +226,7 @@ class _Answers:
             notes.append(f"shortened by whoever pasted it: {name}")
         if evidence.redacted:
             notes.append("the crash reporter put * in the place of parts of paths")
-        if any(not t.path for t in evidence.attempts):
+        if any(not t.path and not NO_PATH.search(t.reason or "") for t in evidence.attempts):
             notes.append("the crash reporter removed the paths that were tried")
         notes += [n for n in (evidence.macos_range.because if evidence.macos_range else ()) if "by hand" in n]
         return tuple(dict.fromkeys(notes))
@@ -283,8 +283,10 @@ class _Answers:
         facts = typed(group)
         attached: dict[str, Fact] = {}
         for other in by_form(beside):
-            for key, value in typed(other).items():
-                attached.setdefault(key, value)
+            if other[0].form.producer != "facts":
+                for key, value in typed(other).items():
+                    if key not in {"words", "words2"}:
+                        attached.setdefault(key, value)
         stated: dict[str, Fact] = {
             k: v for k, v in self.context.items() if k in {"os", "build", "arch", "translated", "region", "go"}
         }

@@ -110,7 +110,7 @@ class _Search:
                 self._add(tried, SearchRule.IMPLICIT_RPATH, why, text)
             elif not started:
                 self._override(tried)
-            elif path == "/private" + base:
+            elif path == "/private" + base or self._opened_by_path(path, base):
                 self.real = base = path
                 self._add(tried, SearchRule.RAW_PATH, self._real_words(path))
             elif self._is_real_path(path, base, items[index:]):
@@ -143,7 +143,7 @@ class _Search:
     def _hidden(self, tried: Tried) -> bool:
         """Take an attempt whose path was removed or shortened: it may be shown, and tells nothing."""
         if not tried.path:
-            if _NO_PATH.search(tried.reason or ""):
+            if NO_PATH.search(tried.reason or ""):
                 self._add(tried, SearchRule.RAW_PATH, "the path as it was given")
             else:
                 self._add(tried, None, "the crash reporter removed this path")
@@ -152,6 +152,11 @@ class _Search:
         else:
             return False
         return True
+
+    def _opened_by_path(self, path: str, base: str) -> bool:
+        """Whether it is the real path of a file given to dlopen by its path: for such nothing else is searched."""
+        opened = self.evidence.request is Request.DLOPEN and self.library == self.evidence.dlopen_path
+        return opened and base.startswith("/") and self.real is None and leaf(path) == leaf(base)
 
     def _searches_early(self, rest: Sequence[Tried]) -> bool:
         """Whether run paths stand before the bare name itself: so up to macOS 12, which knows no cryptex (dyld-960)."""
@@ -364,7 +369,7 @@ class _Search:
 
 
 _ABSENT: Final = re.compile(r"no such file|not a file|$")
-_NO_PATH: Final = re.compile(r"^file system relative paths not allowed")
+NO_PATH: Final = re.compile(r"^file system relative paths not allowed")
 _RESTRICTED: Final = re.compile(
     r"in hardened program|security policy does not allow|with restricted binary|using Library Validation"
     r"|different Team IDs|has no Team ID"

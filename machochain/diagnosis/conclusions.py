@@ -9,6 +9,7 @@ from attrs import evolve
 
 from machochain.diagnosis import table
 from machochain.diagnosis.derive import scheme
+from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.matching import Hit
 from machochain.diagnosis.wording import command, sentence
 from machochain.model.cause import Cause
@@ -120,7 +121,12 @@ def merged_answers(answers: list[Answer]) -> list[Answer]:
     found: dict[Cause, Answer] = {}
     for answer in answers:
         held = found.get(answer.cause)
-        found[answer.cause] = answer if held is None else with_forms(held, answer)
+        if held is None:
+            found[answer.cause] = answer
+        elif held.fact("file") is None and answer.fact("file") is not None:
+            found[answer.cause] = with_forms(answer, held)  # commands name the file where one does
+        else:
+            found[answer.cause] = with_forms(held, answer)
     return list(found.values())
 
 
@@ -244,7 +250,7 @@ def next_of(evidence: Evidence, process: ProcessFacts, place: PlaceKind) -> tupl
     """What to run next on the files of a message of dyld; at most two."""
     asker = evidence.referenced_from or evidence.process or evidence.dlopen_path
     known: dict[str, Fact] = {"asker": asker or "", "lib": evidence.library or ""}
-    if not asker:
+    if not asker or is_elided(asker) or asker.startswith("@"):
         return ("machochain audit FILE",)
     found = [command("machochain audit {asker}", known)]
     if (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from machochain.diagnosis.elision import is_elided
 from machochain.model.evidence import Era, Evidence, EvidenceKind, MacOSRange, Request
 from machochain.model.ospaths import CRYPTEX
 from machochain.model.version import Version
@@ -37,6 +38,10 @@ def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None
     text = evidence.reason or ""
     if text.startswith(("tried but", "missing compatible arch in")):
         return Era.DYLD3_CLOSURE
+    if bare_prefix and _by_hand(evidence, text):
+        bare_prefix = False
+        if is_elided(evidence.referenced_from):
+            return None
     if bare_prefix or text.startswith(_OLD_REASONS) or (evidence.built_for or "").startswith("Mac OS X"):
         return Era.DYLD2
     if quoted or any(_ARCH_IN_BRACKETS.search(r) for r in reasons):
@@ -55,6 +60,13 @@ def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None
     if evidence.request is Request.DLOPEN and evidence.attempts and evidence.referenced_from is None:
         return Era.DYLD4_EARLY if evidence.attempts[0].path.startswith("/") else None
     return Era.DYLD4_EARLY
+
+
+def _by_hand(evidence: Evidence, reason: str) -> bool:
+    """Whether the prefix of dyld2 stands before what dyld2 never printed, or before a text that was edited."""
+    if reason.startswith(_OLD_REASONS):
+        return False
+    return bool(evidence.attempts) or bool(evidence.uuid) or is_elided(evidence.referenced_from)
 
 
 def _wording_of_13(evidence: Evidence, reasons: list[str]) -> bool:

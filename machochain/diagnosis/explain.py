@@ -61,7 +61,7 @@ def _symbol_headline(e: Evidence, asker: str) -> str:
     symbol = printable(e.symbol or "?")
     whom = asker if e.referenced_from else printable(leaf(e.library or "")) or asker
     if e.expected_in in _ANYWHERE:
-        return f"no loaded library has the symbol {symbol}: {whom} needs it."
+        return f"No loaded library has the symbol {symbol}: {whom} needs it."
     return f"{printable(leaf(e.expected_in or 'a library'))} lacks the symbol {symbol}: {whom} needs it."
 
 

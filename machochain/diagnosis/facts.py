@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from machochain.diagnosis import table
+from machochain.diagnosis.attempts import NO_PATH
 from machochain.diagnosis.derive import elided_names, wheel_dots
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.matching import Hit
@@ -217,7 +218,7 @@ def facts_of(
     if e.attempts:
         found["attempts"] = len(e.attempts)
         found["tried"] = tuple(t.path for t in e.attempts)
-        if all(not t.path for t in e.attempts):
+        if all(not t.path and not NO_PATH.search(t.reason or "") for t in e.attempts):
             found["attempts_removed"] = True
     if e.symbol:
         found["flat"] = e.expected_in == "flat namespace"
@@ -232,6 +233,9 @@ def facts_of(
     found["era"] = _ERAS.get(e.era) if e.era is not None else None
     if "missing compatible arch in" in words:
         found["era"] = "11"
+    typed_prefix = any(h.form.name == "dyld.launch.missing.old" and h.wording == 0 for h in hits)
+    if typed_prefix and e.attempts and "Did find" not in (e.reason or ""):
+        found["mixed_era"] = True
     if e.truncated:
         found["cut"] = True
     elided = elided_names(e)

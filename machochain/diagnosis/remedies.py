@@ -87,6 +87,8 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
                 _RESIGN,
                 *trial,
             )
+        case Cause.RESTRICTED_PATH if e.dlopen_path is not None and e.dlopen_path == e.library:
+            return (f"give dlopen an absolute path instead of {printable(library)}",)
         case Cause.RESTRICTED_PATH:
             return (f"install_name_tool -change {quoted(library)} {quoted('/FOLDER/' + leaf(library))} {_BIN}", _RESIGN)
         case Cause.PLACEHOLDER:
@@ -228,7 +230,7 @@ def _whole(path: str | None, otherwise: str) -> str:
 
 def _dlopened(e: Evidence) -> str | None:
     """Return the file that was opened, where it asks for another."""
-    return e.dlopen_path if e.dlopen_path != e.library else None
+    return e.dlopen_path if e.symbol or e.dlopen_path != e.library else None
 
 
 def refused_file(e: Evidence) -> str:
