@@ -329,7 +329,9 @@ def read_baseline_text(data: bytes) -> None:
 def messages() -> list[bytes]:
     found = [printed(record).encode("utf-8", "surrogateescape") for record in observations()]
     report = {"app_name": "x", "bug_type": "309"}, {"termination": {"reasons": [found[0].decode()]}, "pid": 1}
-    return [*found, "\n".join(map(json.dumps, report)).encode()]
+    examples = Path(__file__).parents[1].joinpath("diagnosis/forms.txt").read_text("utf-8").splitlines()
+    rows = [line[2:].replace("⏎", "\n").replace("⇥", "\t") for line in examples if line.startswith("+ ")]
+    return [*found, "\n".join(map(json.dumps, report)).encode(), *(row.encode() for row in rows)]
 
 
 def read_message(data: bytes) -> None:
