@@ -197,7 +197,7 @@ def diff(ctx: click.Context, old: str, new: str, output: Output) -> None:
 @command.command("clear-cache")
 def clear_cache() -> None:
     """Remove what is kept on disk of SDKs that were looked at."""
-    from machochain.world.system.sdk_index import clear_cache as clear
+    from machochain.world.system.kept import clear_cache as clear
 
     click.echo(f"{clear()} files removed")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
@@ -47,18 +49,33 @@ def find_policy(start: Path) -> Path | None:
     In each directory ``machochain.toml`` comes before a ``pyproject.toml`` with a table ``[tool.machochain]``.
 
     Raises:
-        UsageError: A ``pyproject.toml`` on the way is no TOML.
+        UsageError: A ``pyproject.toml`` on the way is no TOML, or the file is one that anybody may have written: it
+            could turn an error into "passed".
     """
     for directory in (start.absolute(), *start.absolute().parents):
         own = directory / FILE_NAME
         if own.is_file():
-            return own
+            return _trusted(own)
         shared = directory / _PYPROJECT
         if shared.is_file() and "machochain" in _tool(_load(shared)):
-            return shared
+            return _trusted(shared)
         if (directory / ".git").exists():
             return None
     return None
+
+
+def _trusted(path: Path) -> Path:
+    """Return a policy file that was found, if nobody else can have put it there (as ssh asks of its files)."""
+    if os.name == "posix":
+        file, folder = path.stat(), path.parent.stat()
+        ours = file.st_uid in {os.getuid(), 0}
+        loose = folder.st_mode & stat.S_IWOTH and not (folder.st_mode & stat.S_ISVTX and ours)
+        if file.st_mode & stat.S_IWOTH or loose:
+            raise UsageError(
+                f"{path} is not used: everybody may write there, and a policy decides what passes; chmod o-w, or name "
+                "it with --policy, or do without (--no-config)"
+            )
+    return path
 
 
 def read_policy(path: Path, profile: str | None = None) -> Policy:

@@ -20,6 +20,7 @@ from machochain.world.system.build_catalogue import build
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from machochain.world.system.catalogue_file import MAGIC
 from machochain.world.system.fact_documents import read_facts
+from machochain.world.system.kept import clear_cache
 from machochain.world.system.oslibs import SdkLibraries
 from machochain.world.system.sdk import Sdk
 from tests.factory.macho import Export, dylib, reexport
@@ -79,7 +80,7 @@ def read_folder(data: bytes) -> None:
     root = scratch() / "MacOSX14.2.sdk"
     lay_out(unpack(data), root)
     with cache_at(scratch() / "cache"):
-        sdk_index.clear_cache()
+        clear_cache()
         first, second = (_told(HostPath(str(root))) for _ in range(2))
     assert first == second, "a kept index changes the answer"
 
@@ -140,7 +141,7 @@ def _indexed() -> HostPath:
 def kept() -> list[bytes]:
     """What is kept of an SDK."""
     with cache_at(scratch() / "kept"):
-        sdk_index.clear_cache()
+        clear_cache()
         sdk_index.index(_indexed())
         return [path.read_bytes() for path in (scratch() / "kept").rglob("*.json")]
 

@@ -245,3 +245,26 @@ def test_a_rule_can_be_made_worse_than_it_is() -> None:
 )
 def test_globs(text: str, glob: str, expected: bool) -> None:
     assert matches(text, [glob]) is expected
+
+
+@pytest.mark.parametrize("name", ["machochain.toml", "pyproject.toml"])
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_policy_that_anybody_may_write_is_refused_but_by_its_name(name: str, what: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    policy = folder / name
+    text = 'fail-on = "never"\n'
+    policy.write_text(text if name == "machochain.toml" else f"[tool.machochain]\n{text}")
+    assert find_policy(folder) == policy
+    (policy if what == "file" else folder).chmod(0o777)
+    with pytest.raises(UsageError, match="everybody may write there"):
+        find_policy(folder)
+    assert read_policy(policy).fail_on is None
+
+
+def test_a_policy_of_our_own_in_a_sticky_folder_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "machochain.toml").write_text("")
+    folder.chmod(0o1777)
+    assert find_policy(folder) == folder / "machochain.toml"

@@ -14,8 +14,9 @@ from machochain.model.paths import HostPath
 from machochain.model.version import Version
 from machochain.world.system import sdk_index
 from machochain.world.system.catalogue import EmbeddedCatalogue
+from machochain.world.system.kept import cache_folder, clear_cache
 from machochain.world.system.sdk import Sdk
-from machochain.world.system.sdk_index import cache_folder, clear_cache, index, library_path, sdk_version
+from machochain.world.system.sdk_index import index, library_path, sdk_version
 from tests import factory
 from tests.world.sdk_tree import FRAMEWORK, NAME, sdk, settings, stub, write
 
@@ -380,6 +381,46 @@ def test_kept_indexes_can_be_cleared(tmp_path: Path) -> None:
     index(HostPath(str(sdk(tmp_path / "S.sdk"))))
     assert clear_cache() == 1
     assert kept() == []
+
+
+def test_a_fifo_or_a_link_in_the_place_of_a_kept_index_is_passed_over(tmp_path: Path) -> None:
+    root = HostPath(str(sdk(tmp_path / "S.sdk")))
+    first = index(root)
+    (file,) = kept()
+    file.unlink()
+    os.mkfifo(file)
+    assert index(root) == first
+    (file,) = kept()
+    real = tmp_path / "elsewhere"
+    file.rename(real)
+    file.symlink_to(real)
+    assert index(root) == first
+
+
+def test_only_what_we_keep_is_deleted_and_no_linked_folder_is_followed(tmp_path: Path) -> None:
+    index(HostPath(str(sdk(tmp_path / "S.sdk"))))
+    folder = Path(cache_folder() or "")
+    for name in ("notes.json", "precious.bin"):
+        (folder / name).write_text("mine")
+    assert clear_cache() == 1
+    assert sorted(p.name for p in folder.iterdir()) == ["notes.json", "precious.bin"]
+    index(HostPath(str(tmp_path / "S.sdk")))
+    other = tmp_path / "other"
+    folder.rename(other)
+    folder.symlink_to(other)
+    assert clear_cache() == 0
+    assert len(list(other.glob("*.json"))) == 2
+
+
+def test_a_folder_that_others_may_write_to_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = HostPath(str(sdk(tmp_path / "S.sdk")))
+    index(root)
+    folder = Path(cache_folder() or "")
+    folder.chmod(0o777)
+    monkeypatch.setattr(sdk_index, "_build", lambda *_: pytest.fail("built anew"))
+    with pytest.raises(pytest.fail.Exception, match="built anew"):
+        index(root)
+    assert clear_cache() == 0
 
 
 def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from machochain.model.version import Version
 from machochain.world.system.build_catalogue import build
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from machochain.world.system.fact_documents import read_facts
+from machochain.world.system.kept import cache_folder, clear_cache
 from machochain.world.system.opening import merged, open_system
-from machochain.world.system.sdk_index import cache_folder, clear_cache
 
 NEW = "/usr/lib/libnew.dylib"
 FACTS: dict[str, Any] = {

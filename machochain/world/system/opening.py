@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -65,34 +64,24 @@ def merged(base: Path, facts: Iterable[HostPath]) -> Path:
     import hashlib  # noqa: PLC0415
 
     from machochain.world.system.build_catalogue import build  # noqa: PLC0415
-    from machochain.world.system.sdk_index import cache_folder  # noqa: PLC0415
+    from machochain.world.system.kept import keep, kept_files, read_kept  # noqa: PLC0415
 
     given = list(facts)
     key = hashlib.sha256(_bytes(base))
     for path in given:
         key.update(_fingerprint(path))
     start = f"catalogue-{key.hexdigest()[:32]}-"
-    folder = cache_folder()
-    for kept in sorted(Path(folder).glob(f"{start}*.bin")) if folder is not None else ():
-        with suppress(OSError):
-            if kept.name == f"{start}{hashlib.sha256(kept.read_bytes()).hexdigest()[:32]}.bin":
-                return kept
+    for kept in kept_files(start):
+        found = read_kept(kept)
+        if found is not None and kept.name == f"{start}{hashlib.sha256(found).hexdigest()[:32]}.bin":
+            return kept
     data = build([*EmbeddedCatalogue(base).documents(), *(read_document(path) for path in given)])
     name = f"{start}{hashlib.sha256(data).hexdigest()[:32]}.bin"
-    if folder is not None:
-        with suppress(OSError):
-            return _put(data, Path(folder), name)
-    return _put(data, _passing_folder(), name)
-
-
-def _put(data: bytes, folder: Path, name: str) -> Path:
-    """Write a file aside and put it in its place at once: another run may look at the same moment."""
-    import tempfile  # noqa: PLC0415
-
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-        file.write(data)
-    return Path(file.name).replace(folder / name)
+    kept_at = keep(name, data)
+    if kept_at is None:
+        kept_at = _passing_folder() / name
+        kept_at.write_bytes(data)
+    return kept_at
 
 
 def _passing_folder() -> Path:

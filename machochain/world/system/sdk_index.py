@@ -6,7 +6,7 @@ fatal; all of it is counted.
 """
 
 # A host path is the raw string the user gave; pathlib would rewrite it, and costs more than the look.
-# ruff: noqa: PTH111, PTH112, PTH115, PTH117, PTH118, PTH119, PTH120, PTH123, PTH208
+# ruff: noqa: PTH112, PTH115, PTH118, PTH119, PTH208
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import json
 import os
 import posixpath
 import re
-import tempfile
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -33,6 +32,7 @@ from machochain.model.paths import HostPath
 from machochain.model.version import Version
 from machochain.tbd import places
 from machochain.world.named import read_named
+from machochain.world.system.kept import keep, own_folder, read_kept
 from machochain.world.system.names import leads_to, normalise, plain_variant, squeeze
 
 SCHEMA: Final = "machochain.sdk-index/2"
@@ -299,27 +299,6 @@ def _replaced(index: SdkIndex, **changes: Any) -> SdkIndex:
     return SdkIndex(**{**fields, **changes})
 
 
-def cache_folder() -> HostPath | None:
-    """Return the folder indexes are kept in, whether or not it exists; None if the user has no such place."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # the specification says to ignore a relative one
-        base = os.path.join(os.path.expanduser("~"), ".cache")
-    return HostPath(os.path.join(base, "machochain", "sdk")) if os.path.isabs(base) else None
-
-
-def clear_cache() -> int:
-    """Delete all kept indexes; returns how many."""
-    folder = cache_folder()
-    count = 0
-    if folder is not None and os.path.isdir(folder):
-        for name in os.listdir(folder):
-            if name.endswith((".json", ".bin")):
-                with contextlib.suppress(OSError):
-                    os.unlink(os.path.join(folder, name))  # noqa: PTH108
-                    count += 1
-    return count
-
-
 def index(root: HostPath, *, cache: bool = True) -> SdkIndex:
     """Find every library of an SDK.
 
@@ -340,17 +319,16 @@ def index(root: HostPath, *, cache: bool = True) -> SdkIndex:
     if not any(os.path.isdir(os.path.join(root, folder)) for folder in ("usr/lib", "System/Library")):
         raise InputError("not an SDK: neither usr/lib nor System/Library is in it", path=root)
     entries = _walk(root)
-    folder = cache_folder() if cache else None
-    if folder is None:
+    if not cache:
         return _build(root, entries)
     key = hashlib.blake2b(os.fsencode(os.path.realpath(root)), digest_size=12).hexdigest()
     listing = "\n".join(f"{e.path}\t{e.link:d}\t{e.size}\t{e.mtime}" for e in entries)
     fingerprint = hashlib.blake2b(listing.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-    file = os.path.join(folder, f"{key}.json")
-    found = _load(file, fingerprint)
+    name = f"{key}.json"
+    found = _load(name, fingerprint)
     if found is None:
         found = _build(root, entries)
-        _store(file, fingerprint, found)
+        _store(name, fingerprint, found)
     return found
 
 
@@ -361,23 +339,14 @@ def _build(root: HostPath, entries: list[_Entry]) -> SdkIndex:
     return builder.finish()
 
 
-def _store(file: str, fingerprint: str, found: SdkIndex) -> None:
-    """Write atomically; whatever goes wrong only costs time at the next run.
+def _store(name: str, fingerprint: str, found: SdkIndex) -> None:
+    """Keep an index; whatever goes wrong only costs time at the next run.
 
     The first line tells of which files it is, and the sum of the second.
     """
     fields = {a.name: getattr(found, a.name) for a in SdkIndex.__attrs_attrs__ if a.init}
     body = json.dumps(fields)
-    with contextlib.suppress(OSError):
-        os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)  # noqa: PTH103
-        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(file), suffix=".tmp")
-        try:
-            with open(descriptor, "w", encoding="ascii") as stream:
-                stream.write(f"{_head(fingerprint, body)}\n{body}")
-            os.replace(temporary, file)  # noqa: PTH105
-        except OSError:
-            os.unlink(temporary)  # noqa: PTH108
-            raise
+    keep(name, f"{_head(fingerprint, body)}\n{body}".encode("ascii"))
 
 
 def _head(fingerprint: str, body: str) -> str:
@@ -385,21 +354,24 @@ def _head(fingerprint: str, body: str) -> str:
     return json.dumps({"schema": SCHEMA, "fingerprint": fingerprint, "digest": digest})
 
 
-def _load(file: str, fingerprint: str) -> SdkIndex | None:
+def _load(name: str, fingerprint: str) -> SdkIndex | None:
     """Return a kept index; None unless it is what was written, by this version, and of exactly these files."""
     try:
-        with open(file, encoding="ascii", newline="") as stream:
-            head, _, body = stream.read().partition("\n")
+        folder = own_folder()
+        data = read_kept(folder / name) if folder is not None else None
+        if data is None:
+            return None
+        head, _, body = data.decode("ascii").partition("\n")
         if head != _head(fingerprint, body):
             return None
         fields = json.loads(body)
         libraries = {}
-        for name, (path, start, end, macho) in fields["libraries"].items():
+        for library, (path, start, end, macho) in fields["libraries"].items():
             if not (isinstance(path, str) and isinstance(macho, bool) and 0 <= int(start) <= int(end)):
                 return None
             if path.startswith("/") or ".." in path.split("/"):
                 return None
-            libraries[name] = Located(path, int(start), int(end), macho)
+            libraries[library] = Located(path, int(start), int(end), macho)
         return SdkIndex(
             libraries=libraries,
             links=_text_table(fields["links"]),
