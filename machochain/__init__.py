@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from machochain._version import __version__
 
 if TYPE_CHECKING:
-    from machochain.api import diagnose, examine, explain, inspect, render, resolve, scenarios
+    from machochain.api import diagnose, doctor, examine, explain, inspect, render, resolve, scenarios
     from machochain.auditing import audit, diff
     from machochain.graph.answers import Explanation, Report
     from machochain.graph.diff import BinaryDiff, Change, Diff
@@ -134,6 +134,7 @@ __all__ = [
     "audit",
     "diagnose",
     "diff",
+    "doctor",
     "examine",
     "explain",
     "fix",
@@ -144,7 +145,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "machochain.api": ["diagnose", "examine", "explain", "inspect", "render", "resolve", "scenarios"],
+    "machochain.api": ["diagnose", "doctor", "examine", "explain", "inspect", "render", "resolve", "scenarios"],
     "machochain.auditing": ["audit", "diff"],
     "machochain.graph.answers": ["Explanation", "Report"],
     "machochain.graph.diff": ["BinaryDiff", "Change", "Diff"],

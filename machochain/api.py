@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario.values import Matrix
+    from machochain.machine.doctor import BinaryNeeds, MachineCase
     from machochain.model.diagnosis import Diagnosis
+    from machochain.report.doctor import Diagnosed
+    from machochain.source.examine import SourceRequest
     from machochain.source.program import ProgramSources
     from machochain.source.values import SourceReport
 
@@ -273,6 +276,7 @@ def examine(
     modcache: StrPath | None = None,
     go_list: StrPath | None = None,
     goenv: StrPath | None = None,
+    snapshot: StrPath | None = None,
     target: Target | None = None,
     world: World | None = None,
 ) -> SourceReport:
@@ -287,6 +291,7 @@ def examine(
         modcache: The module cache.
         go_list: Output of ``go list -deps -json -e``: files and flags are Go's own then.
         goenv: The file of ``go env -w``.
+        snapshot: A recorded Mac: its variables, settings, pkg-config path and listings count, too.
         target: The release that would run the programs; its environment is that of the shell that builds.
         world: The modelled Mac's files and SDKs.
 
@@ -317,9 +322,110 @@ def examine(
         None if modcache is None else os.fspath(modcache), None if go_list is None else os.fspath(go_list),
         target.macos[-1],
     )  # fmt: skip
+    if snapshot is not None:
+        from machochain.machine.doctor import case_of
+        from machochain.machine.reading import read_snapshot
+
+        request = _on_the_mac(request, case_of(read_snapshot(os.fspath(snapshot)), os.fspath(snapshot)))
     report = examine(request, world, open_system(world.sdks))
     report.findings = tuple(of_source.of(report))
     return report
+
+
+def _on_the_mac(request: SourceRequest, case: MachineCase) -> SourceRequest:
+    """Return a request with what a recorded Mac says; what the user says himself comes first."""
+    facts = case.facts
+    environment = {n: v for n, v in facts.environment.items() if v != "(set)"} | dict(request.environment)
+    if facts.go_env is not None and facts.go_env.get("GOMODCACHE"):
+        environment.setdefault("GOMODCACHE", facts.go_env["GOMODCACHE"])
+    listings = {path: tuple(e[0] for e in entries) for path, entries in case.snapshot.listings.items()}
+    return evolve(
+        request, environment=environment, kept=dict(facts.kept or {}) | dict(request.kept),
+        pkg_config_path=facts.pkg_config_path, listings=listings,
+    )  # fmt: skip
+
+
+def doctor(
+    snapshot: StrPath | None = None,
+    *,
+    source: StrPath | None = None,
+    binary: StrPath | None = None,
+    policy: StrPath | None = None,
+    release: bool = False,
+    target: Target | None = None,
+    world: World | None = None,
+) -> Diagnosed:
+    """Say what is wrong with a recorded Mac, or this one, for building a Go module with cgo.
+
+    Args:
+        snapshot: What ``machochain snapshot`` wrote, or the output of its script; by default this Mac is recorded.
+        source: A module: what it does not need is no finding.
+        binary: A program whose recorded flags are compared.
+        policy: A TOML file with ``[machochain.ci]``: what a pipeline does is decided.
+        release: Whether a release is built.
+        target: As for `examine`.
+        world: As for `examine`.
+
+    Raises:
+        UsageError: This is no Mac and no snapshot was named, or the policy is not well written.
+        InputError: A file cannot be read.
+    """
+    import sys
+
+    from machochain.findings.registry import of_machine
+    from machochain.findings.rules.machine_ci import of_decision
+    from machochain.machine.ci import decide, parse_policy
+    from machochain.machine.doctor import case_of
+    from machochain.machine.reading import read_snapshot
+    from machochain.report.doctor import Diagnosed
+    from machochain.source.disk import read_bytes
+    from machochain.source.examine import SourceRequest, examine
+
+    target, world = target or Target(), world or World()
+    if snapshot is not None:
+        case = case_of(read_snapshot(os.fspath(snapshot)), os.fspath(snapshot))
+    elif sys.platform == "darwin":
+        from machochain.machine.collect import collect
+
+        case = case_of(collect(), "")
+    else:
+        raise UsageError("this is no Mac: name a snapshot of one (machochain snapshot --script prints how to make it)")
+    case.release = release
+    if source is not None:
+        goarch = case.facts.goarch
+        goarchs = (goarch,) if goarch in ("arm64", "amd64") else ("arm64", "amd64")
+        request = SourceRequest(os.fspath(source), goarchs, environment=target.environment, macos=target.macos[-1])
+        case.source = examine(_on_the_mac(request, case), world, open_system(world.sdks))
+    if binary is not None:
+        case.binary = _needs(os.fspath(binary))
+    case.findings = tuple(of_machine.of(case))
+    if policy is None:
+        return Diagnosed(case)
+    data = read_bytes(os.fspath(policy))
+    if data is None:
+        raise InputError("cannot be read", path=os.fspath(policy))
+    declared = parse_policy(data.decode("utf-8", "replace"), os.fspath(policy))
+    if declared is None:
+        raise UsageError(f"{os.fspath(policy)}: has no table [machochain.ci]")
+    answer = decide(case, declared)
+    case.findings = (*case.findings, *of_decision(case, answer))
+    return Diagnosed(case, answer)
+
+
+def _needs(binary: str) -> BinaryNeeds:
+    from machochain.machine.doctor import BinaryNeeds
+
+    (first, *_) = inspect(binary)
+    if first.error is not None:
+        raise InputError(str(first.error), path=binary)
+    images = [s.piece.image for s in first.slices if s.piece.image is not None]
+    go = next((s.go for s in first.slices if s.go is not None), None)
+    build = go.build if go is not None else None
+    return BinaryNeeds(
+        binary, tuple(i.arch.name for i in images),
+        tuple(d.name for i in images for d in i.loads if not d.name.startswith(("/usr/lib/", "/System/"))),
+        dict(build.settings) if build is not None else {}, go.version if go is not None else None,
+    )  # fmt: skip
 
 
 def inspect(paths: Sources, *, deep: bool = False) -> tuple[Inspection, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 from attrs import evolve
 
@@ -26,6 +28,7 @@ from machochain.report.registry import Document
     type=click.Choice(("error", "warning", "info", "never")),
     help="Exit with 1 if a new finding is as bad as this. Default: error.",
 )
+@click.option("--source", metavar="DIR", help="Of two snapshots: which searches of this module come out differently.")
 @output_options(Document.DIFF)
 @click.pass_context
 def command(
@@ -40,16 +43,23 @@ def command(
     no_config: bool,
     profile: str | None,
     fail_on: str | None,
+    source: str | None,
 ) -> None:
     r"""Say what changed in the load chain between two builds or releases.
 
-    OLD and NEW are files, folders or archives. Shown are libraries, run paths, versions, minimum macOS, SDK, signature,
-    and the findings that came and went.
+    OLD and NEW are files, folders or archives; or two snapshots of Macs: then the facts that differ are shown, those
+    that change what is found first. Of binaries are shown libraries, run paths, versions, minimum macOS, SDK,
+    signature, and the findings that came and went.
 
     \b
     machochain diff v1.2/server v1.3/server
     machochain diff old.whl new.whl --format markdown
+    machochain diff mine.json ci.json --source .
     """
+    from machochain.machine.reading import looks_recorded
+
+    if looks_recorded(old) and looks_recorded(new):
+        ctx.exit(_recorded(old, new, source, output, fail_on))
     from machochain.auditing import diff
 
     stated = ctx.get_parameter_source("macos") is not click.core.ParameterSource.DEFAULT
@@ -65,3 +75,27 @@ def command(
     for path in (*found.old.unexamined, *found.new.unexamined):
         complain(f"no Mach-O file in {path}")
     ctx.exit(EXIT_USAGE if errors or not found.examined else EXIT_FINDINGS if found.failing else 0)
+
+
+def _recorded(old: str, new: str, source: str | None, output: Output, fail_on: str | None) -> int:
+    """Compare two snapshots; return the exit code: 1 if a difference changes what is found."""
+    from machochain import api
+    from machochain.findings.rules.machine_ci import of_drift
+    from machochain.machine.compare import Weight, compare
+    from machochain.machine.doctor import case_of
+    from machochain.machine.facts import facts_of
+    from machochain.machine.reading import read_snapshot
+    from machochain.report.doctor import differences_document, render_differences
+
+    sources = None
+    if source is not None:
+        sources = (api.examine(source, snapshot=old), api.examine(source, snapshot=new))
+    case = case_of(read_snapshot(new), new)
+    found = compare(facts_of(read_snapshot(old)), case.facts, sources)
+    drift = of_drift(case, found)
+    if output.format == "json":
+        output.write(json.dumps(differences_document(found, old, new, drift), indent=2) + "\n")
+    else:
+        output.write(render_differences(found, old, new, drift, output.style))
+    weighty = any(each.weight is Weight.WINNER for each in found)
+    return EXIT_FINDINGS if weighty and fail_on != "never" else 0

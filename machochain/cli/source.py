@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Output of go list -deps -json -e with GOOS=darwin CGO_ENABLED=1: Go's own answer.",
 )
+@click.option("--snapshot", metavar="FILE", help="A recorded Mac: its variables, settings and listings count.")
 @click.option("--goenv", metavar="FILE", help="The file of go env -w (go env GOENV names it).")
 @click.option(
     "--fail-on",
@@ -56,6 +57,7 @@ def command(
     modcache: str | None,
     go_list: str | None,
     goenv: str | None,
+    snapshot: str | None,
     fail_on: str,
     *,
     strict: bool,
@@ -86,6 +88,7 @@ def command(
         modcache=modcache,
         go_list=go_list,
         goenv=goenv,
+        snapshot=snapshot,
         target=modelled.target,
         world=modelled.world,
     )

@@ -15,6 +15,7 @@ from machochain.findings.rule import Rule
 if TYPE_CHECKING:
     from machochain.findings.audited import BundleCase, ProcessCase, SliceCase, WheelCase
     from machochain.findings.draft import Case, Draft, FileCase, ReleaseCase
+    from machochain.machine.doctor import MachineCase
     from machochain.model.result import Finding
     from machochain.source.values import SourceReport
 
@@ -94,6 +95,8 @@ of_bundles: Final[Checks[BundleCase, Finding]] = Checks()
 """Checks of the bundles of an audited input."""
 of_wheel: Final[Checks[WheelCase, Finding]] = Checks()
 """Checks of an audited wheel."""
+of_machine: Final[Checks[MachineCase, Finding]] = Checks()
+"""Checks of a recorded Mac."""
 of_source: Final[Checks[SourceReport, Finding]] = Checks()
 """Checks of the sources of a Go module."""
 of_audited: Final[Checks[ProcessCase, Finding]] = Checks()

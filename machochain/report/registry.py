@@ -30,6 +30,7 @@ class Document(Enum):
     RULE = "Rule"
     REPAIR = "Repair"
     SOURCE = "SourceReport"
+    DOCTOR = "Diagnosed"
 
 
 @frozen
@@ -87,6 +88,8 @@ FORMATS: Final = (
     Format(Document.SOURCE, "json", "source:write_json", _SCRIPTS),
     Format(Document.SOURCE, "sarif", "source:write_sarif", "GitHub code scanning: results stand at the source's line"),
     Format(Document.SOURCE, "dot", "source:write_dot", "Graphviz: who asks for what, and which file serves it"),
+    Format(Document.DOCTOR, "text", "doctor:write", _PEOPLE),
+    Format(Document.DOCTOR, "json", "doctor:write_json", _SCRIPTS),
     Format(Document.RULE, "text", "audit_text:write_rule", _PEOPLE),
     Format(Document.RULE, "json", "audit_text:write_rule_json", _SCRIPTS),
 )

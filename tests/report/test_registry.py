@@ -16,11 +16,14 @@ from machochain import api
 from machochain.auditing import diff
 from machochain.findings import RULES
 from machochain.graph.resolve import Target
+from machochain.machine.doctor import case_of
 from machochain.mending import fix
 from machochain.model.errors import UsageError
 from machochain.report.context import RenderContext
+from machochain.report.doctor import Diagnosed
 from machochain.report.registry import FORMATS, Document, Format, document_of, formats, render
 from tests.cli.running import run
+from tests.machine.macs import mac
 from tests.report.audits import full
 
 HELLO = Path(__file__).parents[2] / "testdata" / "hello" / "bin"
@@ -41,6 +44,7 @@ def values() -> dict[Document, Any]:
         Document.RULE: RULES["MC101"],
         Document.REPAIR: fix(broken, dry_run=True),
         Document.SOURCE: api.examine(HELLO.parents[1] / "source"),
+        Document.DOCTOR: Diagnosed(case_of(mac(), "mac.json")),
     }
 
 

@@ -1,0 +1,146 @@
+"""Recording the Mac this runs on: the one place where machochain starts other programs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from machochain._version import __version__
+from machochain.machine.probes import IN_BREW, IN_DEVELOPER_DIR, LISTED, PROBES, SET, Probe, secret, told
+from machochain.machine.snapshot import (
+    LARGEST_OUTPUT,
+    LARGEST_TEXT,
+    MOST_NAMES,
+    SECONDS,
+    Recorded,
+    RecordedFile,
+    Snapshot,
+)
+
+
+def collect(environment: Mapping[str, str] | None = None, *, dyld: Mapping[str, str] | None = None) -> Snapshot:
+    """Record this Mac.
+
+    Args:
+        environment: The variables; by default those of this process.
+        dyld: ``DYLD_`` variables of the shell that builds: a Python of macOS' own may not see them.
+    """
+    env = dict(os.environ if environment is None else environment)
+    found = Snapshot(
+        datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        {"name": "machochain", "version": __version__, "shell": False},
+    )
+    for probe in PROBES:
+        found.commands[probe.id] = run(words_of(probe, env), env)
+    found.environment = {n: SET if secret(n) else v for n, v in sorted(env.items()) if told(n)} | dict(dyld or {})
+    # dyld takes the variables out of protected programs only; a Python that is none of macOS' sees them.
+    found.dyld_seen = bool(dyld) or not sys.executable.startswith(("/usr/bin/", "/System/"))
+    _files(found)
+    return found
+
+
+def words_of(probe: Probe, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a command with the programs of the environment."""
+    programs = {
+        "{cc}": shlex.split(env.get("CC") or "clang"),
+        "{cxx}": shlex.split(env.get("CXX") or "clang++"),
+        "{pkg_config}": shlex.split(env.get("PKG_CONFIG") or "pkg-config"),
+        "{go}": [shutil.which("go", path=env.get("PATH")) or "go"],
+    }
+    programs |= {f"{name[:-1]}0}}": words[:1] for name, words in programs.items()}
+    return tuple(word for each in probe.words for word in programs.get(each, [each]))
+
+
+def run(words: Iterable[str], env: Mapping[str, str]) -> Recorded:
+    """Run one command, for ten seconds at most."""
+    argv = tuple(words)
+    try:
+        done = subprocess.run(  # noqa: S603  # a fixed list, with programs the user's environment names
+            argv, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Recorded(argv, None, timed_out=True)
+    except OSError as error:
+        return Recorded(argv, None, stderr=str(error.strerror or error))
+    out, err = done.stdout, done.stderr
+    return Recorded(
+        argv, done.returncode, out[:LARGEST_OUTPUT].decode(errors="replace"),
+        err[:LARGEST_OUTPUT].decode(errors="replace"), truncated=max(len(out), len(err)) > LARGEST_OUTPUT,
+    )  # fmt: skip
+
+
+def _files(found: Snapshot) -> None:
+    developer = found.commands["developer_dir"].stdout.strip()
+    prefix = found.commands["brew_prefix"].stdout.strip()
+    folders = [*LISTED, *(f"{prefix}/{name}" for name in IN_BREW if prefix)]
+    if developer:
+        folders.append(f"{developer}/{IN_DEVELOPER_DIR}")
+        found.files[developer] = look(developer)
+        _text(found, f"{Path(developer).parent}/version.plist")
+    for name in ("sdk_path", "sdk_path_macosx"):
+        path = found.commands[name].stdout.strip()
+        if path:
+            found.files[path] = look(path)
+            _sdk_settings(found, path)
+    for folder in dict.fromkeys(folders):
+        names = list(_names(folder))
+        if os.path.isdir(folder):  # noqa: PTH112  # a raw string
+            found.listings[folder] = tuple(names)
+    goenv = _json(found.commands["go_env"].stdout).get("GOENV", "")
+    if isinstance(goenv, str) and goenv.startswith("/"):
+        _text(found, goenv)
+
+
+def _sdk_settings(found: Snapshot, sdk: str) -> None:
+    """Record three fields of an SDK's settings; nothing else of Apple's is copied."""
+    path = f"{sdk}/SDKSettings.json"
+    with contextlib.suppress(OSError, ValueError):
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        kept = {key: data.get(key) for key in ("Version", "MaximumDeploymentTarget", "CanonicalName")}
+        found.files[path] = RecordedFile("file", text=json.dumps(kept))
+
+
+def _text(found: Snapshot, path: str) -> None:
+    record = look(path)
+    text = None
+    if record.kind == "file":
+        with contextlib.suppress(OSError):
+            text = Path(path).read_bytes()[:LARGEST_TEXT].decode(errors="replace")
+    found.files[path] = RecordedFile(record.kind, record.size, record.target, text)
+
+
+def look(path: str) -> RecordedFile:
+    """Say what lies at a path."""
+    try:
+        if os.path.islink(path):  # noqa: PTH114
+            return RecordedFile("link", target=os.readlink(path))  # noqa: PTH115
+        if os.path.isdir(path):  # noqa: PTH112
+            return RecordedFile("directory")
+        return RecordedFile("file", Path(path).stat().st_size)
+    except OSError:
+        return RecordedFile("absent")
+
+
+def _names(folder: str) -> Iterator[tuple[str, str, int | None, str | None]]:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for count, entry in enumerate(sorted(entries, key=lambda e: e.name)):
+            if count >= MOST_NAMES:
+                return
+            record = look(entry.path)
+            yield entry.name, record.kind, record.size, record.target
+
+
+def _json(text: str) -> dict[str, object]:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

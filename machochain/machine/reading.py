@@ -1,0 +1,28 @@
+"""Reading recorded Macs from files."""
+
+from __future__ import annotations
+
+from machochain.machine.script import read_framed
+from machochain.machine.snapshot import LARGEST, Snapshot, is_snapshot, parse
+from machochain.model.errors import InputError
+from machochain.source.disk import read_bytes
+
+
+def read_snapshot(path: str) -> Snapshot:
+    """Read a snapshot, or what the script printed.
+
+    Raises:
+        InputError: It cannot be read, or is neither.
+    """
+    data = read_bytes(path, 4 * LARGEST)
+    if data is None:
+        raise InputError("cannot be read, or is larger than a snapshot may be", path=path)
+    if data.lstrip()[:1] == b"{":
+        return parse(data.decode("utf-8", "replace"), path)
+    return read_framed(data, path)
+
+
+def looks_recorded(path: str) -> bool:
+    """Whether a file is a snapshot."""
+    data = read_bytes(path, 4 * LARGEST)
+    return data is not None and is_snapshot(data[:5000])

@@ -1,0 +1,164 @@
+r"""A POSIX shell script that records a Mac without Python, and the reader of what it prints.
+
+Records are framed: ``@@ KIND NAME RC OUT ERR`` with byte counts, then the bytes and a newline. ``/bin/sh`` of macOS
+never sees ``DYLD_`` variables; their values are given as arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from machochain.machine.probes import IN_BREW, IN_DEVELOPER_DIR, LISTED, PROBES
+from machochain.machine.snapshot import (
+    LARGEST_OUTPUT,
+    LARGEST_TEXT,
+    MOST_NAMES,
+    SECONDS,
+    Recorded,
+    RecordedFile,
+    Snapshot,
+)
+from machochain.model.errors import InputError
+
+_PROGRAMS: Final = {
+    "{cc}": "${CC:-clang}", "{cxx}": "${CXX:-clang++}", "{pkg_config}": "${PKG_CONFIG:-pkg-config}", "{go}": '"$go"',
+    "{cc0}": '"$cc0"', "{pkg_config0}": '"$pc0"',
+}  # fmt: skip
+_HEAD: Final = r"""#!/bin/sh
+# Records this Mac for "machochain doctor": sh collect.sh > mac.txt, then machochain snapshot --import mac.txt.
+# It runs a fixed list of commands that print facts and changes nothing. Arguments: DYLD_NAME=VALUE of your shell.
+LC_ALL=C
+export LC_ALL
+d=$(mktemp -d "${TMPDIR:-/tmp}/machochain.XXXXXX") || exit 1
+trap 'rm -rf "$d"; exit 1' INT
+size() { wc -c < "$1" | tr -d ' '; }
+emit() { # kind name rc
+  head -c @OUTPUT@ "$d/o" > "$d/oo"; head -c @OUTPUT@ "$d/e" > "$d/ee"
+  printf '@@ %s %s %s %s %s\n' "$1" "$2" "$3" "$(size "$d/oo")" "$(size "$d/ee")"
+  cat "$d/oo" "$d/ee"; echo
+}
+run() { # id command...
+  id=$1; shift
+  "$@" > "$d/o" 2> "$d/e" < /dev/null &
+  p=$!
+  ( sleep @SECONDS@; kill "$p" ) > /dev/null 2>&1 &
+  w=$!
+  wait "$p" 2> /dev/null; rc=$?
+  kill "$w" > /dev/null 2>&1
+  emit command "$id" "$rc"
+}
+text() { # path
+  : > "$d/e"; printf '%s' "$1" > "$d/e"
+  if [ -f "$1" ]; then head -c @TEXT@ "$1" > "$d/o" 2> /dev/null; emit text - 0; fi
+}
+look() { # path
+  printf '%s' "$1" > "$d/e"; kind=absent
+  if [ -L "$1" ]; then kind=link; elif [ -d "$1" ]; then kind=directory; elif [ -f "$1" ]; then kind=file; fi
+  printf '%s' "$kind" > "$d/o"; emit file - 0
+}
+list() { # path
+  [ -d "$1" ] || return 0
+  printf '%s' "$1" > "$d/e"; ls -1 "$1" 2> /dev/null | head -n @NAMES@ > "$d/o"; emit list - 0
+}
+go=$(command -v go 2> /dev/null) || go=go
+set -f
+cc0=${CC:-clang}; cc0=${cc0%% *}
+pc0=${PKG_CONFIG:-pkg-config}; pc0=${pc0%% *}
+echo '@@ machochain-snapshot 1'
+"""
+_TAIL: Final = r"""for n in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p' | sort -u); do
+  case $n in
+    GOPROXY|GOAUTH|GOSUMDB|GONO*|GOPRIVATE|GOINSECURE) printf '(set)' > "$d/o" ;;
+    CGO_*|CC|CXX|AR|GO*|SDKROOT|DEVELOPER_DIR|TOOLCHAINS|MACOSX_DEPLOYMENT_TARGET|CPATH|C_INCLUDE_PATH|\
+CPLUS_INCLUDE_PATH|OBJC_INCLUDE_PATH|LIBRARY_PATH|DYLD_*|PKG_CONFIG*|NIX_CC|NIX_CFLAGS_COMPILE|NIX_LDFLAGS|\
+IN_NIX_SHELL|HOMEBREW_PREFIX|DIRENV_DIR|PATH|TMPDIR|GITHUB_ACTIONS|ImageOS|ImageVersion|RUNNER_OS|RUNNER_ARCH|LANG)
+      printenv "$n" > "$d/o" ;;
+    *) continue ;;
+  esac
+  : > "$d/e"; emit env "$n" 0
+done
+for a in "$@"; do
+  case $a in DYLD_*=*) printf '%s' "${a#*=}" > "$d/o"; : > "$d/e"; emit dyld "${a%%=*}" 0 ;; esac
+done
+rm -rf "$d"
+echo '@@ end'
+"""
+
+
+def script() -> str:
+    """Return the script."""
+    lines = []
+    for probe in PROBES:
+        words = " ".join(_PROGRAMS.get(w, w) for w in probe.words)
+        lines.append(f"run {probe.id} {words.replace('-###', chr(39) + '-###' + chr(39))}")
+    lines.append("dev=$(xcode-select -p 2> /dev/null)")
+    lines.append(
+        f'[ -n "$dev" ] && {{ look "$dev"; list "$dev/{IN_DEVELOPER_DIR}"; text "${{dev%/*}}/version.plist"; }}'
+    )
+    lines.append(
+        'for s in "$(xcrun --show-sdk-path 2> /dev/null)" "$(xcrun --sdk macosx --show-sdk-path 2> /dev/null)"; do'
+    )
+    lines.append('  [ -n "$s" ] && look "$s"')
+    lines.append("done")
+    lines += [f'list "{path}"' for path in LISTED]
+    lines.append("b=$(brew --prefix 2> /dev/null)")
+    lines += [f'[ -n "$b" ] && list "$b/{name}"' for name in IN_BREW]
+    lines.append("g=$(go env GOENV 2> /dev/null)")
+    lines.append('[ -n "$g" ] && text "$g"')
+    body = "\n".join(lines) + "\n"
+    head = _HEAD
+    for key, value in (
+        ("@OUTPUT@", LARGEST_OUTPUT), ("@SECONDS@", SECONDS), ("@TEXT@", LARGEST_TEXT), ("@NAMES@", MOST_NAMES),
+    ):  # fmt: skip
+        head = head.replace(key, str(value))
+    return head + body + _TAIL
+
+
+_FRAME: Final = re.compile(rb"@@ (command|env|dyld|text|file|list) (\S+) (\d+) (\d+) (\d+)\n")
+_START: Final = b"@@ machochain-snapshot 1\n"
+
+
+def read_framed(data: bytes, path: str) -> Snapshot:
+    """Read what the script printed; a text that was cut off is read as far as it goes.
+
+    Raises:
+        InputError: It is no output of the script.
+    """
+    at = data.find(_START)
+    if at < 0:
+        raise InputError("neither a snapshot nor the output of its script", path=path)
+    at += len(_START)
+    found = Snapshot(collector={"name": "machochain", "version": "", "shell": True})
+    words = {probe.id: probe.words for probe in PROBES}
+    while True:
+        frame = _FRAME.match(data, at)
+        if frame is None:
+            break
+        kind, name, rc = frame[1].decode(), frame[2].decode(errors="replace"), int(frame[3])
+        start = frame.end()
+        middle, end = start + int(frame[4]), start + int(frame[4]) + int(frame[5])
+        if end > len(data):
+            break
+        out, err = (data[a:b].decode(errors="replace") for a, b in ((start, middle), (middle, end)))
+        at = end + 1
+        if kind == "command":
+            # A command that is not there: 127; one that was stopped: 128 and its signal.
+            code = None if rc in (126, 127) else rc
+            cut = max(int(frame[4]), int(frame[5])) >= LARGEST_OUTPUT
+            found.commands[name] = Recorded(words.get(name, ()), code, out, err, rc == 143, cut)
+        elif kind == "env":
+            found.environment[name] = out.removesuffix("\n")
+        elif kind == "dyld":
+            found.environment[name] = out
+            found.dyld_seen = True
+        elif kind == "text":
+            found.files[err] = RecordedFile("file", len(out), text=out)
+        elif kind == "file":
+            known = found.files.get(err)
+            found.files[err] = RecordedFile(out, text=known.text if known else None)
+        else:
+            found.listings[err] = tuple((line, "", None, None) for line in out.split("\n") if line)
+    if not data[at:].startswith(b"@@ end"):
+        found.more["truncated"] = True
+    return found
