@@ -51,6 +51,7 @@ def resolve(
     target: Target | None = None,
     world: World | None = None,
     executor: Executor | None = None,
+    together: bool = False,
 ) -> Report:
     """Say of each binary what it loads, from where and why, what is missing, and whether it launches.
 
@@ -63,6 +64,7 @@ def resolve(
         target: The process: releases, slice, environment and so on.
         world: The modelled Mac's files; by default this machine's own tree.
         executor: Where to work; each path is one task. Results do not depend on it.
+        together: Whether the inputs are laid side by side on one Mac, as packages that are installed together are.
 
     Raises:
         UsageError: The request makes no sense.
@@ -74,9 +76,9 @@ def resolve(
     check_place([called(each) for each in handed], world)
     chosen, absent = _existing(handed)
     chosen = with_archives(chosen)
-    groups = _apart(chosen) if executor is None else [[each] for each in chosen]
+    groups = [chosen] if together else _apart(chosen) if executor is None else [[each] for each in chosen]
     if executor is None or len(groups) < 2:
-        parts = [_resolve(group, target, world) for group in groups]
+        parts = [_resolve(group, target, world, together=together) for group in groups]
     else:
         futures = [executor.submit(_resolve, group, target, world) for group in groups]
         parts = [_awaited(future, group) for future, group in zip(futures, groups, strict=True)]
@@ -125,7 +127,7 @@ def _absence(path: str, error: OSError | ValueError) -> InputError:
     return InputError("no file can have this name", path=path)
 
 
-def _resolve(group: Sequence[Handed], target: Target, world: World) -> Report:
+def _resolve(group: Sequence[Handed], target: Target, world: World, *, together: bool = False) -> Report:
     with ExitStack() as stack:
         try:
             given = [stack.enter_context(on_disk(each)) for each in group]
@@ -133,7 +135,7 @@ def _resolve(group: Sequence[Handed], target: Target, world: World) -> Report:
             return Report((), (error,))
         for each in given:
             world = each.placed(world)
-        session = stack.enter_context(Session.open(given, world))
+        session = stack.enter_context(Session.open(given, world, together=together))
         errors = list(session.errors)
         results = list(resolve_inputs(session, placed_main(session, target), errors))
         filled = {item.group for item in session.inputs}

@@ -80,13 +80,21 @@ class Session:
     _unpacked: ExitStack = Factory(ExitStack)
 
     @classmethod
-    def open(cls, paths: Iterable[StrPath | OnDisk], world: World, *, wanted: Wanted = _all_of_them) -> Session:
+    def open(
+        cls,
+        paths: Iterable[StrPath | OnDisk],
+        world: World,
+        *,
+        wanted: Wanted = _all_of_them,
+        together: bool = False,
+    ) -> Session:
         """Place inputs on the modelled Mac; archives are unpacked until the session is closed.
 
         Args:
             paths: The inputs; those that are no files of the caller's own as they were laid out.
             world: The modelled Mac's files.
             wanted: Which of the Mach-O files that are found count; by default all.
+            together: Whether archives are laid side by side as if all were installed, folders of theirs joined.
 
         Raises:
             UsageError: An option makes no sense, or an input has no place.
@@ -95,7 +103,7 @@ class Session:
         given = [p if isinstance(p, OnDisk) else OnDisk(os.fspath(p), os.fspath(p)) for p in paths]
         check_place([each.host for each in given], world)
         with ExitStack() as stack:
-            world, artifacts, errors, passed_over = _unpack(given, world, stack)
+            world, artifacts, errors, passed_over = _unpack(given, world, stack, together=together)
             view = open_world(world, [each.host for each in given if each.host not in artifacts])
             system = open_system(world.sdks)
             mac = Mac(view, system, beside=world.beside)
@@ -134,6 +142,17 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def of(self, number: int, given: OnDisk) -> Session:
+        """Return what is about one of several inputs; what could not be read at all is told with the first."""
+        first = number == 0
+        return evolve(
+            self,
+            inputs=tuple(item for item in self.inputs if item.group == number),
+            artifacts=tuple(artifact for artifact in self.artifacts if artifact.location.host == given.host),
+            errors=self.errors if first else (),
+            passed_over=self.passed_over if first else (),
+        )
+
     @property
     def stages(self) -> tuple[Inspector, ...]:
         """What is added to the bare walk: symbols, then findings."""
@@ -161,7 +180,7 @@ def _own_names(item: Input, given: OnDisk) -> Input:
 
 
 def _unpack(
-    given: Iterable[OnDisk], world: World, stack: ExitStack
+    given: Iterable[OnDisk], world: World, stack: ExitStack, *, together: bool
 ) -> tuple[World, dict[str, Artifact | None], list[InputError], list[PassedOver]]:
     """Unpack the archives among some inputs and put them on the modelled Mac; None for one that cannot be read.
 
@@ -176,6 +195,7 @@ def _unpack(
             continue
         from machochain.world.archives.opening import open_artifact
         from machochain.world.archives.places import place_artifact
+        from machochain.world.archives.together import place_together
 
         try:
             found[path] = artifact = stack.enter_context(open_artifact(path, _limits(world, each)))
@@ -190,7 +210,11 @@ def _unpack(
             PassedOver(each.name(inner.location.display), PassedOverKind.ARCHIVE, inner.text)
             for inner in artifact.unopened
         )
-        world = place_artifact(world, artifact)
+        if not together:
+            world = place_artifact(world, artifact)
+    opened = [artifact for artifact in found.values() if artifact is not None]
+    if together and opened:
+        world = place_together(world, opened)
     return world, found, errors, passed_over
 
 

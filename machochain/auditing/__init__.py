@@ -39,6 +39,7 @@ def audit(
     baseline: Baseline | StrPath | None = None,
     executor: Executor | None = None,
     jobs: int = 1,
+    together: bool = False,
     today: date | None = None,
 ) -> AuditReport:
     """Hold inputs against all rules and a policy.
@@ -54,6 +55,7 @@ def audit(
         baseline: Findings that are put up with, or the file they are written in.
         executor: Where to work: any `concurrent.futures.Executor`; each input is one task.
         jobs: Without an executor: how many processes to work in.
+        together: Whether the inputs are laid side by side on one Mac, as packages that are installed together are.
         today: The day that decides whether suppressions have expired; by default this machine's.
 
     Raises:
@@ -62,7 +64,9 @@ def audit(
     chosen = handed_over(paths)
     asked = policy_of(policy, profile)
     known = baseline if baseline is None or isinstance(baseline, Baseline) else read_baseline(Path(baseline))
-    parts = list(audit_parts(chosen, asked, target=target, world=world, executor=executor, jobs=jobs))
+    parts = list(
+        audit_parts(chosen, asked, target=target, world=world, executor=executor, jobs=jobs, together=together)
+    )
     return finish_audit(parts, asked, target=target, baseline=known, today=today)
 
 

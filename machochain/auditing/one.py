@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from attrs import evolve, frozen
@@ -58,6 +59,27 @@ def audit_input(handed: Handed, policy: Policy, target: Target, world: World) ->
     except MemoryError:
         short = InputError("needs more memory than there is", path=name)
         return AuditPart(AuditInput(name, "unreadable", None, leaf(name)), errors=(short,))
+
+
+def audit_together(handed: Sequence[Handed], policy: Policy, target: Target, world: World) -> Iterator[AuditPart]:
+    """Yield what each of several inputs gives that are laid side by side on one Mac."""
+    with ExitStack() as stack:
+        opened: list[OnDisk] = []
+        for each in handed:
+            try:
+                given = stack.enter_context(on_disk(each))
+                if not os.path.lexists(given.host):  # as in `_kind`
+                    raise InputError("no such file or directory", path=given.host, errno=2)  # noqa: TRY301
+            except InputError as error:
+                name = called(each)
+                yield AuditPart(AuditInput(name, "unreadable", None, leaf(name)), errors=(error.at(name),))
+                continue
+            opened.append(given)
+            world = given.placed(world)
+        session = stack.enter_context(Session.open(opened, world, together=True))
+        for number, given in enumerate(opened):
+            one = session.of(number, given)
+            yield _Audit(one, given, _kind(given.host), policy, placed_main(one, target), world).part()
 
 
 def _audit_on_disk(given: OnDisk, policy: Policy, target: Target, world: World) -> AuditPart:

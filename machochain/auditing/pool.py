@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import evolve
 
-from machochain.auditing.one import audit_input
+from machochain.auditing.one import audit_input, audit_together
 from machochain.auditing.part import AuditPart
 from machochain.graph.resolve import Target
 from machochain.judging.policy import Policy
@@ -31,6 +31,7 @@ def audit_parts(
     world: World | None = None,
     executor: Executor | None = None,
     jobs: int = 1,
+    together: bool = False,
 ) -> Iterator[AuditPart]:
     """Yield what each input gives, in the order of the inputs; closing the iterator ends the work.
 
@@ -45,7 +46,9 @@ def audit_parts(
     if policy.sdks and not world.sdks:
         world = evolve(world, sdks=policy.sdks)
     paths = with_archives(paths)
-    if executor is not None:
+    if together:
+        yield from audit_together(paths, policy, target, world)
+    elif executor is not None:
         yield from _in_order(executor, audit_input, paths, policy, target, world)
     elif jobs > 1 and len(paths) > 1:
         yield from _in_workers(min(jobs, len(paths)), paths, policy, target, world)

@@ -15,7 +15,7 @@ from attrs import evolve
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
 from machochain.cli.destinations import annotate, parse_formats, render_context, wants_annotations
 from machochain.cli.given import FILE, Word, given
-from machochain.cli.options import Modelled, colour_option, modelled_options
+from machochain.cli.options import Modelled, colour_option, modelled_options, together_option
 from machochain.cli.output import Output
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Severity
@@ -59,6 +59,7 @@ def _print_rules(output: Mapping[str, Any]) -> None:
 @click.option("--strict", is_flag=True, help="Exit with 3 if nothing failed but evidence is missing.")
 @click.option("--baseline", metavar="FILE", help="Findings that are known and put up with.")
 @click.option("--write-baseline", metavar="FILE", help="Write all findings there; reasons that are there stay.")
+@together_option()
 @click.option("--jobs", type=click.IntRange(0), default=1, metavar="N", help="Work in N processes; 0: one a processor.")
 @click.option(
     "--format",
@@ -92,6 +93,7 @@ def command(
     write_baseline: str | None,
     jobs: int,
     rules: bool,
+    together: bool,
     **output: Any,
 ) -> None:
     r"""Hold what you ship against all rules and a policy: the gate of a release.
@@ -120,7 +122,7 @@ def command(
     policy = _policy(policy_file, profile, fail_on, search=not no_config)
     known = read_baseline(Path(baseline)) if baseline is not None else None
 
-    parts, skipped = _look(paths, policy, target, modelled, jobs or os.cpu_count() or 1)
+    parts, skipped = _look(paths, policy, target, modelled, jobs or os.cpu_count() or 1, together=together)
     report = finish_audit(parts, policy, target=target, baseline=known, skipped=skipped)
     if write_baseline is not None and _write_baseline(Path(write_baseline), report):
         known = read_baseline(Path(write_baseline))
@@ -168,7 +170,7 @@ def _policy(file: str | None, profile: str | None, fail_on: str | None, *, searc
 
 
 def _look(
-    paths: Sequence[str], policy: Policy, target: Target, modelled: Modelled, jobs: int
+    paths: Sequence[str], policy: Policy, target: Target, modelled: Modelled, jobs: int, *, together: bool
 ) -> tuple[list[AuditPart], tuple[str, ...]]:
     """Look at each input; return what was found out and, after Ctrl-C, which were not looked at."""
     from machochain.auditing import audit_parts
@@ -178,7 +180,7 @@ def _look(
     handed = with_archives(handed_over(given(paths)))
     progress = sys.stderr.isatty() and len(handed) > 1
     try:
-        for part in audit_parts(handed, policy, target=target, world=modelled.world, jobs=jobs):
+        for part in audit_parts(handed, policy, target=target, world=modelled.world, jobs=jobs, together=together):
             parts.append(part)
             if progress:
                 click.echo(f"\r\x1b[K{len(parts)}/{len(handed)} {printable(leaf(part.input.path))}", err=True, nl=False)

@@ -198,6 +198,14 @@ def _main(path: str | None) -> TargetPath | None:
     return None if path is None else TargetPath(str(Path(path).absolute()))
 
 
+def together_option() -> Callable[[F], F]:
+    """Add ``--together``."""
+    return click.option(
+        "--together", is_flag=True,
+        help="Lay the inputs side by side on one Mac, as packages that are installed together are.",
+    )  # fmt: skip
+
+
 def colour_option() -> Callable[[F], F]:
     """Add ``--color``; the command receives it as ``colour``."""
     return click.option(

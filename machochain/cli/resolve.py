@@ -8,7 +8,7 @@ import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
 from machochain.cli.given import FILE, given
-from machochain.cli.options import Modelled, modelled_options, output_options
+from machochain.cli.options import Modelled, modelled_options, output_options, together_option
 from machochain.cli.output import Output
 from machochain.report.registry import Document
 
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 @click.command("resolve")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=FILE)
 @modelled_options()
+@together_option()
 @output_options(Document.RESOLUTION)
 @click.option("--strict", is_flag=True, help="Exit with 3 if nothing failed but evidence is missing.")
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, output: Output, *, strict: bool) -> None:
+def command(
+    ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, output: Output, *, together: bool, strict: bool
+) -> None:
     r"""Say of each binary what it loads, from where and why, what is missing, and whether it launches.
 
     PATH is a Mach-O file, a folder (an .app or framework is one), or an archive (.whl, .zip, .tar.gz and the like, npm
@@ -38,7 +41,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], modelled: Modelled, outp
     """
     from machochain import api
 
-    report = api.resolve(given(paths), target=modelled.target, world=modelled.world)
+    report = api.resolve(given(paths), target=modelled.target, world=modelled.world, together=together)
     output.render(report, Document.RESOLUTION)
     for error in report.errors:
         complain(str(error))
