@@ -130,7 +130,7 @@ def _absence(path: str, error: OSError | ValueError) -> InputError:
 def _resolve(group: Sequence[Handed], target: Target, world: World, *, together: bool = False) -> Report:
     with ExitStack() as stack:
         try:
-            given = [stack.enter_context(on_disk(each)) for each in group]
+            given = [stack.enter_context(on_disk(each, world.timeout)) for each in group]
         except InputError as error:
             return Report((), (error,))
         for each in given:

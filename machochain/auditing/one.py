@@ -49,7 +49,7 @@ def audit_input(handed: Handed, policy: Policy, target: Target, world: World) ->
     """Return what one input gives; one that cannot be read gives its error."""
     name = called(handed)
     try:
-        with on_disk(handed) as given:
+        with on_disk(handed, world.timeout) as given:
             try:
                 return _audit_on_disk(given, policy, target, given.placed(world))
             except InputError as error:

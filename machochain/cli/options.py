@@ -126,6 +126,10 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
             help="How many archives in one another are opened; 0: none in a folder. Default: 3.",
         ),
         click.option(
+            "--timeout", type=click.FloatRange(0, min_open=True), default=60.0, metavar="SECONDS",
+            help="How long nothing may come from an address. Default: 60.",
+        ),
+        click.option(
             "--archive-size", metavar="SIZE", help="How much of an archive is unpacked: 500M, 8G. Default: 4G.",
         ),
     ]  # fmt: skip
@@ -153,6 +157,7 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
                 sdks=values.pop("sdk"),
                 case_sensitive=values.pop("case_sensitive"),
                 limits=_limits(values.pop("archive_levels"), values.pop("archive_size")),
+                timeout=values.pop("timeout"),
             )
             return function(modelled=Modelled(target, world), **values)
 

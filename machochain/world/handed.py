@@ -18,7 +18,7 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.world.placement import World
-from machochain.world.remote import fetched, is_remote, redacted
+from machochain.world.remote import TIMEOUT, fetched, is_remote, redacted
 from machochain.world.survey import Survey, survey
 
 StrPath = str | os.PathLike[str]
@@ -236,8 +236,12 @@ class OnDisk:
 
 
 @contextmanager
-def on_disk(handed: Handed) -> Iterator[OnDisk]:
+def on_disk(handed: Handed, timeout: float = TIMEOUT) -> Iterator[OnDisk]:
     """Have an input as a file or folder of this machine while the context lasts.
+
+    Args:
+        handed: The input.
+        timeout: How many seconds nothing may come from an address.
 
     Raises:
         InputError: It cannot be fetched.
@@ -255,7 +259,7 @@ def on_disk(handed: Handed) -> Iterator[OnDisk]:
         if not is_remote(handed):
             yield OnDisk(handed, handed)
             return
-        with fetched(handed) as local:
+        with fetched(handed, timeout=timeout) as local:
             yield OnDisk(local, redacted(handed), False, _download(local))
         return
     import tempfile  # noqa: PLC0415  # most inputs are files

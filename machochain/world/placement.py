@@ -96,6 +96,7 @@ class World:
         sdks: Directories of macOS SDKs on this machine.
         case_sensitive: Whether names that differ in case only are two names.
         limits: How much an archive among the inputs may cost, and how deep archives in one another are opened.
+        timeout: How many seconds nothing may come from an address.
     """
 
     root: HostPath | None = field(default=None, converter=_optional_host)
@@ -107,6 +108,7 @@ class World:
     sdks: tuple[HostPath, ...] = field(default=(), converter=_hosts)
     case_sensitive: bool = False
     limits: Limits | None = None
+    timeout: float = 60.0
 
     def with_places(
         self, at: TargetPath | None, maps: tuple[tuple[TargetPath, HostPath], ...] = ()

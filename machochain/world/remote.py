@@ -5,17 +5,22 @@ from __future__ import annotations
 import posixpath
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from machochain.model.errors import InputError, UsageError
 
 LIMIT: Final = 4 << 30
 """Bytes of one input."""
+TIMEOUT: Final = 60.0
+"""Seconds that nothing may come from an address."""
 _CHUNK: Final = 1 << 20
+_AHEAD: Final = 4
 
 
 def is_remote(path: str) -> bool:
@@ -51,19 +56,20 @@ _SHORT: Final = 3
 
 
 @contextmanager
-def fetched(address: str, limit: int = LIMIT) -> Iterator[str]:
+def fetched(address: str, limit: int = LIMIT, timeout: float = TIMEOUT) -> Iterator[str]:
     """Copy a file here, under its own name in a temporary folder that is gone when the context ends.
 
     Args:
         address: Where it is.
         limit: How many bytes it may have.
+        timeout: How many seconds nothing may come.
 
     Raises:
         UsageError: fsspec, or what it needs for this kind of address, is not installed.
-        InputError: It cannot be read, or is too long.
+        InputError: It cannot be read, is too long, is not as long as it is said to be, or nothing comes.
     """
     try:
-        import fsspec  # noqa: PLC0415  # an extra: most never need it
+        import fsspec  # noqa: F401, PLC0415  # an extra: most never need it
     except ImportError as error:
         raise UsageError(f"{redacted(address)}: addresses need fsspec: pip install 'machochain[remote]'") from error
     import tempfile  # noqa: PLC0415
@@ -71,31 +77,94 @@ def fetched(address: str, limit: int = LIMIT) -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="machochain-")
     try:
         local = Path(folder).resolve() / _name(address)
-        try:
-            with fsspec.open(address, "rb") as source, local.open("wb") as copy:
-                whole = _copy(source, copy, limit)
-        except ImportError as error:
-            raise UsageError(f"{redacted(address)}: {_without_secrets(str(error), address)}") from error
-        except Exception as error:
-            # Each of fsspec's file systems has errors of its own.
-            reason = _without_secrets(str(error), address) or type(error).__name__
-            raise InputError(f"cannot be fetched: {reason}", path=redacted(address)) from error
-        if not whole:
-            raise InputError(f"is longer than {limit} bytes", path=redacted(address))
+        with local.open("wb") as copy:
+            _copy(address, copy, limit, timeout)
         yield str(local)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copy(source: IO[bytes], copy: IO[bytes], limit: int) -> bool:
-    """Copy what there is; say whether that was all."""
+def _copy(address: str, copy: IO[bytes], limit: int, timeout: float) -> None:
+    """Copy what is at an address, which is read in a thread of its own: few of fsspec's file systems give up."""
+    parts: Queue[bytes | int | Exception | None] = Queue(_AHEAD)
+    done = Event()
+
+    def put(part: bytes | int | Exception | None) -> None:
+        while not done.is_set():
+            with suppress(Full):
+                parts.put(part, timeout=0.1)
+                return
+
+    Thread(target=_read, args=(address, timeout, put, done), daemon=True).start()
     length = 0
-    while chunk := source.read(_CHUNK):
-        length += len(chunk)
-        if length > limit:
-            return False
-        copy.write(chunk)
-    return True
+    stated: int | None = None
+    try:
+        while True:
+            part = parts.get(timeout=timeout)
+            if part is None:
+                break
+            if isinstance(part, int):
+                stated = part
+            elif isinstance(part, Exception):
+                raise _reason(part, address) from part
+            else:
+                length += len(part)
+                copy.write(part)
+            if max(length, stated or 0) > limit:
+                raise InputError(f"is longer than {limit} bytes", path=redacted(address))
+    except Empty:
+        raise InputError(
+            f"cannot be fetched: nothing came for {timeout:g} seconds (--timeout)", path=redacted(address)
+        ) from None
+    finally:
+        done.set()
+    if stated is not None and length != stated:
+        raise InputError(f"is cut: {length} bytes came where {stated} are stated", path=redacted(address))
+
+
+def _read(address: str, timeout: float, put: Callable[[bytes | int | Exception | None], None], done: Event) -> None:
+    """Hand over the length of a file, if it is stated, its bytes, and None at the end; or what went wrong."""
+    try:
+        from fsspec.core import url_to_fs  # noqa: PLC0415  # as in `fetched`
+
+        files, path = url_to_fs(address, **_options(address, timeout))
+        with suppress(Exception):  # many servers do not say; one that has no such file says so when it is opened
+            size = files.info(path).get("size")
+            if isinstance(size, int):
+                put(size)
+        with files.open(path, "rb") as source:
+            while not done.is_set() and (chunk := source.read(_CHUNK)):
+                put(chunk)
+        put(None)
+    except Exception as error:  # noqa: BLE001  # each of fsspec's file systems has errors of its own
+        put(error)
+
+
+def _options(address: str, timeout: float) -> dict[str, Any]:
+    """Return what fsspec's file system is made with.
+
+    A web server is asked once for the whole file, as it is: parts asked for by their place may be answered with others.
+    """
+    web = ("http", "https")
+    if not address.rpartition("::")[2].startswith(tuple(f"{name}://" for name in web)):
+        return {}
+    try:
+        import aiohttp  # noqa: PLC0415  # fsspec says what is missing
+    except ImportError:
+        return {}
+    patience = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
+    options: dict[str, Any] = {"client_kwargs": {"timeout": patience, "headers": {"Accept-Encoding": "identity"}}}
+    if "::" in address:
+        return dict.fromkeys(web, options)
+    return {**options, "block_size": 0}
+
+
+def _reason(error: Exception, address: str) -> Exception:
+    """Return an error of ours for one of fsspec's."""
+    if isinstance(error, ImportError):
+        return UsageError(f"{redacted(address)}: {_without_secrets(str(error), address)}")
+    words = _without_secrets(str(error).strip(), address)
+    return InputError(f"cannot be fetched: {words or type(error).__name__}", path=redacted(address))
 
 
 def _name(address: str) -> str:
