@@ -231,13 +231,13 @@ def scenarios(
         UsageError: A context makes no sense, or the file is no main executable.
         InputError: The file cannot be read.
     """
-    from machochain.graph.scenario.run import Request, read_go_command, run_scenarios
+    from machochain.graph.scenario.run import ScenarioRequest, read_go_command, run_scenarios
     from machochain.source.toolchain import Go
 
     world = world or World()
     wanted = (contexts,) if isinstance(contexts, str) else tuple(contexts)
     hop = read_go_command(os.fspath(go)) if go is not None else None
-    request = Request(wanted, TargetPath(package_directory) if package_directory is not None else None, hop)
+    request = ScenarioRequest(wanted, TargetPath(package_directory) if package_directory is not None else None, hop)
     with on_disk(_single(binary)) as given:
         world, system = given.placed(world), open_system(world.sdks)
         sources = None if source is None else _sources_of(os.fspath(source), world)

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
 from machochain.cli.destinations import annotate, parse_formats, render_context, wants_annotations
-from machochain.cli.given import FILE, Word, given
+from machochain.cli.given import FILE, Choices, given
 from machochain.cli.options import Modelled, colour_option, modelled_options, together_option
 from machochain.cli.output import Output
 from machochain.model.paths import leaf, printable
@@ -52,7 +52,7 @@ def _print_rules(output: Mapping[str, Any]) -> None:
 @click.option(
     "--profile",
     metavar="NAME",
-    type=Word("profile", PROFILES),
+    type=Choices("profile", PROFILES),
     help="Built-in rules to start from: release, wheel, app or dev.",
 )
 @click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 1 from this severity on. Default: error.")
@@ -66,7 +66,7 @@ def _print_rules(output: Mapping[str, Any]) -> None:
     "forms",
     multiple=True,
     metavar="NAME[:FILE]",
-    type=Word("format", _FORMATS),
+    type=Choices("format", _FORMATS),
     help=f"How to write the result, and where to; repeatable. One of {', '.join(_FORMATS)}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")

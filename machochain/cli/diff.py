@@ -81,7 +81,7 @@ def _recorded(old: str, new: str, source: str | None, output: Output, fail_on: s
     """Compare two snapshots; return the exit code: 1 if a difference changes what is found."""
     from machochain import api
     from machochain.findings.rules.machine_ci import of_drift
-    from machochain.machine.compare import Weight, compare
+    from machochain.machine.compare import Weight, compare_machines
     from machochain.machine.doctor import case_of
     from machochain.machine.facts import facts_of
     from machochain.machine.reading import read_snapshot
@@ -91,7 +91,7 @@ def _recorded(old: str, new: str, source: str | None, output: Output, fail_on: s
     if source is not None:
         sources = (api.examine(source, snapshot=old), api.examine(source, snapshot=new))
     case = case_of(read_snapshot(new), new)
-    found = compare(facts_of(read_snapshot(old)), case.facts, sources)
+    found = compare_machines(facts_of(read_snapshot(old)), case.facts, sources)
     drift = of_drift(case, found)
     if output.format == "json":
         output.write(json.dumps(differences_document(found, old, new, drift), indent=2) + "\n")

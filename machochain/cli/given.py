@@ -60,7 +60,7 @@ else:
     _Type = click.ParamType
 
 
-class Word(_Type):
+class Choices(_Type):
     """A text of which some values can be completed; what it may be is asked where it is used."""
 
     def __init__(self, name: str, choices: Sequence[str], *, also: str = "") -> None:

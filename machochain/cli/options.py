@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from attrs import evolve, frozen
 
-from machochain.cli.given import Word
+from machochain.cli.given import Choices
 from machochain.cli.output import COLOURS, Output
 from machochain.dyld.profile import NAMES, NEWEST, parse_range
 from machochain.graph.resolve import Target
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from machochain.model.artifact import Limits
 
 PATH: Final = click.Path()
-_ARCH: Final = Word("arch", ("arm64", "x86_64", "arm64e", "x86_64h", "i386"))
+_ARCH: Final = Choices("arch", ("arm64", "x86_64", "arm64e", "x86_64h", "i386"))
 _RELEASES: Final = ("11", "12", "13", "14", "15", "26", "27", *NAMES)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -72,7 +72,7 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
     """Add the options of the modelled Mac; the command receives them as ``modelled``."""
     options = [
         click.option(
-            "--macos", multiple=True, metavar="VERSION", type=Word("release", _RELEASES, also=".."),
+            "--macos", multiple=True, metavar="VERSION", type=Choices("release", _RELEASES, also=".."),
             help=f"macOS release to model, 11 to 26 and point releases; repeatable, and A..B. Default: {releases}.",
         ),
         click.option(

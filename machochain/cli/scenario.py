@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
-from machochain.cli.given import FILE, Word, given
+from machochain.cli.given import FILE, Choices, given
 from machochain.cli.options import Modelled, modelled_options, output_options
 from machochain.cli.output import Output
 from machochain.report.registry import Document
@@ -25,7 +25,7 @@ _CONTEXTS: Final = (
     "--contexts",
     "names",
     metavar="LIST",
-    type=Word("contexts", _CONTEXTS, also=","),
+    type=Choices("contexts", _CONTEXTS, also=","),
     help="go, all, or ids with commas between: in-place, go-run, go-run-cached, go-test, go-test-c, go-official, "
     "go-install, delve, ide, install:PREFIX, app-bundle, hardened, sip-shell. Default: go for a program made by Go, "
     "else the others.",

@@ -110,11 +110,11 @@ def command(
 def exit_code(report: SourceReport, fail_on: str, *, strict: bool) -> int:
     """Return the exit code of a report."""
     from machochain.model.result import Severity
-    from machochain.source.values import Outcome
+    from machochain.source.values import SearchOutcome
 
     if fail_on != "never" and any(f.severity.rank >= Severity(fail_on).rank for f in report.findings):
         return EXIT_FINDINGS
-    unknown = any(s.outcome is Outcome.UNKNOWN for s in report.searches) or any(
+    unknown = any(s.outcome is SearchOutcome.UNKNOWN for s in report.searches) or any(
         f.unknown_imports for packages in report.packages.values() for f in packages.values()
     )
     return EXIT_INCOMPLETE if strict and unknown else 0

@@ -10,7 +10,7 @@ from attrs import frozen
 
 
 @frozen
-class Place:
+class PathClass:
     """Where an absolute path leads.
 
     Attributes:
@@ -61,7 +61,7 @@ def _pattern() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=4096)
-def place_of(path: str) -> Place | None:
+def place_of(path: str) -> PathClass | None:
     """Return whose place an absolute path is in; None for one that is nobody's in particular, or not absolute."""
     if not path.startswith(("/", "$WORK")) or len(path) >= _PATH_MAX:
         return None
@@ -70,14 +70,14 @@ def place_of(path: str) -> Place | None:
         return None
     assert match.lastindex is not None
     kind, words, managed, _ = _PLACES[match.lastindex - 1]
-    return Place(kind, words, match.group(), managed)
+    return PathClass(kind, words, match.group(), managed)
 
 
 _SHARED: Final = ("/usr/lib/", "/usr/local/", "/System/", "/Library/", "/Applications/", "/Users/Shared/", "/Network/")
 """Where macOS or an installer may have put something on any Mac."""
 
 
-def leaked_run_path(path: str, image: str) -> Place | None:
+def leaked_run_path(path: str, image: str) -> PathClass | None:
     """Return whose place a run path leads into, also where its name gives nothing away: no user has such a directory.
 
     On macOS nobody can make directories beside those of the system at its root, but for an administrator who asks for
@@ -90,11 +90,11 @@ def leaked_run_path(path: str, image: str) -> Place | None:
     if f"{path}/".startswith(_SHARED) or image.startswith(f"{top}/") or top == "/" or place_of(path) is not None:
         return None
     if top == "/opt":
-        return Place("opt", "a directory of its own below /opt", "/opt")
-    return Place("other", "a directory that no user has", top)
+        return PathClass("opt", "a directory of its own below /opt", "/opt")
+    return PathClass("other", "a directory that no user has", top)
 
 
-def foreign(path: str, image: str) -> Place | None:
+def foreign(path: str, image: str) -> PathClass | None:
     """Return whose place a path is in, unless the image itself was installed there by the same package manager."""
     place = place_of(path)
     if place is not None and place.managed and image.startswith(place.prefix + "/"):

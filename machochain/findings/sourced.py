@@ -14,7 +14,7 @@ from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Severity
 
 if TYPE_CHECKING:
-    from machochain.source.values import PackageFacts, Place, SourceReport
+    from machochain.source.values import PackageFacts, SourcePosition, SourceReport
 
 
 def source_finding(
@@ -25,7 +25,7 @@ def source_finding(
     subject: str,
     message: str,
     target: str = "",
-    place: Place | None = None,
+    place: SourcePosition | None = None,
     severity: Severity | None = None,
     confidence: Confidence = Confidence.CERTAIN,
     remedies: Iterable[Remedy] = (),
@@ -63,7 +63,7 @@ def merged(findings: Iterable[Finding]) -> Iterator[Finding]:
     yield from found.values()
 
 
-def where(place: Place, report: SourceReport) -> str:
+def where(place: SourcePosition, report: SourceReport) -> str:
     """Return ``file.go:12`` for people, relative to the module."""
     root = f"{report.module.directory.rstrip('/')}/"
     name = place.file.removeprefix(root)

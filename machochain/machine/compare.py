@@ -44,7 +44,7 @@ class Difference:
     weight: Weight
 
 
-def compare(
+def compare_machines(
     old: MachineFacts,
     new: MachineFacts,
     sources: tuple[SourceReport, SourceReport] | None = None,

@@ -32,7 +32,7 @@ class BinaryNeeds:
     go: str | None = None
 
 
-class Answer(Enum):
+class Buildable(Enum):
     """Whether the module can be built on the Mac."""
 
     YES = "yes"
@@ -72,14 +72,14 @@ class MachineCase:
         return any(p.cgo or p.lines for packages in self.source.packages.values() for p in packages.values())
 
     @property
-    def can_build(self) -> Answer:
+    def can_build(self) -> Buildable:
         """Whether the module can be built here, as far as the recorded facts tell."""
         needed = {"MC741", "MC743", "MC746", "MC754", "MC755", "MC758", "MC764", "MC761", "MC752"}
         if any(f.severity.value == "error" and f.rule in needed for f in self.findings):
-            return Answer.NO
+            return Buildable.NO
         if any(f.severity.value == "error" for f in self.findings):
-            return Answer.NO
-        return Answer.UNKNOWN if self.skipped.keys() & {"MC741", "MC743", "MC755", "MC754"} else Answer.YES
+            return Buildable.NO
+        return Buildable.UNKNOWN if self.skipped.keys() & {"MC741", "MC743", "MC755", "MC754"} else Buildable.YES
 
 
 def case_of(snapshot: Snapshot, name: str) -> MachineCase:

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from machochain.machine.ci import CiAnswer
 from machochain.machine.compare import Difference
-from machochain.machine.doctor import Answer, MachineCase
+from machochain.machine.doctor import Buildable, MachineCase
 from machochain.machine.facts import MachineFacts
 from machochain.model.paths import printable
 from machochain.model.result import Finding, Severity
@@ -87,9 +87,11 @@ def _verdict(case: MachineCase, style: Style) -> str:
     counted = f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}"
     if case.source is None:
         return f"{style.paint(mac, 'bold')}: {counted}; --source DIR weighs them by what a module needs"
-    kind = {Answer.YES: "good", Answer.NO: "bad", Answer.UNKNOWN: "doubt"}[case.can_build]
+    kind = {Buildable.YES: "good", Buildable.NO: "bad", Buildable.UNKNOWN: "doubt"}[case.can_build]
     how = "with cgo" if case.cgo else "without cgo"
-    answer = style.paint({Answer.YES: "yes", Answer.NO: "no", Answer.UNKNOWN: "not known"}[case.can_build], kind)
+    answer = style.paint(
+        {Buildable.YES: "yes", Buildable.NO: "no", Buildable.UNKNOWN: "not known"}[case.can_build], kind
+    )
     name = printable(case.source.module.path or case.source.module.directory)
     return f"{style.paint(mac, 'bold')}: what is needed to build {name} {how} is there: {answer} ({counted})"
 

@@ -17,18 +17,18 @@ from machochain.report.sarif import relative_uri
 from machochain.report.sarif import rule_fields as sarif_rule
 from machochain.report.style import Style
 from machochain.source.values import (
+    BuildTarget,
     FlagOrigin,
+    FlagWord,
     Kind,
     Link,
     Mode,
-    Outcome,
     PackageFacts,
     PathState,
-    Place,
     Search,
+    SearchOutcome,
+    SourcePosition,
     SourceReport,
-    Target,
-    Word,
 )
 
 SOURCE_SCHEMA: Final = "machochain.source/1"
@@ -69,7 +69,7 @@ def _text(report: SourceReport, style: Style) -> Iterator[str]:
     for target in report.targets:
         yield ""
         yield from _target(report, target, style)
-    unknown = [s for s in report.searches if s.outcome is Outcome.UNKNOWN and s.certain]
+    unknown = [s for s in report.searches if s.outcome is SearchOutcome.UNKNOWN and s.certain]
     if unknown:
         names = list(dict.fromkeys(shown_name(s) for s in unknown))
         more = f" and {len(names) - 4} more" if len(names) > 4 else ""
@@ -117,7 +117,7 @@ def _findings(findings: Sequence[Finding], style: Style) -> Iterator[str]:
         yield style.paint(f"{hidden} {'note' if hidden == 1 else 'notes'} not shown (-v shows them)", "dim")
 
 
-def _target(report: SourceReport, target: Target, style: Style) -> Iterator[str]:
+def _target(report: SourceReport, target: BuildTarget, style: Style) -> Iterator[str]:
     release = f"Go 1.{target.minor} ({target.go})"
     assumed = ", assumed" if target.mode_assumed else ""
     sdk = printable(target.sdk) if target.sdk else "not known"
@@ -131,12 +131,12 @@ def _target(report: SourceReport, target: Target, style: Style) -> Iterator[str]
             yield from _link(link, style)
 
 
-def _package(report: SourceReport, target: Target, facts: PackageFacts, style: Style) -> Iterator[str]:
+def _package(report: SourceReport, target: BuildTarget, facts: PackageFacts, style: Style) -> Iterator[str]:
     mine = [s for s in report.searches if s.package == facts.path and s.target == target.name]
     counts: dict[Kind, list[int]] = {}
     for search in mine:
         tally = counts.setdefault(search.kind, [0, 0, 0])
-        tally[(Outcome.FOUND, Outcome.MISSING, Outcome.UNKNOWN).index(search.outcome)] += 1
+        tally[(SearchOutcome.FOUND, SearchOutcome.MISSING, SearchOutcome.UNKNOWN).index(search.outcome)] += 1
     flags = sum(len(facts.words.get(v, ())) for v in ("CPPFLAGS", "CFLAGS", "CXXFLAGS", "LDFLAGS", "pkg-config"))
     words = [f"{flags} flag{'' if flags == 1 else 's'}"]
     for kind, (found, missing, unknown) in counts.items():
@@ -158,7 +158,7 @@ def _package(report: SourceReport, target: Target, facts: PackageFacts, style: S
             yield from ("        " + line for line in _chain(search, style))
 
 
-def _said(word: Word) -> str:
+def _said(word: FlagWord) -> str:
     from machochain.source.chain import said_by  # noqa: PLC0415  # only with -v
 
     return said_by(word)
@@ -166,12 +166,14 @@ def _said(word: Word) -> str:
 
 def _one_line(search: Search, style: Style) -> Iterator[str]:
     state = {
-        Outcome.FOUND: PathState.WINNER, Outcome.MISSING: PathState.ABSENT, Outcome.UNKNOWN: PathState.UNSEEN,
+        SearchOutcome.FOUND: PathState.WINNER,
+        SearchOutcome.MISSING: PathState.ABSENT,
+        SearchOutcome.UNKNOWN: PathState.UNSEEN,
     }[search.outcome]  # fmt: skip
     mark = _MARKS[state][0 if style.unicode else 1]
-    kind = {Outcome.FOUND: "good", Outcome.MISSING: "bad", Outcome.UNKNOWN: "doubt"}[search.outcome]
+    kind = {SearchOutcome.FOUND: "good", SearchOutcome.MISSING: "bad", SearchOutcome.UNKNOWN: "doubt"}[search.outcome]
     after = f" {style.arrow} {printable(search.winner)}" if search.winner else ""
-    if search.outcome is Outcome.FOUND and not search.winner:
+    if search.outcome is SearchOutcome.FOUND and not search.winner:
         after = f" {style.arrow} the compiler's own"
     perhaps = "" if search.certain else " (perhaps included)"
     yield f"{style.paint(mark, kind)} {printable(shown_name(search))}{perhaps}{after}"
@@ -232,13 +234,13 @@ def chain_of(report: SourceReport, name: str, style: Style) -> str | None:
             lines.append("  perhaps: a condition around the include is not known")
         lines += ["  " + line for line in _chain(first, style)]
         if not first.tried:
-            lines.append("  the compiler brings it" if first.outcome is Outcome.FOUND else "  nothing was tried")
+            lines.append("  the compiler brings it" if first.outcome is SearchOutcome.FOUND else "  nothing was tried")
         lines += ["  " + line for line in _answer(first, style)]
     return "\n".join(lines[1:]) + "\n"
 
 
 def _answer(search: Search, style: Style) -> Iterator[str]:
-    if search.outcome is Outcome.FOUND and search.winner:
+    if search.outcome is SearchOutcome.FOUND and search.winner:
         facts = search.facts
         known = [f"architectures {', '.join(facts.archs)}"] * bool(facts.archs)
         known += [f"install name {printable(facts.install_name)}"] if facts.install_name else []
@@ -247,13 +249,13 @@ def _answer(search: Search, style: Style) -> Iterator[str]:
         unless = ", unless a directory nobody saw has it" if search.doubtful else ""
         detail = f" ({'; '.join(known)})" if known else ""
         yield style.paint(f"taken{unless}", "doubt" if unless else "good") + f": {printable(search.winner)}{detail}"
-    elif search.outcome is Outcome.MISSING:
+    elif search.outcome is SearchOutcome.MISSING:
         yield style.paint("nowhere", "bad") + ": every directory was seen"
-    elif search.outcome is Outcome.UNKNOWN:
+    elif search.outcome is SearchOutcome.UNKNOWN:
         yield style.paint("not known", "doubt") + ": not every directory was seen"
 
 
-def _place(place: Place, report: SourceReport) -> str:
+def _place(place: SourcePosition, report: SourceReport) -> str:
     name = place.file.removeprefix(f"{report.module.directory.rstrip('/')}/")
     return printable(f"{name}:{place.line}" if place.line else name)
 
@@ -295,7 +297,7 @@ def source_document(report: SourceReport) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _target_fields(target: Target) -> dict[str, Any]:
+def _target_fields(target: BuildTarget) -> dict[str, Any]:
     return {
         "target": target.name,
         "goos": target.goos,
@@ -310,7 +312,7 @@ def _target_fields(target: Target) -> dict[str, Any]:
     }
 
 
-def _word_fields(word: Word) -> dict[str, Any]:
+def _word_fields(word: FlagWord) -> dict[str, Any]:
     return {
         "word": word.text, "origin": word.origin.value, "file": word.place.file or None,
         "line": word.place.line or None, "condition": word.condition or None,
@@ -345,7 +347,7 @@ def _package_fields(target: str, facts: PackageFacts) -> dict[str, Any]:
     }
 
 
-def _by(package: str, place: Place) -> list[Any]:
+def _by(package: str, place: SourcePosition) -> list[Any]:
     return [package, place.file or None, place.line or None]
 
 
@@ -441,7 +443,9 @@ def write_dot(report: SourceReport, _: RenderContext) -> str:
             lines.append(f"  {_dot(package)} [label={_dot(search.package)}, style=bold];")
         if name not in seen:
             seen.add(name)
-            colour = {Outcome.FOUND: "black", Outcome.MISSING: "red", Outcome.UNKNOWN: "orange"}[search.outcome]
+            colour = {SearchOutcome.FOUND: "black", SearchOutcome.MISSING: "red", SearchOutcome.UNKNOWN: "orange"}[
+                search.outcome
+            ]
             lines.append(f"  {_dot(name)} [label={_dot(shown_name(search))}, shape=ellipse, color={colour}];")
         for edge in (
             f"  {_dot(package)} -> {_dot(name)}{'' if search.certain else ' [style=dashed]'};",

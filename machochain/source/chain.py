@@ -17,7 +17,7 @@ from attrs import frozen
 from machochain.golang.settings import Settings, shell_words
 from machochain.golang.words import split_variable
 from machochain.model.errors import UsageError
-from machochain.source.values import FlagOrigin, Mode, PackageFacts, Target, Word
+from machochain.source.values import BuildTarget, FlagOrigin, FlagWord, Mode, PackageFacts
 
 _APPLE_CLANG: Final = frozenset(
     {"clang", "cc", "gcc", "c++", "clang++", "g++"}
@@ -42,27 +42,27 @@ class Directory:
     path: str | None
     origin: str
     frameworks: bool = False
-    word: Word | None = None
+    word: FlagWord | None = None
     system: bool = False
     implicit: bool = False
 
 
-def environment_words(settings: Settings, name: str) -> tuple[Word, ...]:
+def environment_words(settings: Settings, name: str) -> tuple[FlagWord, ...]:
     """Return the words of a variable; none of a value that cannot be split, or is Go's default."""
     if settings.get(name).origin.value == "default":
         return ()
     try:
-        return tuple(Word(text, FlagOrigin.ENVIRONMENT, written=text) for text in settings.words(name))
+        return tuple(FlagWord(text, FlagOrigin.ENVIRONMENT, written=text) for text in settings.words(name))
     except UsageError:
         return ()
 
 
 def compiler_words(
-    package: PackageFacts, settings: Settings, cflags: Sequence[Word], verb: str = "CFLAGS"
-) -> tuple[Word, ...]:
+    package: PackageFacts, settings: Settings, cflags: Sequence[FlagWord], verb: str = "CFLAGS"
+) -> tuple[FlagWord, ...]:
     """Return the words of one compiler call of a package, in order."""
     return (
-        Word(f"-I{package.directory}", FlagOrigin.GO, package=package.path),
+        FlagWord(f"-I{package.directory}", FlagOrigin.GO, package=package.path),
         *environment_words(settings, "CGO_CPPFLAGS"),
         *package.words.get("CPPFLAGS", ()),
         *cflags,
@@ -99,12 +99,12 @@ def sdk_of(settings: Settings, words: Sequence[str], sdks: Sequence[str]) -> str
     return settings.variable("SDKROOT") or (sdks[0] if sdks else None)
 
 
-def header_directories(words: Sequence[Word], target: Target, settings: Settings) -> tuple[Directory, ...]:
+def header_directories(words: Sequence[FlagWord], target: BuildTarget, settings: Settings) -> tuple[Directory, ...]:
     """Return where headers are looked for, behind the including file's own directory."""
     return tuple(_header_directories(words, target, settings))
 
 
-def _header_directories(words: Sequence[Word], target: Target, settings: Settings) -> Iterator[Directory]:
+def _header_directories(words: Sequence[FlagWord], target: BuildTarget, settings: Settings) -> Iterator[Directory]:
     listed = list(_paths(words, ("-I", "-isystem", "-F", "-iquote", "-idirafter", "-iframework")))
     for flag, path, word in listed:
         if flag in ("-iquote", "-I"):
@@ -131,12 +131,12 @@ def _header_directories(words: Sequence[Word], target: Target, settings: Setting
     yield Directory(sdk and f"{sdk}/System/Library/Frameworks", "SDK", frameworks=True, system=True, implicit=True)
 
 
-def library_directories(words: Sequence[Word], target: Target, settings: Settings) -> tuple[Directory, ...]:
+def library_directories(words: Sequence[FlagWord], target: BuildTarget, settings: Settings) -> tuple[Directory, ...]:
     """Return where libraries are looked for."""
     return tuple(_library_directories(words, target, settings))
 
 
-def _library_directories(words: Sequence[Word], target: Target, settings: Settings) -> Iterator[Directory]:
+def _library_directories(words: Sequence[FlagWord], target: BuildTarget, settings: Settings) -> Iterator[Directory]:
     seen: set[str] = set()
     for _, path, word in _paths(words, ("-L",)):
         if path not in seen:
@@ -151,7 +151,7 @@ def _library_directories(words: Sequence[Word], target: Target, settings: Settin
     yield Directory(sdk and f"{sdk}/usr/local/lib", "SDK", system=True, implicit=True)
 
 
-def framework_directories(words: Sequence[Word], target: Target) -> tuple[Directory, ...]:
+def framework_directories(words: Sequence[FlagWord], target: BuildTarget) -> tuple[Directory, ...]:
     """Return where frameworks are looked for by the linker."""
     sdk = target.sdk.rstrip("/") if target.sdk else None
     return (
@@ -160,7 +160,7 @@ def framework_directories(words: Sequence[Word], target: Target) -> tuple[Direct
     )
 
 
-def _paths(words: Sequence[Word], flags: tuple[str, ...]) -> Iterator[tuple[str, str, Word]]:
+def _paths(words: Sequence[FlagWord], flags: tuple[str, ...]) -> Iterator[tuple[str, str, FlagWord]]:
     """Yield (flag, directory, word) for flags that name directories, joined or apart."""
     at = 0
     while at < len(words):
@@ -177,7 +177,7 @@ def _paths(words: Sequence[Word], flags: tuple[str, ...]) -> Iterator[tuple[str,
                 break
 
 
-def said_by(word: Word) -> str:
+def said_by(word: FlagWord) -> str:
     """Return whose word it is, for people."""
     if word.origin is FlagOrigin.ENVIRONMENT:
         return "environment"

@@ -33,19 +33,19 @@ from machochain.source.loading import (
     read_go_list,
 )
 from machochain.source.values import (
+    BuildTarget,
     FlagOrigin,
+    FlagWord,
     Kind,
     Link,
     ModuleFacts,
-    Outcome,
     PackageFacts,
     PathState,
-    Place,
     Search,
+    SearchOutcome,
+    SourcePosition,
     SourceReport,
-    Target,
-    Tried,
-    Word,
+    TriedPath,
 )
 from machochain.source.vendoring import lost_files, outside_key
 from machochain.world.placement import World, open_world
@@ -121,7 +121,9 @@ def _module_facts(modules: Modules) -> ModuleFacts:
     )
 
 
-def target_of(request: SourceRequest, settings: Settings, modules: Modules, goarch: str, sdks: Sequence[str]) -> Target:
+def target_of(
+    request: SourceRequest, settings: Settings, modules: Modules, goarch: str, sdks: Sequence[str]
+) -> BuildTarget:
     """Return for what a module is built."""
     minor, source = request.go, "option"
     if minor is None:
@@ -138,7 +140,7 @@ def target_of(request: SourceRequest, settings: Settings, modules: Modules, goar
     except UsageError:
         compiler = (settings.get("CC").value,)
     sdk = sdk_of(settings, flags, sdks)
-    return Target(
+    return BuildTarget(
         "darwin", goarch, minor, source, mode, assumed, compiler, sdk,
         context_of(goarch, settings, minor, request.tags),
     )  # fmt: skip
@@ -165,7 +167,7 @@ class _Examination:
         self.system = system
         self.report = report
         self.listed: dict[str, tuple[object, ...]] = {}
-        self._texts: dict[str, tuple[Word, ...]] = {}
+        self._texts: dict[str, tuple[FlagWord, ...]] = {}
 
     def all(self, sdks: Sequence[str]) -> None:
         """Look at each target."""
@@ -197,11 +199,11 @@ class _Examination:
             self.report.notes.append(f"not found: package {', '.join(unknown[:3])}{more}")
 
     def _target(
-        self, target: Target, packages: dict[str, PackageFacts], headers: dict[str, tuple[object, ...]]
+        self, target: BuildTarget, packages: dict[str, PackageFacts], headers: dict[str, tuple[object, ...]]
     ) -> None:
-        libs: dict[str, tuple[Word, ...]] = {}
+        libs: dict[str, tuple[FlagWord, ...]] = {}
         incomplete: set[str] = set()
-        used: list[tuple[PackageFacts, str, bool, Place]] = []
+        used: list[tuple[PackageFacts, str, bool, SourcePosition]] = []
         walk = HeaderWalk(self.disk, target, self.settings, headers)  # type: ignore[arg-type]
         libraries = Libraries(self.disk, self.system, self.request.macos, target.name)
         pc = self._pkg_config()
@@ -218,7 +220,10 @@ class _Examination:
             reached = walk.closure(facts, words)
             searches = reached.searches
             if not complete:
-                searches = [evolve(s, outcome=Outcome.UNKNOWN) if s.outcome is Outcome.MISSING else s for s in searches]
+                searches = [
+                    evolve(s, outcome=SearchOutcome.UNKNOWN) if s.outcome is SearchOutcome.MISSING else s
+                    for s in searches
+                ]
             self.report.searches += searches
             used += [(facts, path, sure, place) for path, (sure, place) in reached.used.items()]
             used += list(self._named_files(facts))
@@ -242,7 +247,7 @@ class _Examination:
         module = self.modules.dependency(facts.module)
         return module is not None and module.replaced and not facts.vendored
 
-    def _named_files(self, facts: PackageFacts) -> Iterable[tuple[PackageFacts, str, bool, Place]]:
+    def _named_files(self, facts: PackageFacts) -> Iterable[tuple[PackageFacts, str, bool, SourcePosition]]:
         """Yield libraries of the module that flags name, by path or by ``-L`` and ``-l``."""
         words = facts.words.get("LDFLAGS", ())
         inputs = parse_ldflags([w.text for w in words])
@@ -271,8 +276,8 @@ class _Examination:
         )
 
     def _pkg_config_words(
-        self, facts: PackageFacts, target: Target, pc: tuple[PkgConfig, bool]
-    ) -> tuple[tuple[Word, ...], tuple[Word, ...], bool]:
+        self, facts: PackageFacts, target: BuildTarget, pc: tuple[PkgConfig, bool]
+    ) -> tuple[tuple[FlagWord, ...], tuple[FlagWord, ...], bool]:
         asked = facts.words.get("pkg-config", ())
         names = [w for w in asked if not w.text.startswith("-")]
         if not names:
@@ -288,9 +293,11 @@ class _Examination:
             states = [(path, self.disk.exists(path)) for path in reader.paths(word.text)]
             unseen = not whole and not word.text.endswith(".pc")
             unseen = unseen or any(there is None for _, there in states)
-            outcome = Outcome.FOUND if file is not None else Outcome.UNKNOWN if unseen else Outcome.MISSING
+            outcome = (
+                SearchOutcome.FOUND if file is not None else SearchOutcome.UNKNOWN if unseen else SearchOutcome.MISSING
+            )
             tried = tuple(
-                Tried(
+                TriedPath(
                     path,
                     PathState.UNSEEN
                     if there is None
@@ -303,7 +310,7 @@ class _Examination:
                 )
                 for path, there in states
             )
-            if problem is None or outcome is not Outcome.FOUND:
+            if problem is None or outcome is not SearchOutcome.FOUND:
                 self.report.searches.append(
                     Search(
                         target.name,
@@ -328,17 +335,19 @@ class _Examination:
                         facts.path,
                         names[0].place,
                         True,
-                        Outcome.MISSING if whole else Outcome.UNKNOWN,
+                        SearchOutcome.MISSING if whole else SearchOutcome.UNKNOWN,
                         None,
-                        tuple(Tried(p, PathState.ABSENT, f"required by {problem.wanted_by}") for p in problem.tried),
+                        tuple(
+                            TriedPath(p, PathState.ABSENT, f"required by {problem.wanted_by}") for p in problem.tried
+                        ),
                         word=names[0],
                     )
                 )
         title = " ".join(w.text for w in names)
         place = names[0].place
 
-        def word_of(text: str) -> Word:
-            return Word(text, FlagOrigin.PKG_CONFIG, place, written=title, package=facts.path)
+        def word_of(text: str) -> FlagWord:
+            return FlagWord(text, FlagOrigin.PKG_CONFIG, place, written=title, package=facts.path)
 
         return tuple(map(word_of, answer.cflags)), tuple(map(word_of, answer.libs)), complete
 
@@ -346,10 +355,10 @@ class _Examination:
 
     def _links(
         self,
-        target: Target,
+        target: BuildTarget,
         packages: dict[str, PackageFacts],
         libraries: Libraries,
-        libs: Mapping[str, Sequence[Word]],
+        libs: Mapping[str, Sequence[FlagWord]],
         incomplete: frozenset[str],
     ) -> None:
         told: set[tuple[str, str, str]] = set()
@@ -374,7 +383,7 @@ class _Examination:
         for search in link.searches:
             key = (search.package, search.kind.value, search.name)
             given = search.word is not None and search.word.origin is not FlagOrigin.GO
-            if key not in told and (given or search.outcome is Outcome.MISSING):
+            if key not in told and (given or search.outcome is SearchOutcome.MISSING):
                 told.add(key)
                 self.report.searches.append(search)
 

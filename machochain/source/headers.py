@@ -25,16 +25,16 @@ from machochain.golang.words import GO_SPACE
 from machochain.source.chain import Directory, header_directories
 from machochain.source.disk import Disk, read_bytes
 from machochain.source.values import (
+    BuildTarget,
+    FlagWord,
     Kind,
-    LibraryFacts,
-    Outcome,
+    LinkedLibrary,
     PackageFacts,
     PathState,
-    Place,
     Search,
-    Target,
-    Tried,
-    Word,
+    SearchOutcome,
+    SourcePosition,
+    TriedPath,
 )
 
 _LANGUAGES: Final = {"CFiles": "c", "CXXFiles": "c++", "MFiles": "objective-c", "SFiles": "c"}
@@ -55,7 +55,7 @@ class Closure:
     """
 
     searches: list[Search] = field(factory=list)
-    used: dict[str, tuple[bool, Place]] = field(factory=dict)
+    used: dict[str, tuple[bool, SourcePosition]] = field(factory=dict)
     units: int = 0
     walked: int = 0
 
@@ -64,7 +64,7 @@ class HeaderWalk:
     """Walks the includes of packages for one target."""
 
     def __init__(
-        self, disk: Disk, target: Target, settings: Settings, listed: dict[str, tuple[Directive, ...]]
+        self, disk: Disk, target: BuildTarget, settings: Settings, listed: dict[str, tuple[Directive, ...]]
     ) -> None:
         """Take where to look; ``listed`` keeps the directives of files for walks of other targets."""
         self.disk = disk
@@ -72,7 +72,7 @@ class HeaderWalk:
         self.settings = settings
         self._listed = listed
 
-    def closure(self, package: PackageFacts, words: Mapping[str, Sequence[Word]]) -> Closure:
+    def closure(self, package: PackageFacts, words: Mapping[str, Sequence[FlagWord]]) -> Closure:
         """Return what a package includes.
 
         Args:
@@ -92,7 +92,7 @@ class HeaderWalk:
                 if key == "SFiles" and not name.endswith((".S", ".sx")):
                     continue
                 path = f"{package.directory}/{name}"
-                walk.unit(self.listed(path), Place(path), flags, _language(language, flags))
+                walk.unit(self.listed(path), SourcePosition(path), flags, _language(language, flags))
         found.searches = list(walk.searches.values())
         return found
 
@@ -102,7 +102,7 @@ class HeaderWalk:
             self._listed[path] = directives(self.disk.text(path) or "")
         return self._listed[path]
 
-    def _preambles(self, path: str) -> Iterator[tuple[tuple[Directive, ...], Place]]:
+    def _preambles(self, path: str) -> Iterator[tuple[tuple[Directive, ...], SourcePosition]]:
         data = read_bytes(path)
         if data is None:
             return
@@ -115,11 +115,11 @@ class HeaderWalk:
             numbers = [number for _, number in lines]
             yield (
                 tuple(Directive(d.kind, d.text, numbers[d.line - 1]) for d in directives(text)),
-                Place(path, each.line),
+                SourcePosition(path, each.line),
             )
 
 
-def _language(language: str, words: Sequence[Word]) -> str:
+def _language(language: str, words: Sequence[FlagWord]) -> str:
     texts = [w.text for w in words]
     for at, text in enumerate(texts):
         given = texts[at + 1] if text == "-x" and at + 1 < len(texts) else text[2:] if text.startswith("-x") else ""
@@ -133,10 +133,10 @@ class _Hit:
     """What the search for one header came to: as the fields of `Search`."""
 
     winner: str | None
-    outcome: Outcome
+    outcome: SearchOutcome
     system: bool = False
-    tried: tuple[Tried, ...] = ()
-    shadowed: tuple[tuple[str, LibraryFacts], ...] = ()
+    tried: tuple[TriedPath, ...] = ()
+    shadowed: tuple[tuple[str, LinkedLibrary], ...] = ()
 
 
 class _PackageWalk:
@@ -151,7 +151,9 @@ class _PackageWalk:
         self._chains: dict[tuple[str, ...], tuple[Directory, ...]] = {}
         self._hits: dict[tuple[int, str, str], _Hit] = {}
 
-    def unit(self, listed: tuple[Directive, ...], place: Place, words: Sequence[Word], language: str) -> None:
+    def unit(
+        self, listed: tuple[Directive, ...], place: SourcePosition, words: Sequence[FlagWord], language: str
+    ) -> None:
         """Walk one translation unit."""
         self.found.units += 1
         texts = tuple(w.text for w in words)
@@ -179,7 +181,7 @@ class _PackageWalk:
     ) -> None:
         def has_include(name: str, quoted: bool) -> Truth:
             outcome = self._look(name, quoted, path, chain).outcome
-            return {Outcome.FOUND: True, Outcome.MISSING: False, Outcome.UNKNOWN: None}[outcome]
+            return {SearchOutcome.FOUND: True, SearchOutcome.MISSING: False, SearchOutcome.UNKNOWN: None}[outcome]
 
         for each in includes(listed, macros, has_include, certain=certain):
             self.found.walked += 1
@@ -198,7 +200,7 @@ class _PackageWalk:
         certain: bool,
         depth: int,
     ) -> None:
-        place = Place(path, each.line)
+        place = SourcePosition(path, each.line)
         hit = self._look(each.name, each.quoted, path, chain)
         winner, system = hit.winner, hit.system
         key = (each.name, winner or "")
@@ -229,9 +231,9 @@ class _PackageWalk:
 
     def _search(self, name: str, beside: str, chain: tuple[Directory, ...]) -> _Hit:
         if name in _GENERATED:
-            return _Hit(None, Outcome.FOUND, system=True)
-        tried: list[Tried] = []
-        shadowed: list[tuple[str, LibraryFacts]] = []
+            return _Hit(None, SearchOutcome.FOUND, system=True)
+        tried: list[TriedPath] = []
+        shadowed: list[tuple[str, LinkedLibrary]] = []
         winner: str | None = None
         system = unseen = False
         if name.startswith("/"):
@@ -246,12 +248,12 @@ class _PackageWalk:
             there = self.disk.exists(candidate) if not _not_a_mac(each, self.disk) else None
             if winner is not None:
                 if there and candidate != winner:
-                    tried.append(Tried(candidate, PathState.SHADOWED, each.origin))
+                    tried.append(TriedPath(candidate, PathState.SHADOWED, each.origin))
                     if not each.system and self._differ(winner, candidate):
-                        shadowed.append((candidate, LibraryFacts()))
+                        shadowed.append((candidate, LinkedLibrary()))
                 continue
             state = {True: PathState.WINNER, False: PathState.ABSENT, None: PathState.UNSEEN}[there]
-            tried.append(Tried(candidate, state, each.origin))
+            tried.append(TriedPath(candidate, state, each.origin))
             if there:
                 winner, system = candidate, each.system
             elif there is None:
@@ -259,10 +261,10 @@ class _PackageWalk:
         if winner is not None:
             # A header beside the file that includes it is meant, whatever lies elsewhere.
             shadows = () if tried[0].state is PathState.WINNER and beside else tuple(shadowed)
-            return _Hit(winner, Outcome.FOUND, system, tuple(tried), shadows)
+            return _Hit(winner, SearchOutcome.FOUND, system, tuple(tried), shadows)
         if of_compiler(name):
-            return _Hit(None, Outcome.FOUND, True, tuple(tried))
-        return _Hit(None, Outcome.UNKNOWN if unseen else Outcome.MISSING, False, tuple(tried))
+            return _Hit(None, SearchOutcome.FOUND, True, tuple(tried))
+        return _Hit(None, SearchOutcome.UNKNOWN if unseen else SearchOutcome.MISSING, False, tuple(tried))
 
     def _differ(self, one: str, other: str) -> bool:
         mine, theirs = self.disk.text(one), self.disk.text(other)

@@ -23,7 +23,7 @@ from machochain.model.paths import HostPath
 from machochain.model.version import Version
 from machochain.source.chain import Directory
 from machochain.source.disk import Disk
-from machochain.source.values import Kind, LibraryFacts, Outcome, PathState, Search, Tried, Word
+from machochain.source.values import FlagWord, Kind, LinkedLibrary, PathState, Search, SearchOutcome, TriedPath
 from machochain.tbd.reader import is_stub
 from machochain.tbd.reader import read as read_stubs
 from machochain.world.system.facts import SystemFacts
@@ -42,10 +42,10 @@ class Libraries:
         self.system = system
         self.macos = macos
         self.target = target
-        self._facts: dict[str, LibraryFacts | None] = {}
+        self._facts: dict[str, LinkedLibrary | None] = {}
         self._found: dict[tuple[str, str, tuple[str | None, ...]], Search] = {}
 
-    def search(self, kind: Kind, name: str, directories: Sequence[Directory], word: Word, package: str) -> Search:
+    def search(self, kind: Kind, name: str, directories: Sequence[Directory], word: FlagWord, package: str) -> Search:
         """Look for a library, a framework or a file."""
         key = (kind.value, name, tuple(d.path for d in directories))
         found = self._found.get(key)
@@ -57,44 +57,46 @@ class Libraries:
             found.facts, found.shadowed, found.by_system, word,
         )  # fmt: skip
 
-    def _search(self, kind: Kind, name: str, directories: Sequence[Directory], word: Word, package: str) -> Search:
-        tried: list[Tried] = []
-        shadowed: list[tuple[str, LibraryFacts]] = []
+    def _search(self, kind: Kind, name: str, directories: Sequence[Directory], word: FlagWord, package: str) -> Search:
+        tried: list[TriedPath] = []
+        shadowed: list[tuple[str, LinkedLibrary]] = []
         winner: str | None = None
-        facts = LibraryFacts()
+        facts = LinkedLibrary()
         by_system = unseen = False
         for directory, paths in self._steps(kind, name, directories):
             if directory.path is None or (directory.system and not self.disk.exists(directory.path)):
                 system = self._of_system(kind, name) if winner is None else None
                 if system is not None:
                     winner, facts, by_system = system[0], system[1], True
-                    tried.append(Tried(winner, PathState.IN_SDK, directory.origin))
+                    tried.append(TriedPath(winner, PathState.IN_SDK, directory.origin))
                 elif winner is None and directory.path is None:
                     unseen = True
                 continue
             if directory.implicit and not directory.system and not self.disk.stands_for_mac:
                 unseen = unseen or winner is None
                 if winner is None:
-                    tried.append(Tried(directory.path, PathState.UNSEEN, directory.origin))
+                    tried.append(TriedPath(directory.path, PathState.UNSEEN, directory.origin))
                 continue
             if directory.path and self.disk.is_directory(directory.path) is False:
                 if winner is None:
-                    tried.append(Tried(directory.path, PathState.NO_DIRECTORY, directory.origin))
+                    tried.append(TriedPath(directory.path, PathState.NO_DIRECTORY, directory.origin))
                 continue
             for path in paths:
                 there = self.disk.exists(path)
                 if winner is not None:
                     if there:
-                        tried.append(Tried(path, PathState.SHADOWED, directory.origin))
-                        shadowed.append((path, self.facts(path) or LibraryFacts()))
+                        tried.append(TriedPath(path, PathState.SHADOWED, directory.origin))
+                        shadowed.append((path, self.facts(path) or LinkedLibrary()))
                     continue
                 state = {True: PathState.WINNER, False: PathState.ABSENT, None: PathState.UNSEEN}[there]
-                tried.append(Tried(path, state, directory.origin))
+                tried.append(TriedPath(path, state, directory.origin))
                 if there:
-                    winner, facts, by_system = path, self.facts(path) or LibraryFacts(), directory.system
+                    winner, facts, by_system = path, self.facts(path) or LinkedLibrary(), directory.system
                 elif there is None:
                     unseen = True
-        outcome = Outcome.FOUND if winner is not None else Outcome.UNKNOWN if unseen else Outcome.MISSING
+        outcome = (
+            SearchOutcome.FOUND if winner is not None else SearchOutcome.UNKNOWN if unseen else SearchOutcome.MISSING
+        )
         return Search(
             self.target, kind, name, package, word.place, True, outcome, winner, tuple(tried), facts, tuple(shadowed),
             by_system, word,
@@ -110,7 +112,7 @@ class Libraries:
         for each in directories:
             yield each, tuple(search_paths(label, name, (each.path,))) if each.path is not None else ()
 
-    def _of_system(self, kind: Kind, name: str) -> tuple[str, LibraryFacts] | None:
+    def _of_system(self, kind: Kind, name: str) -> tuple[str, LinkedLibrary] | None:
         """Return a library that macOS has, though no SDK is at hand."""
         if kind is Kind.FRAMEWORK:
             path = f"/System/Library/Frameworks/{name}.framework/{name}"
@@ -119,19 +121,19 @@ class Libraries:
         answer = self.system.find(path, self.macos)
         if answer.presence is not Presence.PRESENT:
             return None
-        return path, LibraryFacts(install_name=str(answer.path or path))
+        return path, LinkedLibrary(install_name=str(answer.path or path))
 
     def in_system(self, kind: Kind, name: str) -> bool:
         """Whether macOS has a library, wherever the search leads."""
         return self._of_system(kind, name) is not None
 
-    def facts(self, path: str) -> LibraryFacts | None:
+    def facts(self, path: str) -> LinkedLibrary | None:
         """Return what a file says of itself; None if it cannot be read."""
         if path not in self._facts:
             self._facts[path] = self._read(path)
         return self._facts[path]
 
-    def _read(self, path: str) -> LibraryFacts | None:
+    def _read(self, path: str) -> LinkedLibrary | None:
         host = self.disk.host(path)
         if host is None:
             return None
@@ -142,11 +144,11 @@ class Libraries:
                     stubs = read_stubs(source.read(0, min(source.size, _STUB_LIMIT)), host)
                     own = stubs[0]
                     archs = tuple(dict.fromkeys(t.partition("-")[0] for t in own.targets if t.endswith("macos")))
-                    return LibraryFacts(archs, own.install_name, str(own.current))
+                    return LinkedLibrary(archs, own.install_name, str(own.current))
                 if kind_of(first) is FileKind.ARCHIVE:
                     return self._archive(source)
                 if first.startswith(b"!<arch>"):
-                    return LibraryFacts(static=True)
+                    return LinkedLibrary(static=True)
                 file = read_source(source)
                 images = [s.image for s in file.slices if s.image is not None]
         except InputError:
@@ -154,16 +156,16 @@ class Libraries:
         if not images:
             return None
         if all(s.arch is not None and kind_of(first) is FileKind.ARCHIVE for s in file.slices):
-            return LibraryFacts(static=True)
+            return LinkedLibrary(static=True)
         version = images[0].id_current_version
-        return LibraryFacts(
+        return LinkedLibrary(
             tuple(i.arch.name for i in images),
             images[0].install_name if images[0].file_type == FileType.MH_DYLIB else None,
             str(version) if version is not None else None,
             static=images[0].file_type == FileType.MH_OBJECT,
         )
 
-    def _archive(self, source: FileSource) -> LibraryFacts:
+    def _archive(self, source: FileSource) -> LinkedLibrary:
         archs: dict[str, None] = {}
         for archive in read_archives(source):
             for member in [m for m in archive.members if m.kind in (MemberKind.MACHO, MemberKind.UNIVERSAL)][:_MEMBERS]:
@@ -172,7 +174,7 @@ class Libraries:
                 except InputError:
                     continue
                 archs.update((s.image.arch.name, None) for s in file.slices if s.image is not None)
-        return LibraryFacts(tuple(archs), static=True)
+        return LinkedLibrary(tuple(archs), static=True)
 
 
 def library_name(path: str) -> str:

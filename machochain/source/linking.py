@@ -27,7 +27,17 @@ from machochain.model.version import Version
 from machochain.source.archive import program_to_come
 from machochain.source.chain import environment_words, framework_directories, library_directories
 from machochain.source.libraries import Libraries
-from machochain.source.values import FlagOrigin, Kind, Link, Outcome, PackageFacts, RunPath, Search, Target, Word
+from machochain.source.values import (
+    BuildTarget,
+    FlagOrigin,
+    FlagWord,
+    FutureRunPath,
+    Kind,
+    Link,
+    PackageFacts,
+    Search,
+    SearchOutcome,
+)
 
 ARCHS: Final = {"arm64": "arm64", "amd64": "x86_64"}
 
@@ -55,7 +65,9 @@ def closure(
     return order, frozenset(standard)
 
 
-def link_words(order: Sequence[PackageFacts], libs: Mapping[str, Sequence[Word]], settings: Settings) -> Iterator[Word]:
+def link_words(
+    order: Sequence[PackageFacts], libs: Mapping[str, Sequence[FlagWord]], settings: Settings
+) -> Iterator[FlagWord]:
     """Yield what each cgo package brings to the link.
 
     Args:
@@ -67,20 +79,20 @@ def link_words(order: Sequence[PackageFacts], libs: Mapping[str, Sequence[Word]]
     for facts in order:
         if not facts.cgo:
             continue
-        yield from (Word(w.text, w.origin, w.place, w.condition, w.written, facts.path) for w in environment)
+        yield from (FlagWord(w.text, w.origin, w.place, w.condition, w.written, facts.path) for w in environment)
         yield from facts.words.get("LDFLAGS", ())
         yield from libs.get(facts.path, ())
         if facts.files.get("MFiles"):
-            yield Word("-lobjc", FlagOrigin.GO, package=facts.path)
+            yield FlagWord("-lobjc", FlagOrigin.GO, package=facts.path)
 
 
 def plan_link(
     program: PackageFacts,
     packages: Mapping[str, PackageFacts],
-    target: Target,
+    target: BuildTarget,
     settings: Settings,
     libraries: Libraries,
-    libs: Mapping[str, Sequence[Word]],
+    libs: Mapping[str, Sequence[FlagWord]],
     incomplete: frozenset[str],
     *,
     test: bool,
@@ -101,9 +113,9 @@ def plan_link(
     external = any(p.cgo for p in order) and target.context.cgo
     words = list(link_words(order, libs, settings)) if external else []
     if external:
-        words += [Word(w.text, w.origin, package="runtime/cgo") for w in environment_words(settings, "CGO_LDFLAGS")]
+        words += [FlagWord(w.text, w.origin, package="runtime/cgo") for w in environment_words(settings, "CGO_LDFLAGS")]
     words += [
-        Word(text, FlagOrigin.GO, package="the standard library")
+        FlagWord(text, FlagOrigin.GO, package="the standard library")
         for text in standard_link_words(standard, test=test, cgo=external, goarch=target.goarch, minor=target.minor)
     ]
     link = Link(target.name, program.path, test, external, tuple(words))
@@ -114,11 +126,11 @@ def plan_link(
     static: dict[str, None] = {}
     unknowns: list[str] = []
     searches: list[Search] = []
-    run_paths: list[RunPath] = []
+    run_paths: list[FutureRunPath] = []
     for each in inputs:
         word = words[each.word]
         if isinstance(each, RunPathFlag):
-            run_paths.append(RunPath(each.path, word.origin, word.package, word.place))
+            run_paths.append(FutureRunPath(each.path, word.origin, word.package, word.place))
             continue
         if isinstance(each, Library):
             found = libraries.search(Kind.LIBRARY, each.name, of_libraries, word, word.package)
@@ -129,7 +141,7 @@ def plan_link(
         else:
             continue
         searches.append(found)
-        if found.outcome is not Outcome.FOUND:
+        if found.outcome is not SearchOutcome.FOUND:
             unknowns.append(f"{_shown(found)} of {word.package} was not found")
         elif found.facts.static or found.facts.install_name is None:
             if found.winner is not None and found.winner not in static:

@@ -30,7 +30,7 @@ from machochain.golang.security import check_flags
 from machochain.golang.settings import Settings
 from machochain.model.errors import InputError, UsageError
 from machochain.source.disk import Disk, read_bytes, regular_names
-from machochain.source.values import FlagOrigin, PackageFacts, Place, Target, Word
+from machochain.source.values import BuildTarget, FlagOrigin, FlagWord, PackageFacts, SourcePosition
 
 _LISTS: Final = {
     "GoFiles": "go_files", "CgoFiles": "cgo_files", "CFiles": "c_files", "CXXFiles": "cxx_files", "MFiles": "m_files",
@@ -258,7 +258,7 @@ class Loader:
         self._read: dict[str, tuple[tuple[str, ...], Heads]] = {}
         self._located: dict[str, tuple[str, Module | None, bool] | None] = {}
 
-    def load(self, target: Target, start: str, patterns: Sequence[str]) -> dict[str, PackageFacts]:
+    def load(self, target: BuildTarget, start: str, patterns: Sequence[str]) -> dict[str, PackageFacts]:
         """Return the packages a pattern names and all they import, by import path.
 
         Raises:
@@ -326,7 +326,7 @@ class Loader:
         return max(fitting, key=lambda m: len(m.directory), default=None)
 
     def _facts(
-        self, path: str, directory: str, module: Module | None, target: Target, *, vendored: bool
+        self, path: str, directory: str, module: Module | None, target: BuildTarget, *, vendored: bool
     ) -> PackageFacts:
         if directory not in self._read:
             try:
@@ -362,17 +362,17 @@ def facts_of(path: str, package: GoPackage, settings: Settings) -> PackageFacts:
     """Return what is told about a directory that was read: flags with their origins, refusals."""
     directory = package.directory
 
-    def place(file: str, line: int) -> Place:
-        return Place(f"{directory.rstrip('/')}/{file}" if file else directory, line)
+    def place(file: str, line: int) -> SourcePosition:
+        return SourcePosition(f"{directory.rstrip('/')}/{file}" if file else directory, line)
 
-    words: dict[str, tuple[Word, ...]] = {}
+    words: dict[str, tuple[FlagWord, ...]] = {}
     refused = []
     for verb in ("CPPFLAGS", "CFLAGS", "CXXFLAGS", "FFLAGS", "LDFLAGS", "pkg-config"):
         found = [w for w in package.words if w.verb == verb]
         if not found:
             continue
         words[verb] = tuple(
-            Word(w.text, FlagOrigin.DIRECTIVE, place(w.file, w.line), w.condition, w.written, path) for w in found
+            FlagWord(w.text, FlagOrigin.DIRECTIVE, place(w.file, w.line), w.condition, w.written, path) for w in found
         )
         refused += [
             (verb, each, words[verb][each.word].place) for each in _refusals(verb, [w.text for w in found], settings)
@@ -445,13 +445,14 @@ def packages_of_list(listed: Iterable[Mapping[str, Any]], settings: Settings, ow
             problems = (SourceProblem(str(error["Err"])),)
         words = {
             verb: tuple(
-                Word(str(w), FlagOrigin.DIRECTIVE, Place(directory), "", str(w), path) for w in each.get(key) or ()
+                FlagWord(str(w), FlagOrigin.DIRECTIVE, SourcePosition(directory), "", str(w), path)
+                for w in each.get(key) or ()
             )
             for key, verb in _VERBS.items()
             if each.get(key)
         }
         refused = tuple(
-            (verb, refusal, Place(directory))
+            (verb, refusal, SourcePosition(directory))
             for verb, listed_words in words.items()
             for refusal in _refusals(verb, [w.text for w in listed_words], settings)
         )

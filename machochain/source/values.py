@@ -46,7 +46,7 @@ class Kind(Enum):
     PKG_CONFIG = "pkg-config"
 
 
-class Outcome(Enum):
+class SearchOutcome(Enum):
     """What a search came to."""
 
     FOUND = "found"
@@ -66,7 +66,7 @@ class PathState(Enum):
 
 
 @frozen
-class Target:
+class BuildTarget:
     """For what the module is built.
 
     Attributes:
@@ -98,7 +98,7 @@ class Target:
 
 
 @frozen
-class Place:
+class SourcePosition:
     """A position in a source file.
 
     Attributes:
@@ -110,11 +110,11 @@ class Place:
     line: int = 0
 
 
-NOWHERE = Place()
+NOWHERE = SourcePosition()
 
 
 @frozen
-class Word:
+class FlagWord:
     """One word of a command line.
 
     Attributes:
@@ -128,7 +128,7 @@ class Word:
 
     text: str
     origin: FlagOrigin
-    place: Place = NOWHERE
+    place: SourcePosition = NOWHERE
     condition: str = ""
     written: str = ""
     package: str = ""
@@ -170,11 +170,11 @@ class PackageFacts:
     test_imports: tuple[str, ...] = ()
     unknown_imports: tuple[str, ...] = ()
     files: dict[str, tuple[str, ...]] = Factory(dict)
-    words: dict[str, tuple[Word, ...]] = Factory(dict)
+    words: dict[str, tuple[FlagWord, ...]] = Factory(dict)
     lines: tuple[DirectiveLine, ...] = ()
-    refused: tuple[tuple[str, Refusal, Place], ...] = ()
+    refused: tuple[tuple[str, Refusal, SourcePosition], ...] = ()
     problems: tuple[SourceProblem, ...] = ()
-    detached: tuple[Place, ...] = ()
+    detached: tuple[SourcePosition, ...] = ()
     cgo_tests: tuple[str, ...] = ()
     embeds: tuple[str, ...] = ()
 
@@ -195,7 +195,7 @@ class PackageFacts:
 
 
 @frozen
-class Tried:
+class TriedPath:
     """One path of a search.
 
     Attributes:
@@ -210,7 +210,7 @@ class Tried:
 
 
 @frozen
-class LibraryFacts:
+class LinkedLibrary:
     """What is known of a library.
 
     Attributes:
@@ -250,15 +250,15 @@ class Search:
     kind: Kind
     name: str
     package: str
-    place: Place
+    place: SourcePosition
     certain: bool
-    outcome: Outcome
+    outcome: SearchOutcome
     winner: str | None = None
-    tried: tuple[Tried, ...] = ()
-    facts: LibraryFacts = LibraryFacts()
-    shadowed: tuple[tuple[str, LibraryFacts], ...] = ()
+    tried: tuple[TriedPath, ...] = ()
+    facts: LinkedLibrary = LinkedLibrary()
+    shadowed: tuple[tuple[str, LinkedLibrary], ...] = ()
     by_system: bool = False
-    word: Word | None = None
+    word: FlagWord | None = None
 
     @property
     def doubtful(self) -> bool:
@@ -272,7 +272,7 @@ class Search:
 
 
 @frozen
-class RunPath:
+class FutureRunPath:
     """One LC_RPATH to come.
 
     Attributes:
@@ -285,7 +285,7 @@ class RunPath:
     path: str
     origin: FlagOrigin
     package: str
-    place: Place = NOWHERE
+    place: SourcePosition = NOWHERE
 
 
 @define
@@ -311,9 +311,9 @@ class Link:
     program: str
     test: bool
     external: bool
-    words: tuple[Word, ...] = ()
+    words: tuple[FlagWord, ...] = ()
     loads: tuple[tuple[str, bool], ...] = ()
-    run_paths: tuple[RunPath, ...] = ()
+    run_paths: tuple[FutureRunPath, ...] = ()
     searches: tuple[Search, ...] = ()
     static: tuple[str, ...] = ()
     complete: bool = True
@@ -346,7 +346,7 @@ class LostFile:
     file: str
     need: Need
     package: str = ""
-    place: Place = NOWHERE
+    place: SourcePosition = NOWHERE
 
 
 @frozen
@@ -390,7 +390,7 @@ class SourceReport:
 
     module: ModuleFacts
     settings: Settings
-    targets: tuple[Target, ...]
+    targets: tuple[BuildTarget, ...]
     packages: dict[str, dict[str, PackageFacts]] = Factory(dict)
     searches: list[Search] = Factory(list)
     links: list[Link] = Factory(list)

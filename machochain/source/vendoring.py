@@ -16,7 +16,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
 from machochain.source.disk import read_bytes
-from machochain.source.values import LostFile, Need, PackageFacts, Place
+from machochain.source.values import LostFile, Need, PackageFacts, SourcePosition
 
 
 def is_copied(path: str, packages: Mapping[str, PackageFacts]) -> bool:
@@ -74,7 +74,7 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def lost_files(
-    used: Iterable[tuple[PackageFacts, str, bool, Place]],
+    used: Iterable[tuple[PackageFacts, str, bool, SourcePosition]],
     packages: Iterable[PackageFacts],
     roots: Mapping[str, str],
 ) -> Iterator[LostFile]:

@@ -62,7 +62,7 @@ _SYMBOL_KEYS: Final = {
 
 
 @frozen
-class Place:
+class StubExtent:
     """Where one library's document lies in a stub file.
 
     Attributes:
@@ -145,7 +145,7 @@ def _documents(text: str) -> Iterator[tuple[str, str, int]]:
         yield (match["tag"] or "").strip(), body, line
 
 
-def places(data: bytes, path: str | None = None) -> tuple[Place, ...]:
+def places(data: bytes, path: str | None = None) -> tuple[StubExtent, ...]:
     """Return where each library of a stub file lies, reading as little as possible.
 
     ``read(data[place.start : place.end])[0]`` is the library. Version 5 keeps all in one JSON value: every place then
@@ -171,12 +171,12 @@ def places(data: bytes, path: str | None = None) -> tuple[Place, ...]:
             found.append(_place(read(data[start:end], path)[0], start, end))
         else:
             name = next(x for x in match.groups() if x is not None).decode("utf-8", "surrogateescape")
-            found.append(Place(name, start, end, b"macos" in head or b"zippered" in head))
+            found.append(StubExtent(name, start, end, b"macos" in head or b"zippered" in head))
     return tuple(found)
 
 
-def _place(stub: Stub, start: int, end: int) -> Place:
-    return Place(stub.install_name, start, end, any(t.endswith("-macos") for t in stub.targets))
+def _place(stub: Stub, start: int, end: int) -> StubExtent:
+    return StubExtent(stub.install_name, start, end, any(t.endswith("-macos") for t in stub.targets))
 
 
 # Shapes. Every helper answers with the line of the document at most: values carry no positions.

@@ -11,8 +11,8 @@ import pytest
 import machochain
 from machochain.findings import RULES
 from machochain.machine.ci import Decision, Fallback, output_lines, parse_policy
-from machochain.machine.compare import Weight, compare
-from machochain.machine.doctor import Answer
+from machochain.machine.compare import Weight, compare_machines
+from machochain.machine.doctor import Buildable
 from machochain.machine.facts import facts_of
 from machochain.machine.snapshot import Snapshot, document
 from machochain.model.errors import UsageError
@@ -48,7 +48,7 @@ def test_a_healthy_mac_has_no_findings_and_can_build(tmp_path: Path) -> None:
     found = doctor(tmp_path, mac())
 
     assert rules(found) == []
-    assert found.case.can_build is Answer.YES
+    assert found.case.can_build is Buildable.YES
     assert set(found.case.skipped) == {"MC763"}, "no program was named"
 
 
@@ -136,7 +136,7 @@ def test_findings_are_weighed_by_what_the_module_needs(tmp_path: Path) -> None:
 
     assert {"MC754", "MC755"} <= set(rules(doctor(tmp_path / "a", broken)))
     assert rules(doctor(tmp_path / "b", broken, PLAIN)) == []
-    assert doctor(tmp_path / "b", broken, PLAIN).case.can_build is Answer.YES
+    assert doctor(tmp_path / "b", broken, PLAIN).case.can_build is Buildable.YES
     assert "MC754" in doctor(tmp_path / "c", broken, {}).case.skipped, "no module was named"
 
 
@@ -220,11 +220,11 @@ def test_differences_are_ordered_by_what_they_change() -> None:
         out={"brew_list": "openssl@3 3.6.0\n", "sdk_version": "27.0\n"}, err={"ld_version": "PROJECT:ld-1300\n"},
         env={"CGO_CFLAGS": "-O2"},
     ))  # fmt: skip
-    found = compare(old, new)
+    found = compare_machines(old, new)
 
     assert [d.weight for d in found] == sorted((d.weight for d in found), key=list(Weight).index)
     assert {d.fact for d in found} == {"SDK version", "CGO_CFLAGS", "linker", "brew openssl@3", "brew zlib"}
-    assert compare(old, old) == ()
+    assert compare_machines(old, old) == ()
 
 
 def test_two_snapshots_are_compared_by_diff(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from machochain.model.result import Severity
 from machochain.report.registry import Document, render
 from machochain.report.source import chain_of
 from machochain.report.style import Style
-from machochain.source.values import FlagOrigin, Mode, Outcome, PathState
+from machochain.source.values import FlagOrigin, Mode, PathState, SearchOutcome
 from tests.source.modules import GO_MOD, cgo, dylib, look, only, package, rules, search, write
 
 ROOT = Path(__file__).parents[2]
@@ -29,18 +29,18 @@ def test_a_header_of_the_sdk_is_found_and_not_walked(tmp_path: Path) -> None:
 
     found = search(report, "stdio.h")
     assert (found.outcome, found.winner, found.by_system) == (
-        Outcome.FOUND,
+        SearchOutcome.FOUND,
         f"{tmp_path}/SDK/usr/include/stdio.h",
         True,
     )
-    assert search(report, "stdarg.h").outcome is Outcome.FOUND, "the compiler brings it"
+    assert search(report, "stdarg.h").outcome is SearchOutcome.FOUND, "the compiler brings it"
     assert rules(report) == []
 
 
 def test_without_an_sdk_a_header_is_unknown_and_never_missing(tmp_path: Path) -> None:
     report = look(tmp_path, {"x.go": cgo("#include <stdio.h>")}, sdk=False)
 
-    assert search(report, "stdio.h").outcome is Outcome.UNKNOWN
+    assert search(report, "stdio.h").outcome is SearchOutcome.UNKNOWN
     assert rules(report) == []
 
 
@@ -147,7 +147,7 @@ def test_on_another_machine_an_absent_prefix_is_not_evidence(tmp_path: Path) -> 
     files = {"x.go": cgo("#cgo LDFLAGS: -L/opt/homebrew/nowhere/lib -lfoo"), "go.mod": GO_MOD}
     report = look(tmp_path, files, seen=False)
 
-    assert search(report, "foo").outcome is Outcome.UNKNOWN
+    assert search(report, "foo").outcome is SearchOutcome.UNKNOWN
     assert "MC713" not in rules(report)
 
 
@@ -157,8 +157,8 @@ def test_usr_local_is_searched_by_the_shim_and_not_with_an_sdk_named(tmp_path: P
     shim = look(tmp_path / "a", files, mac=mac)
     named = look(tmp_path / "b", files, mac=mac, env={"SDKROOT": str(tmp_path / "b" / "SDK")})
 
-    assert (shim.targets[0].mode, search(shim, "foo").outcome) == (Mode.SHIM, Outcome.FOUND)
-    assert (named.targets[0].mode, search(named, "foo").outcome) == (Mode.SDK, Outcome.MISSING)
+    assert (shim.targets[0].mode, search(shim, "foo").outcome) == (Mode.SHIM, SearchOutcome.FOUND)
+    assert (named.targets[0].mode, search(named, "foo").outcome) == (Mode.SDK, SearchOutcome.MISSING)
 
 
 # -- words --

@@ -113,7 +113,7 @@ def _all(report: SourceReport) -> Iterator[Finding]:
 
 
 def _of_package(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[Finding]:
-    from machochain.source.values import Place  # noqa: PLC0415  # only where sources are looked at
+    from machochain.source.values import SourcePosition  # noqa: PLC0415  # only where sources are looked at
 
     for place in facts.detached:
         yield source_finding(
@@ -124,7 +124,7 @@ def _of_package(report: SourceReport, target: str, facts: PackageFacts) -> Itera
         if not problem.file and facts.own and not facts.cgo:
             continue
         test = problem.file in facts.cgo_tests and "use of cgo in test" in problem.text
-        place = Place(f"{facts.directory}/{problem.file}" if problem.file else facts.directory, problem.line)
+        place = SourcePosition(f"{facts.directory}/{problem.file}" if problem.file else facts.directory, problem.line)
         yield source_finding(
             TEST if test else INVALID, report, package=facts.path, subject=problem.file or facts.path, target=target,
             place=place, message=printable(problem.text.replace(f"{report.module.directory.rstrip('/')}/", "")),
@@ -135,7 +135,7 @@ def _of_package(report: SourceReport, target: str, facts: PackageFacts) -> Itera
 
 def _ignored(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[Finding]:
     from machochain.source.disk import regular_names  # noqa: PLC0415
-    from machochain.source.values import Place  # noqa: PLC0415
+    from machochain.source.values import SourcePosition  # noqa: PLC0415
 
     try:
         names = [n for n in regular_names(facts.directory) if n.endswith(_IGNORED) and n[0] not in "_."]
@@ -143,13 +143,14 @@ def _ignored(report: SourceReport, target: str, facts: PackageFacts) -> Iterator
         return
     for name in sorted(names):
         yield source_finding(
-            IGNORED, report, package=facts.path, subject=name, target=target, place=Place(f"{facts.directory}/{name}"),
+            IGNORED, report, package=facts.path, subject=name, target=target,
+            place=SourcePosition(f"{facts.directory}/{name}"),
             message=f"{printable(name)} of {printable(facts.path)} is not compiled: cgo does not know its ending",
         )  # fmt: skip
 
 
 def _conditions(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[Finding]:
-    from machochain.source.values import Place  # noqa: PLC0415
+    from machochain.source.values import SourcePosition  # noqa: PLC0415
 
     for line in facts.lines:
         torn = [c for c in line.conditions if c.strip("&|") != c and any(s in c for s in ("&&", "||"))]
@@ -157,7 +158,7 @@ def _conditions(report: SourceReport, target: str, facts: PackageFacts) -> Itera
         if not torn:
             continue
         text = " ".join(line.conditions)
-        place = Place(f"{facts.directory}/{line.file}", line.line)
+        place = SourcePosition(f"{facts.directory}/{line.file}", line.line)
         kind = "&&" if "&&" in text else "||"
         joined = text.replace(" ", "")
         means = " OR ".join(c for c in line.conditions)

@@ -214,7 +214,7 @@ def _lost(report: SourceReport) -> Iterator[Finding]:
 
 
 def _incomplete(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[Finding]:
-    from machochain.source.values import Kind, Outcome  # noqa: PLC0415
+    from machochain.source.values import Kind, SearchOutcome  # noqa: PLC0415
 
     if not facts.vendored:
         return
@@ -222,7 +222,7 @@ def _incomplete(report: SourceReport, target: str, facts: PackageFacts) -> Itera
         if search.package != facts.path or search.target != target or search.kind is not Kind.HEADER:
             continue
         inside = [t.path for t in search.tried if t.path.startswith(f"{facts.directory}/")]
-        if search.outcome is Outcome.FOUND or not search.certain or not inside or "/" not in search.name:
+        if search.outcome is SearchOutcome.FOUND or not search.certain or not inside or "/" not in search.name:
             continue
         yield source_finding(
             INCOMPLETE, report, package=facts.path, subject=search.name, target=target, place=search.place,

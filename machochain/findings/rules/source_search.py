@@ -16,7 +16,7 @@ from machochain.model.result import Confidence, Finding, Severity
 from machochain.model.shell import quoted
 
 if TYPE_CHECKING:
-    from machochain.source.values import PackageFacts, Search, SourceReport, Word
+    from machochain.source.values import FlagWord, PackageFacts, Search, SourceReport
 
 DIRECTORY: Final = register(
     Rule(
@@ -164,14 +164,14 @@ def _all(report: SourceReport) -> Iterator[Finding]:
 
 
 def _of_search(report: SourceReport, search: Search) -> Iterator[Finding]:
-    from machochain.source.values import Kind, Outcome  # noqa: PLC0415
+    from machochain.source.values import Kind, SearchOutcome  # noqa: PLC0415
 
-    if search.outcome is Outcome.MISSING and search.certain:
+    if search.outcome is SearchOutcome.MISSING and search.certain:
         if search.kind is Kind.HEADER:
             yield _missing_header(report, search)
         else:
             yield _missing_library(report, search)
-    if search.outcome is not Outcome.FOUND or search.winner is None:
+    if search.outcome is not SearchOutcome.FOUND or search.winner is None:
         return
     if search.kind is Kind.HEADER:
         yield from _shadowed_header(report, search)
@@ -290,7 +290,7 @@ _TEMPORARY: Final = re.compile(r"/(?:private/)?(?:var/)?tmp(?:/|$)")
 _DIRECTORY_FLAG: Final = re.compile(r"-(?:[ILF]|isystem|Wl,-rpath,|Wl,-rpath=|Wl,)(?=/)|(?=/)")
 
 
-def _written_path(word: Word) -> str | None:
+def _written_path(word: FlagWord) -> str | None:
     """Return the absolute path a word names as written; None if it names none."""
     match = _DIRECTORY_FLAG.match(word.written)
     return word.written[match.end() :] if match is not None and word.written[match.end() :].startswith("/") else None
@@ -308,7 +308,7 @@ def _of_words(report: SourceReport, target: str, facts: PackageFacts) -> Iterato
 
 
 def _of_path(
-    report: SourceReport, target: str, goarch: str, facts: PackageFacts, word: Word, path: str
+    report: SourceReport, target: str, goarch: str, facts: PackageFacts, word: FlagWord, path: str
 ) -> Iterator[Finding]:
     if _TEMPORARY.match(path):
         yield source_finding(
@@ -329,7 +329,7 @@ def _of_path(
 
 
 def _relative(
-    report: SourceReport, target: str, facts: PackageFacts, before: str, word: Word, verb: str
+    report: SourceReport, target: str, facts: PackageFacts, before: str, word: FlagWord, verb: str
 ) -> Iterator[Finding]:
     text = word.text
     named = None
@@ -361,7 +361,7 @@ def _says_where(packages: Iterable[PackageFacts]) -> bool:
 
 
 def _default_only(report: SourceReport) -> Iterator[Finding]:
-    from machochain.source.values import FlagOrigin, Kind, Outcome  # noqa: PLC0415
+    from machochain.source.values import FlagOrigin, Kind, SearchOutcome  # noqa: PLC0415
 
     said = {target: _says_where(packages.values()) for target, packages in report.packages.items()}
     for search in report.searches:
@@ -372,7 +372,7 @@ def _default_only(report: SourceReport) -> Iterator[Finding]:
         if said[search.target]:
             continue
         if (
-            search.outcome is Outcome.FOUND
+            search.outcome is SearchOutcome.FOUND
             and search.winner is not None
             and not search.winner.startswith("/usr/local/")
         ):
@@ -385,10 +385,10 @@ def _default_only(report: SourceReport) -> Iterator[Finding]:
 
 
 def _directories(report: SourceReport) -> Iterator[Finding]:
-    from machochain.source.values import Outcome, PathState  # noqa: PLC0415
+    from machochain.source.values import PathState, SearchOutcome  # noqa: PLC0415
 
     complete = {s.package for s in report.searches} - {
-        s.package for s in report.searches if s.outcome is not Outcome.FOUND
+        s.package for s in report.searches if s.outcome is not SearchOutcome.FOUND
     }
     gone: dict[tuple[str, str, str], None] = {}
     for search in report.searches:

@@ -71,7 +71,7 @@ def _since(releases: GoReleases) -> int:
 
 
 @frozen
-class Request:
+class ScenarioRequest:
     """What is asked about a program.
 
     Attributes:
@@ -87,7 +87,7 @@ class Request:
 
 def run_scenarios(
     binary: str,
-    request: Request,
+    request: ScenarioRequest,
     target: Target,
     world: World,
     system: SystemFacts,
