@@ -15,6 +15,8 @@ from attrs import define, field, frozen
 
 MOST_PREFIXES: Final = 60_000
 """Pairs of lines looked at for a prefix they share."""
+MOST_SHAPES: Final = 200
+"""Different prefixes with numbers that are looked for."""
 MANY: Final = 300_000
 """Lines from which on runs of empty ones are left out."""
 LONGEST_MESSAGE: Final = 65_536
@@ -23,6 +25,7 @@ _STARTS: Final = re.compile(
     r"(?:\[?\d{1,10}\]? )?(?:dyld(?:\[\d{1,10}\])?: |Library not loaded: |Symbol not found: |dlopen\(|"
     r"dlopen_preflight\(|"
     r"Exception in thread|Traceback \(most|(?:[\w.]+)?(?:ImportError|OSError|LoadError|UnsatisfiedLinkError|Error)\b|"
+    r"Can't load |Failed to load |Unable to load |[Cc]ould not load |"
     r"ld(?:64\.lld)?: |clang|error: |warning: |Undefined symbols|objc\[|xcrun: |ERROR|FATAL|PHP Warning|"
     r"\S{1,400}: (?:code object is|replacing existing|rejected|fatal error)|/\S{1,400}/link: running )"
 )
@@ -33,10 +36,15 @@ _FACT_PREFIX: Final = re.compile(
 _STAMP: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|\s?[+-]\d\d:?\d\d)?"
 _KNOWN: Final = re.compile(
     rf"(?:[ \t]{{0,8}}(?:>[ \t]|>$){{1,6}})?"
-    rf"(?:[ \t]{{0,4}}(?:\[{_STAMP}\]|{_STAMP}|\[\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?\])[ \t]{{1,4}})?"
-    r"(?:#\d{1,4} \d{1,6}\.\d{1,4} )?(?:[\w.-]{1,40}[ \t]{1,20}\|[ \t]{1,2}(?=\S))?(?:\u2502[ \t])?(?:##\[\w{1,12}\])?"
+    rf"(?:[ \t]{{0,4}}(?:\[{_STAMP}\]|{_STAMP}|\[\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?\]|\(\d\d:\d\d:\d\d\))[ \t])?"
+    r"(?:#\d{1,4} \d{1,6}\.\d{1,4} )?(?:[\w.-]{1,40}[ \t]{1,20}\|[ \t])?(?:\u2502[ \t])?(?:##\[\w{1,12}\])?"
 )
 _NOTE: Final = re.compile(r"[ \t]{0,40}= note: ")
+_SECOND: Final = re.compile(
+    r"(?P<prefix>[^\"\n]{1,160}?)(?:Referenced from: |Expected in: |\"[^\"\n]{1,400}\", referenced from:)"
+)
+_OWN_PREFIX: Final = re.compile(r"(?:dyld|objc|xctest)\[|dyld: |ld: |clang|File \"|/|In |file ")
+_PIECES: Final = re.compile(r"[0-9]+|[ \t]+|[^0-9 \t]+")
 _KEYS: Final = r"(?:Referenced from:|Expected in:|Expected as weak|Reason:|in [/.@]|dyld[\[:]|tried:)"
 _ESCAPED: Final = re.compile(
     rf"\\n(?:\\t|\s){{0,8}}{_KEYS}|Did find:\\n|Did find: \\n|tried: \\['\"]"
@@ -124,7 +132,7 @@ def normalise(text: str) -> Paste:
     """
     held = _numbered(text.split("\n"))
     whole_report = text.lstrip()[:1] == "{" and '"termination"' in text
-    for step in (_markdown, _known_prefixes, _common_prefixes, _escapes, _brackets, _tails):
+    for step in (_markdown, _known_prefixes, _shaped_prefixes, _common_prefixes, _escapes, _brackets, _tails):
         if not whole_report:
             step(held)
     _fragments(held)
@@ -174,7 +182,7 @@ def _markdown(held: _Lines) -> None:
 def _known_prefixes(held: _Lines) -> None:
     """Time stamps, names of services, marks of runners: shapes that need no second line to be known."""
     for at, line in enumerate(held.lines):
-        if not line or (line[0] not in "0123456789[#> \t\u2502" and "|" not in line[:48]):
+        if not line or (line[0] not in "0123456789[(#> \t\u2502" and "|" not in line[:48]):
             continue
         match = _KNOWN.match(line)
         if match is not None and match.end() and not _is_trace(line):
@@ -196,6 +204,40 @@ def _known_prefixes(held: _Lines) -> None:
 def _is_trace(line: str) -> bool:
     """Whether a line is one of fs_usage or the unified log, whose stamp belongs to it."""
     return "stat64" in line or "  open  " in line or "kernel" in line or "CODE SIGNING" in line
+
+
+def _shaped_prefixes(held: _Lines) -> None:
+    """A prefix whose numbers alone change from line to line, known from the second line of a message."""
+    lines, shapes = held.lines, dict[str, re.Pattern[str]]()
+    for at in range(1, len(lines)):
+        line = lines[at]
+        if "eferenced from:" not in line and "Expected in:" not in line:
+            continue
+        match = _SECOND.match(line)
+        if match is None or not (prefix := match["prefix"].rstrip()) or _OWN_PREFIX.match(prefix.lstrip()):
+            continue
+        pattern = "".join(_piece(p) for p in _PIECES.findall(prefix)) + "(?: |\\t)?"
+        if pattern not in shapes and len(shapes) == MOST_SHAPES:
+            continue
+        shape = shapes[pattern] = shapes.get(pattern) or re.compile(pattern)
+        first, last = at, at
+        while first > 0 and at - first < 40 and shape.match(lines[first - 1]):
+            first -= 1
+        if first == at:
+            continue
+        while last + 1 < len(lines) and last - at < 2000 and shape.match(lines[last + 1]):
+            last += 1
+        held.note(first, f"taken off each line: {prefix.strip()!r}, with other numbers")
+        for each in range(first, last + 1):
+            taken = shape.match(lines[each])
+            lines[each] = lines[each][taken.end() if taken else 0 :]
+
+
+def _piece(text: str) -> str:
+    """Return what stands for a piece of a prefix in the prefixes of other lines."""
+    if text.isdigit():
+        return r"\d{1,24}"
+    return r"[ \t]{0,24}" if text.isspace() else re.escape(text)
 
 
 def _common_prefixes(held: _Lines) -> None:
