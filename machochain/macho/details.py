@@ -7,7 +7,7 @@ from typing import Final
 
 from machochain.macho import constants as c
 from machochain.macho.header import name16
-from machochain.model.image import HeaderFlag, Image, Section
+from machochain.model.image import FileType, HeaderFlag, Image, Section
 from machochain.model.reading import text
 
 _ONE: Final = struct.Struct("<I")
@@ -28,6 +28,25 @@ def sections(image: Image) -> tuple[Section, ...]:
         for name, owner, address, size, offset, flags in layout.iter_unpack(image.raw[start : start + room * step]):
             found.append(Section(name16(owner), name16(name), address, size, offset, flags))
     return tuple(found)
+
+
+_ZERO_FILL: Final = frozenset({0x1, 0xC, 0x12})
+"""S_ZEROFILL, S_GB_ZEROFILL, S_THREAD_LOCAL_ZEROFILL: sections that have no bytes in the file."""
+_LINKED: Final = frozenset({FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE, FileType.MH_DYLINKER})
+
+
+def header_room(image: Image) -> int | None:
+    """Return the bytes between the load commands and what follows them: as much can be added by an edit.
+
+    Up to the first section that has bytes in the file, or the first segment without sections (cctools-1035,
+    ``misc/install_name_tool.c``); None for what no linker laid out.
+    """
+    if image.file_type not in _LINKED:
+        return None
+    starts = [s.offset for s in sections(image) if s.size and s.flags & 0xFF not in _ZERO_FILL]
+    starts += [s.fileoff for s in image.segments if not s.section_count and s.filesize and s.fileoff]
+    end = image.header_size + sum(command.size for command in image.commands)
+    return min(starts) - end if starts and min(starts) >= end else None
 
 
 def linker_options(image: Image) -> tuple[tuple[str, ...], ...]:

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from machochain.graph.inspect import ArchiveFacts, Inspection, MemberFacts, SliceFacts
-from machochain.macho.details import command_name, flag_names, linker_options, sub_commands
+from machochain.macho.details import command_name, flag_names, header_room, linker_options, sub_commands
 from machochain.model.image import Image, LinkedDylib, file_type_name
 from machochain.model.paths import printable
 from machochain.model.platform import platform_name
@@ -134,6 +134,7 @@ def _slice(facts: SliceFacts) -> dict[str, Any]:
         "linker_options": [list(words) for words in linker_options(image)],
         "sub_commands": [list(pair) for pair in sub_commands(image)],
         "segments": [{"name": s.name, "sections": by_segment.get(s.name, [])} for s in image.segments],
+        "header_room": header_room(image),
         "commands": [command_name(x.cmd) for x in image.commands],
         "signature": {
             "kind": facts.signature.kind.value,
@@ -260,6 +261,9 @@ def _slice_text(facts: SliceFacts, style: Style, indent: str) -> Iterator[str]:
         yield f"{indent}  {'loads':<14}{words}{'' if kind == 'dylib' else '  ' + kind}"
     for run_path in image.run_paths:
         yield f"{indent}  {'run path':<14}{printable(run_path.path)}"
+    room = header_room(image)
+    if room is not None:
+        yield f"{indent}  {'room':<14}{room} bytes behind the load commands"
     for text in image.dyld_environment:
         yield f"{indent}  {'environment':<14}{printable(text)}"
     for refusal in facts.refusals:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machochain.macho import constants as c
-from machochain.macho.details import command_name, flag_names, linker_options, sections, sub_commands
+from machochain.macho.details import command_name, flag_names, header_room, linker_options, sections, sub_commands
 from machochain.macho.header import parse_image
 from machochain.macho.kind import FileKind, is_macho, kind_of
 from machochain.macho.reader import FIRST_READ, NOT_MACH_O, read_bytes, read_file, read_source, slice_reader
@@ -22,6 +22,7 @@ from machochain.model.image import FileType, Image
 from machochain.model.paths import HostPath
 from machochain.model.reading import BytesSource
 from machochain.model.version import Version
+from machochain.repair.layout import read_layout
 from tests.factory import (
     MachO,
     Section,
@@ -402,3 +403,18 @@ def test_malformed_commands_keep_what_came_before() -> None:
 def test_a_string_that_leaves_its_command_is_cut_there() -> None:
     image = parsed(dylib("/x", extra=[raw_command(c.LC_RPATH, struct.pack("<I", 12) + b"abcd")]))
     assert image.run_paths[0].path == "abcd"
+
+
+@pytest.mark.parametrize("pad", [0, 48, 1000])
+def test_the_room_behind_the_load_commands_is_what_an_edit_may_use(pad: int) -> None:
+    data = MachO(install_name="/a", headerpad=pad).bytes()
+    image = read_bytes(data).slices[0].image
+    assert image is not None
+    assert header_room(image) == read_layout(data).room
+    assert pad <= read_layout(data).room < pad + 16
+
+
+def test_what_no_linker_laid_out_has_no_room() -> None:
+    image = read_bytes(MachO(file_type=FileType.MH_OBJECT).bytes()).slices[0].image
+    assert image is not None
+    assert header_room(image) is None
