@@ -215,6 +215,32 @@ def test_every_command_says_the_same(unsigned: Path) -> None:
     assert {c["launches"] for m in said["scenario"][1]["results"] for c in m["columns"]} == {False}
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        executable(),
+        executable(signed=False),
+        executable(arch="x86_64"),
+        executable(arch="arm64e"),
+        executable(platform=2),
+        changed(executable(), 0x4100),
+        fat([executable(), executable(arch="x86_64", signed=False)]),
+        fat([executable(), executable(arch="x86_64")], fat64=True),
+        fat([executable(arch="arm64e"), executable(flags=0x85)]),
+        fat([executable(arch="x86_64"), executable()], align=12),
+    ],
+)
+def test_inspect_and_resolve_never_contradict_each_other(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "tool"
+    path.write_bytes(data)
+    resolved = json.loads(run("resolve", "--json", str(path)).stdout)["results"]
+    (file,) = json.loads(run("inspect", "--json", str(path)).stdout)["files"]
+    assert [s["exec"] for s in file["slices"]] == [r["exec"] for r in resolved]
+    for found in resolved:
+        if found["exec"]["outcome"] != "dyld":
+            assert found["launches"] is (None if found["exec"]["outcome"] == "unknown" else False)
+
+
 def test_text_begins_with_what_happens_first(unsigned: Path) -> None:
     done = run("resolve", str(unsigned))
     assert done.returncode == 1
