@@ -248,7 +248,7 @@ class Mac:
         asks = config.validation
         if said is not None or not (asks.signed or asks.team):
             return said
-        return library_refusal(asks, self.signature(node, piece, pages=False).library(config.macos))
+        return library_refusal(asks, self.signature(node, piece, pages=asks.pages).library(config.macos))
 
     def first_bytes(self, node: Node, count: int) -> bytes:
         """Return the first bytes of a file; none if it cannot be read."""

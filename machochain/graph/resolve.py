@@ -24,10 +24,11 @@ from machochain.graph.starting import (
     needs_profile,
     validation_for,
 )
+from machochain.kernel.libraries import MapRefusal
 from machochain.kernel.libraries import refusal as library_refusal
 from machochain.model.arch import CPU_ARM64, CPU_X86_64, arch_name
 from machochain.model.errors import InputError, UsageError
-from machochain.model.execution import ExecOutcome, ExecVerdict, Host, Launcher
+from machochain.model.execution import ExecOutcome, ExecVerdict, Host, Launcher, Validation
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.image import DefectKind, FileType, Image, MachOFile, Slice, file_type_name
@@ -175,7 +176,10 @@ def resolve_node(
         for macos in target.macos:
             result, walked, config = resolve_slice(mac, node, piece, name, macos, target, like=walked)
             if result.file_type == FileType.MH_EXECUTE.name:
-                result = with_verdict(evolve(result, execution=_execution(mac, node, file, original, result, target)))
+                execution: ExecVerdict | None = _execution(mac, node, file, original, result, target)
+            else:
+                execution = _ended_by_page(mac, result, target)
+            result = with_verdict(evolve(result, execution=execution)) if execution is not None else result
             for stage in stages:
                 result = stage(result, walked, config, mac)
             yield result
@@ -193,6 +197,19 @@ def _execution(mac: Mac, node: Node, file: MachOFile, piece: Slice, result: Resu
         if bad is not None:
             return bad
     return verdict
+
+
+def _ended_by_page(mac: Mac, result: Result, target: Target) -> ExecVerdict | None:
+    """Return how a process on Apple silicon ends that opens a library, if a page of one of its images was changed."""
+    header = result.images[0].image
+    if header is None or not header.arch.is_arm64 or result.message is not None or target.verify is False:
+        return None
+    blank = ExecVerdict(ExecOutcome.DYLD, Host.APPLE_SILICON, header.arch.name, launcher=target.launcher)
+    for image in result.images:
+        bad = changed_library(mac, image, blank, None, result.macos, target.verify)
+        if bad is not None:
+            return evolve(bad, shell_text=None)
+    return None
 
 
 def chosen_slices(file: MachOFile, target: Target, name: str) -> tuple[Slice, ...]:
@@ -253,7 +270,10 @@ def resolve_slice(
             environment=target.environment,
         )
         if main is not None and main.image is not None:
-            config = _on_mac(config, mac.signature(*_place_of(main), pages=False), main.image, target)
+            config = _on_mac(config, mac.signature(*_place_of(main), pages=target.verify), main.image, target)
+        elif header.arch.is_arm64:
+            # in whatever process: arm64 code is signed
+            config = evolve(config, validation=Validation(signed=True, kills=True, pages=target.verify))
         walked = walk_library(mac, image, config, main=main, cwd=target.cwd, like=like)
         walked = _mappable(mac, node, piece, image, config, walked)
     result = Result(
@@ -275,16 +295,12 @@ def resolve_slice(
     return with_verdict(result), walked, config
 
 
-def _mappable(mac: Mac, node: Node, piece: Slice, library: LoadedImage, config: ProcessConfig, walked: Walk) -> Walk:
-    """Say what dyld says of a library the kernel does not let be mapped: in any process arm64 code must be signed."""
-    header = library.image
-    if header is None or not (header.arch.is_arm64 or config.validation.team):
+def _mappable(mac: Mac, node: Node, piece: Slice, image: LoadedImage, config: ProcessConfig, walked: Walk) -> Walk:
+    """Say what dyld says of a library that is opened and that the kernel does not let be mapped."""
+    refused = mac.refuses_to_map(node, piece, config)
+    if image.image is None or not isinstance(refused, MapRefusal) or walked.message is not None:
         return walked
-    asks = evolve(config.validation, signed=config.validation.signed or header.arch.is_arm64)
-    refused = library_refusal(asks, mac.signature(node, piece, pages=False).library(config.macos))
-    if refused is None or walked.message is not None:
-        return walked
-    return evolve(walked, message=not_valid_reason(config.profile, header, library.path, refused.value).text)
+    return evolve(walked, message=not_valid_reason(config.profile, image.image, image.path, refused.value).text)
 
 
 def _other_teams(mac: Mac, result: Result, config: ProcessConfig) -> Iterator[Unknown]:
@@ -302,7 +318,7 @@ def _on_mac(config: ProcessConfig, signature: SliceSignature, main: Image, targe
     host = host_of(main.arch, config.macos, target.starting)
     translated = host is Host.APPLE_SILICON and main.arch.is_x86_64
     validation = validation_for(signature, main.arch, config.macos, translated=translated)
-    return evolve(config, validation=validation, haswell=config.haswell and not translated)
+    return evolve(config, validation=evolve(validation, pages=target.verify), haswell=config.haswell and not translated)
 
 
 def _place_of(image: LoadedImage) -> tuple[Node, Slice]:

@@ -297,16 +297,25 @@ def needs_profile(found: SliceSignature) -> bool:
 
 
 def changed_library(
-    mac: Mac, image: LoadedImage, verdict: ExecVerdict, program: SliceSignature, macos: Version, verify: bool | None
+    mac: Mac,
+    image: LoadedImage,
+    verdict: ExecVerdict,
+    program: SliceSignature | None,
+    macos: Version,
+    verify: bool | None,
 ) -> ExecVerdict | None:
     """Return how the process ends if a library it maps was changed after it was signed; None if it goes on.
+
+    ``program`` is the signature of its program; None for any program of arm64 code.
 
     dyld reads the library's load commands, and the kernel kills the process when such a page has another hash.
     """
     if image.origin is not Origin.DISK or image.image is None:
         return None
-    asks = validation_for(program, image.image.arch, macos, translated=verdict.translated)
-    if not asks.kills:
+    if (
+        program is not None
+        and not validation_for(program, image.image.arch, macos, translated=verdict.translated).kills
+    ):
         return None
     node = Node(Presence.PRESENT, NodeKind.FILE, image.path, image.identity, image.host)
     piece = Slice(image.image.arch, image.slice_offset, image.slice_size, 0, image.image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import struct
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -231,7 +232,7 @@ def verify_pages(read: ReadAt, signature: Signature, end: int | None = None) -> 
 def _hasher(hash_type: int, *, few: bool) -> tuple[Callable[[memoryview], Any], int]:
     """Return how to hash a page, and how many bytes of it count; for a few pages without OpenSSL, if Python can."""
     name, kept = HASHES[hash_type]
-    if few:
+    if few and "hashlib" not in sys.modules:
         # OpenSSL takes longer to load than some pages take to hash.
         for module in ("_sha2", f"_{name}", "_sha512"):
             with suppress(ImportError, AttributeError):

@@ -236,9 +236,11 @@ class Validation:
         team_id: The process's team; None for an ad-hoc signature, which matches nothing.
         signed: Whether they must be signed at all.
         kills: Whether a page with another hash ends the process.
+        pages: Which pages are held against their hashes here: all, none, or (None) those of the load commands.
     """
 
     team: bool | None = False
     team_id: str | None = None
     signed: bool = False
     kills: bool = False
+    pages: bool | None = None

@@ -293,8 +293,8 @@ class Result:
         unknowns: Why ``launches`` is None.
         prediction: How the loads were found out, if the program would first have to be linked from an archive.
         host: The program the library or bundle is a plug-in of; None if it is none, or nothing told or needed it.
-        execution: What the kernel does before dyld's turn; None where no program is started: for a library, or a
-            program that is still to be linked.
+        execution: What the kernel does before dyld's turn; None where no program is started: for a library (unless it
+            kills whoever maps it), or a program that is still to be linked.
     """
 
     input: str

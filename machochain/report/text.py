@@ -119,7 +119,8 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
         yield f"  {releases:<22}{verdict(span[0], style)}"
         execution = span[0].execution
         if execution is not None and execution.starts is False:
-            yield "      " + printable(launcher_words(execution))
+            if launcher_words(execution):
+                yield "      " + printable(launcher_words(execution))
         elif span[0].message is not None:
             yield from ("      " + line for line in printable_lines(span[0].message))
         elif span[0].launches is None:
@@ -177,7 +178,8 @@ def _refused(result: Result, style: Style) -> Iterator[str]:
     found = result.execution
     if found is None or found.starts is not False:
         return
-    yield "  " + printable(launcher_words(found))
+    if launcher_words(found):
+        yield "  " + printable(launcher_words(found))
     cause = next((f for f in result.findings if f.severity is Severity.ERROR and f.remedy), None)
     if cause is not None:
         yield "  fix: " + printable(cause.remedy[0])

@@ -128,6 +128,19 @@ def test_the_other_pages_of_a_library_are_hashed_when_asked_for() -> None:
     assert one(tree, verify=True).launches is False
 
 
+def test_a_changed_library_ends_whoever_maps_it() -> None:
+    broken = changed(library(), 0x900)
+    alone = one({LIB: broken}, LIB)
+    assert (alone.launches, alone.message) == (False, None)
+    assert alone.execution is not None
+    assert alone.execution.shell_text is None
+    user = "/app/lib/plugin.so"
+    tree = {user: MachO(file_type=8, loads=["@loader_path/libfoo.dylib"]).bytes(), LIB: broken}
+    assert one(tree, user).launches is False
+    assert one(tree, user, verify=False).launches is True
+    assert one({LIB: changed(library(arch="x86_64", signed=True), 0x900)}, LIB).launches is True
+
+
 def test_an_unsigned_library_loads_nowhere_on_apple_silicon() -> None:
     assert one({LIB: library(signed=False)}, LIB).launches is False
     assert one({LIB: library(arch="x86_64", signed=False)}, LIB).launches is True
