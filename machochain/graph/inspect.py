@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from machochain.macho.deep import DeepFacts
     from machochain.model.artifact import Artifact
     from machochain.model.go import GoArchive, GoBinary
+    from machochain.model.release import DiskImage, InstallerPackage
 
 
 @frozen
@@ -108,6 +109,8 @@ class Inspection:
         file: The Mach-O file, or None.
         slices: Its slices.
         archives: Its archives.
+        release: Of an installer package or a disk image, what it says of itself.
+        has_members: Whether what follows in the list is in it.
         error: Why it cannot be read, or None.
     """
 
@@ -117,6 +120,8 @@ class Inspection:
     file: MachOFile | None = None
     slices: tuple[SliceFacts, ...] = ()
     archives: tuple[ArchiveFacts, ...] = ()
+    release: InstallerPackage | DiskImage | None = None
+    has_members: bool = False
     error: InputError | None = None
 
     def __repr__(self) -> str:
@@ -150,6 +155,9 @@ def inspect_artifact(artifact: Artifact, *, deep: bool = False) -> Iterator[Insp
 
 
 def _packed(artifact: Artifact, *, deep: bool) -> Iterator[Inspection]:
+    release = artifact.installer or artifact.image
+    if release is not None:
+        yield Inspection(artifact.path, "archive", release=release, has_members=artifact.holds_macho)
     for problem in artifact.problems:
         yield Inspection(problem.path or artifact.path, "unrecognised", error=problem.at(artifact.path))
     for entry in sorted(artifact.entries, key=lambda entry: entry.name):

@@ -16,6 +16,7 @@ from machochain.model.platform import platform_name
 from machochain.model.signature import SignatureKind
 from machochain.report.context import RenderContext
 from machochain.report.deep import deep_fields, deep_lines
+from machochain.report.release import release_fields, release_lines
 from machochain.report.resolution import error_fields, execution_fields, tool
 from machochain.report.text import kernel_words
 
@@ -44,6 +45,8 @@ def _file(inspection: Inspection) -> dict[str, Any]:
     }
     if inspection.file is not None and inspection.file.defects:
         fields["fat_errors"] = [d.text for d in inspection.file.defects]
+    if inspection.release is not None:
+        fields.update(release_fields(inspection.release))
     if inspection.kind == "archive":
         archives = inspection.archives
         fields["members"] = [_member(m, a.go, a) for a in archives for m in a.members]
@@ -236,13 +239,16 @@ def render_inspections(inspections: Sequence[Inspection], style: Style) -> str:
         lines.append(f"{style.paint(printable(inspection.path), 'bold')}  {inspection.kind}")
         if inspection.error is not None:
             lines.append(f"  {style.paint(printable(str(inspection.error.reason)), 'bad')}")
+        if inspection.release is not None:
+            lines += [f"  {label:<13} {text}" for label, text in release_lines(inspection.release)]
         objections = inspection.file.defects if inspection.file is not None else ()
         lines += [f"  {style.paint(printable(defect.text), 'bad')}" for defect in objections]
         for facts in inspection.slices:
             lines += _slice_text(facts, style, "  ")
         for archive in inspection.archives:
             lines += _archive_text(archive, style)
-        if inspection.kind == "archive" and not inspection.archives and inspection.error is None:
+        empty = not inspection.archives and not inspection.has_members and inspection.error is None
+        if inspection.kind == "archive" and empty:
             lines.append("  no Mach-O file in it")
     return "\n".join(lines) + "\n"
 
