@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -18,6 +17,8 @@ def command(shell: str) -> None:
     eval "$(machochain completion zsh)"                                    # in ~/.zshrc
     machochain completion fish > ~/.config/fish/completions/machochain.fish
     """
+    from click.shell_completion import get_completion_class
+
     from machochain.cli import cli
 
     made = get_completion_class(shell)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
-from click.shell_completion import CompletionItem
 
 from machochain.model.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from machochain.world.handed import MemoryFile
 
 FILE: Final = click.Path(allow_dash=True)
@@ -77,6 +78,8 @@ class Choices(_Type):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the values that begin so."""
+        from click.shell_completion import CompletionItem
+
         head, sign, tail = incomplete.rpartition(self._also) if self._also else ("", "", incomplete)
         return [CompletionItem(f"{head}{sign}{each}") for each in self._choices if each.startswith(tail)]
 
@@ -86,6 +89,8 @@ class RuleOrFile(click.Path):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the ids and names of rules that begin so, and let the shell complete files."""
+        from click.shell_completion import CompletionItem
+
         from machochain.findings import RULES
 
         names = (name for rule in RULES.values() for name in (rule.id, rule.name))

@@ -71,6 +71,9 @@ class Report:
     def __iter__(self) -> Iterator[Result]:
         return iter(self.results)
 
+    def __getitem__(self, number: int) -> Result:
+        return self.results[number]
+
     def __len__(self) -> int:
         return len(self.results)
 

@@ -211,7 +211,7 @@ class Unread:
     other_system: bool = False
 
 
-@frozen
+@frozen(repr=False)
 class Diagnosis:
     """Everything a text tells.
 
@@ -229,3 +229,6 @@ class Diagnosis:
     def main(self) -> Answer | None:
         """The answer to begin with; None if nothing was recognised."""
         return self.answers[0] if self.answers else None
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis: {len(self.answers)} answers>"

@@ -295,7 +295,7 @@ class Defect:
     numbers: tuple[int, ...] = field(default=(), kw_only=True)
 
 
-@frozen
+@frozen(repr=False)
 class Image:
     """One Mach-O header with its load commands.
 
@@ -379,6 +379,9 @@ class Image:
     def is_main_executable(self) -> bool:
         """Whether the kernel can start it (MH_EXECUTE)."""
         return self.file_type == FileType.MH_EXECUTE
+
+    def __repr__(self) -> str:
+        return f"<Image {file_type_name(self.file_type)} {self.arch.name} {self.install_name or ''}".rstrip() + ">"
 
 
 @frozen

@@ -104,6 +104,7 @@ def values() -> list[Any]:
         *machochain.scenarios(GREETER),
         *machochain.inspect(GREETER),
         *machochain.explain(GREETER, "libgreet.1.dylib"),
+        machochain.diagnose("dyld[1]: Library not loaded: @rpath/x.dylib\n  Reason: no LC_RPATH's found\n"),
         Target(environment={"A": "b"}),
         World(maps={"/a": "b"}),
     ]
@@ -158,6 +159,7 @@ def test_a_report_is_a_sequence_of_its_results() -> None:
     report = machochain.resolve([GREETER, BROKEN])
     assert [r.path for r in report] == [r.path for r in report.results]
     assert len(report) == 2
+    assert report[1] is report.results[1]
     assert repr(report) == "<Report of 2: 1 does not launch, 1 launches, 0 errors>"
 
 
