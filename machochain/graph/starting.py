@@ -171,7 +171,7 @@ def _taken(data: bytes, page_shift: int) -> tuple[tuple[Version, Directory | Bad
 
 
 def _light(found: Directory | BadBlob) -> Directory | BadBlob:
-    return evolve(found, hashes=memoryview(b"")) if isinstance(found, Directory) else found
+    return evolve(found, hashes=b"") if isinstance(found, Directory) else found
 
 
 def _cms(data: bytes) -> bytes:

@@ -70,7 +70,7 @@ class Directory:
     hash_size: int
     page_shift: int
     code_limit: int
-    hashes: memoryview
+    hashes: memoryview | bytes
     team: bytes | None
     slots: frozenset[int]
 
