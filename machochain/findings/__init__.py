@@ -1,6 +1,5 @@
 """Pure rules: from one process to what is worth telling about it."""
 
-from machochain.findings import rules as rules
 from machochain.findings.checker import Checker, check, index_by_name, order
 from machochain.findings.draft import Facts
 from machochain.findings.registry import FAMILIES, RULES

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from machochain.dyld.profile import PROFILES
 from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, FileCase, GoImage, ReleaseCase, Scene
-from machochain.findings.registry import of_file, of_process, of_release, of_walk
+from machochain.findings.registry import load, of_file, of_process, of_release, of_walk
 from machochain.model.errors import InputError
 from machochain.model.execution import Cause
 from machochain.model.filesystem import NodeKind, Presence
@@ -74,6 +74,8 @@ class Checker:
         return self._finished(case, tuple(self._of_scene(case)))
 
     def _finished(self, case: Case, of_scene: tuple[Draft, ...]) -> tuple[Finding, ...]:
+        if case.scene.made_by_go or case.result.prediction is not None:
+            load("golang")
         drafts = [*of_process.of(case), *of_scene]
         for image in case.files:
             drafts += self._of_release(image, case)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import machochain
-from machochain.findings.rules.go_build_host_minos import floor_of
+from machochain.findings.rules.golang.build_host_minos import floor_of
 from machochain.golang.flags import refused_ldflags
 from machochain.model.image import FileType, HeaderFlag, Image
 from machochain.model.result import Confidence, Severity

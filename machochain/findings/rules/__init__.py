@@ -1,7 +1,9 @@
-"""One module for each rule, or for rules that one check tells apart. Importing this package registers them all."""
+"""One module for each rule, or for rules that one check tells apart. Importing a package registers what is in it.
 
-from importlib import import_module
-from pkgutil import iter_modules
+Here are the rules about processes and their images. Those that only an audit, a Go program or the sources of one need
+are packages of their own, imported when they are asked for.
+"""
 
-for _module in sorted(module.name for module in iter_modules(__path__)):
-    import_module(f"{__name__}.{_module}")
+from machochain.findings.registry import import_modules
+
+import_modules(__name__, __path__)
