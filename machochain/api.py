@@ -375,7 +375,7 @@ def doctor(
     import sys
 
     from machochain.findings.registry import of_machine
-    from machochain.findings.rules.machine_ci import of_decision
+    from machochain.findings.rules.machines.ci import of_decision
     from machochain.machine.ci import decide, parse_policy
     from machochain.machine.doctor import case_of
     from machochain.machine.reading import read_snapshot

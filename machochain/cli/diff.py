@@ -80,7 +80,7 @@ def command(
 def _recorded(old: str, new: str, source: str | None, output: Output, fail_on: str | None) -> int:
     """Compare two snapshots; return the exit code: 1 if a difference changes what is found."""
     from machochain import api
-    from machochain.findings.rules.machine_ci import of_drift
+    from machochain.findings.rules.machines.ci import of_drift
     from machochain.machine.compare import Weight, compare_machines
     from machochain.machine.doctor import case_of
     from machochain.machine.facts import facts_of

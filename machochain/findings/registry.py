@@ -103,7 +103,7 @@ class Checks(Generic[_What, _Told]):
 
     def __init__(self, part: str = "") -> None:
         """Start with none; ``part`` is the package of rules that has them."""
-        self._part = part
+        self.part = part
         self._checks: list[Callable[[_What], Iterator[_Told]]] = []
 
     def __call__(self, check: Callable[[_What], Iterator[_Told]]) -> Callable[[_What], Iterator[_Told]]:
@@ -114,12 +114,12 @@ class Checks(Generic[_What, _Told]):
     @property
     def modules(self) -> frozenset[str]:
         """The modules whose checks these are."""
-        load(self._part)
+        load(self.part)
         return frozenset(check.__module__ for check in self._checks)
 
     def of(self, what: _What) -> Iterator[_Told]:
         """Yield what all checks say, in the order of their modules' names."""
-        load(self._part)
+        load(self.part)
         for check in self._checks:
             yield from check(what)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from machochain.findings import FAMILIES, RULES
+from machochain.findings import FAMILIES, RULES, registry
 from machochain.findings.pages import main, pages
 
 FOLDER = Path(__file__).parents[2] / "docs" / "rules"
@@ -38,3 +38,14 @@ def test_writing_removes_pages_of_rules_that_are_gone(tmp_path: Path) -> None:
 
 def test_writing_needs_one_directory() -> None:
     assert main([]) == 2
+
+
+def test_each_kind_of_check_lies_in_the_package_that_is_imported_for_it() -> None:
+    """A check that lies elsewhere would run or not, depending on what was asked before."""
+    len(RULES)
+    ours = "machochain.findings.rules."
+    for checks in (v for v in vars(registry).values() if isinstance(v, registry.Checks)):
+        allowed = {"", checks.part or "golang"}  # importing a package imports what it lies in
+        for module in checks.modules:
+            part, dot, _ = module.removeprefix(ours).partition(".")
+            assert (part if dot else "") in allowed, module
