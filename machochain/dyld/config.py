@@ -9,9 +9,11 @@ from attrs import frozen
 
 from machochain.dyld.facts import process_platform
 from machochain.dyld.profile import Profile
+from machochain.dyld.sniff import LENIENT, Demands, demands_of
 from machochain.model.arch import Arch
 from machochain.model.execution import Validation
 from machochain.model.image import Image
+from machochain.model.ospaths import IOS_SUPPORT
 from machochain.model.paths import TargetPath
 from machochain.model.platform import Platform
 from machochain.model.version import Version
@@ -89,6 +91,10 @@ class ProcessConfig:
         overrides: (install name, path) found through the versioned paths.
         haswell: Whether an Intel process sees a Haswell or newer processor; Rosetta translates for an older one.
         validation: What the kernel demands of the libraries it maps.
+        demands: What dyld2 asks of every image.
+        unix_library_path: LD_LIBRARY_PATH, which only dyld2 knows.
+        root_paths: What dyld2 puts before absolute paths: DYLD_ROOT_PATH, or ``/System/iOSSupport``.
+        production_cache: Whether libraries of the shared cache of macOS 11 cannot be overridden.
     """
 
     profile: Profile
@@ -111,11 +117,20 @@ class ProcessConfig:
     overrides: tuple[tuple[str, str], ...] = ()
     haswell: bool = True
     validation: Validation = _NO_DEMANDS
+    demands: Demands = LENIENT
+    unix_library_path: tuple[str, ...] = ()
+    root_paths: tuple[str, ...] = ()
+    production_cache: bool = False
 
     @property
     def hardened(self) -> bool:
         """Whether dyld ignores path variables and refuses file-relative paths."""
         return not self.security.path_variables
+
+    @property
+    def pruned(self) -> bool:
+        """Whether dyld2 takes the environment and all fallbacks away (pruneEnvironmentVariables())."""
+        return not (self.security.path_variables or self.security.print_variables or self.security.custom_cache)
 
     @property
     def is_simulator(self) -> bool:
@@ -181,11 +196,14 @@ def process_config(
     suffix = single("DYLD_IMAGE_SUFFIX")
     versioned = security.path_variables or not profile.versioned_needs_amfi
     inserted = single("DYLD_INSERT_LIBRARIES")
+    platform = process_platform(main, zippered=profile.zippered_process)
+    demands = demands_of(main, platform) if profile.classic else LENIENT
     return ProcessConfig(
         profile=profile,
         macos=macos,
         arch=main.arch,
-        platform=process_platform(main, zippered=profile.zippered_process),
+        platform=platform,
+        demands=demands,
         main_path=main_path,
         security=security,
         library_path=joined("DYLD_LIBRARY_PATH"),
@@ -199,7 +217,23 @@ def process_config(
         image_suffix_text=suffix or None,
         root_path=single("DYLD_ROOT_PATH"),
         home=(environment or {}).get("HOME"),
+        unix_library_path=_unix_library_path(profile, environment or {}, security),
+        root_paths=_root_paths(single("DYLD_ROOT_PATH"), demands) if profile.classic else (),
     )
+
+
+def _unix_library_path(profile: Profile, environment: Mapping[str, str], security: Security) -> tuple[str, ...]:
+    """Return LD_LIBRARY_PATH where dyld reads it (dyld-852.2, dyld2.cpp: checkEnvironmentVariables())."""
+    value = environment.get("LD_LIBRARY_PATH")
+    return tuple(value.split(":")) if value and profile.classic and security.path_variables else ()
+
+
+def _root_paths(given: str | None, demands: Demands) -> tuple[str, ...]:
+    """Return what dyld2 puts before absolute paths (dyld2.cpp: processDyldEnvironmentVariable(), _main())."""
+    if demands.ios_on_mac:
+        return (IOS_SUPPORT.rstrip("/"),)
+    roots = tuple(given.split(":")) if given and given != "/" else ()
+    return roots if all(root.startswith("/") for root in roots) else ()
 
 
 def _variables(profile: Profile, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -18,6 +18,7 @@ ENOTAFILE = -1
 """Stands for dyld's private ENOTAFILE_NP: something is there, but it is not a regular file."""
 
 NO_ROOT_PATH = "DYLD_ROOT_PATH not set for simulator program"
+CLASSIC_NO_ROOT_PATH = "attempt to run simulator program outside simulator (DYLD_ROOT_PATH not set)"
 """What dyld says to a simulator program started without its simulator (dyld-957 to 1378, dyldMain.cpp: prepare()).
 
 Other programs may set DYLD_ROOT_PATH as they like: dyld does not look at it (``PathOverrides::addEnvVar``).
@@ -266,6 +267,8 @@ def inserted_library_failed(config: ProcessConfig, path: str, reason: str) -> st
     return f"terminating because inserted dylib '{path}' could not be loaded: {reason}\n{reason}"
 
 
-def main_refused(path: str, error: str) -> str:
-    """Return the two lines for a main executable that is malformed (dyld-1323.3 on, dyldMain.cpp)."""
+def main_refused(profile: Profile, path: str, error: str) -> str:
+    """Return what dyld says of a main executable that is malformed (dyld-1323.3 on, dyldMain.cpp; dyld2's halt())."""
+    if profile.classic:
+        return error
     return f"{error} in {path}\n{error}"

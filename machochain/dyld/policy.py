@@ -23,7 +23,7 @@ from typing import Final
 from attrs import frozen
 
 from machochain.dyld.profile import PROFILES, Profile
-from machochain.dyld.sniff import sniff
+from machochain.dyld.sniff import LENIENT, Demands, demands_of, sniff, too_long, unknown_command
 from machochain.model.arch import CPU_ARM64, CPU_POWERPC, CPU_POWERPC64, CPU_X86, CPU_X86_64
 from machochain.model.image import POINTER, Defect, DefectKind, FileType, Image, MachOFile, Question, Slice
 from machochain.model.platform import ZIPPERED, Platform, is_known_platform, platform_name
@@ -215,7 +215,9 @@ def _validates(profile: Profile, *, main: bool) -> bool:
 _NEVER_OF_MAIN: Final = frozenset({DefectKind.COMMANDS_EXCEED_FILE, DefectKind.SEGMENT_BEYOND_FILE})
 
 
-def first_refusal(image: Image, profile: Profile, *, main: bool, path: str = "") -> Objection | None:
+def first_refusal(
+    image: Image, profile: Profile, *, main: bool, path: str = "", demands: Demands | None = None
+) -> Objection | None:
     """Return what dyld of a release objects to in an image, or None if it takes it.
 
     Args:
@@ -223,11 +225,10 @@ def first_refusal(image: Image, profile: Profile, *, main: bool, path: str = "")
         profile: The generation of dyld.
         main: Whether the image is the main executable of the process.
         path: The path as dyld tried it; only dyld2 (macOS 11) repeats it in some texts.
+        demands: What a process of dyld2 asks; if not given, the main executable's own, and little of libraries.
     """
     if profile.classic:
-        platform, sdk = enforcement(image)
-        text = sniff(image, path, sdk_since_10_15=platform == Platform.MACOS and sdk >= Version.of(10, 15))
-        return _refused(text)
+        return _refused(_classic_refusal(image, path, demands, main=main))
     if _validates(profile, main=main):
         fatal = next(fatal_defects(image, profile, main=main), None) if image.defects else None
         if fatal is not None:
@@ -239,6 +240,16 @@ def first_refusal(image: Image, profile: Profile, *, main: bool, path: str = "")
         if refused is not None:
             return refused
     return None if main else _first_segment(image, profile)
+
+
+def _classic_refusal(image: Image, path: str, demands: Demands | None, *, main: bool) -> str | None:
+    platform, sdk = enforcement(image)
+    if demands is None:
+        demands = demands_of(image, platform) if main else LENIENT
+    late = platform == Platform.MACOS and sdk >= Version.of(10, 15)
+    text = None if main else too_long(image)
+    text = text or sniff(image, path, sdk_since_10_15=late, demands=demands)
+    return text or (unknown_command(image, path) if main else None)
 
 
 def fatal_defects(image: Image, profile: Profile, *, main: bool) -> Iterator[Defect]:

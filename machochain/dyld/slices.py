@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import builds, platforms
 from machochain.dyld.policy import clashes, enforcement, fat_refusal, first_refusal, walk_refusal
 from machochain.dyld.profile import Profile
-from machochain.model.arch import CPU_ARM64, CPU_X86_64, Arch
+from machochain.dyld.sniff import main_halt, too_long, unknown_command, unmappable, walk_halt
+from machochain.model.arch import CPU_ARM64, CPU_X86, CPU_X86_64, Arch
 from machochain.model.image import FileType, Image, MachOFile, Slice
 from machochain.model.platform import LAST_PLATFORM, ZIPPERED, Platform, platform_name
 from machochain.model.reading import signed
@@ -154,7 +156,11 @@ def platform_text(number: int, profile: Profile) -> str:
 def platform_accepted(image: Image, config: ProcessConfig, path: str) -> bool:
     """Whether an image's platform may be loaded into the process (dyld: loadableIntoProcess())."""
     have = platforms(image)
+    if config.profile.platform_clash == "first" and clashes(image):
+        have = frozenset({stated_platform(image, config.profile)})  # the others are not zipped with it
     process = config.platform
+    if config.profile.classic and not image.builds and image.arch.cputype not in _INTEL:
+        return False
     if process in have or (process == ZIPPERED and {Platform.MACOS, Platform.MAC_CATALYST} <= have):
         return True
     if config.is_simulator and Platform.MACOS in have and path in _SIMULATOR_SUPPORT:
@@ -170,6 +176,8 @@ _TAKEN_TOO: Final[dict[int, set[int]]] = {
     Platform.IOS: {Platform.VISIONOS},
     Platform.IOS_SIMULATOR: {Platform.VISIONOS_SIMULATOR},
 }
+_INTEL: Final = frozenset({CPU_X86_64, CPU_X86})
+"""What dyld2 takes for macOS where no platform is written (MachOFile::builtForPlatform())."""
 _SHORTEST: Final = 28
 """Bytes of the shortest mach_header."""
 
@@ -255,10 +263,11 @@ def abortion(image: Image, profile: Profile, *, main: bool) -> Objection | None:
 
     dyld-1284.13 to 1323.3, mach_o/Header.cpp: platformAndVersions() asserts that two platform commands go together;
     dyld-940 to 1245.1, common/MachOFile.cpp: forEachSupportedPlatform() asserts that the load commands can be walked,
-    which has been looked at before for all but main executables.
+    which has been looked at before for all but main executables. dyld2 looks at every image's platform first.
     """
     if profile.classic:
-        return None
+        halt = main_halt(image) if main else walk_halt(image)
+        return None if halt is None else Objection(ObjectionKind.ABORTS, halt)
     if profile.platform_clash == "assertion" and clashes(image):
         text = "Assertion failed: (err.noError()), function platformAndVersions_block_invoke, file Header.cpp"
         return Objection(ObjectionKind.ABORTS, text)
@@ -313,30 +322,69 @@ def classic_choose_slice(
         size: Its length in bytes.
         static: Asked by a load command, which takes dylibs only; ``dlopen`` takes bundles and executables too.
     """
-    if file is not None and file.universal:
-        piece = next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
-        if piece is None:
-            return Objection(ObjectionKind.WRONG_ARCHITECTURE, "no matching architecture in universal wrapper")
-        if piece.offset + piece.size > size:
-            end = piece.offset + piece.size
-            text = f"truncated fat file.  file length={size}, but needed slice goes to {end}"
-            return Objection(ObjectionKind.UNIVERSAL, text)
-    else:
-        piece = file.slices[0] if file is not None and file.slices else None
-    if size < 4096:
+    piece = file.slices[0] if file is not None and file.slices else None
+    if first_bytes[:4] == _FAT_64:
+        piece = None
+    elif file is not None and file.universal:
+        chosen = _classic_slice_of(file, config, size)
+        if isinstance(chosen, Objection):
+            return chosen
+        piece = chosen
+    if size < _CLASSIC_SHORTEST:
         return Objection(ObjectionKind.NOT_MACH_O, "file too short")
     if piece is None or piece.image is None:
         shown = " ".join(f"0x{b:02X}" for b in first_bytes.ljust(8, b"\0"))
         return Objection(ObjectionKind.NOT_MACH_O, f"unknown file type, first eight bytes: {shown}")
-    image = piece.image
+    refused = _classic_objection(piece.image, config, path)
+    if refused is not None:
+        return refused
+    text = unmappable(piece.image, size, piece.offset) or unknown_command(piece.image, path)
+    if text is not None:
+        return Objection(ObjectionKind.MALFORMED, text)
+    # checkandAddImage(); LoadContext.mustBeDylib
+    return _wrong_type("not a dylib") if static and piece.image.file_type != FileType.MH_DYLIB else piece
+
+
+FAT: Final = bytes.fromhex("CAFEBABE")
+_FAT_64: Final = bytes.fromhex("CAFEBABF")
+_CLASSIC_SHORTEST: Final = 4096
+_NO_SLICE: Final = Objection(ObjectionKind.WRONG_ARCHITECTURE, "no matching architecture in universal wrapper")
+
+
+def _classic_slice_of(file: MachOFile, config: ProcessConfig, size: int) -> Slice | Objection:
+    """``fatValidate()``, ``fatFindBest()`` and what reading the slice objects to."""
+    spans = sorted((s.offset, s.offset + s.size) for s in file.slices)
+    kinds = [(s.arch.cputype, s.arch.cpusubtype) for s in file.slices]
+    overlap = any(end > start for (_, end), (start, _) in pairwise(spans))
+    if overlap or len(set(kinds)) < len(kinds) or any(s < _CLASSIC_SHORTEST or e >> 32 for s, e in spans):
+        return _NO_SLICE
+    piece = next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
+    if piece is None:
+        return _NO_SLICE
+    end = piece.offset + piece.size
+    if end > size:
+        text = f"truncated fat file.  file length={size}, but needed slice goes to {end}"
+        return Objection(ObjectionKind.UNIVERSAL, text)
+    if piece.offset + _CLASSIC_SHORTEST > size:
+        # errno is what the search for a file that is not there has left
+        return Objection(ObjectionKind.UNIVERSAL, "pread of fat file failed: 2")
+    return piece
+
+
+def _classic_objection(image: Image, config: ProcessConfig, path: str) -> Objection | None:
+    """What dyld2 minds in the header, in its order."""
     if not any(g.accepts(image.arch) for g in grades(config)):
+        if image.arch.cputype == config.arch.cputype:
+            subtype = image.arch.subtype & 0xFFFFFF
+            text = f"incompatible cpu-subtype: 0x{subtype:08X} in {path}"
+            return Objection(ObjectionKind.WRONG_ARCHITECTURE, text)
         return Objection(ObjectionKind.WRONG_ARCHITECTURE, "mach-o, but wrong architecture")
     if image.file_type not in (FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE):
         return _wrong_type("mach-o, but wrong filetype")
-    if not platform_accepted(image, config, path):
+    halt = abortion(image, config.profile, main=False) if too_long(image) is None else None
+    if halt is not None:
+        return halt
+    if too_long(image) is None and not platform_accepted(image, config, path):
         text = f"mach-o, but not built for platform {platform_text(config.platform, config.profile)}"
         return Objection(ObjectionKind.WRONG_PLATFORM, text)
-    # checkandAddImage(); LoadContext.mustBeDylib
-    if static and image.file_type != FileType.MH_DYLIB:
-        return _wrong_type("not a dylib")
-    return first_refusal(image, config.profile, main=False) or piece
+    return first_refusal(image, config.profile, main=False, path=path, demands=config.demands)

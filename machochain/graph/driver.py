@@ -23,7 +23,7 @@ from machochain.dyld.facts import (
 )
 from machochain.dyld.plan import candidates
 from machochain.dyld.policy import first_refusal
-from machochain.dyld.slices import abortion, choose_slice, classic_choose_slice, not_mach_o, refusal
+from machochain.dyld.slices import FAT, abortion, choose_slice, classic_choose_slice, not_mach_o, refusal
 from machochain.graph.mac import Mac, Trail
 from machochain.graph.versioned import find_overrides
 from machochain.kernel.libraries import MapRefusal
@@ -45,6 +45,7 @@ from machochain.model.platform import Platform
 from machochain.model.result import Load, LoadedImage, Origin, Outcome, Unknown, UnknownKind
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind, Objection, ObjectionKind, SearchRule
 from machochain.model.version import Version
+from machochain.world.filesystem import ENOENT
 
 PROTECTED: Final = frozenset(
     {LIBSYSTEM, "/usr/lib/system/libsystem_secinit.dylib", "/usr/lib/system/libsystem_sandbox.dylib"}
@@ -236,6 +237,9 @@ class _Run:
         self._install_names: dict[str, int] = {}
         self._identities: dict[tuple[int, int], int] = {}
         self._found_as: dict[int, str] = {}
+        # Of dyld2: the last error of a system call, and what realpath() left.
+        self._errno = 0
+        self._left: str | None = None
         self._expanded: set[int] = set()
         # Of what dyld4 answers to, the names that are compared before anything else is done.
         self._answering: dict[str, LoadedImage] = {}
@@ -297,14 +301,15 @@ class _Run:
         self._add(main)
         assert main.image is not None
         if self.config.is_simulator and self.config.root_path is None:
-            self.message = messages.NO_ROOT_PATH
+            classic_text = messages.CLASSIC_NO_ROOT_PATH
+            self.message = classic_text if self.config.profile.classic else messages.NO_ROOT_PATH
         aborted = abortion(main.image, self.config.profile, main=True)
         if aborted is not None:
             self._abort(aborted.text)
         # dyld validates main executables since dyld-1323.3 (makeLaunchLoader()).
-        error = first_refusal(main.image, self.config.profile, main=True)
+        error = first_refusal(main.image, self.config.profile, main=True, path=main.path, demands=self.config.demands)
         if error is not None and self.message is None:
-            self.message = messages.main_refused(main.path, error.text)
+            self.message = messages.main_refused(self.config.profile, main.path, error.text)
         if self._halted():
             return
         tops = [main]
@@ -455,16 +460,31 @@ class _Run:
                 origin=self._found_as.get(image.id, image.path),
             )
             found = self._find(request)
+            if found.image is image and self.config.profile.classic:
+                # an image is no library of its own: looked for once more, without search paths, fallbacks, run paths
+                # and origin (ImageLoader.cpp: recursiveLoadLibraries())
+                found = self._find(evolve(request, inserted=True))
             if found.image is not None:
                 found = self._check_compatibility(image, dylib, found)
             self._note(image, dylib, found, weak=weak)
             if found.image is not None:
                 below.append(found.image)
             elif not weak and found.reason is not None and found.unknown is None:
-                self._fail(messages.library_not_loaded(self.config, dylib.name, image, found.reason))
+                self._fail(messages.library_not_loaded(self.config, dylib.name, self._shown(image), found.reason))
                 if self.stops:
                     break
         return below
+
+    def _shown(self, image: LoadedImage) -> LoadedImage:
+        """Return an image as messages name it: by its real path; dyld2 prefers a path that is the install name.
+
+        dyld-852.2, ImageLoaderMachOCompressed.cpp: instantiateFromFile().
+        """
+        way = self._found_as.get(image.id)
+        if not self.config.profile.classic or way is None or not way.startswith("/") or image.origin is Origin.OS:
+            return image
+        plain = image.install_name is None and "../" not in way
+        return evolve(image, path=TargetPath(way)) if plain or way == image.install_name else image
 
     def _abort(self, text: str) -> None:
         """End the process where dyld does so at once."""
@@ -747,6 +767,10 @@ class _Run:
             return Objection(ObjectionKind.OPEN_FAILED, f"open() failed with errno={file.errno}", file.errno)
         if self.config.profile.classic:
             first = self.mac.first_bytes(node, 8)
+            if first[:4] == FAT and not isinstance(file, InputError):
+                # what is in the universal file, if it is no Mach-O
+                inside = next((s.offset for s in file.slices if s.arch.cputype == self.config.arch.cputype), 0)
+                first = self.mac.first_bytes(node, 8, inside)
             unfit = file if not isinstance(file, InputError) else None
             piece = classic_choose_slice(unfit, self.config, candidate.path, first, node.size, static=request.static)
             return self._unmappable(node, piece, candidate.path)
@@ -776,22 +800,30 @@ class _Run:
         if refused is not None:
             return Found(None, None, (), refused)
 
-        def real(path: str) -> str | None:
-            node = self.mac.look(path, self.cwd)
-            return node.real
+        def left(path: str) -> str | None:
+            self._left = self.mac.left_behind(path, self.cwd) if path else None
+            self._errno = 0 if self._left is not None else self.mac.look(path, self.cwd).errno
+            return self._left
+
+        paths = classic.Paths(
+            real=lambda path: self.mac.look(path, self.cwd).real,
+            left=left,
+            cached=lambda path: self.mac.find_system(path, self.config.macos).presence is Presence.PRESENT,
+            there=lambda path: self.mac.look(path, self.cwd).presence is Presence.PRESENT,
+        )
 
         if request.path.startswith("@rpath/"):
             known = self._install_names.get(request.path)
             if known is not None:
                 return Found(self.images[known], None, (), None)
-        for candidate in classic.candidates(self.config, request, real, opening=False):
+        for candidate in classic.candidates(self.config, request, paths, opening=False):
             known = self._names.get(candidate.path)
             if known is None and not request.static:
                 known = self._install_names.get(candidate.path)  # LoadContext.matchByInstallName
             if known is not None:
                 return Found(self.images[known], candidate, (), None)
         tried: list[Attempt] = []
-        for candidate in islice(classic.candidates(self.config, request, real, opening=True), self._attempts_left):
+        for candidate in islice(classic.candidates(self.config, request, paths, opening=True), self._attempts_left):
             found = self._open_classic(candidate, request, tried)
             if found is not None:
                 return found
@@ -813,13 +845,18 @@ class _Run:
             tried.append(Attempt(evolve(candidate, path=""), Objection(ObjectionKind.RELATIVE_PATH, reason)))
             return None
         answer = self.mac.find_system(path, self.config.macos)
-        if answer.presence is Presence.PRESENT:
+        node = self.mac.look(path, self.cwd)
+        # a library in a cache of type development yields to a file at its path (onDiskFileIsRoot())
+        yields = not self.config.production_cache and node.kind is NodeKind.FILE
+        if answer.presence is Presence.PRESENT and not yields:
             known = self._names.get(answer.path or path)
             if known is not None:
                 return Found(self.images[known], candidate, tuple(tried), None)
             return self._load_system(answer, candidate, tried)
-        node = self.mac.look(path, self.cwd)
         if node.presence is not Presence.PRESENT:
+            self._errno = node.errno
+            if path == self._left:
+                return None  # tried before, or a folder above it
             unseen = node.presence is Presence.UNSEEN or (
                 answer.presence is Presence.UNSEEN
                 and _names_a_system_library(candidate, request.path, known=self.mac.knows_system(path))
@@ -835,6 +872,10 @@ class _Run:
         chosen = self._choose(node, candidate, request)
         if isinstance(chosen, Objection):
             tried.append(Attempt(candidate, chosen))
+            if chosen.kind is ObjectionKind.ABORTS and not self._aborted:
+                self._abort(chosen.text)
+            if self._errno not in {0, ENOENT}:  # nobody has set it since: it is told again (loadPhase5load())
+                tried.append(Attempt(candidate, messages.classic_miss(self._errno)))
             return None
         assert chosen.image is not None
         name = chosen.image.install_name

@@ -161,6 +161,31 @@ class Mac:
             return TargetPath(f"{plain}/{name}")
         return None
 
+    def left_behind(self, path: str, cwd: str = "/") -> str | None:
+        """Return what realpath() leaves in its buffer: the real path, or that of the first part that is not there.
+
+        Apple's Libc, stdlib/FreeBSD/realpath.c, as dyld-852.2 uses it (``loadPhase2cache()``). None where it fails for
+        another reason than that nothing is there.
+        """
+        found = ""
+        for part in _absolute(path, cwd).split("/"):
+            if part in {"", "."}:
+                continue
+            if part == "..":
+                found = found.rpartition("/")[0]
+                continue
+            node = self.look(f"{found}/{part}")
+            if node.presence is Presence.PRESENT and node.real is not None:
+                found = "" if node.real == "/" else node.real
+                continue
+            found = f"{found}/{part}"
+            if node.presence is Presence.UNSEEN or node.errno not in {0, ENOENT}:
+                return None
+            # the folders of the OS are there, though nobody gave them
+            if not (found + "/").startswith(OS_FOLDERS) and not any(x.startswith(found + "/") for x in OS_FOLDERS):
+                return found
+        return found or "/"
+
     def find_system(self, path: str, macos: Version) -> SystemAnswer:
         """Say whether the OS provides a library at a path, which is compared byte for byte.
 
@@ -250,9 +275,9 @@ class Mac:
             return said
         return library_refusal(asks, self.signature(node, piece, pages=asks.pages).library(config.macos))
 
-    def first_bytes(self, node: Node, count: int) -> bytes:
-        """Return the first bytes of a file; none if it cannot be read."""
+    def first_bytes(self, node: Node, count: int, offset: int = 0) -> bytes:
+        """Return the first bytes of a file, or of what begins in it; none if it cannot be read."""
         try:
-            return self.files.read_bytes(node, 0, count)
+            return self.files.read_bytes(node, offset, count)
         except InputError:
             return b""

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from machochain.dyld.classic import candidates, restriction
+from machochain.dyld.classic import Paths, candidates, restriction
 from machochain.dyld.config import HARDENED, RESTRICTED, Security
+from machochain.dyld.sniff import Demands
 from machochain.model.platform import Platform
 from machochain.model.search import SearchRule as R
 from tests.dyld.processes import image, process, request
@@ -15,6 +16,10 @@ from tests.dyld.processes import image, process, request
 LIB = "/stuff/libfoo.dylib"
 FOO = "/stuff/Foo.framework/Foo"
 DEFAULTS = ["/usr/local/lib/libfoo.dylib", "/usr/lib/libfoo.dylib"]
+
+
+def paths(links: dict[str, str]) -> Paths:
+    return Paths(links.get, links.get, cached=lambda _: False, there=lambda _: False)
 
 
 def tried(
@@ -26,7 +31,7 @@ def tried(
     **more: Any,
 ) -> list[str]:
     config = process("11", **more)
-    found = candidates(config, request(path, *chain, **(asked or {})), (links or {}).get, opening=opening)
+    found = candidates(config, request(path, *chain, **(asked or {})), paths(links or {}), opening=opening)
     return [c.path for c in found]
 
 
@@ -56,7 +61,7 @@ def tried(
         # loadPhase0(): DYLD_ROOT_PATH is Catalyst's prefix
         (
             LIB,
-            {"platform": Platform.MAC_CATALYST},
+            {"platform": Platform.MAC_CATALYST, "demands": Demands(True, True), "root_paths": ("/System/iOSSupport",)},
             ["/System/iOSSupport" + LIB, LIB],
             ["/System/iOSSupport" + LIB, "/usr/lib/libfoo.dylib", LIB, "/usr/lib/libfoo.dylib"],
         ),
@@ -140,7 +145,8 @@ def test_what_dlopen_tries(path: str, result: list[str]) -> None:
 
 def test_an_inserted_library_is_not_searched_for() -> None:
     # dyld2.cpp: loadInsertedDylib(): no search paths, no run paths, no origin
-    for path in (LIB, "@rpath/l", "@loader_path/l"):
+    assert tried("@rpath/l", image("/A/B/C", "/r"), asked={"inserted": True}) == []
+    for path in (LIB, "@loader_path/l"):
         assert tried(path, image("/A/B/C", "/r"), asked={"inserted": True}, library_path=("/d",)) == [path]
     assert tried("@executable_path/l", asked={"inserted": True}) == ["/A/B/l"]
 
@@ -183,7 +189,7 @@ def test_a_hardened_program_complains_about_the_variable_itself() -> None:
 
 def test_rules_name_where_a_path_comes_from() -> None:
     config = process("11", versioned_library_path=("/v",))
-    found = list(candidates(config, request("@rpath/l", image("/A/B/C", "/r")), lambda _: None, opening=True))
+    found = list(candidates(config, request("@rpath/l", image("/A/B/C", "/r")), paths({}), opening=True))
     assert [(c.path, c.rule) for c in found] == [
         ("/r/l", R.RPATH),
         ("/usr/local/lib/l", R.STANDARD_FALLBACK),

@@ -239,4 +239,5 @@ def test_the_kernel_s_verdict_on_a_signature(macos: str, text: str) -> None:
 
 
 def test_a_refused_main_executable_is_told_twice() -> None:
-    assert m.main_refused("/app/main", "bad") == "bad in /app/main\nbad"
+    assert m.main_refused(process("26").profile, "/app/main", "bad") == "bad in /app/main\nbad"
+    assert m.main_refused(process("11").profile, "/app/main", "bad") == "bad"  # dyld2.cpp: halt()

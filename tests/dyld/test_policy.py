@@ -263,7 +263,7 @@ def test_each_rule_by_release_and_sdk(
         for sdk in SDKS:
             image = make(recipe, kind, sdk)
             expected_text = text.replace("{n}", str(len(image.commands)))
-            for macos in RELEASES:
+            for macos in RELEASES[1:] if main else RELEASES:  # dyld2 has words of its own: test_sniff.py
                 limit = column.get(macos)
                 fatal = limit is not None and V(sdk) >= V(limit)
                 found = said(image, V(macos), main=main)

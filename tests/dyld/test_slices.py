@@ -258,7 +258,7 @@ def classic(data: bytes, *, static: bool = True, size: int | None = None, **more
         # dyld-852.2, dyld2.cpp: loadPhase6(), checkandAddImage()
         (library(), True, "takes arm64"),
         (library("x86_64"), True, "mach-o, but wrong architecture"),
-        (library("arm64e"), True, "mach-o, but wrong architecture"),
+        (library("arm64e"), True, "incompatible cpu-subtype: 0x00000002 in /f"),
         (fat([library("x86_64"), library("arm64")]), True, "takes arm64"),
         (fat([library("x86_64"), library("x86_64h")]), True, "no matching architecture in universal wrapper"),
         (bundle(), True, "not a dylib"),

@@ -9,9 +9,11 @@ import pytest
 
 from machochain.dyld.policy import first_refusal
 from machochain.dyld.profile import profile_for
+from machochain.dyld.sniff import Demands, demands_of, sniff, unknown_command, unmappable
 from machochain.macho import constants as c
 from machochain.macho.reader import read_bytes
 from machochain.model.image import FileType, Image
+from machochain.model.platform import Platform
 from machochain.model.version import Version
 from tests.factory import Import, MachO, Section, load, raw_command, version_min
 
@@ -80,12 +82,65 @@ LINKEDIT = parsed(SYMBOLS).segments[-1].fileoff
         MachO(file_type=FileType.MH_EXECUTE).bytes(),
         # what only newer systems mind
         lib(uuid=None, rpaths=["a", "a"], loads=["/b", "/b"]),
-        lib(extra=[raw_command(0x80000099, b"")]),
     ],
 )
 def test_sound_images(data: bytes) -> None:
     assert said(parsed(data), MACOS_11, main=False) is None
     assert said(parsed(data), MACOS_11, main=True) is None
+
+
+def test_dyld2_must_know_commands_that_say_so() -> None:
+    # ImageLoaderMachO.cpp: parseLoadCmds()
+    image = parsed(lib(extra=[raw_command(0x80000099, b"")]))
+    text = "cannot load 'l' (load command 0x80000099 is unknown)"
+    assert said(image, MACOS_11, main=True, path="/d/l") == unknown_command(image, "/d/l") == text
+    old = parsed(lib(build="version_min", extra=[raw_command(0x80000099, b"")], minos="10.13"))
+    text = "cannot load 'l' because it was built for OS version 10.13 (load command 0x80000099 is unknown)"
+    assert unknown_command(old, "l") == text
+
+
+STRICT = Demands(strict=True)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (segment("__DATA", vmsize=1 << 63), "segment load command __DATA vmsize too large in /p"),
+        (segment("__DATA", vmaddr=(1 << 64) - 0x4000), "segment load command __DATA wraps around address space"),
+        (segment("__LINKEDIT", filesize=0x40, vmsize=0x20), "segment __LINKEDIT has vmsize < filesize"),
+        (segment("__TEXT", vmsize=0x8000), "segment __TEXT has vmsize != filesize and is executable"),
+        (segment("__DATA", initprot=0, vmsize=0x8000), "unaccessable segment __DATA has non-zero filesize and vmsize"),
+        (segment("__TEXT", initprot=7), "__TEXT segment maps start of file but is writable"),
+        (segment("__TEXT", initprot=1), "load commands found in segment __TEXT with wrong permissions"),
+        (segment("__DATA", fileoff=8), "segment __DATA does not span all load commands"),
+        (segment("__DATA", vmaddr=0), "segment __DATA vm overlaps segment __TEXT"),
+        (segment("__DATA", fileoff=0x400000), "__LINKEDIT must be last segment"),
+        (lib(exports=["_a"], fixups="chained", tweak={}), None),
+    ],
+)
+def test_what_dyld2_minds_where_the_main_executable_is_new(data: bytes, text: str | None) -> None:
+    image = parsed(data)
+    found = sniff(image, "/p", sdk_since_10_15=True, demands=STRICT)
+    assert found == (None if text is None else f"malformed mach-o image: {text}")
+    assert sniff(image, "/p", sdk_since_10_15=True) is None or text is None or "/p" not in text
+
+
+def test_the_main_executable_decides_how_strict_dyld2_is() -> None:
+    new, old = parsed(lib(sdk="10.15")), parsed(lib(sdk="10.14"))
+    assert demands_of(new, Platform.MACOS) == Demands(strict=True)
+    assert demands_of(old, Platform.MACOS) == Demands()
+    assert demands_of(old, Platform.MAC_CATALYST) == Demands(strict=True, ios_on_mac=True)
+
+
+def test_what_mapping_objects_to() -> None:
+    image = parsed(PLAIN)
+    end = image.segments[-1].fileoff + image.segments[-1].filesize
+    assert unmappable(image, end, 0) is None
+    text = unmappable(image, end - 1, 0)
+    assert text == f"truncated mach-o error: segment __LINKEDIT extends to {end} which is past end of file {end - 1}"
+    assert unmappable(parsed(segment("__DATA", vmaddr=0)), 1 << 30, 0) == "can't map segments into 16KB pages"
+    intel = parsed(lib(arch="x86_64", tweak={"__DATA": {"vmaddr": 0}}))
+    assert unmappable(intel, 1 << 30, 0) == "overlapping segments"
 
 
 N = len(parsed(PLAIN).commands)

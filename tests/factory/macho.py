@@ -401,17 +401,16 @@ class MachO:
         code = text.sections[0][1]
         own = [x for x in exports if x.reexport is None]
         if exports or imports:
-            exported = place(
-                trie({x.name: _export_payload(x, code - text.vmaddr) for x in exports}) if exports else b""
-            )
+            names = trie({x.name: _export_payload(x, code - text.vmaddr) for x in exports}) if exports else b""
             if self.fixups == "chained":
                 rows = [(x.name, x.ordinal, x.weak) for x in imports]
                 table = chained(rows, imports_format=self.imports_format, segments=len(segments))
                 commands.append(raw_command(c.LC_DYLD_CHAINED_FIXUPS, struct.pack("<II", *place(table))))
+                exported = place(names) if names else (start + len(blob), 0)
                 commands.append(raw_command(c.LC_DYLD_EXPORTS_TRIE, struct.pack("<II", *exported)))
             else:
                 tables = [place(x) for x in self._opcodes(imports, segments)]
-                fields = [y for x in [(0, 0), *tables, exported] for y in x]
+                fields = [y for x in [(0, 0), *tables, place(names)] for y in x]
                 commands.append(raw_command(c.LC_DYLD_INFO_ONLY, struct.pack("<10I", *fields)))
         symbols = [(x.name, 0xF, 1, 0x80 * x.weak, code) for x in own]
         symbols += [(x.name, 1, 0, (x.ordinal & 0xFF) << 8 | 0x40 * x.weak, 0) for x in imports]

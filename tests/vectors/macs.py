@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from machochain.dyld.config import ProcessConfig, Security, process_config
 from machochain.dyld.profile import profile_of_tag
@@ -85,4 +85,6 @@ def process_of(vector: Vector, *, catalogue: bool = False) -> Process:
         security=security_of(vector),
         environment=vector["env"],
     )
+    if vector.get("cache_type") == "production":
+        config = evolve(config, production_cache=True)
     return Process(mac, main, config, vector["cwd"])

@@ -132,7 +132,7 @@ def _shown(message: str | None) -> str | None:
     """A message as vectors have it: no addresses, no UUIDs of the OS."""
     if message is None:
         return None
-    return _POINTERS.sub(lambda m: m[0].replace("0x0", "PTR"), message).replace(UNKNOWN_UUID, "OSUUID")
+    return _POINTERS.sub(lambda m: m[0].replace("0x0", "PTR"), message).replace(UNKNOWN_UUID, "OSUUID").rstrip("\n")
 
 
 def _validity(vector: Vector, catalogue: bool) -> Iterator[Difference]:
