@@ -26,7 +26,8 @@ from machochain.world.system.catalogue import EmbeddedCatalogue
 
 RIGHT, UNKNOWN, WRONG = "right", "unknown", "wrong"
 Statement = tuple[str, bool, str]
-"""What it is about (``library`` or ``symbol``), whether it says presence, and what the catalogue makes of it."""
+"""What it is about (``library``, ``API`` that is declared somewhere, or another ``symbol``), whether
+ it says presence, and what the catalogue makes of it."""
 
 
 def verdict(presence: Presence, *, there: bool) -> str:
@@ -51,8 +52,10 @@ def without(documents: Iterable[dict[str, Any]], left_out: str) -> Iterator[Embe
         yield EmbeddedCatalogue(file)
 
 
-def said_by(document: dict[str, Any], rest: EmbeddedCatalogue) -> Iterator[tuple[Statement, str]]:
-    """Yield what one SDK says of its release, judged by the rest, in words."""
+def said_by(
+    document: dict[str, Any], rest: EmbeddedCatalogue, shipped: EmbeddedCatalogue | None = None
+) -> Iterator[tuple[Statement, str]]:
+    """Yield what one SDK says of its release, judged by the rest, in words; the shipped facts tell what is API."""
     macos = Version.parse(document["low"])
     items = {item["install_name"]: item for item in document["libraries"]}
     for item in items.values():
@@ -61,15 +64,19 @@ def said_by(document: dict[str, Any], rest: EmbeddedCatalogue) -> Iterator[tuple
         if item.get("symbols") is None:
             continue
         listed = set(item["symbols"])
+        facts = shipped.symbols(name) if shipped is not None else ()
+        api = {fact.name for fact in facts if fact.declared is not None or fact.introduced is not None}
         for symbol in sorted(listed):
             answer = rest.lookup(name, symbol, macos)
-            yield ("symbol", True, verdict(told(answer, name), there=True)), f"{name} {symbol}: {answer.why}"
+            what = "API" if symbol in api else "symbol"
+            yield (what, True, verdict(told(answer, name), there=True)), f"{name} {symbol}: {answer.why}"
         passed_on = whole(name, items)
         if passed_on is None:
             continue  # what it passes on from a library this SDK does not list may well be there
         for symbol in sorted({fact.name for fact in rest.symbols(name)} - passed_on):
             answer = rest.lookup(name, symbol, macos)
-            yield ("symbol", False, verdict(told(answer, name), there=False)), f"{name} {symbol}: {answer.why}"
+            what = "API" if symbol in api else "symbol"
+            yield (what, False, verdict(told(answer, name), there=False)), f"{name} {symbol}: {answer.why}"
 
 
 def told(answer: SymbolAnswer, library: str) -> Presence:
@@ -136,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
             if source == "macs":
                 said = said_by_macs((row for d in documents for row in d.get("missing_symbols", ())), rest)
             else:
-                said = said_by(next(d for d in documents if d.get("sdk") == source), rest)
+                said = said_by(next(d for d in documents if d.get("sdk") == source), rest, shipped)
             total += table(source, said, options.show)
     for path in options.missing:
         with lzma.open(path, "rt") if path.suffix == ".xz" else path.open() as lines:

@@ -249,6 +249,14 @@ def test_architectures_have_symbols_of_their_own(tmp_path: Path) -> None:
     assert [f.archs for f in facts.symbols(A)] == [("arm64",), ("x86_64", "arm64"), ("x86_64", "arm64")]
 
 
+def test_symbols_of_32_bit_code_alone_count_for_nothing(tmp_path: Path) -> None:
+    old, new = sdk("10.13", a=["_x"]), sdk("14.0", a=["_x", "_old"])
+    new["libraries"][0] |= {"targets": ["i386-macos", "x86_64-macos"], "only_on": {"i386": ["_old"]}}
+    facts = catalogue(tmp_path, old, new)
+    assert presences(facts, "_old", "14.0") == [ABSENT]
+    assert [f.name for f in facts.symbols(A)] == ["_x"]
+
+
 def test_what_left_the_stub_for_both_architectures_is_not_intels_alone(tmp_path: Path) -> None:
     old, new = sdk("10.13", a=["_moved"]), sdk("12.0", a=["_x"])
     old["libraries"][0]["targets"] = ["x86_64-macos"]

@@ -9,7 +9,7 @@ Every input is a JSON document (plain, or compressed as .gz or .xz) of one of tw
      "complete": ["/usr/lib/"], "missing": ["/usr/lib/swift/"], "links": true,
      "libraries": [{"install_name": ..., "current": "1.2.3", "compat": "1.0.0", "targets": [...], "umbrella": [...],
                     "clients": [...], "reexports": [...], "flags": [...],
-                    "symbols": [...] or null, "only_on": {"x86_64": [...], "arm64": [...]},
+                    "symbols": [...] or null, "only_on": {"x86_64": [...], "arm64": [...], "i386": [...]},
                     "directives": ["$ld$..."]}],
      "aliases": {"/usr/lib/libz.dylib": "/usr/lib/libz.1.dylib"}}
 
@@ -155,9 +155,13 @@ def _add_symbols(slot: _Library, item: dict[str, Any], bit: int, sdk: str) -> No
         slot["symbol_masks"][index] |= there << bit
     for name in item["symbols"]:
         if not name.startswith(("$ld$", "_OBJC_METACLASS_$_", ".objc_class_name_")):
-            masks = slot["symbols"].setdefault(name, [0, 0])
-            for index, family in enumerate(_FAMILIES):
-                masks[index] |= (served[index] and only.get(name, family) == family) << bit
+            bits = [
+                (there and only.get(name, family) == family) << bit
+                for there, family in zip(served, _FAMILIES, strict=True)
+            ]
+            if any(bits):  # else it is exported for 32-bit code alone
+                known = slot["symbols"].get(name, [0, 0])
+                slot["symbols"][name] = [known[0] | bits[0], known[1] | bits[1]]
 
 
 def _pack_symbols(library: _Library) -> bytes:
@@ -220,10 +224,13 @@ class _Homes:
         if stored_name(symbol) != symbol:
             return []  # the class stands for both
         closure = [self._libraries[n] for n in self._closure(self.library(name))]
-        for key in ("symbols", "declared"):
-            found = [slot for slot in closure if symbol in slot[key]]
-            if found:
-                return found
+        listing = [slot for slot in closure if symbol in slot["symbols"]]
+        if listing:  # it may have moved: who has it in the newest SDK counts
+            newest = max(max(slot["symbols"][symbol]).bit_length() for slot in listing)
+            return [slot for slot in listing if max(slot["symbols"][symbol]).bit_length() == newest]
+        declaring = [slot for slot in closure if symbol in slot["declared"]]
+        if declaring:
+            return declaring
         slot = _slot(self._libraries, self.library(name))
         return [slot] if slot is not None else []
 

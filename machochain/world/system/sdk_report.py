@@ -38,16 +38,20 @@ def _symbols(stub: Stub) -> list[str]:
 
 
 def _only_on(stub: Stub) -> dict[str, list[str]]:
-    """Return the symbols that a stub for both families of processors exports for one of them alone."""
-    families = [a for a in ("x86_64", "arm64") if any(t.startswith(a) and t.endswith("-macos") for t in stub.targets)]
-    if len(families) < len(("x86_64", "arm64")):
-        return {}
-    found: dict[str, set[str]] = {family: set() for family in families}
-    for section in stub.sections:
-        for family in families:
-            if any(t.startswith(family) and t.endswith("-macos") for t in section.targets):
-                found[family].update(export.name for export in section.exports)
-    alone = {"x86_64": found["x86_64"] - found["arm64"], "arm64": found["arm64"] - found["x86_64"]}
+    """Return the symbols that a stub for several families of processors exports for one of them alone."""
+    found: dict[str, set[str]] = {}
+    for family in ("x86_64", "arm64", "i386"):
+        if any(t.startswith(family) and t.endswith("-macos") for t in stub.targets):
+            found[family] = {
+                export.name
+                for section in stub.sections
+                if any(t.startswith(family) and t.endswith("-macos") for t in section.targets)
+                for export in section.exports
+            }
+    current = [names for family, names in found.items() if family != "i386"]
+    alone = {"i386": found.get("i386", set()).difference(*current)} if current else {}
+    if len(current) > 1:
+        alone |= {"x86_64": found["x86_64"] - found["arm64"], "arm64": found["arm64"] - found["x86_64"]}
     return {family: sorted(names) for family, names in alone.items() if names}
 
 
