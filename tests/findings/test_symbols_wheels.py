@@ -24,12 +24,16 @@ from machochain.findings import RULES as KNOWN
 from machochain.graph.resolve import Target
 from machochain.macho import constants as c
 from machochain.macho.imports import read_imports
-from machochain.macho.reader import read_file, slice_reader
+from machochain.macho.kind import is_macho
+from machochain.macho.reader import read_bytes, read_file, slice_reader
 from machochain.macho.source import FileSource
+from machochain.model.filesystem import Presence
 from machochain.model.image import Image
 from machochain.model.paths import HostPath
+from machochain.model.reading import BytesSource, RangeSource
 from machochain.model.result import Finding, Result, Severity
 from machochain.model.symbols import Import, ImportKind
+from machochain.model.version import Version
 from machochain.session import Session, resolve_inputs
 from machochain.world.placement import World
 from machochain.world.system.catalogue import EmbeddedCatalogue
@@ -173,6 +177,61 @@ def test_the_rate_of_confirmed_imports() -> None:
         print(f"  {number:4} unknown: {why}")
 
     assert known / asked >= 0.98
+
+
+RELEASES: Final = (
+    "11.0",
+    "11.7",
+    "12.0",
+    "12.7",
+    "13.0",
+    "13.7",
+    "14.0",
+    "14.7",
+    "15.0",
+    "15.7",
+    "26.0",
+    "26.4",
+    "27.0",
+)
+
+
+def strong_imports_of_the_os() -> Counter[tuple[str, str, str, Version]]:
+    """Every strong import from the OS in all wheels: library, symbol, architecture, minimum version of the image."""
+    found: Counter[tuple[str, str, str, Version]] = Counter()
+    for requirement, arch in WHEELS:
+        with zipfile.ZipFile(wheel(requirement, arch)) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as file:
+                    if not is_macho(file.read(4096)):
+                        continue
+                data = archive.read(name)
+                for piece in read_bytes(data).slices:
+                    image = piece.image
+                    if image is None or image.build is None or image.arch.name not in {"arm64", "x86_64"}:
+                        continue
+                    source = RangeSource(BytesSource(data), piece.offset, piece.size)
+                    for library, entry in of_the_os(image, read_imports(image, source.read).entries):
+                        if not entry.weak and not image.loads[entry.ordinal - 1].weak:
+                            found[library, entry.name, image.arch.name, image.build.minos] += 1
+    return found
+
+
+def test_the_rate_of_each_release_that_the_wheels_support() -> None:
+    catalogue, imports = EmbeddedCatalogue(), strong_imports_of_the_os()
+    print()
+    for release in map(Version.parse, RELEASES):
+        known: Counter[Presence] = Counter()
+        for (library, symbol, arch, minos), number in imports.items():
+            if minos <= release:
+                found = catalogue.find(library, release).presence
+                if found is Presence.PRESENT:
+                    found = catalogue.lookup(library, symbol, release, arch).presence
+                known[found] += number
+        total, unknown = known.total(), known[Presence.UNSEEN]
+        print(f"macOS {release!s:<6}{known[Presence.PRESENT]:>7} of {total:>6} there, {unknown:>4} not known")
+        assert not known[Presence.ABSENT]
+        assert unknown * 300 < total
 
 
 # -- damaged copies ---------------------------------------------------------------------------------------------------
