@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
 import struct
 import sys
 import tarfile
@@ -20,7 +21,9 @@ from machochain.world.archives.compression import EMPTY_PARTS, memory_of
 from machochain.world.archives.errors import OverLimitError
 from machochain.world.archives.opening import is_artifact, open_artifact
 from tests.factory.macho import MachO
+from tests.world.archives.disks import fat_image, udif
 from tests.world.archives.looking import content, entry, names_on_disk, pack
+from tests.world.archives.packages import component, xar
 from tests.world.archives.packing import (
     LIBRARY,
     Content,
@@ -259,3 +262,28 @@ def test_limits_count_nested_archives_in(tmp_path: Path) -> None:
         (problem,) = artifact.problems
         assert (problem.path, "limit entries" in problem.reason) == (str(path), True)
         assert content(artifact, "own") == LIBRARY, "what is known is not lost"
+
+
+def used(folder: Path) -> int:
+    """Return the bytes of disk that a folder takes."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("form", ["zip", "tar.gz", "dmg", "pkg"])
+def test_what_is_opened_takes_little_more_disk_than_its_mach_o_files(tmp_path: Path, form: str) -> None:
+    noise = random.Random(7).randbytes(6 * MIB)
+    files: list[tuple[str, Content]] = [("movie.bin", noise), ("libx.dylib", LIBRARY), ("more.bin", noise)]
+    path = tmp_path / f"x.{form}"
+    if form == "dmg":
+        (tmp_path / "f").mkdir()
+        for name, data in files:
+            assert isinstance(data, bytes)
+            (tmp_path / "f" / name).write_bytes(data)
+        path.write_bytes(udif(fat_image(tmp_path / "f", tmp_path / "fat", bits=16, size=20 << 20), ["zlib"]))
+    elif form == "pkg":
+        path.write_bytes(xar(component([(f"./opt/{name}", data) for name, data in files])))
+    else:
+        pack(tmp_path, form, files).rename(path)
+    with open_artifact(path) as artifact:
+        assert sum(each.size for each in artifact.entries) > 12 * MIB
+        assert used(Path(artifact.folder).parent) < len(LIBRARY) + 256 * 1024

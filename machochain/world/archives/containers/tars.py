@@ -24,8 +24,8 @@ _GLOBAL_HEADERS: Final = 1000
 
 def is_tar(first_bytes: bytes) -> bool:
     """Whether a tar archive begins so (512 bytes are enough): its first header has the right sum."""
-    if len(first_bytes) < tarfile.BLOCKSIZE:
-        return False
+    if len(first_bytes) < tarfile.BLOCKSIZE or not first_bytes[148:156].strip(b" \0").isdigit():
+        return False  # the header's sum is in octal digits: most files are known not to be one by that
     try:
         tarfile.TarInfo.frombuf(first_bytes[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
     except (tarfile.TarError, ValueError):
