@@ -1,10 +1,9 @@
 """From a directory with Go sources to everything that is told about it."""
 
-# ruff: noqa: PTH100  # host paths are raw strings
+# host paths are raw strings
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -27,6 +26,7 @@ from machochain.source.linking import plan_link, resolve_link
 from machochain.source.loading import (
     Loader,
     Modules,
+    absolute_path,
     context_of,
     find_modules,
     packages_of_list,
@@ -167,7 +167,7 @@ class _Examination:
         self.system = system
         self.report = report
         self.listed: dict[str, tuple[object, ...]] = {}
-        self._texts: dict[str, tuple[FlagWord, ...]] = {}
+        self._imported: frozenset[str] = frozenset()
 
     def all(self, sdks: Sequence[str]) -> None:
         """Look at each target."""
@@ -186,11 +186,12 @@ class _Examination:
             if given is not None:
                 packages = packages_of_list(given, self.settings, self.modules)
             else:
-                packages = loader.load(target, os.path.abspath(self.request.directory), self.request.patterns)
+                packages = loader.load(target, absolute_path(self.request.directory), self.request.patterns)
             for facts in packages.values():
                 if facts.directory and not self.disk.is_own(facts.directory):
                     self.disk.add_own(facts.directory)
             self.report.packages[target.name] = packages
+            self._imported = loader.imported_under_any_tags(packages.values()) if given is None else frozenset()
             self._target(target, packages, headers)
         self.report.targets = tuple(targets)
         unknown = sorted({p for ps in self.report.packages.values() for f in ps.values() for p in f.unknown_imports})
@@ -240,7 +241,9 @@ class _Examination:
                     roots[facts.module] = module.directory
         known = {(each.module, each.file) for each in self.report.lost}
         self.report.lost += [
-            each for each in lost_files(used, packages.values(), roots) if (each.module, each.file) not in known
+            each
+            for each in lost_files(used, packages.values(), roots, self._imported)
+            if (each.module, each.file) not in known
         ]
 
     def _replaced(self, facts: PackageFacts) -> bool:

@@ -165,7 +165,7 @@ def find_modules(directory: str, settings: Settings, *, cache: str | None = None
     Raises:
         InputError: The directory is not there.
     """
-    start = os.path.abspath(directory)
+    start = absolute_path(directory)
     if not os.path.isdir(start):
         raise InputError("no such directory", path=directory)
     root = _above(start, "go.mod")
@@ -195,6 +195,11 @@ def find_modules(directory: str, settings: Settings, *, cache: str | None = None
         modules.vendor = vendor
         modules.vendored = parse_vendor(listed.decode("utf-8", "surrogateescape"))
     return modules
+
+
+def absolute_path(path: str) -> str:
+    """Return an absolute path with one slash in front: POSIX keeps two."""
+    return "/" + os.path.abspath(path).lstrip("/")
 
 
 def _above(directory: str, name: str) -> str:
@@ -293,6 +298,47 @@ class Loader:
             facts.unknown_imports = tuple(p for p in dict.fromkeys(wanted) if self._is_unknown(p))
         return found
 
+    def imported_under_any_tags(self, packages: Iterable[PackageFacts]) -> frozenset[str]:
+        """Return directories of packages that some file imports, whatever its constraints say.
+
+        ``go mod vendor`` looks at all files but those under ``//go:build ignore`` (``modload``, ``imports.AnyTags``).
+        """
+        found: set[str] = set()
+        pending = [p.directory for p in packages if p.directory and not p.vendored]
+        seen: set[str] = set()
+        while pending:
+            directory = pending.pop()
+            if directory in seen:
+                continue
+            seen.add(directory)
+            for path in self._all_imports(directory):
+                located = self._locate(path)
+                if located is not None and located[0] not in seen:
+                    found.add(located[0])
+                    pending.append(located[0])
+        return frozenset(found)
+
+    def _all_imports(self, directory: str) -> Iterator[str]:
+        names, heads = self._heads(directory)
+        for name in names:
+            if not name.endswith(".go") or name.endswith("_test.go") or name.startswith(("_", ".")):
+                continue
+            try:
+                head = heads.go(name)
+            except OSError:
+                continue
+            if head.go_build is None or head.go_build.split() != ["//go:build", "ignore"]:
+                yield from (i.path for i in head.imports if i.path not in ("C", "unsafe") and not is_standard(i.path))
+
+    def _heads(self, directory: str) -> tuple[tuple[str, ...], Heads]:
+        if directory not in self._read:
+            try:
+                names = regular_names(directory)
+            except OSError:
+                names = ()
+            self._read[directory] = (names, Heads(lambda name: _bytes(os.path.join(directory, name))))
+        return self._read[directory]
+
     def _is_unknown(self, path: str) -> bool:
         return path not in ("C", "unsafe") and not is_standard(path) and self._locate(path) is None
 
@@ -328,13 +374,7 @@ class Loader:
     def _facts(
         self, path: str, directory: str, module: Module | None, target: BuildTarget, *, vendored: bool
     ) -> PackageFacts:
-        if directory not in self._read:
-            try:
-                names = regular_names(directory)
-            except OSError:
-                names = ()
-            self._read[directory] = (names, Heads(lambda name: _bytes(os.path.join(directory, name))))
-        names, heads = self._read[directory]
+        names, heads = self._heads(directory)
         package = read_package(directory, names, heads, target.context)
         own = module is not None and module.own
         facts = facts_of(path, package, self.settings)

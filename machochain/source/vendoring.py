@@ -14,22 +14,24 @@ import fnmatch
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from machochain.source.disk import read_bytes
 from machochain.source.values import LostFile, Need, PackageFacts, SourcePosition
 
 
-def is_copied(path: str, packages: Mapping[str, PackageFacts]) -> bool:
+def is_copied(path: str, packages: Mapping[str, PackageFacts], imported: AbstractSet[str] = frozenset()) -> bool:
     """Whether ``go mod vendor`` copies a file.
 
     Args:
         path: The file.
         packages: Packages that are imported, by their directories.
+        imported: More directories of packages that are imported, by files whose constraints hold for no target too.
     """
     directory, name = os.path.split(path)
     if any(_embeds(facts, path) for facts in _around(path, packages)):
         return True
-    if directory not in packages or os.path.islink(path):
+    if (directory not in packages and directory not in imported) or os.path.islink(path):
         return False
     if name.endswith("_test.go") or name in ("go.mod", "go.sum"):
         return False
@@ -44,11 +46,14 @@ def _ignored(path: str) -> bool:
 
 def _around(path: str, packages: Mapping[str, PackageFacts]) -> Iterator[PackageFacts]:
     directory = os.path.dirname(path)
-    while len(directory) > 1:
+    while True:
         facts = packages.get(directory)
         if facts is not None:
             yield facts
-        directory = os.path.dirname(directory)
+        above = os.path.dirname(directory)
+        if above == directory:
+            return
+        directory = above
 
 
 def _embeds(facts: PackageFacts, path: str) -> bool:
@@ -77,6 +82,7 @@ def lost_files(
     used: Iterable[tuple[PackageFacts, str, bool, SourcePosition]],
     packages: Iterable[PackageFacts],
     roots: Mapping[str, str],
+    imported: AbstractSet[str] = frozenset(),
 ) -> Iterator[LostFile]:
     """Yield files that are used and would not be vendored.
 
@@ -84,6 +90,7 @@ def lost_files(
         used: (package, file, whether for sure, what asks for it).
         packages: All packages.
         roots: Directory of each module by its path.
+        imported: As for `is_copied`.
     """
     by_directory = {p.directory: p for p in packages if p.directory and not p.vendored}
     seen: set[str] = set()
@@ -91,7 +98,7 @@ def lost_files(
         root = roots.get(facts.module)
         if root is None or facts.vendored or path in seen or not path.startswith(f"{root.rstrip('/')}/"):
             continue
-        if is_copied(path, by_directory):
+        if is_copied(path, by_directory, imported):
             continue
         seen.add(path)
         need = Need.SURE if certain else Need.PERHAPS

@@ -262,6 +262,24 @@ def test_what_vendoring_loses_is_told_if_it_is_needed(tmp_path: Path) -> None:
     assert only(report, "MC734").evidence["files"] == [f"{tmp_path}/module/include/inc.h"]
 
 
+def test_a_file_of_any_constraint_that_imports_a_directory_has_it_vendored(tmp_path: Path) -> None:
+    files = {
+        "x.go": cgo("#cgo CFLAGS: -Iinclude", '#include "inc.h"'),
+        "vendoring.go": '//go:build required\n\npackage m\n\nimport _ "example.org/m/include"\n',
+        "include/inc.h": "", "include/dummy.go": "//go:build required\n\npackage include\n",
+    }  # fmt: skip
+    assert look(tmp_path / "a", files).lost == []
+    ignored = {**files, "vendoring.go": files["vendoring.go"].replace("required", "ignore")}
+    assert [x.file for x in look(tmp_path / "b", ignored).lost] == ["include/inc.h"]
+
+
+def test_a_path_with_two_slashes_in_front_is_an_ordinary_path(tmp_path: Path) -> None:
+    module = write(tmp_path, {"go.mod": GO_MOD, "x.go": cgo("#cgo CFLAGS: -Iinc", '#include "a.h"'), "inc/a.h": ""})
+    found = machochain.examine(f"/{module}", goarch=["arm64"])
+    assert found.module.directory == str(module)
+    assert [x.file for x in found.lost] == ["inc/a.h"]
+
+
 def test_embedded_files_are_vendored_and_cached(tmp_path: Path) -> None:
     files = {
         "x.go": cgo("#cgo CFLAGS: -Iinclude", '#include "inc.h"'), "include/inc.h": "",
