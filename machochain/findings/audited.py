@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,10 @@ FIRST_ARM64: Final = Version.of(11)
 """The oldest macOS of Macs with Apple silicon."""
 
 COMPATIBLE: Final[Mapping[str, tuple[str, ...]]] = {"arm64": ("arm64", "arm64e"), "x86_64": ("x86_64", "x86_64h")}
+
+
+_PACKAGE: Final = re.compile(r".*/node_modules/(?:@[^/]+/)?[^/]+/")
+"""Where an npm package lies: others may lie beside it, of which nothing is known."""
 
 
 @frozen
@@ -107,6 +112,12 @@ class ProcessCase:
     @cached_property
     def _carried(self) -> frozenset[str]:
         return frozenset(leaf(place) for place, _ in self.binaries)
+
+    @cached_property
+    def tops(self) -> tuple[str, ...]:
+        """The folders of npm packages, each with a slash; the root for anything else."""
+        found = (_PACKAGE.match(place) for place, _ in self.binaries)
+        return tuple(sorted({match.group() for match in found if match is not None})) or ("/",)
 
     def carries(self, name: str) -> bool:
         """Whether a file of some name lies in the input."""

@@ -77,7 +77,7 @@ def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: Sym
     process = _Process(walk, config, tables, result.path if result.file_type != "MH_EXECUTE" else None)
     missing = [each for image in _bind_order(walk, classic=config.profile.classic) for each in process.check(image)]
     result = evolve(result, missing_symbols=tuple(missing), symbols_checked=True, host=process.host)
-    strong = [m for m in missing if m.fatal or (not m.weak and (not m.lazy or _bound_at_once(m, process)))]
+    strong = [m for m in missing if m.fatal or (not m.weak and _decides(m, process))]
     fatal = next((m for m in strong if m.unknown is None), None)
     if result.launches is not False and fatal is not None:
         now = process.binds_now(fatal.source)
@@ -95,8 +95,17 @@ def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: Sym
     return evolve(result, launches=None, unknowns=(*result.unknowns, unknown))
 
 
-def _bound_at_once(missing: MissingSymbol, process: _Process) -> bool:
-    """Whether a lazily bound function decides over the load; one that the library had before is taken to be there."""
+def _decides(missing: MissingSymbol, process: _Process) -> bool:
+    """Whether a symbol decides over the load.
+
+    A lazily bound function does where it is bound at once; of those, one that the library had before is taken to be
+    there. What a plug-in looks up in all images and no library known here has may come with one of the many that those
+    of the OS load: that alone withdraws no verdict.
+    """
+    if missing.unknown is not None and missing.lookup is Lookup.FLAT and process.host is not None:
+        return False
+    if not missing.lazy:
+        return True
     return process.binds_now(missing.source) and not (missing.unknown is not None and missing.once)
 
 

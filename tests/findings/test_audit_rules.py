@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -425,3 +427,15 @@ def test_what_a_wheel_does_not_carry_is_an_error_in_its_own_profile(tmp_path: Pa
     (finding,) = found(audited(write_tree(tmp_path, release.tree), {"profile": "wheel"}), "MC413")
 
     assert finding.severity is ERROR
+
+
+def test_a_run_path_into_a_package_beside_an_npm_package_may_be_served_by_it(tmp_path: Path) -> None:
+    path = tmp_path / "addon-1.0.0.tgz"
+    addon = plugin("@rpath/libvips.dylib", rpaths=["@loader_path/../../vips/lib"])
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in {"package/package.json": b'{"name": "addon"}', "package/lib/a.node": addon}.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+    assert found(audited(path), "MC413") == []

@@ -128,8 +128,6 @@ def _rule(missing: MissingSymbol, paths: Mapping[str, LoadedImage], case: Case) 
         return None
     expected = missing.expected_in
     if missing.unknown is not None:
-        if missing.lookup is Lookup.FLAT and case.result.host is not None:
-            return FLAT_SYMBOL
         return UNKNOWN if missing.lookup in _ANYWHERE or expected in paths else None
     late = missing.lazy and not missing.fatal and not case.binds_now(missing.source)
     provider = paths.get(expected or "")
@@ -148,7 +146,6 @@ def _rule(missing: MissingSymbol, paths: Mapping[str, LoadedImage], case: Case) 
 
 def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingSymbol]) -> Draft:
     host = case.result.host.value if case.result.host is not None else None
-    doubtful = all(m.unknown is not None for m in found)
     expected, flat = found[0].place, found[0].lookup is Lookup.FLAT
     late = all(m.lazy and not m.fatal and not case.binds_now(m.source) for m in found)
     severity = Severity.WARNING if late else Severity.ERROR
@@ -177,8 +174,6 @@ def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingS
             message = (
                 f"{who} looks {names} up in all images of the process: neither {host} nor any library it loads has it"
             )
-        if doubtful:
-            severity, confidence = Severity.WARNING, Confidence.LIKELY
         remedy = (advice("link with the library that defines it, without -undefined dynamic_lookup"),)
     elif rule == WEAK_DEFINITION.id:
         message = f"{who} needs {names}, a weak definition that no image of the process has"

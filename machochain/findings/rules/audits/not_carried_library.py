@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -70,11 +71,13 @@ def check(case: ProcessCase) -> Iterator[Finding]:
 
 
 def _reaches_beside(case: ProcessCase, load: Load) -> bool:
-    """Whether a run path leads somewhere seen from its own image: to another part of what is installed together."""
+    """Whether a run path leads out of the artifact, seen from its own image: to what is installed beside it."""
     images = case.result.images
     for attempt in load.tried:
         at = attempt.candidate
-        if not attempt.unseen or at.image is None or at.run_path is None:
+        if at.image is None or at.run_path is None:
+            continue
+        if not attempt.unseen and f"{posixpath.normpath(at.path)}/".startswith(case.tops):
             continue
         header = images[at.image].image
         if header is not None and header.run_paths[at.run_path].path.startswith("@"):
