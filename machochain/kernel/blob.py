@@ -37,6 +37,9 @@ _ONLY_ONE: Final = {
     10: (CONSTRAINT, "responsible-process constraint"),
     11: (CONSTRAINT, "library constraint"),
 }
+_MOST_BLOBS: Final = 256
+"""codesign writes about ten. The kernel has no limit, but nobody waits for a signature made of a million."""
+_LONGEST_TEXT: Final = 4096
 _DIRECTORY_SIZE: Final = 108
 """``sizeof(CS_CodeDirectory)`` with everything up to version 0x20600: a shorter one is refused whatever its version."""
 
@@ -106,10 +109,13 @@ def _blob(view: memoryview) -> tuple[int, int | None]:
 
 
 def _superblob(view: memoryview, macos: Version, page_shift: int) -> Directory | BadBlob:
+    count = int.from_bytes(view[8:12], "big")
+    if count > _MOST_BLOBS:
+        return BadBlob(ExecRule.SIGNATURE_BLOB, f"the signature has {count} blobs, which nobody looked at")
     best: Directory | None = None
     best_rank = 0
     seen: set[int] = set()
-    index = list(struct.iter_unpack(">II", view[12 : 12 + 8 * int.from_bytes(view[8:12], "big")]))
+    index = list(struct.iter_unpack(">II", view[12 : 12 + 8 * count]))
     slots = frozenset(slot for slot, _ in index)
     for slot, offset in index:
         magic, length = _blob(view[offset:]) if offset <= len(view) else (0, None)
@@ -188,7 +194,9 @@ def _string(view: memoryview, at: int) -> bytes | None:
         return b""
     if at > len(view):
         return None
-    found, end, _ = bytes(view[at:]).partition(b"\0")
+    found, end, _ = bytes(view[at : at + _LONGEST_TEXT]).partition(b"\0")
+    if not end:
+        found, end, _ = bytes(view[at:]).partition(b"\0")
     return found if end else None
 
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 from attrs import evolve
 
 from machochain.macho import constants as c
-from machochain.macho.validity import Collected, semantic_defects
+from machochain.macho.collected import Collected
+from machochain.macho.validity import semantic_defects
 from machochain.model.arch import CPU_X86, CPU_X86_64, Arch
 from machochain.model.errors import InputError
 from machochain.model.image import (

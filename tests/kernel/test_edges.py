@@ -381,6 +381,12 @@ def test_the_library_constraint_counts_from_macos_14_on() -> None:
     assert directory_of(data, Version.of(14)) is ExecRule.SIGNATURE_BLOB
 
 
+def test_a_signature_of_a_million_blobs_takes_no_time() -> None:
+    part = (0x1000, plain(hash_type=1))
+    assert isinstance(directory_of(superblob([(0, plain()), *[part] * 255])), Directory)
+    assert directory_of(superblob([(0, plain()), *[part] * 256])) is ExecRule.SIGNATURE_BLOB
+
+
 def test_bytes_without_a_hash_do_not_fit_it() -> None:
     data = arm()
     short = superblob([(0, directory(data, limit=0x100))])
