@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("explain")
-@click.argument("binary", metavar="BIN", type=RuleOrFile(allow_dash=True))
+@click.argument("binary", metavar="BIN", type=RuleOrFile(readable=False, allow_dash=True))
 @click.argument("library", metavar="LIB", required=False)
 @modelled_options()
 @output_options(Document.EXPLANATIONS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from machochain.world.handed import MemoryFile
 
-FILE: Final = click.Path(allow_dash=True)
+FILE: Final = click.Path(readable=False, allow_dash=True)
 """A file or folder: shells complete its name; whether it is there is asked where it is read."""
 MOST: Final = 4 << 30
 """Bytes that are read from standard input."""

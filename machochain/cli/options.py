@@ -25,7 +25,7 @@ from machochain.world.placement import World, parse_map
 if TYPE_CHECKING:
     from machochain.model.artifact import Limits
 
-PATH: Final = click.Path()
+PATH: Final = click.Path(readable=False)
 _ARCH: Final = Choices("arch", ("arm64", "x86_64", "arm64e", "x86_64h", "i386"))
 _RELEASES: Final = ("11", "12", "13", "14", "15", "26", "27", *NAMES)
 
