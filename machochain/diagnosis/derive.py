@@ -21,6 +21,7 @@ _SWIFT: Final = re.compile(
     r"CoreGraphics|Darwin|Dispatch|Foundation|IOKit|ObjectiveC|Observation|os|Synchronization|System|XPC|Compatibility\w*)"
     r"\.dylib$"
 )
+_ABSENT: Final = re.compile(r"(?<!ymbol )not found|no such file|LC_RPATH|errno|tried|stat\(\) failed|not a file")
 _SANITIZER: Final = re.compile(r"libclang_rt\.\w+_osx_dynamic\.dylib$")
 _TOOLS: Final = re.compile(
     r"/usr/bin/(?:ld|clang|swift|git|make|as|ar|nm|strip|libtool|lipo)$|/Library/Developer/CommandLineTools/"
@@ -113,6 +114,11 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
         and not asker
         and evidence.kind is EvidenceKind.LIBRARY_MISSING
         and evidence.library == evidence.dlopen_path
+    )
+    facts["unsaid"] = evidence.kind is EvidenceKind.LIBRARY_MISSING and (
+        not evidence.attempts[0].reason and evidence.truncated
+        if evidence.attempts
+        else bool(evidence.reason) and not _ABSENT.search(evidence.reason or "")
     )
     bad = next((r for r in reasons if r and not r.startswith(("no such file", "not a file", "stat() failed"))), "")
     facts["why"] = tuple(r for r in reasons if r) or evidence.reason or ""

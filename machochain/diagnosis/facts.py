@@ -11,6 +11,7 @@ from machochain.diagnosis.attempts import NO_PATH
 from machochain.diagnosis.derive import elided_names, wheel_dots
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.matching import Hit
+from machochain.diagnosis.text import trimmed
 from machochain.model.diagnosis import Fact
 from machochain.model.evidence import Era, Evidence, EvidenceKind, Request
 
@@ -23,6 +24,7 @@ _DUPLICATE: Final = re.compile(r"duplicate LC_RPATH '(?P<rpath>[^\n]{0,4096}?)'(
 _COMPAT: Final = re.compile(
     r"requires version (?P<need>[\d.]{1,20}) or later, but [^\n]{1,400} provides version (?P<have>[\d.]{1,20})"
 )
+_PATHS: Final = frozenset({"file", "sub", "path", "path1", "path2", "app"})
 _DLOPEN_FORMS: Final = {True: "dyld.dlopen", False: "dyld.dlopen.old"}
 
 
@@ -31,7 +33,7 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:
     found: dict[str, list[str]] = {}
     for hit in group:
         for name, value in hit.facts.items():
-            for each in value if isinstance(value, tuple) else (value,):
+            for each in value if isinstance(value, tuple) else (trimmed(value) if name in _PATHS else value,):
                 if each not in found.setdefault(name, []):
                     found[name].append(each)
     facts: dict[str, Fact] = {}

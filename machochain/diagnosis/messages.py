@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from machochain.diagnosis.eras import era_of, macos_range
 from machochain.diagnosis.joining import KEY
+from machochain.diagnosis.text import trimmed
 from machochain.diagnosis.tried import scan_tried
 from machochain.model.evidence import Evidence, EvidenceKind, Request, Tried
 from machochain.model.result import Confidence
@@ -230,7 +231,7 @@ def _value(text: str) -> str:
     for noise in ("(terminated at launch; ignore backtrace)",):
         value = value.removesuffix(noise).rstrip()
     if value.count("`") % 2:
-        value = value.rstrip("`").rstrip()
+        value = value.lstrip("`").partition("`")[0].rstrip()
     return value
 
 
@@ -247,6 +248,8 @@ def _image(value: str) -> tuple[str | None, str | None, str | None, bool]:
     if match := _TOO_NEW.search(value[-200:]):
         built = match["new"] or match["old"]
         value = value[: len(value) - len(match.group())]
+    elif " (built for " in value and ")" not in value.rpartition(" (built for ")[2]:  # cut inside it
+        value = value.rpartition(" (built for ")[0]
     uuid = None
     if match := _WITH_UUID.match(value):
         uuid = None if match[1] == "no uuid" else match[1].upper()
@@ -255,6 +258,7 @@ def _image(value: str) -> tuple[str | None, str | None, str | None, bool]:
     if value.startswith("<") and ">" not in value:  # cut inside the UUID
         value = ""
     path, quoted = _unquote(value.strip())
+    path = path if quoted or path[:1] not in {"/", "@"} else trimmed(path)
     return uuid, path or None, built, quoted
 
 

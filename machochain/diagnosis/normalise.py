@@ -49,12 +49,13 @@ _KEYS: Final = r"(?:Referenced from:|Expected in:|Expected as weak|Reason:|in [/
 _ESCAPED: Final = re.compile(
     rf"\\n(?:\\t|\s){{0,8}}{_KEYS}|Did find:\\n|Did find: \\n|tried: \\['\"]"
     rf"|dlopen\([^\n]{{1,2000}}\\['\"n]|Failed to load NIF library: \\'"
+    r"|\\n(?:clang|ld|collect2)(?:\+\+)?: |Undefined symbols for architecture \w{1,20}:\\n|\\nIn subcomponent: "
 )
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _CHARS: Final = {"n": "\n", "t": "\t", "r": ""}
 _ANCHOR: Final = re.compile(
     r"Failed to load NIF library:|dlopen\(|Library not loaded:|Symbol not found:"
-    r"|dyld(?:\[\d{1,10}\])?: |tried: |Unable to load dynamic"
+    r"|dyld(?:\[\d{1,10}\])?: |tried: |Unable to load dynamic|Undefined symbols for|\bld: |: code object is"
 )
 _TAILS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("in Unknown on line", re.compile(r" in Unknown on line \d{1,6}[ \t`]*$")),
@@ -141,6 +142,8 @@ def normalise(text: str) -> Paste:
 
 def _numbered(lines: list[str]) -> _Lines:
     """Give each line its number; of a very long text's empty lines only the first of each run is kept."""
+    if len(lines) > 3 and not any(map(str.strip, lines[1::2])) and all(map(str.strip, lines[:-1:2])):
+        return _Lines(lines[::2], list(range(1, len(lines) + 1, 2)))  # a blank line after each
     if len(lines) <= MANY:
         return _Lines(lines, list(range(1, len(lines) + 1)))
     kept = _Lines([], [])

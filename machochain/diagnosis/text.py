@@ -20,6 +20,12 @@ _MACHO_MAGICS: Final = (
 )
 _HEAD: Final = 65536
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#x27;", "'"), ("&quot;", '"'), ("&amp;", "&"))
+_ENTITY: Final = re.compile(r"&(?:lt|gt|#39|#x27|quot|amp);")
+_QUOTED: Final = re.compile(r'"([^"\n]{1,4096})"(?= \()')
+_MARKED: Final = re.compile(r"\\([_<>])")
+
+_WITHIN: Final = re.compile(r"[ \"'`(:](?=/\w)")
+_ENDED: Final = re.compile(r"(?P<path>\.(?:dylib|so|bundle|app|framework))[)\]\"'.,;:!?]{1,3}(?:\s|$)")
 
 _STAMP: Final = (
     r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|\s?[+-]\d\d:?\d\d)?\]?"
@@ -31,6 +37,15 @@ _LINE_PREFIX: Final = re.compile(
     rf"(?:[ \t]{{0,8}}(?:{_STAMP})[ \t]?)?"  # log time stamps
     r"(?:[\w.-]{1,40}[ \t]{1,20}\|[ \t])?"  # "service_1  | "
 )
+
+
+def trimmed(path: str) -> str:
+    """Return a path without the sentence, quote or bracket it stands in."""
+    if path[:1] not in "/.~@<*" and (at := _WITHIN.search(path)) is not None:
+        path = path[at.end() :]
+    path = path.partition("`")[0].rstrip() or path
+    end = _ENDED.search(path)
+    return path[: end.end("path")] if end is not None else path
 
 
 def clean(data: bytes | str) -> str:
@@ -50,9 +65,15 @@ def clean(data: bytes | str) -> str:
         text = _ANSI.sub("", text)
     if "\u00a0" in text:
         text = text.replace("\u00a0", " ")
-    if "tried: \u2018" in text:  # an editor made the quotes typographic
+    if "\u200b" in text or "\ufeff" in text:
+        text = text.replace("\u200b", "").replace("\ufeff", "")
+    if "tried: \u2018" in text or "namespace \u2018" in text:  # an editor made the quotes typographic
         text = text.replace("\u2018", "'").replace("\u2019", "'")
-    if "tried: &#39;" in text or "tried: &#x27;" in text or "from: &lt;" in text:
+    if 'tried: "' in text:
+        text = _QUOTED.sub(r"'\1'", text)
+    if "\\_" in text or "\\<" in text:  # as Markdown needs it
+        text = _MARKED.sub(r"\1", text)
+    if "&" in text and _ENTITY.search(text):
         for entity, char in _ENTITIES:
             text = text.replace(entity, char)
     return text
