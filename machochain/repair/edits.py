@@ -14,9 +14,9 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.macho import constants as lc
 from machochain.model.version import Version
-from machochain.repair import layout as lc
-from machochain.repair.layout import Layout, Segment, header_bytes, number, read_layout
+from machochain.repair.layout import LOADS, Layout, Segment, header_bytes, number, read_layout
 from machochain.repair.obstacle import ObstacleKind, refuse
 
 _RPATH_HEAD: Final = 12
@@ -229,7 +229,7 @@ class _Commands:
 
     def _loads(self, name: str) -> list[int]:
         wanted = _encode(name)
-        return [i for i, c in enumerate(self.commands) if number(c) in lc.LOADS and text_of(c, _DYLIB_HEAD) == wanted]
+        return [i for i, c in enumerate(self.commands) if number(c) in LOADS and text_of(c, _DYLIB_HEAD) == wanted]
 
     def _protect(self) -> None:
         segment = next((s for s in self.layout.segments if s.name == "__DATA_CONST"), None)

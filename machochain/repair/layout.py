@@ -14,31 +14,14 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.macho import constants as c
+from machochain.model.image import FileType
 from machochain.repair.obstacle import ObstacleKind, refuse
 
-LC_REQ_DYLD: Final = 0x80000000
-LC_SEGMENT: Final = 0x1
-LC_SYMTAB: Final = 0x2
-LC_LOAD_DYLIB: Final = 0xC
-LC_ID_DYLIB: Final = 0xD
-LC_LOAD_WEAK_DYLIB: Final = 0x18 | LC_REQ_DYLD
-LC_SEGMENT_64: Final = 0x19
-LC_UUID: Final = 0x1B
-LC_RPATH: Final = 0x1C | LC_REQ_DYLD
-LC_CODE_SIGNATURE: Final = 0x1D
-LC_REEXPORT_DYLIB: Final = 0x1F | LC_REQ_DYLD
-LC_LAZY_LOAD_DYLIB: Final = 0x20
-LC_ENCRYPTION_INFO: Final = 0x21
-LC_LOAD_UPWARD_DYLIB: Final = 0x23 | LC_REQ_DYLD
-LC_VERSION_MIN_MACOSX: Final = 0x24
-LC_ENCRYPTION_INFO_64: Final = 0x2C
-LC_BUILD_VERSION: Final = 0x32
-
 LOADS: Final = frozenset(
-    {LC_LOAD_DYLIB, LC_LOAD_WEAK_DYLIB, LC_REEXPORT_DYLIB, LC_LOAD_UPWARD_DYLIB, LC_LAZY_LOAD_DYLIB}
+    {c.LC_LOAD_DYLIB, c.LC_LOAD_WEAK_DYLIB, c.LC_REEXPORT_DYLIB, c.LC_LOAD_UPWARD_DYLIB, c.LC_LAZY_LOAD_DYLIB}
 )
-MH_EXECUTE: Final = 2
-_EDITED_TYPES: Final = {2: "MH_EXECUTE", 6: "MH_DYLIB", 7: "MH_DYLINKER", 8: "MH_BUNDLE"}
+_EDITED_TYPES: Final = frozenset({FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_DYLINKER, FileType.MH_BUNDLE})
 _ZERO_FILL: Final = frozenset({0x1, 0xC, 0x12})  # S_ZEROFILL, S_GB_ZEROFILL, S_THREAD_LOCAL_ZEROFILL
 _MAGICS: Final = {b"\xcf\xfa\xed\xfe": True, b"\xce\xfa\xed\xfe": False}
 _BIG_ENDIAN: Final = frozenset({b"\xfe\xed\xfa\xcf", b"\xfe\xed\xfa\xce"})
@@ -117,15 +100,10 @@ class Layout:
     def signature(self) -> tuple[int, int] | None:
         """Offset and size of the code signature."""
         for command in self.commands:
-            if number(command) == LC_CODE_SIGNATURE and len(command) >= 16:
+            if number(command) == c.LC_CODE_SIGNATURE and len(command) >= 16:
                 offset, size = struct.unpack_from("<II", command, 8)
                 return offset, size
         return None
-
-    @property
-    def needs_page(self) -> bool:
-        """Whether an LC_CODE_SIGNATURE is still to be added, for which 16 bytes are kept free."""
-        return self.signature is None
 
 
 def number(command: bytes) -> int:
@@ -165,7 +143,7 @@ def read_layout(data: bytes | bytearray | memoryview) -> Layout:
     low = min((x for s in segments for x in _starts(s)), default=len(data))
     if low < end:
         raise refuse(ObstacleKind.MALFORMED, "a section lies on the load commands")
-    if any(number(c) in (LC_ENCRYPTION_INFO, LC_ENCRYPTION_INFO_64) and _encrypted(c) for c in commands):
+    if any(number(x) in (c.LC_ENCRYPTION_INFO, c.LC_ENCRYPTION_INFO_64) and _encrypted(x) for x in commands):
         raise refuse(ObstacleKind.ENCRYPTED)
     return Layout(is64, file_type, tuple(commands), low, segments, len(data))
 
@@ -177,9 +155,9 @@ def _encrypted(command: bytes) -> bool:
 def _segments(commands: list[bytes]) -> Iterator[Segment]:
     for index, command in enumerate(commands):
         kind = number(command)
-        if kind == LC_SEGMENT_64:
+        if kind == c.LC_SEGMENT_64:
             form, head, one = "<16s4Q4I", 72, 80
-        elif kind == LC_SEGMENT:
+        elif kind == c.LC_SEGMENT:
             form, head, one = "<16s8I", 56, 68
         else:
             continue
@@ -190,7 +168,7 @@ def _segments(commands: list[bytes]) -> Iterator[Segment]:
             raise refuse(ObstacleKind.MALFORMED, f"load command {index} is too short for its sections")
         sections = []
         for at in range(head, head + count * one, one):
-            if kind == LC_SEGMENT_64:
+            if kind == c.LC_SEGMENT_64:
                 size, offset = struct.unpack_from("<QI", command, at + 40)
                 (section_flags,) = struct.unpack_from("<I", command, at + 64)
             else:

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
+from machochain.macho import constants as lc
+from machochain.model.image import FileType
 from machochain.model.signature import SignatureFlag
-from machochain.repair import layout as lc
 from machochain.repair import superblob as sb
 from machochain.repair.edits import check_room, linkedit_of
 from machochain.repair.layout import Layout, header_bytes, number, read_layout
@@ -287,7 +288,7 @@ def _replaced(
     blobs: list[tuple[int, bytes]] = [(sb.SLOT_REQUIREMENTS, sb.EMPTY_REQUIREMENTS)]
     entitlements: dict[str, Any] = {}
     xml = signature.blob(sb.SLOT_ENTITLEMENTS)
-    executable = read_layout(new).file_type == lc.MH_EXECUTE
+    executable = read_layout(new).file_type == FileType.MH_EXECUTE
     if xml is not None and executable:
         entitlements = entitlements_of(xml)
         refused = restricted(entitlements)
@@ -419,7 +420,7 @@ def _text_size(layout: Layout) -> int:
 
 def _fresh(data: bytes, name: str) -> Identity:
     layout = read_layout(data)
-    executable = layout.file_type == lc.MH_EXECUTE
+    executable = layout.file_type == FileType.MH_EXECUTE
     return sb.fresh_identity(
         default_identifier(data, layout, name), executable=executable, exec_limit=_text_size(layout)
     )

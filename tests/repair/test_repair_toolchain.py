@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from machochain.macho.constants import LC_CODE_SIGNATURE
 from machochain.macho.reader import read_bytes
 from machochain.repair import superblob as sb
 from machochain.repair.edits import AddRunPath, ChangeInstallName, ChangeLoad, ChangeRunPath, DeleteRunPath, Edit
 from machochain.repair.file import repair_file
-from machochain.repair.layout import LC_CODE_SIGNATURE, number, read_layout
+from machochain.repair.layout import number, read_layout
 from machochain.repair.obstacle import ObstacleKind, RepairError
 from machochain.repair.signing import remove_signature, sign, signature_of
 from machochain.repair.universal import read_pieces
