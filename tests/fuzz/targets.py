@@ -65,7 +65,7 @@ from tests.factory.macho import (
     upward,
     use,
 )
-from tests.fuzz import commands, containers, images, mutators, systems, twin
+from tests.fuzz import commands, containers, images, mutators, repairs, systems, twin
 from tests.fuzz.machos import ar
 from tests.fuzz.machos import fat as mutate_fat
 from tests.fuzz.machos import macho as mutate_macho
@@ -467,6 +467,8 @@ TARGETS = {
     "kernel": Target(programs, mutate_macho(programs), start, cost=8),
     "kernel-fat": Target(programs, mutate_fat(programs), start, cost=8),
     "kernel-signature": Target(signatures, mutate_signature, validate_signature),
+    "repair": Target(repairs.seeds, mutate_macho(repairs.seeds), repairs.repair, cost=8),
+    "repair-fat": Target(repairs.seeds, mutate_fat(repairs.seeds), repairs.repair, cost=8),
     "plist": Target(plists, mutators.values, lambda data: void(parse_plist(data))),
     "policy": Target(lambda: [POLICY], mutators.text, read_policy_text),
     "baseline": Target(lambda: [BASELINE], mutators.values, read_baseline_text),
