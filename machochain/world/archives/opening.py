@@ -38,7 +38,7 @@ from machochain.world.archives.budget import Budget
 from machochain.world.archives.compression import HEAD, damage_errors
 from machochain.world.archives.containers import may_be_archive, recognise
 from machochain.world.archives.containers.form import Container, Known
-from machochain.world.archives.errors import NotReadError, OverLimitError, TooDeepError, reason_of
+from machochain.world.archives.errors import OverLimitError, TooDeepError, reason_of
 from machochain.world.archives.packages import package, package_of
 from machochain.world.archives.packages.form import Contents
 from machochain.world.archives.tree import Tree
@@ -135,8 +135,6 @@ def _unpack(path: str, location: Location, folder: str, budget: Budget, levels: 
         if found is None:
             raise InputError("is no archive that can be read", path=location.display)
         container, packing = found
-        if container.read is None:
-            raise NotReadError(container.unread or "is not read", path=location.display)
         root = HostPath(os.path.join(folder, "files"))
         os.mkdir(root, 0o700)  # noqa: PTH102
         tree = Tree(root, budget, leaf(location.path), may_be_archive, opens=levels > 1)
@@ -148,7 +146,6 @@ def _unpack(path: str, location: Location, folder: str, budget: Budget, levels: 
 
 def _read(container: Container, tree: Tree, file: IO[bytes], packing: str) -> Known:
     """Read a container; whatever its bytes make a library raise is damage."""
-    assert container.read is not None
     try:
         return container.read(tree, file, packing) or Known()
     except InputError:

@@ -324,6 +324,9 @@ def test_a_payload_that_is_a_bomb_ends_at_the_limits(tmp_path: Path) -> None:
 def test_cpio_alone_and_in_other_archives_is_opened(tmp_path: Path) -> None:
     entries: list[tuple[str, Content]] = [("bin/tool", LIBRARY), ("link", Link("bin"))]
     forms = {"odc": odc(entries), "newc": newc(entries), "binary": binary(entries)}
+    assert is_artifact(write(tmp_path / "Content", pbzx(forms["odc"]))) == "cpio.pbzx"
+    with open_artifact(tmp_path / "Content") as artifact:
+        assert content(artifact, "bin/tool") == LIBRARY
     packed = {f"{name}.gz": gzip.compress(data) for name, data in forms.items()}
     for name, data in {**forms, **packed}.items():
         path = write(tmp_path / name, data)

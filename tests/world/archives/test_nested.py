@@ -65,6 +65,36 @@ def test_what_cannot_be_opened_is_told_with_its_reason(tmp_path: Path) -> None:
         assert content(artifact, "libx") == LIBRARY
 
 
+FOREIGN = {
+    "x.7z": b"7z\xbc\xaf\x27\x1c", "x.rar": b"Rar!\x1a\x07\x01\0", "x.lz4": b"\x04\x22\x4d\x18", "x.aar": b"AA01",
+}  # fmt: skip
+
+
+def test_archives_of_a_form_that_is_not_read_are_told(tmp_path: Path) -> None:
+    entries: list[tuple[str, Content]] = [(name, magic + bytes(600)) for name, magic in FOREIGN.items()]
+    with open_artifact(tar(tmp_path / "x.tar", [*entries, ("libx", LIBRARY)])) as artifact:
+        assert {each.location.path: each.reason for each in artifact.unopened} == dict.fromkeys(
+            FOREIGN, UnopenedReason.NOT_READ
+        )
+    for name, magic in FOREIGN.items():
+        (tmp_path / name).write_bytes(magic + bytes(600))
+        with pytest.raises(InputError, match="which is not read: unpack it"), open_artifact(tmp_path / name):
+            pass
+    assert len(list(archives_in(tmp_path))) == len(FOREIGN) + 1
+
+
+def test_a_zip_behind_the_line_that_starts_it_is_opened(tmp_path: Path) -> None:
+    data = b"#!/usr/bin/env python3\n" + zip_bytes([("lib/x.so", LIBRARY), ("__main__.py", TEXT)])
+    (tmp_path / "tool").write_bytes(data)
+    (tmp_path / "script").write_bytes(b"#!/bin/sh\n" + TEXT)
+    assert list(map(str, archives_in(tmp_path))) == [str(tmp_path / "tool")]
+    with open_artifact(tmp_path / "tool") as artifact:
+        assert content(artifact, "lib/x.so") == LIBRARY
+    with open_artifact(zipped(tmp_path / "x.zip", [("tool.pyz", data), ("text.pyz", TEXT)])) as artifact:
+        assert [inner.location.path for inner in artifact.nested] == ["tool.pyz"]
+        assert artifact.unopened == ()
+
+
 def test_what_an_inner_archive_took_is_given_back(tmp_path: Path) -> None:
     noise = os.urandom(1 << 20)
     path = zipped(tmp_path / "x.zip", [("a.zip", zip_bytes([("libx", LIBRARY), ("noise", noise)]))])

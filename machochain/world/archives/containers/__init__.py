@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import IO, Final
 
-from machochain.world.archives.containers import asar, compressed, cpios, tars, udif, xar, zips
+from machochain.world.archives.containers import asar, compressed, cpios, foreign, tars, udif, xar, zips
 from machochain.world.archives.containers.form import GLANCE, Container, Glance
 
 CONTAINERS: Final[tuple[Container, ...]] = (
@@ -16,6 +16,7 @@ CONTAINERS: Final[tuple[Container, ...]] = (
     cpios.CONTAINER,
     compressed.CONTAINER,
     tars.CONTAINER,
+    foreign.CONTAINER,
 )
 """In the order in which a file is held against them: a disk image may begin like anything, and is known by its end."""
 

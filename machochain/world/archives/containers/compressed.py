@@ -12,6 +12,7 @@ from machochain.world.archives.containers.cpios import read_cpio
 from machochain.world.archives.containers.form import Container, Glance
 from machochain.world.archives.containers.tars import is_tar, read_tar
 from machochain.world.archives.cpio import is_cpio
+from machochain.world.archives.pbzx import PBZX
 from machochain.world.archives.stream import plain_stream
 from machochain.world.archives.tree import Tree
 
@@ -20,6 +21,8 @@ _SIZE_UNKNOWN: Final = -1
 
 
 def _recognise(glance: Glance) -> str | None:
+    if glance.head.startswith(PBZX):
+        return "cpio.pbzx"
     compression = compression_of(glance.head)
     if compression is None:
         return None
@@ -65,4 +68,5 @@ def _read(tree: Tree, file: IO[bytes], name: str) -> None:
     tree.add_file(leaf, _SIZE_UNKNOWN, stream.read, errors=damage_errors())
 
 
-CONTAINER: Final = Container(tuple(f"{inner}.{each}" for inner in _INNER for each in COMPRESSIONS), _recognise, _read)
+_NAMES: Final = tuple(f"{inner}.{each}" for inner in _INNER for each in COMPRESSIONS)
+CONTAINER: Final = Container((*_NAMES, "cpio.pbzx"), _recognise, _read)

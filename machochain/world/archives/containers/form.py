@@ -57,12 +57,10 @@ class Container:
         names: What it may be called.
         recognise: Returns one of `names` for a file that is packed so, else None.
         read: Takes the entries over into a tree, given the name that `recognise` returned.
-        unread: If it is known but not read: what to do instead.
         suffixes: Endings of names that are a hint where only the first bytes are known, and those tell nothing.
     """
 
     names: tuple[str, ...]
     recognise: Callable[[Glance], str | None]
-    read: Callable[[Tree, IO[bytes], str], Known | None] | None = None
-    unread: str | None = None
+    read: Callable[[Tree, IO[bytes], str], Known | None]
     suffixes: tuple[str, ...] = ()

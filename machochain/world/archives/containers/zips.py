@@ -199,7 +199,10 @@ def _inner_tar(tree: Tree, archive: zipfile.ZipFile, member: _Member, errors: _E
 
 
 def _recognise(glance: Glance) -> str | None:
-    return "zip" if glance.head.startswith((b"PK\x03\x04", b"PK\x05\x06")) else None
+    if glance.head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return "zip"
+    # Programs in Python and Java may be a zip behind the line that starts them (PEP 441).
+    return "zip" if glance.head.startswith(b"#!") and glance.end[-22:].startswith(b"PK\x05\x06") else None
 
 
-CONTAINER: Final = Container(("zip",), _recognise, _read)
+CONTAINER: Final = Container(("zip",), _recognise, _read, suffixes=(".pyz", ".pex"))
