@@ -12,6 +12,8 @@ from functools import cache, partial
 from pathlib import Path
 from unittest import mock
 
+from attrs import evolve
+
 from machochain.model.errors import InputError, MachochainError
 from machochain.model.paths import HostPath
 from machochain.model.version import Version
@@ -19,15 +21,17 @@ from machochain.world.system import sdk_index, sdk_report
 from machochain.world.system.build_catalogue import build
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from machochain.world.system.catalogue_file import MAGIC
-from machochain.world.system.fact_documents import read_facts
+from machochain.world.system.fact_documents import checked, read_facts
 from machochain.world.system.kept import clear_cache
 from machochain.world.system.oslibs import SdkLibraries
 from machochain.world.system.sdk import Sdk
+from machochain.world.system.shared_cache import SharedCache
 from tests.factory.macho import Export, dylib, reexport
 from tests.fuzz.mutators import blind, bounded, text, values
 from tests.fuzz.places import scratch
 from tests.fuzz.trees import LINK, lay_out, pack, unpack
 from tests.tbd import stubs
+from tests.world import caches
 from tests.world.sdk_tree import FRAMEWORK, NAME, sdk, stub
 
 RELEASES = (Version.of(11), Version.of(15, 4), Version.of(26))
@@ -194,6 +198,45 @@ def read_document(data: bytes) -> None:
     except InputError:
         return
     read_catalogue(built, whole=True)
+
+
+@cache
+def shared_caches() -> list[bytes]:
+    """Whole caches in one file, of the oldest header, of one that is not split, and of the newest."""
+    found = []
+    for header in (0x68, 0x140, 0x228):
+        path = caches.make(evolve(caches.USUAL, header=header, split=False), scratch() / "caches")
+        found.append(path.read_bytes())
+    return found
+
+
+def mutate_shared_cache(data: bytes, chance: random.Random) -> bytes:
+    """Change a field of the header, or any byte."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 8))):
+        if chance.random() < 0.5:
+            at = chance.randrange(0, min(0x230, len(changed) - 8), 4)
+            value = chance.choice((0, 1, 0x18, 0xFFFF, 0xFFFFFFFF, len(data), len(data) - 1, chance.randrange(1 << 32)))
+            changed[at : at + 4] = value.to_bytes(4, "little")
+        else:
+            changed[chance.randrange(len(changed))] = chance.randrange(256)
+    return bytes(changed[: chance.randrange(len(changed))]) if chance.random() < 0.05 else bytes(changed)
+
+
+def read_shared_cache(data: bytes) -> None:
+    """Take the facts out of a cache and build a catalogue of them."""
+    file = scratch() / "dyld_shared_cache_arm64e"
+    file.write_bytes(data)
+    try:
+        with SharedCache(HostPath(str(file))) as cache:
+            document = sdk_report.index_cache(cache, version=Version.of(26))
+    except InputError:
+        return
+    try:
+        checked(document, str(file))
+    except InputError:
+        return  # names that no table of facts can hold
+    build([document])
 
 
 def catalogues() -> list[bytes]:

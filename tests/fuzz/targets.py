@@ -483,6 +483,7 @@ TARGETS = {
     "sdk": Target(systems.folders, tree_mutator(mutate_macho(machos)), systems.read_folder, cost=2),
     "sdk-cache": Target(systems.kept, mutators.values, systems.read_kept),
     "catalogue": Target(systems.catalogues, systems.mutate_catalogue, systems.read_catalogue, cost=2),
+    "shared-cache": Target(systems.shared_caches, systems.mutate_shared_cache, systems.read_shared_cache, cost=2),
     "facts": Target(systems.documents, mutators.values, systems.read_document, cost=2),
     "resolve": Target(lambda: [*machos(), *fats()], mutate_macho(machos), resolve_whole, cost=2),
     "resolve-archive": Target(archives, ar, resolve_whole, cost=2),

@@ -57,6 +57,19 @@ def read_facts(path: Path) -> Any:
     return document
 
 
+def checked(document: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return a document that was made here of a file, if a catalogue can hold it.
+
+    Raises:
+        InputError: Names in the file would break the tables.
+    """
+    try:
+        _check(document)
+    except (ValueError, UsageError) as error:
+        raise InputError(f"no facts can be made of it: {error}", path=path) from error
+    return document
+
+
 def _bounded(path: Path) -> bytes:
     data = bytearray()
     with _opened(path) as file:

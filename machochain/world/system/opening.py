@@ -127,14 +127,14 @@ def read_document(path: HostPath) -> dict[str, Any]:
     Raises:
         InputError: They cannot be read.
     """
+    from machochain.world.system.fact_documents import checked, read_facts  # noqa: PLC0415
+
     if kind_of(path) is Given.CACHE:
         from machochain.world.system.sdk_report import index_cache  # noqa: PLC0415
         from machochain.world.system.shared_cache import SharedCache  # noqa: PLC0415
 
         with SharedCache(path) as cache:
-            return index_cache(cache)
-    from machochain.world.system.fact_documents import read_facts  # noqa: PLC0415
-
+            return checked(index_cache(cache), path)
     document: dict[str, Any] = read_facts(Path(path))
     return document
 
