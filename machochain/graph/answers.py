@@ -85,10 +85,16 @@ class Report:
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
         rows: list[tuple[str, ...]] = [
-            (r.path, r.arch, str(r.macos), _STATES[r.launches], r.message or "") for r in self.results
+            (r.path, r.arch, str(r.macos), _STATES[r.launches], r.message or _refusal(r)) for r in self.results
         ]
         rows += [(e.path or "", "", "", "not read", e.reason) for e in self.errors]
         return table(("path", "arch", "macOS", "verdict", "what dyld says"), rows)
+
+
+def _refusal(result: Result) -> str:
+    """Return why dyld has no say, if the kernel refuses; else nothing."""
+    found = result.execution
+    return f"nothing: the kernel stops it, {found.why}" if found is not None and found.starts is False else ""
 
 
 @frozen(repr=False)

@@ -213,8 +213,17 @@ def _compare_symbol(diagnosis: Answer, result: Result) -> Comparison:
 def _compare_message(evidence: Evidence, result: Result) -> Comparison:
     subject = evidence.reason or ""
     same = result.message is not None and subject.split("\n")[0] in result.message
-    words = None if same else f"the model says: {result.message or 'it launches'}"
+    words = None if same else f"the model says: {_says(result)}"
     return Comparison(subject, same, difference=words, hypotheses=_uuid_hypothesis(evidence, result))
+
+
+def _says(result: Result) -> str:
+    """Return what the model says of a process in a few words."""
+    if result.message is not None:
+        return result.message
+    if result.execution is not None and result.execution.starts is False:
+        return f"the kernel stops it: {result.execution.why}"
+    return {True: "it launches", False: "it does not launch", None: "it is not known"}[result.launches]
 
 
 def _compare_search(search: PathSearch, result: Result) -> Comparison:

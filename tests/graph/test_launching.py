@@ -254,6 +254,16 @@ def test_inspect_and_resolve_never_contradict_each_other(data: bytes, tmp_path: 
             assert found["launches"] is (None if found["exec"]["outcome"] == "unknown" else False)
 
 
+def test_who_compares_and_who_reads_a_notebook_is_told_too(unsigned: Path) -> None:
+    from machochain.graph.compare import _says
+
+    report = machochain.resolve(unsigned)
+    assert _says(report.results[0]) == "the kernel stops it: arm64 code without a signature"
+    assert "arm64 code without a signature" in report._repr_html_()
+    assert _says(one({TOOL: executable()})) == "it launches"
+    assert _says(one({TOOL: executable(arch="arm64e")})) == "it is not known"
+
+
 def test_text_begins_with_what_happens_first(unsigned: Path) -> None:
     done = run("resolve", str(unsigned))
     assert done.returncode == 1
