@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from machochain.cli.given import Choices
 from machochain.cli.output import COLOURS, Output
-from machochain.dyld.profile import NAMES, NEWEST, parse_range
+from machochain.dyld.profile import NAMES, NEWEST, majors, modelled, parse_range
 from machochain.graph.resolve import Target
 from machochain.model.errors import UsageError
 from machochain.model.execution import Host, Launcher
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PATH: Final = click.Path(readable=False)
 _ARCH: Final = Choices("arch", ("arm64", "x86_64", "arm64e", "x86_64h", "i386"))
-_RELEASES: Final = ("11", "12", "13", "14", "15", "26", "27", *NAMES)
+_RELEASES: Final = (*map(str, majors()), *NAMES)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,7 +73,8 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
     options = [
         click.option(
             "--macos", multiple=True, metavar="VERSION", type=Choices("release", _RELEASES, also=".."),
-            help=f"macOS release to model, 11 to 26 and point releases; repeatable, and A..B. Default: {releases}.",
+            help=f"macOS release to model, {modelled()}, point releases and names; repeatable, and A..B. "
+            f"Default: {releases}.",
         ),
         click.option(
             "--arch", metavar="ARCH", type=_ARCH,

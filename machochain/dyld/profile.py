@@ -274,6 +274,11 @@ def modelled() -> str:
     return f"{OLDEST} to {_LAST_OLD_MAJOR} and {_FIRST_NEW_MAJOR} to {ANNOUNCED.major}"
 
 
+def majors() -> tuple[int, ...]:
+    """Return every release that can be modelled, by its first number."""
+    return tuple(sorted({p.since.major for p in PROFILES} | {ANNOUNCED.major}))
+
+
 def exists(macos: Version) -> bool:
     """Whether a release is one that can be modelled."""
     return macos >= OLDEST and macos.major <= ANNOUNCED.major and not (_LAST_OLD_MAJOR < macos.major < _FIRST_NEW_MAJOR)
@@ -282,6 +287,11 @@ def exists(macos: Version) -> bool:
 def is_unread(macos: Version) -> bool:
     """Whether no dyld of this major release has been read, so that the newest rules stand in for its own."""
     return macos.major > NEWEST.major
+
+
+def may_meet_dyld2(oldest: Version) -> bool:
+    """Whether what is meant for a release and all later ones may be run by dyld2."""
+    return oldest < next(p.since for p in PROFILES if not p.classic)
 
 
 def profile_for(macos: Version) -> Profile:

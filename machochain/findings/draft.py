@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 _BESIDE: Final = ("", "/../lib", "/../Frameworks", "/lib", "/.dylibs", "/../.dylibs")
 """Where libraries usually lie, seen from an image's directory."""
 
-MACOS_12: Final = Version.of(12)
-"""The first release with dyld4."""
 _RPATH: Final = SearchRule.RPATH
 _RAW_PATH: Final = SearchRule.RAW_PATH
 _LOADER_PATH: Final = SearchRule.LOADER_PATH

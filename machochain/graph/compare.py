@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
-from machochain.dyld.profile import NEWEST, PROFILES
+from machochain.dyld.profile import NEWEST, OLDEST
 from machochain.model.diagnosis import Answer, PlaceKind
 from machochain.model.evidence import Evidence, PathSearch
 from machochain.model.paths import leaf
@@ -48,14 +48,14 @@ class Comparison:
 def release_of(evidence: Sequence[Evidence]) -> Version:
     """Return the release a text comes from: as stated, else the oldest its wording allows, else the newest known."""
     for each in evidence:
-        if each.macos is not None and each.macos >= PROFILES[0].since:
+        if each.macos is not None and each.macos >= OLDEST:
             return each.macos
     for each in evidence:
         if each.macos_range is not None:
             low, high = each.macos_range.low, each.macos_range.high
-            if high is not None and high < PROFILES[0].since:
+            if high is not None and high < OLDEST:
                 continue
-            if low is not None and low >= PROFILES[0].since:
+            if low is not None and low >= OLDEST:
                 return min(low, NEWEST)
     return NEWEST
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from machochain._version import __version__
+from machochain.dyld.profile import NEWEST, is_unread
 from machochain.graph.answers import Report
 from machochain.graph.loadgraph import image_fields, load_fields
 from machochain.model.errors import InputError
@@ -126,9 +127,10 @@ def process_fields(result: Result) -> dict[str, Any]:
 
 
 def result_fields(result: Result) -> dict[str, Any]:
-    """Return one process."""
+    """Return one process; ``stands_in`` names the release whose rules were taken for one whose dyld nobody has read."""
     return {
         **process_fields(result),
+        **({"stands_in": str(NEWEST)} if is_unread(result.macos) else {}),
         "images": [image_fields(image) for image in result.images],
         "loads": [load_fields(load) for load in result.loads],
         "symbols": symbol_fields(result),

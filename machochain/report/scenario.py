@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from machochain.dyld.profile import profile_for
 from machochain.graph.scenario.values import Advice, Cell, Column, LibraryRow, Matrix, Reason, Verdict, shown_text
 from machochain.model.paths import printable
 from machochain.model.result import Origin, Outcome
@@ -110,7 +111,7 @@ def _description(cell: Cell, column: Column) -> tuple[str, ...]:
         how = rule_words(cell.load.found, column.result) if cell.load.found is not None else "loaded already"
         return (_path(cell.image.path) + (f"  [{how}]" if how else ""),)
     # dyld2 has no words for a file that is not there, later ones none for an empty file.
-    silent = "no such file" if column.macos.major < 12 else "an empty file"
+    silent = "no such file" if profile_for(column.macos).classic else "an empty file"
     lines = dict.fromkeys(
         f"{_path(a.candidate.path)}: {'nobody looked there' if a.unseen else printable(a.reason or silent)}"
         for a in cell.load.tried

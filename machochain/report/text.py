@@ -6,6 +6,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from machochain.dyld.profile import NEWEST, is_unread
 from machochain.graph.answers import Report
 from machochain.graph.loadgraph import LoadGraph
 from machochain.model.errors import InputError
@@ -97,6 +98,7 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
     """Yield one process: on one release its tree and dyld's words, on several where it launches and where not."""
     if len(group) == 1:
         yield _headline(group[0], style)
+        yield from _stand_in(group, style)
         if not short:
             yield from _refused(group[0], style)
             yield from _tree(group[0], style)
@@ -107,6 +109,7 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
     yield "  ".join([style.paint(printable(first.input), "bold"), first.arch])
     rising = sorted(group, key=lambda r: r.macos)
     yield from _wrapped(reach(rising), "  ", style)
+    yield from _stand_in(rising, style)
     spans: list[list[Result]] = []
     for result in rising:
         if spans and _same_answer(spans[-1][-1], result):
@@ -126,6 +129,14 @@ def _process(group: Sequence[Result], style: Style, *, short: bool) -> Iterator[
         elif span[0].launches is None:
             for each in span[0].unknowns:
                 yield from _wrapped(printable(each.text), "      - ", style)
+
+
+def _stand_in(group: Sequence[Result], style: Style) -> Iterator[str]:
+    """Say where the rules of an older release were taken, because nobody has read those of a newer one."""
+    unread = next((r.macos for r in group if is_unread(r.macos)), None)
+    if unread is not None:
+        words = f"for macOS {unread.major}, whose dyld nobody has read, the rules of macOS {NEWEST} stand in"
+        yield "  " + style.paint(words, "dim")
 
 
 def reach(rising: Sequence[Result]) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from machochain.dyld.facts import enforces_compatibility
-from machochain.findings.draft import MACOS_12, Case, Draft, ReleaseCase
+from machochain.dyld.profile import may_meet_dyld2, profile_for
+from machochain.findings.draft import Case, Draft, ReleaseCase
 from machochain.findings.osfacts import OSFacts, oldest_release
 from machochain.findings.osloads import is_openssl, is_private
 from machochain.findings.registry import of_release, of_walk, register
@@ -137,7 +138,7 @@ def _recorded(case: ReleaseCase, dylib: LinkedDylib, known: LibraryFacts, facts:
 @of_walk
 def of_files(case: Case) -> Iterator[Draft]:
     """Yield the files that are older than the libraries that were linked with."""
-    if case.result.macos < MACOS_12:
+    if profile_for(case.result.macos).classic:
         return  # a library that is refused is told as MC109
     oldest = oldest_release(case.subject.image) if case.subject.image is not None else None
     told = set()
@@ -149,7 +150,7 @@ def of_files(case: Case) -> Iterator[Draft]:
         if need.packed == _ANY or need <= have or (load.source, load.dylib.ordinal) in told:
             continue
         told.add((load.source, load.dylib.ordinal))
-        fatal = enforces_compatibility(provider.image) and oldest is not None and oldest < MACOS_12
+        fatal = enforces_compatibility(provider.image) and oldest is not None and may_meet_dyld2(oldest)
         outlook = "macOS 11 refuses it" if fatal else "no macOS that is modelled minds"
         yield Draft(
             COMPATIBILITY.id, Severity.WARNING if fatal else Severity.INFO, case.requester(load).path,
