@@ -125,14 +125,17 @@ def matches(pattern: str, word: str) -> bool:
         re.error: It is no pattern of Python; Go's syntax differs in rare forms only.
     """
     found = re.search(pattern, word)
-    return found is not None and found.group() == word
+    # Go's FindString is "" where nothing matches, which equals an empty word.
+    return (found.group() if found is not None else "") == word
 
 
 @lru_cache(maxsize=65536)
 def allowed(verb: str, word: str) -> bool:
     """Whether a single word is on the list of a verb: that of the linker for ``LDFLAGS``, else of the compiler."""
-    if verb == "LDFLAGS" and word in _NEVER:
+    if verb == "LDFLAGS" and (word in _NEVER or not word):
         return False
+    if not word:
+        return True  # no pattern finds anything in it, and nothing is what it is
     for each in _patterns("LDFLAGS" if verb == "LDFLAGS" else "pkg-config" if verb == "pkg-config" else "CFLAGS"):
         found = each.match(word)
         if found is not None and found.end() == len(word):

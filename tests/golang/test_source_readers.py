@@ -115,6 +115,8 @@ def test_the_standard_library_brings_words_to_a_link() -> None:
         ("CFLAGS", ["-I=/x", "-I", "$SYSROOT/x"], 0),
         ("CFLAGS", ["-Wp,-x", "-fplugin=x", "@x"], 3),
         ("CFLAGS", ["-D"], 1),
+        ("CFLAGS", [""], 0),
+        ("LDFLAGS", [""], 1),
         ("pkg-config", ["--static"], 0),
         ("pkg-config", ["--log-file=x"], 1),
     ],
