@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from machochain.findings.audited import ProcessCase, of_binary
 from machochain.findings.draft import Case, Draft
 from machochain.findings.refusal import OF_SIGNATURES
 from machochain.findings.registry import of_audited, of_process, register
@@ -13,11 +12,14 @@ from machochain.findings.remedies import advice, sign
 from machochain.findings.rule import Rule
 from machochain.findings.rules.unsigned_arm64 import unsigned_library
 from machochain.findings.validation import DEBUGGED, NO_VALIDATION, validates_libraries
-from machochain.model.audit import AuditBinary
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Confidence, Finding, Load, Outcome, Severity
 from machochain.model.search import ObjectionKind
 from machochain.model.shell import quoted
+
+if TYPE_CHECKING:
+    from machochain.findings.audited import ProcessCase
+    from machochain.model.audit import AuditBinary
 
 RULE: Final = register(
     Rule(
@@ -78,6 +80,8 @@ def _severity(load: Load) -> Severity:
 @of_audited
 def debugged(case: ProcessCase) -> Iterator[Finding]:
     """Yield libraries of another team in a program that may be debugged: whether the kernel minds is not known."""
+    from machochain.findings.audited import of_binary  # noqa: PLC0415  # only audits come here
+
     main = case.main
     if main is None or main.signature is None or not validates_libraries(main.signature):
         return

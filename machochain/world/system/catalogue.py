@@ -20,7 +20,6 @@ from machochain.model.paths import TargetPath
 from machochain.model.version import Version
 from machochain.world.system.availability import judge_library, judge_link, judge_symbol, lacks_certainly
 from machochain.world.system.catalogue_file import CatalogueFile
-from machochain.world.system.documents import documents
 from machochain.world.system.facts import Block, GivenSdk, Group, LibraryFacts, Source, SymbolFacts
 from machochain.world.system.names import normalise, plain_variant, stored_name
 
@@ -196,6 +195,8 @@ class EmbeddedCatalogue:
 
         Building from them gives this catalogue again; with documents added, a larger one.
         """
+        from machochain.world.system.documents import documents  # noqa: PLC0415  # only who builds a catalogue asks
+
         return documents(self._tables)
 
     def library(self, path: str) -> LibraryFacts | None:
