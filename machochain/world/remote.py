@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import IO, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from machochain.model.errors import InputError, UsageError
 
@@ -170,6 +170,6 @@ def _reason(error: Exception, address: str) -> Exception:
 def _name(address: str) -> str:
     """Return the file's name, without what a web address says behind it."""
     first = address.partition("::")[0]
-    path = urlsplit(first).path if first.startswith(("http://", "https://")) else first.partition("://")[2]
+    path = re.split(r"[?#]", first.partition("://")[2])[0]
     name = posixpath.basename(path.rstrip("/")).replace("\0", "")
     return name if name not in {"", ".", ".."} else "download"

@@ -35,10 +35,10 @@ def test_an_address_is_told_without_what_lets_one_in(address: str, told: str) ->
 def test_what_cannot_be_fetched_tells_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     address = "https://someone:hunter2@host/b.whl?token=t0ken%2Fvalue"
 
-    def refuse(what: str, *_: object) -> None:
+    def refuse(what: str, **_: object) -> None:
         raise OSError(f"403 for {what}, user 'someone' with password hunter2 and token t0ken/value")
 
-    monkeypatch.setattr(fsspec, "open", refuse)
+    monkeypatch.setattr("fsspec.core.url_to_fs", refuse)
     with pytest.raises(machochain.InputError) as caught, fetched(address):
         pass
     assert not any(secret in str(caught.value) for secret in SECRETS)
@@ -49,12 +49,13 @@ def test_what_cannot_be_fetched_tells_no_secret(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_report_of_a_fetched_program_tells_a_secret() -> None:
-    with fsspec.open("memory://x/tool", "wb") as file:
+    address = "memory://x/tool?token=hunter2"
+    with fsspec.open(address, "wb") as file:
         file.write(HELLO.read_bytes())
-    address = "simplecache::memory://someone:hunter2@x/tool"
-    direct = machochain.audit("memory://x/tool")
-    assert direct.results
-    told = machochain.audit("memory://x/tool?token=hunter2") if False else direct
+    found = machochain.audit(address)
+    assert [given.path for given in found.inputs] == ["memory://x/tool?***"]
+    assert found.results[0].path == "/Users/user/Downloads/tool"
     for form in formats(Document.AUDIT):
-        assert not any(secret in machochain.render(told, form) for secret in SECRETS)
-    assert redacted(address) == "simplecache::memory://***@x/tool"
+        assert not any(secret in machochain.render(found, form) for secret in SECRETS), form
+    for value in (machochain.resolve(address), machochain.inspect(address)):
+        assert not any(secret in machochain.render(value, "json") for secret in SECRETS)
