@@ -132,9 +132,25 @@ def symbols(library: str, arch: str | None, sdks: tuple[str, ...], output: Outpu
         return
     lines = []
     for item in document["symbols"]:
-        where = ", ".join(item["sdks"]) if "sdks" in item else ", ".join(item["archs"])
+        where = _evidence(item) if "sdks" in item else ", ".join(item["archs"])
         lines.append(f"{item['name']}  {where}")
     output.write(_shown(lines))
+
+
+def _evidence(item: dict[str, Any]) -> str:
+    """Say what the catalogue knows of one symbol: SDKs, and what else speaks for or against it."""
+    more = []
+    if item["introduced"] is not None:
+        more.append(f"since {item['introduced']}")
+    if item["declared_in"] is not None:
+        more.append(f"declared up to {item['declared_in']}")
+    if item["observed"] is not None:
+        more.append(f"imported up to {item['observed'][1]}")
+    if item["missing_on"] is not None:
+        more.append(f"missing on {item['missing_on']}")
+    if len(item["archs"]) == 1:
+        more.append(f"{item['archs'][0]} only")
+    return "; ".join([", ".join(item["sdks"]) or "no stub", *more])
 
 
 @command.command("catalogue")

@@ -130,3 +130,11 @@ def test_a_folder_that_is_no_sdk_is_named(tmp_path: Path) -> None:
     done = run("resolve", str(Path(__file__).parents[2] / "testdata" / "hello"), "--sdk", str(broken))
     assert done.returncode == 2
     assert "broken.json" in done.stderr
+
+
+def test_symbols_are_listed_with_all_that_speaks_for_them() -> None:
+    lines = run("sdk", "symbols", "libc++.1.dylib").stdout.splitlines()
+    told = dict(line.split("  ", 1) for line in lines)
+    assert told["__ZTINSt3__117bad_function_callE"].startswith("no stub; since 15.4; imported up to ")
+    assert told["__ZTINSt3__117bad_function_callE"].endswith("missing on 15.0")
+    assert told["__ZNSt3__14coutE"].startswith("10.9, ")
