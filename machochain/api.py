@@ -17,13 +17,13 @@ from machochain.model.paths import TargetPath
 from machochain.model.result import Result
 from machochain.session import Session, StrPath, check_place, is_archive, members_lost, placed_main, resolve_inputs
 from machochain.world.handed import (
-    FoundArchive,
     Handed,
     OnDisk,
     Source,
     Sources,
     SurveyedFolder,
     called,
+    found_within,
     handed_over,
     on_disk,
     with_archives,
@@ -85,8 +85,8 @@ def resolve(
     errors = (*absent, *(e for part in parts for e in part.errors))
     passed_over = tuple(each for part in parts for each in part.passed_over)
     empty = {name for part in parts for name in part.unexamined}
-    holding = {e.within for e in chosen if isinstance(e, FoundArchive) and e.path not in empty}
-    named = dict.fromkeys(called(e) for e in chosen if not isinstance(e, FoundArchive))
+    holding = {within for e in chosen if (within := found_within(e)) is not None and called(e) not in empty}
+    named = dict.fromkeys(called(e) for e in chosen if found_within(e) is None)
     unexamined = tuple(name for name in named if name in empty and name not in holding)
     return Report(tuple(r for part in parts for r in part.results), errors, passed_over, unexamined)
 

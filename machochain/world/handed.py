@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import IO, Any, Final
 
 from attrs import field, frozen
 
-from machochain.macho.kind import FileKind, kind_of_file
+from machochain.macho.kind import FileKind, kind_of, kind_of_file
 from machochain.model.errors import InputError, UsageError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, leaf
@@ -24,6 +25,8 @@ from machochain.world.survey import Survey, survey
 StrPath = str | os.PathLike[str]
 
 _LONGEST_NAME: Final = 200
+_SHORTEST: Final = 16
+"""No archive with something in it is shorter."""
 
 
 @frozen
@@ -33,10 +36,12 @@ class MemoryFile:
     Attributes:
         name: What to call it.
         data: Its bytes.
+        within: What was handed over, if this is an archive in a tree.
     """
 
     name: str
     data: bytes = field(repr=False)
+    within: str | None = None
 
 
 Source = StrPath | bytes | bytearray | memoryview | IO[bytes] | Mapping[str, bytes] | MemoryFile
@@ -110,7 +115,23 @@ def with_archives(handed: Iterable[Handed]) -> list[Handed]:
             found += [FoundArchive(path, each) for path in walked.archives]
         else:
             found.append(each)
+            if isinstance(each, MemoryTree):
+                found += _archives_in(each)
     return found
+
+
+def _archives_in(tree: MemoryTree) -> Iterator[MemoryFile]:
+    from machochain.world.archives.containers import recognise  # noqa: PLC0415  # brings what reads archives
+
+    for path, data in tree.files:
+        known = kind_of(data[:64]) is not FileKind.UNRECOGNISED or len(data) < _SHORTEST
+        if not known and recognise(io.BytesIO(data), len(data)) is not None:
+            yield MemoryFile(path, data, called(tree))
+
+
+def found_within(handed: Handed) -> str | None:
+    """Return the folder or tree that an archive was found in; None for what was handed over itself."""
+    return handed.within if isinstance(handed, (FoundArchive, MemoryFile)) else None
 
 
 def handed_over(sources: Sources) -> list[Handed]:
@@ -291,7 +312,7 @@ def _laid_out(handed: MemoryFile | MemoryTree, folder: str) -> OnDisk:
         name = leaf(handed.name).replace("\0", "").strip("<>")[:_LONGEST_NAME]
         host = os.path.join(folder, name if name not in {"", ".", ".."} else "input")
         _write(host, handed.data)
-        return OnDisk(host, handed.name, False, _download(host))
+        return OnDisk(host, handed.name, False, _download(host), within=handed.within)
     maps = []
     for path, data in handed.files:
         host = os.path.join(folder, path.removeprefix("/"))
@@ -303,7 +324,8 @@ def _laid_out(handed: MemoryFile | MemoryTree, folder: str) -> OnDisk:
         if handed.absolute:
             maps.append((TargetPath(path), HostPath(host)))
     at = None if handed.absolute else _downloaded("input")
-    return OnDisk(folder, called(handed), False, at, tuple(maps), whole=True)
+    walked = survey(HostPath(folder))
+    return OnDisk(folder, called(handed), False, at, tuple(maps), whole=True, survey=walked)
 
 
 def _write(host: str, data: bytes) -> None:

@@ -113,3 +113,16 @@ def test_other_processes_get_them_too() -> None:
     with ProcessPoolExecutor(1) as pool:
         found = machochain.resolve([GREETER, TREE], executor=pool, target=Target(macos="15"))
     assert found == machochain.resolve([GREETER, TREE], target=Target(macos="15"))
+
+
+def test_archives_and_foreign_files_in_a_tree_are_seen() -> None:
+    broken = zipped({"tool": exe("@rpath/libgone.dylib")})
+    report = machochain.audit({"dist/x.zip": broken, "linux": b"\x7fELF" + bytes(100)})
+    assert [given.path for given in report.inputs] == ["<mapping>", "dist/x.zip"]
+    assert [f.finding.rule for f in report.failing] == ["MC101"]
+    assert [(each.path, each.kind.value) for each in report.passed_over] == [("linux", "foreign-format")]
+    assert report.unexamined == ()
+    resolved = machochain.resolve({"dist/x.zip": broken})
+    assert (resolved.launches, resolved.unexamined) == (False, ())
+    assert [each.path for each in machochain.inspect({"a/b": GREETER, "x.zip": broken})] == ["a/b", "x.zip:tool"]
+    assert machochain.resolve({"a": b"text"}).unexamined == ("<mapping>",)
