@@ -163,7 +163,13 @@ def _reason(error: Exception, address: str) -> Exception:
     """Return an error of ours for one of fsspec's."""
     if isinstance(error, ImportError):
         return UsageError(f"{redacted(address)}: {_without_secrets(str(error), address)}")
-    words = _without_secrets(str(error).strip(), address)
+    text = str(error).strip()
+    if text in {"", address} and (cause := error.__cause__ or error.__context__) is not None:
+        # fsspec calls whatever went wrong on the web a file that is not found, and names it.
+        text = str(cause).strip() or type(cause).__name__
+    elif isinstance(error, FileNotFoundError):
+        text = "there is no such file"
+    words = _without_secrets(text, address)
     return InputError(f"cannot be fetched: {words or type(error).__name__}", path=redacted(address))
 
 
