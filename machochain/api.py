@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -15,13 +13,13 @@ from machochain.graph.resolve import Target
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import TargetPath
 from machochain.model.result import Result
-from machochain.session import Session, StrPath, check_place, is_archive, members_lost, placed_main, resolve_inputs
+from machochain.resolving import apart, awaited, existing, resolve_group
+from machochain.session import StrPath, check_place, is_archive
 from machochain.world.handed import (
     Handed,
     OnDisk,
     Source,
     Sources,
-    SurveyedFolder,
     called,
     found_within,
     handed_over,
@@ -29,11 +27,10 @@ from machochain.world.handed import (
     with_archives,
 )
 from machochain.world.placement import World
-from machochain.world.remote import is_remote
 from machochain.world.system.opening import open_system
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario.values import Matrix
@@ -74,14 +71,14 @@ def resolve(
     target = target or Target()
     world = world or World()
     check_place([called(each) for each in handed], world)
-    chosen, absent = _existing(handed)
+    chosen, absent = existing(handed)
     chosen = with_archives(chosen)
-    groups = [chosen] if together else _apart(chosen) if executor is None else [[each] for each in chosen]
+    groups = [chosen] if together else apart(chosen) if executor is None else [[each] for each in chosen]
     if executor is None or len(groups) < 2:
-        parts = [_resolve(group, target, world, together=together) for group in groups]
+        parts = [resolve_group(group, target, world, together=together) for group in groups]
     else:
-        futures = [executor.submit(_resolve, group, target, world) for group in groups]
-        parts = [_awaited(future, group) for future, group in zip(futures, groups, strict=True)]
+        futures = [executor.submit(resolve_group, group, target, world) for group in groups]
+        parts = [awaited(future, group) for future, group in zip(futures, groups, strict=True)]
     errors = (*absent, *(e for part in parts for e in part.errors))
     passed_over = tuple(each for part in parts for each in part.passed_over)
     empty = {name for part in parts for name in part.unexamined}
@@ -89,74 +86,6 @@ def resolve(
     named = dict.fromkeys(called(e) for e in chosen if found_within(e) is None)
     unexamined = tuple(name for name in named if name in empty and name not in holding)
     return Report(tuple(r for part in parts for r in part.results), errors, passed_over, unexamined)
-
-
-def _awaited(future: Future[Report], group: Sequence[Handed]) -> Report:
-    """Return what a task found out; of one whose process is gone, that it is lost."""
-    from concurrent.futures import BrokenExecutor
-
-    try:
-        return future.result()
-    except BrokenExecutor:
-        reason = "was not finished: the process that looked at it was killed, perhaps for want of memory"
-        return Report((), tuple(InputError(reason, path=called(each)) for each in group))
-
-
-def _existing(handed: Sequence[Handed]) -> tuple[list[Handed], list[InputError]]:
-    """Split what was named into what is there and why the rest is not; raise if that is all."""
-    there: list[Handed] = []
-    absent: list[InputError] = []
-    for each in handed:
-        try:
-            if isinstance(each, str) and not is_remote(each):
-                os.lstat(each)
-        except (OSError, ValueError) as error:
-            absent.append(_absence(called(each), error))
-        else:
-            there.append(each)
-    if absent and not there:
-        raise absent[0]
-    return there, absent
-
-
-def _absence(path: str, error: OSError | ValueError) -> InputError:
-    if isinstance(error, FileNotFoundError):
-        return InputError("no such file or directory", path=path, errno=error.errno or 0)
-    if isinstance(error, OSError):
-        return InputError(f"cannot be read: {error.strerror}", path=path, errno=error.errno or 0)
-    return InputError("no file can have this name", path=path)
-
-
-def _resolve(group: Sequence[Handed], target: Target, world: World, *, together: bool = False) -> Report:
-    with ExitStack() as stack:
-        try:
-            given = [stack.enter_context(on_disk(each, world.timeout)) for each in group]
-        except InputError as error:
-            return Report((), (error,))
-        for each in given:
-            world = each.placed(world)
-        session = stack.enter_context(Session.open(given, world, together=together))
-        errors = list(session.errors)
-        results = list(resolve_inputs(session, placed_main(session, target), errors))
-        filled = {item.group for item in session.inputs}
-        unread = {error.path for error in session.errors}
-        empty = (e.called for number, e in enumerate(given) if number not in filled and e.called not in unread)
-        return Report(tuple(results), tuple(errors), (*session.passed_over, *members_lost(results)), tuple(empty))
-
-
-def _apart(handed: Sequence[Handed]) -> list[list[Handed]]:
-    """Put what is no file of this machine, and each archive, into a group of its own; the rest stays together."""
-    return [
-        run
-        for alone, group in groupby(handed, key=_stands_alone)
-        for run in ([[each] for each in group] if alone else [list(group)])
-    ]
-
-
-def _stands_alone(handed: Handed) -> bool:
-    if isinstance(handed, SurveyedFolder):
-        return False
-    return not isinstance(handed, str) or is_remote(handed) or is_archive(handed)
 
 
 def explain(

@@ -1,0 +1,89 @@
+"""The tasks of a run of ``resolve``: what is looked at together, and what each group of inputs gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from machochain.graph.answers import Report
+from machochain.graph.resolve import Target
+from machochain.model.errors import InputError
+from machochain.session import Session, is_archive, members_lost, placed_main, resolve_inputs
+from machochain.world.handed import Handed, SurveyedFolder, called, on_disk
+from machochain.world.placement import World
+from machochain.world.remote import is_remote
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+
+def awaited(future: Future[Report], group: Sequence[Handed]) -> Report:
+    """Return what a task found out; of one whose process is gone, that it is lost."""
+    from concurrent.futures import BrokenExecutor
+
+    try:
+        return future.result()
+    except BrokenExecutor:
+        reason = "was not finished: the process that looked at it was killed, perhaps for want of memory"
+        return Report((), tuple(InputError(reason, path=called(each)) for each in group))
+
+
+def existing(handed: Sequence[Handed]) -> tuple[list[Handed], list[InputError]]:
+    """Split what was named into what is there and why the rest is not; raise if that is all."""
+    there: list[Handed] = []
+    absent: list[InputError] = []
+    for each in handed:
+        try:
+            if isinstance(each, str) and not is_remote(each):
+                os.lstat(each)
+        except (OSError, ValueError) as error:
+            absent.append(_absence(called(each), error))
+        else:
+            there.append(each)
+    if absent and not there:
+        raise absent[0]
+    return there, absent
+
+
+def _absence(path: str, error: OSError | ValueError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError("no such file or directory", path=path, errno=error.errno or 0)
+    if isinstance(error, OSError):
+        return InputError(f"cannot be read: {error.strerror}", path=path, errno=error.errno or 0)
+    return InputError("no file can have this name", path=path)
+
+
+def resolve_group(group: Sequence[Handed], target: Target, world: World, *, together: bool = False) -> Report:
+    """Return what some inputs give that are looked at together, on one Mac; what cannot be read is among its errors."""
+    with ExitStack() as stack:
+        try:
+            given = [stack.enter_context(on_disk(each, world.timeout)) for each in group]
+        except InputError as error:
+            return Report((), (error,))
+        for each in given:
+            world = each.placed(world)
+        session = stack.enter_context(Session.open(given, world, together=together))
+        errors = list(session.errors)
+        results = list(resolve_inputs(session, placed_main(session, target), errors))
+        filled = {item.group for item in session.inputs}
+        unread = {error.path for error in session.errors}
+        empty = (e.called for number, e in enumerate(given) if number not in filled and e.called not in unread)
+        return Report(tuple(results), tuple(errors), (*session.passed_over, *members_lost(results)), tuple(empty))
+
+
+def apart(handed: Sequence[Handed]) -> list[list[Handed]]:
+    """Put what is no file of this machine, and each archive, into a group of its own; the rest stays together."""
+    return [
+        run
+        for alone, group in groupby(handed, key=_stands_alone)
+        for run in ([[each] for each in group] if alone else [list(group)])
+    ]
+
+
+def _stands_alone(handed: Handed) -> bool:
+    if isinstance(handed, SurveyedFolder):
+        return False
+    return not isinstance(handed, str) or is_remote(handed) or is_archive(handed)
