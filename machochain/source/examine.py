@@ -20,6 +20,7 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.version import Version
 from machochain.source.chain import compiler_words, environment_words, mode_of, pkg_config_directories, sdk_of
 from machochain.source.disk import Disk, read_bytes
+from machochain.source.golist import packages_of_list, read_go_list
 from machochain.source.headers import HeaderWalk
 from machochain.source.libraries import Libraries
 from machochain.source.linking import plan_link, resolve_link
@@ -29,8 +30,6 @@ from machochain.source.loading import (
     absolute_path,
     context_of,
     find_modules,
-    packages_of_list,
-    read_go_list,
 )
 from machochain.source.values import (
     BuildTarget,

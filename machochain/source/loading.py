@@ -8,10 +8,9 @@ Go 1.27: ``cmd/go/internal/modload`` (``import.go``: where an import path's dire
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -25,22 +24,18 @@ from machochain.golang.modules import (
     parse_module_file,
     parse_vendor,
 )
-from machochain.golang.package import GoPackage, Heads, SourceProblem, read_package
+from machochain.golang.package import GoPackage, Heads, read_package
 from machochain.golang.security import check_flags
 from machochain.golang.settings import Settings
 from machochain.model.errors import InputError, UsageError
 from machochain.source.disk import Disk, read_bytes, regular_names
 from machochain.source.values import BuildTarget, FlagOrigin, FlagWord, PackageFacts, SourcePosition
 
-_LISTS: Final = {
+LISTS: Final = {
     "GoFiles": "go_files", "CgoFiles": "cgo_files", "CFiles": "c_files", "CXXFiles": "cxx_files", "MFiles": "m_files",
     "HFiles": "h_files", "FFiles": "f_files", "SFiles": "s_files", "SwigFiles": "swig_files",
     "SwigCXXFiles": "swigcxx_files", "SysoFiles": "syso_files", "TestGoFiles": "test_go_files",
     "XTestGoFiles": "xtest_go_files", "IgnoredGoFiles": "ignored_go_files", "IgnoredOtherFiles": "ignored_other_files",
-}  # fmt: skip
-_VERBS: Final = {
-    "CgoCFLAGS": "CFLAGS", "CgoCPPFLAGS": "CPPFLAGS", "CgoCXXFLAGS": "CXXFLAGS", "CgoFFLAGS": "FFLAGS",
-    "CgoLDFLAGS": "LDFLAGS", "CgoPkgConfig": "pkg-config",
 }  # fmt: skip
 
 
@@ -415,7 +410,7 @@ def facts_of(path: str, package: GoPackage, settings: Settings) -> PackageFacts:
             FlagWord(w.text, FlagOrigin.DIRECTIVE, place(w.file, w.line), w.condition, w.written, path) for w in found
         )
         refused += [
-            (verb, each, words[verb][each.word].place) for each in _refusals(verb, [w.text for w in found], settings)
+            (verb, each, words[verb][each.word].place) for each in refusals(verb, [w.text for w in found], settings)
         ]
     return PackageFacts(
         path,
@@ -423,7 +418,7 @@ def facts_of(path: str, package: GoPackage, settings: Settings) -> PackageFacts:
         name=package.name,
         imports=tuple(sorted(package.imports)),
         test_imports=tuple(sorted({*package.test_imports, *package.xtest_imports} - set(package.imports))),
-        files={key: tuple(getattr(package, name)) for key, name in _LISTS.items() if getattr(package, name)},
+        files={key: tuple(getattr(package, name)) for key, name in LISTS.items() if getattr(package, name)},
         words=words,
         lines=tuple(package.lines),
         refused=tuple(refused),
@@ -434,7 +429,8 @@ def facts_of(path: str, package: GoPackage, settings: Settings) -> PackageFacts:
     )
 
 
-def _refusals(verb: str, words: Sequence[str], settings: Settings) -> Iterable[Any]:
+def refusals(verb: str, words: Sequence[str], settings: Settings) -> Iterable[Any]:
+    """Return what cmd/go refuses of the words of one verb, with the overrides of the settings."""
     if verb == "pkg-config":
         flags = [w for w in words if w.startswith("-")]
         return check_flags(verb, "pkg-config", flags) if flags else ()
@@ -443,74 +439,6 @@ def _refusals(verb: str, words: Sequence[str], settings: Settings) -> Iterable[A
         return check_flags(verb, f"#cgo {verb}", words, allow=allow, disallow=disallow)
     except re.error:
         return check_flags(verb, f"#cgo {verb}", words)
-
-
-def read_go_list(text: str, source: str) -> list[Mapping[str, Any]]:
-    """Read the output of ``go list -deps -json -e``: JSON values one behind the other, or an array.
-
-    Raises:
-        InputError: It is no such output.
-    """
-    decoder = json.JSONDecoder()
-    found: list[Mapping[str, Any]] = []
-    at = 0
-    while True:
-        while at < len(text) and text[at] in " \t\r\n":
-            at += 1
-        if at >= len(text):
-            return found
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"not the output of go list -json: {error}", path=source) from None
-        values = value if isinstance(value, list) else [value]
-        if not all(isinstance(v, dict) and isinstance(v.get("ImportPath", ""), str) for v in values):
-            raise InputError("not the output of go list -json: a package is an object with an ImportPath", path=source)
-        found += values
-
-
-def packages_of_list(listed: Iterable[Mapping[str, Any]], settings: Settings, own: Modules) -> dict[str, PackageFacts]:
-    """Return the packages that ``go list`` printed: files and flags are Go's own."""
-    found: dict[str, PackageFacts] = {}
-    for each in listed:
-        path = str(each.get("ImportPath", "")).partition(" ")[0]
-        if not path or each.get("Standard"):
-            continue
-        module = each.get("Module")
-        module = module if isinstance(module, dict) else {}
-        directory = str(each.get("Dir", ""))
-        error = each.get("Error")
-        problems: tuple[SourceProblem, ...] = ()
-        if isinstance(error, dict) and error.get("Err"):
-            problems = (SourceProblem(str(error["Err"])),)
-        words = {
-            verb: tuple(
-                FlagWord(str(w), FlagOrigin.DIRECTIVE, SourcePosition(directory), "", str(w), path)
-                for w in each.get(key) or ()
-            )
-            for key, verb in _VERBS.items()
-            if each.get(key)
-        }
-        refused = tuple(
-            (verb, refusal, SourcePosition(directory))
-            for verb, listed_words in words.items()
-            for refusal in _refusals(verb, [w.text for w in listed_words], settings)
-        )
-        facts = PackageFacts(
-            path, directory, str(each.get("Name", "")), str(module.get("Path", "")), bool(module.get("Main")),
-            not each.get("DepOnly", False), f"{own.vendor}/" in f"{directory}/" if own.vendor else False,
-            tuple(map(str, each.get("Imports") or ())),
-            tuple(sorted({*map(str, each.get("TestImports") or ()), *map(str, each.get("XTestImports") or ())})),
-            files={key: tuple(map(str, each[key])) for key in _LISTS if each.get(key)},
-            words=words, refused=refused, problems=problems, embeds=tuple(map(str, each.get("EmbedPatterns") or ())),
-        )  # fmt: skip
-        if path not in found or facts.asked:
-            found[path] = facts
-    for facts in found.values():
-        known = {"C", "unsafe", *found}
-        wanted = [*facts.imports, *(facts.test_imports if facts.asked else ())]
-        facts.unknown_imports = tuple(p for p in wanted if p not in known and not is_standard(p))
-    return found
 
 
 def context_of(
