@@ -13,12 +13,12 @@ from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import builds
 from machochain.findings import Checker, index_by_name
 from machochain.findings.osfacts import gather
-from machochain.graph.driver import Walk
 from machochain.graph.inputs import Input, find_inputs, find_unpacked
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE, Inspector, Target, resolve_node
 from machochain.graph.symbol_tables import SymbolTables
 from machochain.graph.symbols import check_symbols
+from machochain.graph.walked import Walk
 from machochain.macho.foreign import Foreign, foreign_kind
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from machochain.dyld.config import ProcessConfig
     from machochain.findings.osfacts import OSFacts
-    from machochain.graph.driver import Walk
     from machochain.graph.mac import Mac
+    from machochain.graph.walked import Walk
     from machochain.model.filesystem import Node, SystemAnswer
 
 _SMALL: Final = 1 << 20

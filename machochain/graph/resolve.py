@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, ProcessConfig, Security, process_config
 from machochain.dyld.messages import not_valid_reason
 from machochain.dyld.profile import NEWEST, parse_range, profile_for
-from machochain.graph.driver import Walk, image_of, walk, walk_library
+from machochain.graph.driver import walk, walk_library
 from machochain.graph.mac import Mac
 from machochain.graph.starting import (
     SliceSignature,
@@ -24,6 +24,7 @@ from machochain.graph.starting import (
     needs_profile,
     validation_for,
 )
+from machochain.graph.walked import Walk, image_of
 from machochain.kernel.libraries import MapRefusal
 from machochain.kernel.libraries import refusal as library_refusal
 from machochain.model.arch import CPU_ARM64, CPU_X86_64, arch_name

@@ -13,11 +13,11 @@ from attrs import evolve, frozen
 from machochain.dyld.config import ProcessConfig
 from machochain.findings import Checker
 from machochain.findings.osfacts import gather
-from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, resolve_node
 from machochain.graph.symbol_tables import SymbolTables
 from machochain.graph.symbols import check_symbols
+from machochain.graph.walked import Walk
 from machochain.model.image import HeaderFlag
 from machochain.model.result import Result, Severity
 from machochain.model.version import Version

@@ -9,11 +9,11 @@ from attrs import Factory, frozen
 
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.profile import PROFILES
-from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, resolve_node
 from machochain.graph.symbol_tables import SymbolTables
 from machochain.graph.symbols import check_symbols
+from machochain.graph.walked import Walk
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.image import FileType
 from machochain.model.paths import TargetPath

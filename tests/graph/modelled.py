@@ -9,8 +9,9 @@ from attrs import evolve, frozen
 
 from machochain.dyld.config import UNRESTRICTED, ProcessConfig, Security, process_config
 from machochain.dyld.profile import PROFILES, profile_for
-from machochain.graph.driver import Dlopen, Walk, image_of, open_library, walk, walk_library
+from machochain.graph.driver import open_library, walk, walk_library
 from machochain.graph.mac import Mac
+from machochain.graph.walked import Dlopen, Walk, image_of
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence, SystemAnswer
 from machochain.model.paths import TargetPath

@@ -16,8 +16,9 @@ from attrs import define, evolve, field, frozen
 
 from machochain.dyld.config import HARDENED, UNRESTRICTED, Security, process_config
 from machochain.dyld.profile import profile_for
-from machochain.graph.driver import Dlopen, Walk, open_library, walk
+from machochain.graph.driver import open_library, walk
 from machochain.graph.mac import Mac
+from machochain.graph.walked import Dlopen, Walk
 from machochain.model.arch import CPU_POWERPC, Arch
 from machochain.model.filesystem import Node, Presence
 from machochain.model.paths import TargetPath

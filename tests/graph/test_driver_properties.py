@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, Security
-from machochain.graph.driver import Walk
+from machochain.graph.walked import Walk
 from machochain.model.errors import InputError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.result import Origin, Outcome

@@ -10,8 +10,8 @@ from attrs import evolve
 
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, Security
 from machochain.dyld.profile import profile_for
-from machochain.graph.driver import Walk
 from machochain.graph.resolve import Target, resolve_node, security_of
+from machochain.graph.walked import Walk
 from machochain.model.result import Outcome
 from machochain.model.version import Version
 from tests.factory import bundle, dylib, executable, load, reexport, upward

@@ -11,8 +11,8 @@ from typing import Any, Final
 import pytest
 
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED
-from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
+from machochain.graph.walked import Walk
 from tests.graph.modelled import GENERATIONS, Libraries, examine, launch, libraries, make_mac
 from tests.graph.test_driver_properties import Tree, made, told
 

@@ -8,8 +8,8 @@ from attrs import evolve, frozen
 
 from machochain.dyld.config import ProcessConfig, Security, process_config
 from machochain.dyld.profile import profile_of_tag
-from machochain.graph.driver import image_of
 from machochain.graph.mac import Mac
+from machochain.graph.walked import image_of
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer, SystemLibraries
 from machochain.model.paths import TargetPath

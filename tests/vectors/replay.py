@@ -9,9 +9,10 @@ from typing import Any, Final
 from attrs import frozen
 
 from machochain.dyld.messages import NO_LIBDYLD, NO_LIBSYSTEM, UNKNOWN_UUID
-from machochain.graph.driver import Dlopen, Walk, open_library, walk
+from machochain.graph.driver import open_library, walk
 from machochain.graph.symbol_tables import SymbolTables
 from machochain.graph.symbols import binding_message
+from machochain.graph.walked import Dlopen, Walk
 from machochain.model.result import LoadedImage, Origin
 from tests.vectors.macs import Process, System, process_of
 from tests.vectors.reading import Vector, area

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from machochain.dyld.config import process_config
 from machochain.dyld.profile import profile_of_tag
-from machochain.graph.driver import image_of, walk
+from machochain.graph.driver import walk
 from machochain.graph.mac import Mac
+from machochain.graph.walked import image_of
 from machochain.model.errors import InputError
 from machochain.world.memory import MemoryFileSystem
 from tests.factory import MachO, Section, raw_command

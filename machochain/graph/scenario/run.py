@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from attrs import evolve, frozen
 
 from machochain.dyld.config import ProcessConfig
-from machochain.graph.driver import Walk
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, chosen_slices, resolve_node, resolve_slice, security_of, with_verdict
 from machochain.graph.scenario.matrix import build_matrix
@@ -15,6 +14,7 @@ from machochain.graph.scenario.port import Toolchain
 from machochain.graph.scenario.values import Column, Matrix, Skipped
 from machochain.graph.symbol_tables import SymbolTables
 from machochain.graph.symbols import check_symbols
+from machochain.graph.walked import Walk
 from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.signature import read_signature
 from machochain.macho.source import FileSource
