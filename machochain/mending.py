@@ -14,6 +14,7 @@ from attrs import Factory, evolve, frozen
 
 from machochain._version import __version__
 from machochain.auditing import audit, policy_of
+from machochain.findings import RULES
 from machochain.graph.resolve import Target
 from machochain.judging.policy import Policy
 from machochain.model.audit import AuditFinding, AuditReport
@@ -90,7 +91,7 @@ def fix(
         raise UsageError("nothing to repair")
     if sum((out is not None, dry_run, in_place)) != 1:
         raise UsageError("say where the copy goes (-o OUT), or --dry-run, or --in-place")
-    options = Options(frozenset(only), dry_run, in_place, bundle, SigningPolicy(resign, drop_entitlements))
+    options = Options(_rules(only), dry_run, in_place, bundle, SigningPolicy(resign, drop_entitlements))
     asked = policy_of(policy)
     done: list[InputRepair] = []
     errors: list[InputError] = []
@@ -109,13 +110,24 @@ def _output(path: str, out: StrPath, *, several: bool) -> Path:
     name = Path(path).resolve().name
     into = several or folder.is_dir() or os.fspath(out).endswith("/")
     place = folder / name if into else folder
-    if into:
-        folder.mkdir(parents=True, exist_ok=True)
     if place.exists() or place.is_symlink():
         raise UsageError(f"{place} exists already; nothing is overwritten")
+    if place.resolve().is_relative_to(Path(path).resolve()):
+        raise UsageError(f"{place} lies inside of {path}; the copy needs a place of its own")
+    if into:
+        folder.mkdir(parents=True, exist_ok=True)
     if not place.parent.is_dir():
         raise UsageError(f"{place.parent} is no folder")
     return place
+
+
+def _rules(only: Iterable[str]) -> frozenset[str]:
+    """Return ids of rules, named as a policy may name them."""
+    ids = {key: rule.id for rule in RULES.values() for key in (rule.id, rule.name)}
+    unknown = [text for text in only if text not in ids]
+    if unknown:
+        raise UsageError(f"no such rule: {unknown[0]!r} (machochain audit --rules lists them)")
+    return frozenset(ids[text] for text in only)
 
 
 @frozen
@@ -148,6 +160,8 @@ class _Job:
         before = self._audit(self.path, self.world)
         if before.errors and not before.binaries:
             raise before.errors[0]
+        if not before.binaries:
+            raise InputError("no Mach-O file in it, so nothing was examined", path=self.path)
         every = sorted({b.arch for b in before.binaries})
         bundling = plan_bundling(before) if self.options.bundle else Bundling((), {})
         plan = with_bundling(make_plan(before.active, self.options.only, every), bundling)

@@ -272,6 +272,12 @@ _ORDER: Final = (
 """What wins room, or needs none, comes before what needs it; additions come last, in the order given."""
 
 
+def _turn(edit: Edit) -> tuple[int, bool]:
+    """Return when an edit has its turn; the repeats of a run path go before the run path itself."""
+    kind = next((i for i, kind in enumerate(_ORDER) if isinstance(edit, kind)), len(_ORDER))
+    return kind, isinstance(edit, DeleteRunPath) and not edit.repeats
+
+
 def apply_edits(data: bytes, edits: Sequence[Edit]) -> bytes:
     """Return a slice with its load commands edited; it is as long as before, and its signature is not touched.
 
@@ -284,8 +290,7 @@ def apply_edits(data: bytes, edits: Sequence[Edit]) -> bytes:
     """
     layout = read_layout(data)
     editing = _Commands(data, layout)
-    last = len(_ORDER)
-    for edit in sorted(edits, key=lambda e: next((i for i, kind in enumerate(_ORDER) if isinstance(e, kind)), last)):
+    for edit in sorted(edits, key=_turn):
         editing.apply(edit)
     commands = editing.commands
     if commands == list(layout.commands):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from attrs import evolve, frozen
 
@@ -19,6 +20,9 @@ from machochain.repair.edits import (
     Edit,
     ProtectConstants,
 )
+
+_ASKED_FOR: Final = frozenset({"MC120", "MC121"})
+"""Idle run paths: ``dlopen`` or another process may need them, which no audit of this one shows."""
 
 
 @frozen
@@ -98,6 +102,9 @@ def make_plan(findings: Iterable[AuditFinding], only: Collection[str] = (), arch
     for found in findings:
         finding = found.finding
         if only and finding.rule not in only:
+            continue
+        if finding.rule in _ASKED_FOR and finding.rule not in only:
+            left.append(found)
             continue
         does = False
         for remedy in mendable(finding.remedies):

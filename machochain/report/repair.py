@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from attrs import asdict
@@ -65,6 +65,7 @@ def _input(done: InputRepair, repair: Repair, style: Style) -> Iterator[str]:
         yield from _proof(done.proof, style)
     elif done.left:
         yield f"  {_count(len(done.left), 'finding')} without a remedy that can be carried out here"
+        yield from _staying(done.left, style)
     if done.name is not None and done.output is not None and not done.output.endswith(done.name):
         yield f"  call it {printable(done.name)}: pip goes by the name of the file"
 
@@ -83,14 +84,18 @@ def _change(change: FileChange, style: Style) -> Iterator[str]:
 
 def _proof(proof: Proof, style: Style) -> Iterator[str]:
     yield f"  {_count(len(proof.gone), 'finding')} gone, {len(proof.stays)} left"
-    shown = [f for f in proof.stays if style.verbose or f.severity is not Severity.INFO]
-    hidden = len(proof.stays) - len(shown)
-    if hidden:
-        yield style.paint(f"  {_count(hidden, 'note')} of them not shown (-v shows them)", "dim")
-    yield from _findings("left", shown, "doubt", style)
+    yield from _staying(proof.stays, style)
     yield from _findings("new", proof.new, "bad", style)
     for harm in proof.harms:
         yield style.paint(f"  worse: {_harm(harm)}", "bad")
+
+
+def _staying(findings: Sequence[AuditFinding], style: Style) -> Iterator[str]:
+    shown = [f for f in findings if style.verbose or f.severity is not Severity.INFO]
+    hidden = len(findings) - len(shown)
+    if hidden:
+        yield style.paint(f"  {_count(hidden, 'note')} of them not shown (-v shows them)", "dim")
+    yield from _findings("left", shown, "doubt", style)
 
 
 _SHOWN: Final = 3

@@ -73,6 +73,11 @@ def test_of_equal_run_paths_the_first_stays() -> None:
     assert outside_is_untouched(old, new)
 
 
+def test_a_repeated_run_path_that_goes_altogether_goes_in_one_run() -> None:
+    edits = [DeleteRunPath("/a"), DeleteRunPath("/a", repeats=True)]
+    assert run_paths(apply_edits(made(rpaths=["/a", "/b", "/a"]), edits)) == ["/b"]
+
+
 def test_a_deleted_run_path_is_the_first_of_its_kind() -> None:
     assert run_paths(apply_edits(made(rpaths=["/a", "/b", "/a"]), [DeleteRunPath("/a")])) == ["/b", "/a"]
 

@@ -102,6 +102,44 @@ def test_only_the_rules_that_are_named_are_mended(tmp_path: Path) -> None:
     assert not done.helped
 
 
+@pytest.mark.parametrize("run_path", ["@loader_path", "@loader_path/nothing"])
+def test_an_idle_run_path_goes_only_where_that_is_asked_for(run_path: str, tmp_path: Path) -> None:
+    """A plugin that the program opens itself may be found by it."""
+    tool = tmp_path / "tool"
+    tool.write_bytes(program(rpaths=[run_path]))
+    done = mended(tool, tmp_path / "out")
+    assert done.inputs[0].outcome is RepairOutcome.NOTHING_TO_DO
+    assert (tmp_path / "out").read_bytes() == tool.read_bytes()
+    rule = done.inputs[0].left[0].finding.rule
+    assert rules(mended(tool, tmp_path / "asked", only=[rule])) == {rule}
+
+
+def test_a_leaked_run_path_that_is_there_twice_goes_altogether(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    tool.write_bytes(program(rpaths=[LEAK, LEAK]))
+    done = mended(tool, tmp_path / "out")
+    assert done.inputs[0].outcome is RepairOutcome.REPAIRED
+    assert rules(done) >= {"MC402"}
+    assert not done.inputs[0].refusals
+
+
+def test_an_input_in_which_nothing_was_examined_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("text")
+    done = mended(tmp_path / "docs", tmp_path / "out")
+    assert "nothing was examined" in str(done.errors[0])
+    assert not done.helped
+    assert not (tmp_path / "out").exists()
+    assert run("fix", str(tmp_path / "docs"), "-o", str(tmp_path / "out")).returncode == 2
+
+
+def test_what_is_left_is_named_where_nothing_can_be_mended(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    tool.write_bytes(program(platform=2))
+    said = run("fix", str(tool), "-n")
+    assert "left: error[MC811]" in said.stdout
+
+
 def test_a_run_path_that_somebody_may_need_stays(tmp_path: Path) -> None:
     """A library that nobody here can find is looked for by the run path that looks like a leak."""
     module = tmp_path / "x.so"
@@ -226,7 +264,12 @@ def test_libraries_from_outside_are_brought_in_and_named_anew(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("more", "words"),
-    [({}, "say where"), ({"dry_run": True, "in_place": True}, "say where"), ({"out": "exists"}, "exists already")],
+    [
+        ({}, "say where"),
+        ({"dry_run": True, "in_place": True}, "say where"),
+        ({"out": "exists"}, "exists already"),
+        ({"dry_run": True, "only": ["MC999"]}, "no such rule: 'MC999'"),
+    ],
 )
 def test_a_request_that_makes_no_sense_is_refused(more: dict[str, Any], words: str, tmp_path: Path) -> None:
     tool = tmp_path / "tool"
@@ -237,6 +280,17 @@ def test_a_request_that_makes_no_sense_is_refused(more: dict[str, Any], words: s
     with pytest.raises(UsageError, match=words):
         fix(tool, **more)
     assert (tmp_path / "exists").read_bytes() == b"mine"
+
+
+def test_a_copy_does_not_go_into_the_folder_that_is_copied(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "tool").write_bytes(program())
+    with pytest.raises(UsageError, match="lies inside"):
+        fix(folder, folder / "out")
+    with pytest.raises(UsageError, match="lies inside"):
+        fix(folder, folder)
+    assert [p.name for p in folder.iterdir()] == ["tool"]
 
 
 @pytest.mark.parametrize("cut", [0, 3, 200, 5000, 20000])
