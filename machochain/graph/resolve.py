@@ -258,7 +258,7 @@ def resolve_slice(
         signed = mac.signature(node, piece, pages=target.verify)
         security = security_of(image, signed.signature, target.hardened)
         config = process_config(profile, macos, header, image.path, security=security, environment=target.environment)
-        config = _on_mac(config, signed, header, target)
+        config = _shipped(_on_mac(config, signed, header, target))
         walked = walk(mac, image, config, cwd=target.cwd, like=like)
     else:
         main, security = _process_of(mac, image, target)
@@ -275,6 +275,7 @@ def resolve_slice(
         elif header.arch.is_arm64:
             # in whatever process: arm64 code is signed
             config = evolve(config, validation=Validation(signed=True, kills=True, pages=target.verify))
+        config = _shipped(config)
         walked = walk_library(mac, image, config, main=main, cwd=target.cwd, like=like)
         walked = _mappable(mac, node, piece, image, config, walked)
     result = Result(
@@ -312,6 +313,14 @@ def _other_teams(mac: Mac, result: Result, config: ProcessConfig) -> Iterator[Un
             library = mac.signature(*_place_of(image), pages=False).library(config.macos)
             if library_refusal(strict, library) is not None:
                 yield Unknown(UnknownKind.LIBRARY_VALIDATION, (image.path, result.images[0].path))
+
+
+def _shipped(config: ProcessConfig) -> ProcessConfig:
+    """Take the shared cache of macOS 11 for one of type production, whose libraries nothing overrides.
+
+    Which kind was shipped no source says; one of type development is what Apple installs for its own.
+    """
+    return evolve(config, production_cache=True) if config.profile.classic else config
 
 
 def _on_mac(config: ProcessConfig, signature: SliceSignature, main: Image, target: Target) -> ProcessConfig:
