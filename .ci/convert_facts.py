@@ -148,7 +148,7 @@ def resolve_links(links: dict[str, str], files: dict[str, str]) -> dict[str, str
     return found
 
 
-def main(tables: Path, out: Path, indexed: list[Path], headers: dict[str, Path]) -> None:
+def main(tables: Path, out: Path, indexed: list[Path], headers: dict[str, Path]) -> None:  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the rule
     """Write one document per (sdk, src) and one of facts from elsewhere."""
     out.mkdir(parents=True, exist_ok=True)
     news = newest_folder(tables)

@@ -197,7 +197,7 @@ def _single(source: Source) -> Handed:
     return handed[0]
 
 
-def examine(
+def examine(  # noqa: PLR0913  # each is the caller's to say
     directory: StrPath,
     *,
     goarch: Iterable[str] = ("arm64", "amd64"),
@@ -436,7 +436,7 @@ def diagnose(text: str | bytes) -> Diagnosis:
     return diagnose(text)
 
 
-def render(
+def render(  # noqa: PLR0913  # each is the caller's to say
     value: object,
     form: str = "text",
     *,

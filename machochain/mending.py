@@ -52,7 +52,7 @@ class Options:
     signing: SigningPolicy = Factory(SigningPolicy)
 
 
-def fix(
+def fix(  # noqa: PLR0913  # each is the caller's to say
     paths: Iterable[StrPath] | StrPath,
     out: StrPath | None = None,
     *,

@@ -29,7 +29,7 @@ from machochain.world.placement import World
 __all__ = ["AuditPart", "audit", "audit_parts", "diff", "finish_audit", "policy_of"]
 
 
-def audit(
+def audit(  # noqa: PLR0913  # each is the caller's to say
     paths: Sources,
     *,
     policy: Policy | StrPath | None = None,

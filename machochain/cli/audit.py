@@ -78,7 +78,7 @@ def _print_rules(output: Mapping[str, Any]) -> None:
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to standard output; the exit code tells.")
 @click.option("--rules", is_flag=True, help="List all rules and exit; as JSON with --json.")
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913  # each is the caller's to say
     ctx: click.Context,
     /,
     paths: tuple[str, ...],

@@ -31,7 +31,7 @@ from machochain.report.registry import Document
 @click.option("--source", metavar="DIR", help="Of two snapshots: which searches of this module come out differently.")
 @output_options(Document.DIFF)
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913  # each is the caller's to say
     ctx: click.Context,
     /,
     old: str,

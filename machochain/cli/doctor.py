@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @modelled_options()
 @output_options(Document.DOCTOR)
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913  # each is the caller's to say
     ctx: click.Context,
     snapshot: str | None,
     source: str | None,

@@ -34,7 +34,7 @@ from machochain.report.registry import Document, formats
 @click.option("-v", "--verbose", count=True, help="Show more.")
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to standard output; the exit code tells.")
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913  # each is the caller's to say
     ctx: click.Context,
     /,
     paths: tuple[str, ...],

@@ -51,7 +51,7 @@ _CONTEXTS: Final = (
 @modelled_options()
 @output_options(Document.SCENARIOS)
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913  # each is the caller's to say
     ctx: click.Context,
     binary: str,
     names: str | None,

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @modelled_options()
 @output_options(Document.SOURCE)
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913, PLR0917  # each is the caller's to say
     ctx: click.Context,
     directory: str,
     why: str | None,

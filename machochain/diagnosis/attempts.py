@@ -75,7 +75,7 @@ class _Search:
 
     # --- plain paths ----------------------------------------------------------------------------------------------
 
-    def _plain(self, items: Sequence[Tried]) -> None:
+    def _plain(self, items: Sequence[Tried]) -> None:  # noqa: C901, PLR0912  # the order of its steps is the rule
         """P on disk, cryptex + P, P; fallbacks; then the same for the real path of P."""
         library = self.library
         base = library

@@ -34,7 +34,7 @@ HEAD: Final = 1 << 20
 """Characters of a text that are searched for context."""
 
 
-def context_of(text: str, hits: list[Hit]) -> Context:
+def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  # the order of its steps is the rule
     """Return what the text states beside its messages; a fact that is stated twice and differs is left out."""
     head = text[:HEAD]
     found: Context = {}

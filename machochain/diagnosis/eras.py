@@ -26,7 +26,7 @@ _BY_ERA: Final = {
 }
 
 
-def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None:
+def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None:  # noqa: PLR0911  # one answer a case
     """Return whose layout a message follows; None where several would write the same.
 
     Args:

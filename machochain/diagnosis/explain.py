@@ -12,7 +12,7 @@ from machochain.model.paths import leaf, printable
 _ANYWHERE: Final = frozenset({"flat namespace", "weak-def export"})
 
 
-def headline_of(e: Evidence, cause: Cause) -> str:
+def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR0912  # the order of its steps is the rule
     """Return what happened, in one sentence."""
     library = printable(leaf(e.library or "")) or "the library"
     asker = printable(leaf(e.referenced_from or "")) or "the program"

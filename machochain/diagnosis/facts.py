@@ -28,7 +28,7 @@ _PATHS: Final = frozenset({"file", "sub", "path", "path1", "path2", "app"})
 _DLOPEN_FORMS: Final = {True: "dyld.dlopen", False: "dyld.dlopen.old"}
 
 
-def typed(group: Sequence[Hit]) -> dict[str, Fact]:
+def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # the order of its steps is the rule
     """Return the facts of one form that was found once or more: values that differ as a tuple."""
     found: dict[str, list[str]] = {}
     for hit in group:
@@ -97,7 +97,7 @@ def _best(found: Sequence[table.Form], evidence: Evidence) -> table.Form:
     return found[0]
 
 
-def _name(evidence: Evidence) -> str:
+def _name(evidence: Evidence) -> str:  # noqa: C901, PLR0911, PLR0912  # the order of its steps is the rule
     """Return the row by what was read, where no words of a found file decide."""
     reason = evidence.reason or ""
     old = evidence.era in {Era.DYLD2, Era.DYLD3_CLOSURE}
@@ -177,7 +177,7 @@ _ERAS: Final = {
 }
 
 
-def facts_of(
+def facts_of(  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the rule
     evidence: Evidence,
     hits: Sequence[Hit],
     context: Mapping[str, str | tuple[str, ...]],

@@ -193,7 +193,7 @@ class _State:
             return False
         return bool(_CANDIDATE.match(line)) and not _NOISE.match(line)
 
-    def unfinished(self, source: str, eol: int, limit: int, line: str, width: int) -> bool:
+    def unfinished(self, source: str, eol: int, limit: int, line: str, width: int) -> bool:  # noqa: PLR0911  # one answer a case
         """Whether the text so far cannot be all, so that ``line`` is the rest of a broken line."""
         if self.item:
             return self._list_open() or line.lstrip().startswith(", '")

@@ -133,7 +133,7 @@ def parse_message(text: str, context: Context) -> Evidence | None:
     return evolve(evidence, macos_range=macos_range(evidence))
 
 
-def _parse_body(body: str, base: Evidence, context: Context) -> tuple[Evidence, bool] | None:
+def _parse_body(body: str, base: Evidence, context: Context) -> tuple[Evidence, bool] | None:  # noqa: C901, PLR0911  # the order of its steps is the rule
     """Recognise the layout. The flag says whether names stood in the quotes or brackets of dyld-960."""
     if re.match(r"Library\s+not\s+loaded:", body):
         return _library(body, base)

@@ -35,7 +35,7 @@ def remedies(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str
     return steps
 
 
-def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
+def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912  # the order of its steps is the rule
     library = e.library or ""
     name = printable(leaf(library)) or "the library"
     formula = formula_of(library)

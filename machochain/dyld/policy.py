@@ -382,7 +382,7 @@ _HEADER: Final = struct.Struct("<7I")
 _COMMAND: Final = struct.Struct("<II")
 
 
-def _walk_error(image: Image, size: int, *, strict: bool) -> str | None:
+def _walk_error(image: Image, size: int, *, strict: bool) -> str | None:  # noqa: PLR0911  # one answer a case
     """``MachOFile::isMachO``, ``forEachLoadCommand``: can the load commands be walked?"""
     if strict and size < _SHORTEST_HEADER:
         return "MachO header exceeds file length"

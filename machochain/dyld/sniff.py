@@ -235,7 +235,7 @@ def _end_of_walk(image: Image, path: str, count: int, length: int) -> Iterator[s
         yield f"{_IMAGE}load command #{seen} length ({size}) {what} in {path}"
 
 
-def _segment(image: Image, segment: Segment | None, command: Command, found: _Found) -> Iterator[str]:
+def _segment(image: Image, segment: Segment | None, command: Command, found: _Found) -> Iterator[str]:  # noqa: C901, PLR0912  # the order of its steps is the rule
     if segment is None:
         yield f"{_IMAGE}LC_SEGMENT size too small"
         return
@@ -271,7 +271,7 @@ def _segment(image: Image, segment: Segment | None, command: Command, found: _Fo
         yield from _strict_segment(image, segment, command, found)
 
 
-def _strict_segment(image: Image, segment: Segment, command: Command, found: _Found) -> Iterator[str]:
+def _strict_segment(image: Image, segment: Segment, command: Command, found: _Found) -> Iterator[str]:  # noqa: C901  # the order of its steps is the rule
     size, content, name = segment.vmsize, segment.filesize, segment.name
     command_bytes = image.command_bytes
     if size >> 63:

@@ -56,7 +56,7 @@ def failures(failed: Iterable[Load]) -> Mapping[Fate, tuple[FailedLoad, ...]]:
     return {fate: tuple(found.get(fate, ())) for fate in Fate}
 
 
-def _fate(load: Load, refused: tuple[Attempt, ...]) -> Fate:
+def _fate(load: Load, refused: tuple[Attempt, ...]) -> Fate:  # noqa: PLR0911  # one answer a case
     variable = load.dylib.name.startswith("@")
     if load.outcome is Outcome.UNKNOWN:
         return Fate.UNDECIDED

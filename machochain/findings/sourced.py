@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from machochain.source.values import PackageFacts, SourcePosition, SourceReport
 
 
-def source_finding(
+def source_finding(  # noqa: PLR0913  # each is the caller's to say
     rule: Rule,
     report: SourceReport,
     *,

@@ -52,7 +52,7 @@ ALL_CONTEXTS: Final = (
 _OFFICIAL: Final = "-official"
 
 
-def context(name: str, program: Program) -> LaunchContext:
+def context(name: str, program: Program) -> LaunchContext:  # noqa: C901, PLR0911, PLR0912  # the order of its steps is the rule
     """Return a built-in context by its id: one of ``ALL_CONTEXTS``, or ``install:PREFIX`` with any prefix.
 
     Raises:

@@ -277,7 +277,7 @@ def _number(token: str) -> int | None:
         return None
 
 
-def _apply(operator: str, left: int | None, right: int | None) -> int | None:
+def _apply(operator: str, left: int | None, right: int | None) -> int | None:  # noqa: PLR0911  # one answer a case
     if operator == "&&":
         if 0 in (left, right):
             return 0
@@ -319,7 +319,7 @@ def evaluate(text: str, macros: Macros, has_include: HasInclude) -> Truth:
     return None if value is None else bool(value)
 
 
-def includes(
+def includes(  # noqa: C901, PLR0912  # the order of its steps is the rule
     listed: tuple[Directive, ...], macros: Macros, has_include: HasInclude, *, certain: bool = True
 ) -> Iterator[Include]:
     """Yield the includes of a file, in order, as they are met; the caller follows them before it asks for the next.

@@ -177,7 +177,7 @@ class Binding:
                     fatal = lookup is Lookup.BAD_ORDINAL and not self.config.profile.classic
                     yield _missing(entry, image, expected, answer, lookup, fatal=fatal)
 
-    def _from_library(
+    def _from_library(  # noqa: PLR0911  # one answer a case
         self, image: LoadedImage, ordinal: int, names: tuple[str, ...]
     ) -> tuple[Mapping[str, Answer], str | None, Lookup]:
         """Return which names a library ordinal does not provide, and where dyld expects them."""
@@ -353,7 +353,7 @@ class Binding:
             known = self._by_symbol[symbol, weak] = self._look_everywhere(symbol, importer, weak=weak)
         return known
 
-    def _look_everywhere(self, symbol: str, importer: LoadedImage, *, weak: bool) -> Answer:
+    def _look_everywhere(self, symbol: str, importer: LoadedImage, *, weak: bool) -> Answer:  # noqa: C901, PLR0912  # the order of its steps is the rule
         """The loops of resolveSymbol(): an image that RTLD_LOCAL hides is asked by itself alone."""
         having = self.tables.exporters(symbol, self.wiring.on_disk)
         doubt: Answer | None = None

@@ -34,7 +34,7 @@ PROTECTED: Final = frozenset(
 class Search(Process):
     """The searches of macOS 12 and newer."""
 
-    def _find_current(self, request: LoadRequest) -> Found:
+    def _find_current(self, request: LoadRequest) -> Found:  # noqa: C901  # the order of its steps is the rule
         """Search as dyld4 does (Loader.cpp: getLoader())."""
         path = request.path
         known = self._loaded_by_run_path_name(request)
@@ -143,7 +143,7 @@ class Search(Process):
         answer = self.mac.find_system(real, self.config.macos)
         return answer if answer.presence is Presence.PRESENT else None
 
-    def _probe(self, candidate: Candidate, request: LoadRequest, load_path: str, tried: list[Attempt]) -> Found | None:
+    def _probe(self, candidate: Candidate, request: LoadRequest, load_path: str, tried: list[Attempt]) -> Found | None:  # noqa: PLR0911  # one answer a case
         """Try one path; return what it gave, or note why it did not serve."""
         path = candidate.path
         profile = self.config.profile

@@ -62,7 +62,7 @@ class ClassicSearch(Process):
         failure = Failure(FailureKind.NOT_FOUND, messages.classic_tried_text(shown))
         return Found(None, None, tuple(tried), failure, unknown=unknown)
 
-    def _open_classic(self, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> Found | None:
+    def _open_classic(self, candidate: Candidate, request: LoadRequest, tried: list[Attempt]) -> Found | None:  # noqa: PLR0911  # one answer a case
         """Try to open one path (loadPhase5load()); a file that is not there leaves no trace in the message."""
         path = candidate.path
         if self.config.hardened and not path.startswith("/"):

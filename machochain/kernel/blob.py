@@ -145,7 +145,7 @@ def _superblob(view: memoryview, macos: Version, page_shift: int) -> Directory |
     return best
 
 
-def _directory(view: memoryview, macos: Version, page_shift: int, slots: frozenset[int]) -> Directory | BadBlob:
+def _directory(view: memoryview, macos: Version, page_shift: int, slots: frozenset[int]) -> Directory | BadBlob:  # noqa: C901, PLR0911  # the order of its steps is the rule
     """``cs_validate_codedirectory``, in its order."""
     size = len(view)
 

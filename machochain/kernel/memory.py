@@ -105,7 +105,7 @@ class Memory:
         """Whether a range of the file lies in one segment."""
         return any(start <= offset and offset + length <= end for start, end in self._files)
 
-    def _map(self, segment: SegmentFields, room: int) -> Failure | None:
+    def _map(self, segment: SegmentFields, room: int) -> Failure | None:  # noqa: PLR0911  # one answer a case
         name = printable(segment.name)
         file_end = segment.fileoff + segment.filesize
         if file_end > _U64 or file_end > self._slice_size:

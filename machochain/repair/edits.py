@@ -106,7 +106,7 @@ Edit = (
 )
 
 
-def describe(edit: Edit) -> str:
+def describe(edit: Edit) -> str:  # noqa: PLR0911  # one answer a case
     """Return an edit in words, as a line of a report."""
     match edit:
         case AddRunPath(path):
@@ -173,7 +173,7 @@ class _Commands:
         self.layout = layout
         self.commands = list(layout.commands)
 
-    def apply(self, edit: Edit) -> None:  # one case an edit
+    def apply(self, edit: Edit) -> None:  # noqa: C901, PLR0912  # one case an edit
         align = self.layout.alignment
         match edit:
             case DeleteRunPath(path, repeats):

@@ -59,7 +59,7 @@ class Plan:
     left: tuple[AuditFinding, ...]
 
 
-def edits_of(remedy: Remedy) -> tuple[Edit, ...]:
+def edits_of(remedy: Remedy) -> tuple[Edit, ...]:  # noqa: PLR0911  # one answer a case
     """Return a remedy as edits of load commands; nothing for one that is none."""
     match remedy.kind:
         case RemedyKind.ADD_RUN_PATH:

@@ -60,7 +60,7 @@ def _unread(unread: Unread, width: int) -> list[str]:
     return lines
 
 
-def _one(answer: Answer, width: int) -> list[str]:
+def _one(answer: Answer, width: int) -> list[str]:  # noqa: C901  # the order of its steps is the rule
     evidence = answer.evidence
     lines = textwrap.wrap(printable(answer.headline), width, break_long_words=False, break_on_hyphens=False)
     for name, value in _facts(answer):

@@ -122,7 +122,7 @@ class _Contents:
         return self.go is not None and self.go.kind == "package"
 
 
-def _contents(archive: Archive, source: ByteSource) -> Iterator[_Contents]:
+def _contents(archive: Archive, source: ByteSource) -> Iterator[_Contents]:  # noqa: C901  # the order of its steps is the rule
     go = read_go((m.name, member_source(source, m).read) for m in archive.members)
     found: dict[str, _Contents] = {}
     if go is not None and go.objects:

@@ -104,7 +104,7 @@ def header_directories(words: Sequence[FlagWord], target: BuildTarget, settings:
     return tuple(_header_directories(words, target, settings))
 
 
-def _header_directories(words: Sequence[FlagWord], target: BuildTarget, settings: Settings) -> Iterator[Directory]:
+def _header_directories(words: Sequence[FlagWord], target: BuildTarget, settings: Settings) -> Iterator[Directory]:  # noqa: C901  # the order of its steps is the rule
     listed = list(_paths(words, ("-I", "-isystem", "-F", "-iquote", "-idirafter", "-iframework")))
     for flag, path, word in listed:
         if flag in ("-iquote", "-I"):

@@ -229,7 +229,7 @@ class _PackageWalk:
             found = self._hits[key] = self._search(name, beside, chain)
         return found
 
-    def _search(self, name: str, beside: str, chain: tuple[Directory, ...]) -> _Hit:
+    def _search(self, name: str, beside: str, chain: tuple[Directory, ...]) -> _Hit:  # noqa: C901  # the order of its steps is the rule
         if name in _GENERATED:
             return _Hit(None, SearchOutcome.FOUND, system=True)
         tried: list[TriedPath] = []

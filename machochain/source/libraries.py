@@ -57,7 +57,7 @@ class Libraries:
             found.facts, found.shadowed, found.by_system, word,
         )  # fmt: skip
 
-    def _search(self, kind: Kind, name: str, directories: Sequence[Directory], word: FlagWord, package: str) -> Search:
+    def _search(self, kind: Kind, name: str, directories: Sequence[Directory], word: FlagWord, package: str) -> Search:  # noqa: C901, PLR0912  # the order of its steps is the rule
         tried: list[TriedPath] = []
         shadowed: list[tuple[str, LinkedLibrary]] = []
         winner: str | None = None

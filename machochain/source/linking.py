@@ -86,7 +86,7 @@ def link_words(
             yield FlagWord("-lobjc", FlagOrigin.GO, package=facts.path)
 
 
-def plan_link(
+def plan_link(  # noqa: C901, PLR0912  # the order of its steps is the rule
     program: PackageFacts,
     packages: Mapping[str, PackageFacts],
     target: BuildTarget,

@@ -110,7 +110,7 @@ def parse(text: str, first_line: int = 1) -> Value:
         return _slow(text, first_line)
 
 
-def _slow(text: str, first_line: int) -> Value:
+def _slow(text: str, first_line: int) -> Value:  # noqa: C901, PLR0912  # the order of its steps is the rule
     import yaml  # noqa: PLC0415 - only for what the fast path does not recognise
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -246,7 +246,7 @@ class WalkedFileSystem:
             return start
         return self._walk(start, [last or "."], follow=follow)
 
-    def _walk(self, start: _End, names: list[str], *, follow: bool = True) -> _End:
+    def _walk(self, start: _End, names: list[str], *, follow: bool = True) -> _End:  # noqa: C901, PLR0912  # the order of its steps is the rule
         """Walk from a directory over names; a ``.`` behind the last demands that it is a directory."""
         here, links, differs = start.directory, start.links, start.case_differs
         pending = names[::-1]

@@ -144,7 +144,7 @@ def _rule(missing: MissingSymbol, paths: Mapping[str, LoadedImage], case: Case) 
     return MISSING
 
 
-def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingSymbol]) -> Draft:
+def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingSymbol]) -> Draft:  # noqa: C901, PLR0912  # the order of its steps is the rule
     host = case.result.host.value if case.result.host is not None else None
     expected, flat = found[0].place, found[0].lookup is Lookup.FLAT
     late = all(m.lazy and not m.fatal and not case.binds_now(m.source) for m in found)

@@ -23,7 +23,7 @@ _NAMED_PLACES: Final = frozenset(
 _RELATIVE: Final = ("@executable_path", "@loader_path")
 
 
-def remedy(
+def remedy(  # noqa: C901, PLR0912  # the order of its steps is the rule
     row: LibraryRow,
     reasons: Sequence[Reason],
     columns: Sequence[Column],

@@ -176,7 +176,7 @@ class Tree:
             ArtifactEntry(plain_name(name), kind, target.size, link, HostPath(node.host), target.whole, target.macho)
         )
 
-    def add_file(
+    def add_file(  # noqa: C901, PLR0912  # the order of its steps is the rule
         self,
         name: str,
         size: int,

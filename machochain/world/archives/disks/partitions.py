@@ -108,7 +108,7 @@ def _apm(disk: Disk, block: int) -> Iterator[tuple[int, int]]:
         yield start * block, length * block
 
 
-def _at(disk: Disk, start: int, size: int) -> FileSystem | None:
+def _at(disk: Disk, start: int, size: int) -> FileSystem | None:  # noqa: PLR0911  # one answer a case
     head = _read(disk, start, 2048)
     if head[32:36] == b"NXSB":
         return FileSystem("APFS", start, size)
