@@ -3,6 +3,8 @@
 Lint, format, types and import contracts first, because they are quick; then the fast tests, then those that build
 real darwin binaries with Go and zig (``--fast`` leaves these out). Further arguments go to pytest.
 
+``--coverage`` runs the tests of the pure rooms and fails where less of them is run than the floor in pyproject.toml.
+
 ``--newest`` and ``--lowest`` run the fast tests alone, beside the newest releases of all dependencies that the ranges
 allow, or beside the lowest.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,11 +38,26 @@ def run(name: str, arguments: list[str]) -> bool:
     return done.returncode == 0
 
 
+def cover(arguments: list[str]) -> int:
+    """Run the tests of the pure rooms, and say which lines and branches of theirs none of them reaches."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = f"--data-file={folder}/coverage"
+        tests = [
+            f"tests/{room}" for room in ("dyld", "kernel", "model", "macho", "graph", "findings", "repair", "vectors")
+        ]
+        command = [sys.executable, "-m", "coverage"]
+        ran = subprocess.run([*command, "run", data, "-m", "pytest", "-q", *tests, *arguments], cwd=ROOT, check=False)
+        told = subprocess.run([*command, "report", data], cwd=ROOT, check=False)
+        return ran.returncode or told.returncode
+
+
 def main(arguments: list[str]) -> int:
     """Run everything; go on after a failure, so that one run tells all."""
     for which in ("--newest", "--lowest"):
         if which in arguments:
             return run_beside(which, [a for a in arguments if a != which])
+    if "--coverage" in arguments:
+        return cover([a for a in arguments if a != "--coverage"])
     fast = "--fast" in arguments
     rest = [a for a in arguments if a != "--fast"]
     good = [run(name, command) for name, command in CHECKS]
