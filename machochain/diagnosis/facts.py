@@ -46,9 +46,7 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
             facts[name] = tuple(dict.fromkeys(a for v in values for a in _ARCH.findall(v) if a != "or"))
         else:
             facts[name] = values[0] if len(values) == 1 else tuple(values)
-    if facts.pop("errno_86", "86") != "86" and "errno_86" in found:
-        facts["errno"] = int(found["errno_86"][0])
-    elif "errno_86" in found:
+    if group[0].form.name == "exec.errno86":
         facts["errno"] = 86
     words = facts.get("command")
     if isinstance(words, str) and words.split():

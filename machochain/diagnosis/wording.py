@@ -15,7 +15,7 @@ _HOLE: Final = re.compile(r"(?<!\$)\{(\w+)(?:\.(\w+))?\}")
 _NOUNS: Final = {
     "lib": "the library", "asker": "the program", "file": "the file", "path": "the file", "app": "the app",
     "command": "the program", "process": "the process", "name": "the one named", "sub": "a part of it",
-    "symbols": "some", "expected": "the library", "header": "a header", "sym": "a symbol", "plugin": "a plug-in",
+    "symbols": "some symbols", "expected": "the library", "header": "a header", "sym": "a symbol", "plugin": "a plug-in",
     "file1": "one file", "file2": "the other", "need": "another processor", "have": "one processor",
     "indicator": "no more is said", "words": "no more is said", "pkg": "the package", "module": "a module",
 }  # fmt: skip
@@ -51,9 +51,9 @@ def command(words: str, facts: Mapping[str, Fact]) -> str:
 
 
 def _one(value: Fact | None, part: str | None) -> str:
+    if part == "named":
+        return _named(value)
     if isinstance(value, tuple):
-        if part == "count":
-            return str(len(value))
         value = value[0] if value else ""
     text = "" if value is None or isinstance(value, bool) else str(value)
     if part == "leaf":
@@ -63,3 +63,11 @@ def _one(value: Fact | None, part: str | None) -> str:
     if part == "dir":
         return directory(text)
     return text
+
+
+def _named(value: Fact | None) -> str:
+    """Return symbols as a reader counts them: one by its name, several by how many and the first."""
+    if isinstance(value, tuple) and len(value) > 1:
+        return f"{len(value)} symbols ({value[0]}, …)"
+    one = value[0] if isinstance(value, tuple) and value else value
+    return f"the symbol {one}" if one and isinstance(one, str) else ""
