@@ -13,7 +13,7 @@ _DARWIN: Final = {"20": "11", "21": "12", "22": "13", "23": "14", "24": "15", "2
 _PROSE: Final = re.compile(
     r"\b(?:macOS|Mac OS X|OS X)(?: [A-Z][a-z]+(?: [A-Z][a-z]+)?)?,?(?: version)? (\d{2}(?:\.\d{1,2}){1,2})\b"
 )
-_CGO: Final = re.compile(r"#cgo [^\n]{0,200}?LDFLAGS: ?[^\n]{1,1000}")
+_CGO: Final = re.compile(r"(?<!invalid flag in )#cgo [^\n]{0,200}?LDFLAGS: ?[^\n]{1,1000}")
 _COMMAND: Final = re.compile(
     r"^(?:[$%>#]|\u279c[^\n]{0,60}|[\w@:~. /-]{0,60}[$%#]) {1,4}(?P<command>[^\n]{2,400})$", re.MULTILINE
 )

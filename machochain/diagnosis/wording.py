@@ -15,7 +15,8 @@ _HOLE: Final = re.compile(r"(?<!\$)\{(\w+)(?:\.(\w+))?\}")
 _NOUNS: Final = {
     "lib": "the library", "asker": "the program", "file": "the file", "path": "the file", "app": "the app",
     "command": "the program", "process": "the process", "name": "the one named", "sub": "a part of it",
-    "symbols": "some symbols", "expected": "the library", "header": "a header", "sym": "a symbol", "plugin": "a plug-in",
+    "symbols": "some symbols", "expected": "the library", "header": "a header", "sym": "a symbol",
+    "plugin": "a plug-in",
     "file1": "one file", "file2": "the other", "need": "another processor", "have": "one processor",
     "indicator": "no more is said", "words": "no more is said", "pkg": "the package", "module": "a module",
 }  # fmt: skip

@@ -1,0 +1,232 @@
+"""What an answer must not say: claims that tempt, and that the text does not bear. All names are invented."""
+
+from __future__ import annotations
+
+import pytest
+
+from machochain.diagnosis import diagnose
+from machochain.model.cause import Cause
+from machochain.model.diagnosis import Diagnosis
+
+A = "<1B0E5C11-2222-3A01-AC01-000000000001>"
+NEW = "dlopen(/w/tin.so, 0x0002): "
+
+
+def said(found: Diagnosis) -> str:
+    """Return every word a reader sees as advice or as a claim; what does not help is no claim."""
+    words: list[str] = []
+    for each in found.answers:
+        words += [each.headline, *each.because, *each.remedy, *each.process.notes, *each.next]
+        words += [a.why for a in each.attempts]
+        words += [h.text for h in each.helps]
+        words += [f"{name}={value}" for name, value in each.facts if name != "prefix"]
+    return "\n".join(words)
+
+
+CLAIMS = {
+    "a variable from a process that merely lacks the processor": (
+        (
+            f"ImportError: {NEW}tried: '/w/tin.so' (mach-o file, but is an incompatible architecture (have 'x86_64',"
+            " need 'arm64e' or 'arm64'))"
+        ),
+        ("DYLD_LIBRARY_PATH", "DYLD_FALLBACK"),
+    ),
+    "a package named after a folder of the build machine": (
+        (
+            "dyld: Library not loaded: /usr/local/clang4/lib/libtin.dylib\n  Referenced from: /usr/local/bin/tin\n"
+            "  Reason: image not found"
+        ),
+        ("brew install clang4", "brew install tin"),
+    ),
+    "a folder out of a shortened path": (
+        (
+            f"dyld[3]: Library not loaded: @rpath/libtin.dylib\n  Referenced from: {A} .../bin/tin\n"
+            "  Reason: tried: '.../lib/libtin.dylib' (duplicate LC_RPATH '@loader_path/...')"
+        ),
+        ("FOLDER=...", "-add_rpath ...", "SDK"),
+    ),
+    "quarantine where the kernel refused a page": (
+        (
+            "Exception Type: EXC_BAD_ACCESS (SIGKILL (Code Signature Invalid))\n"
+            "Termination Reason: Namespace CODESIGNING, Code 2 Invalid Page\n"
+            "VM Region Info: 0x104000000 is in 0x104000000-0x104100000; mapped file /Applications/Tin.app/Tin"
+        ),
+        ("quarantine", "memory", "Team ID", "allow-jit"),
+    ),
+    "a mode bit where the processor is wrong": (
+        "zsh: bad CPU type in executable: ./tin",
+        ("chmod", "broken download"),
+    ),
+    "errno 86 where another number stands": (
+        "Error: spawn Unknown system error -8\n    at ChildProcess.spawn (node:internal/child_process:413:11)",
+        ("86", "Rosetta", "rosetta"),
+    ),
+    "a newer macOS where an image asks itself": (
+        (
+            "dyld: Symbol not found: __tlv_bootstrap\n"
+            "  Referenced from: /w/./tin (which was built for Mac OS X 10.15)\n"
+            "  Expected in: /w/./tin\n in /w/./tin"
+        ),
+        ("newer than the running", "update macOS"),
+    ),
+    "a fallback variable from the real path below /private": (
+        (
+            f"dyld[3]: Library not loaded: /var/w/libtin.dylib\n  Referenced from: {A} /var/w/tin\n  Reason: tried:"
+            " '/var/w/libtin.dylib' (code signature in <1B0E5C11-2222-3A01-AC01-000000000002>"
+            " '/private/var/w/libtin.dylib'"
+            " not valid for use in process: mapping process and mapped file (non-platform) have different Team IDs),"
+            " '/private/var/w/libtin.dylib' (no such file)"
+        ),
+        ("LIBRARY_PATH", "FALLBACK"),
+    ),
+    "macOS 12 from a hexadecimal mode": (
+        f"{NEW}missing compatible arch in /w/tin.so",
+        ("macOS 12", "12 or later"),
+    ),
+    "the tail of a tuple in a path": (
+        (
+            "{load_failed, \"Failed to load NIF library: 'dlopen(/w/tin.so, 0x0002): tried: \\'/w/tin.so\\'"
+            " (mach-o file,"
+            " but is an incompatible architecture (have \\'x86_64\\', need \\'arm64\\'))'\"}}"
+        ),
+        ("}}", "\\'"),
+    ),
+    "a prefix of the log in a path, or a variable": (
+        (
+            "T2 stderr java.lang.UnsatisfiedLinkError: /w/tin.dylib: dlopen(/w/tin.dylib, 1): no suitable image found."
+            "  Did find:\nT2 stderr \t/w/tin.dylib: mach-o, but wrong architecture\n"
+            "T2 stderr \t/w/tin.dylib: mach-o, but wrong architecture"
+        ),
+        ("T2", "stderr", "DYLD_"),
+    ),
+    "a written line break in a symbol": (
+        (
+            "{:load_failed, 'Failed to load NIF library: \\'dlopen(/w/tin.so, 2): Symbol not found: _tin\\n"
+            "  Referenced from: /w/tin.so\\n  Expected in: flat namespace\\n in /w/tin.so\\''}"
+        ),
+        ("\\n", "_tin\\"),
+    ),
+    "the sentence behind a flag": (
+        "invalid flag in #cgo LDFLAGS: -Wl,-tin (see https://golang.org/s/invalidflag)",
+        ("-tin (see", "flag=-Wl,-tin (see"),
+    ),
+    "the words around a framework as its name": (
+        "error: ld: framework not found for '-framework Tin'",
+        ("=for", "framework for", "'-framework"),
+    ),
+    "a library of the SDK to install": (
+        "ld: library 'resolv' not found",
+        ("install resolv", "brew install"),
+    ),
+    "an empty variable from paths the crash reporter removed": (
+        (
+            f"Library not loaded: @rpath/libtin.dylib\nReferenced from: {A} /Applications/Tin.app/Contents/MacOS/Tin\n"
+            "Reason: tried: '' (no such file), '' (no such file)"
+        ),
+        ("DYLD_",),
+    ),
+    "libraries of GNU's linker for a Mac": (
+        "/usr/bin/ld: cannot find -ltin\ncollect2: error: ld returned 1 exit status",
+        ("brew", "xcrun", "-L"),
+    ),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_an_answer_does_not_make(claim: str) -> None:
+    text, forbidden = CLAIMS[claim]
+    found = diagnose(text)
+    assert found.answers, text
+    words = said(found)
+    assert not [f for f in forbidden if f in words], words
+
+
+def test_a_line_that_names_a_flag_is_no_line_of_the_source() -> None:
+    text = "invalid flag in #cgo LDFLAGS: -Wl,-tin (see https://golang.org/s/invalidflag)"
+    assert "flag_source" not in dict(diagnose(text).answers[0].facts)
+    assert "flag_source" in dict(diagnose(f"{text}\n// #cgo darwin LDFLAGS: -Wl,-tin -L.\n").answers[0].facts)
+
+
+@pytest.mark.parametrize(
+    ("file", "cause"),
+    [
+        ("/opt/homebrew/lib/libtin.dylib", Cause.PROCESS_ARCHITECTURE),
+        ("/private/var/folders/x/T/go-link-1/go.o", Cause.PROCESS_ARCHITECTURE),
+        ("/w/deps/arm64/libtin.dylib", Cause.OBJECT_ARCHITECTURE),
+    ],
+)
+def test_a_file_for_apple_silicon_in_a_link_for_intel_says_nothing_of_the_compiler_unless_by_its_place(
+    file: str, cause: Cause
+) -> None:
+    (found,) = diagnose(
+        f"ld: warning: ignoring file '{file}': found architecture 'arm64', required architecture 'x86_64'"
+    ).answers
+    assert found.cause is cause
+
+
+def test_a_file_without_a_signature_is_not_one_with_the_wrong_identity() -> None:
+    (found,) = diagnose('"message": "The binary is not signed.",').answers
+    assert found.cause is Cause.SIGNATURE_MISSING
+
+
+def test_xcodes_way_to_write_the_linkers_remarks_is_read() -> None:
+    (found,) = diagnose(
+        "Directory not found for option '-L/usr/local/Cellar/tin/1/lib'\n"
+        "Ignoring file /usr/local/lib/libtin.dylib, building for macOS-arm64 but attempting to link with file built for"
+        " macOS-x86_64\n\nUndefined symbol: _tin\n"
+    ).answers
+    assert found.cause is Cause.OBJECT_ARCHITECTURE
+
+
+def test_a_load_command_an_old_dyld_does_not_know_is_no_damage_to_the_file() -> None:
+    (found,) = diagnose(
+        "[81] Error loading Python lib '/w/libtin.dylib': dlopen: dlopen(/w/libtin.dylib, 10): no suitable image found."
+        "  Did find:\n\t/w/libtin.dylib: cannot load 'libtin.dylib' (load command 0x80000034 is unknown)\n"
+        "\t/w/libtin.dylib: cannot load 'libtin.dylib' (load command 0x80000034 is unknown)"
+    ).answers
+    assert found.cause is Cause.NEWER_MACOS
+
+
+def test_an_image_that_asks_itself_for_a_function_of_the_system_lacks_libsystem() -> None:
+    (found,) = diagnose(CLAIMS["a newer macOS where an image asks itself"][0]).answers
+    assert found.cause is Cause.NO_LIBSYSTEM
+
+
+def test_symbols_of_libsystem_that_zig_does_not_find_are_no_library_left_out() -> None:
+    (found,) = diagnose(
+        "error(link): undefined reference to symbol '_isatty'\nerror(link):   first referenced in '/w/tin.o'\n"
+        "error(link): undefined reference to symbol '_dup2'\nerror(link):   first referenced in '/w/tin.o'"
+    ).answers
+    assert found.cause is Cause.TAPI_VERSION
+    assert Cause.SDK_MISSING in found.alternatives
+
+
+def test_one_symbol_is_named_and_several_are_counted() -> None:
+    head = "Undefined symbols for architecture arm64:\n"
+    one = diagnose(head + '  "_tin", referenced from:\n      _main in a.o').answers[0]
+    two = diagnose(
+        head + '  "_tin", referenced from:\n      _main in a.o\n  "_pan", referenced from:\n      _x in a.o'
+    ).answers[0]
+    assert one.headline == "The linker does not find the symbol _tin."
+    assert two.headline == "The linker does not find 2 symbols (_tin, …)."
+
+
+def test_a_remark_of_go_about_the_build_stands_back_behind_the_file_that_is_not_there() -> None:
+    (found,) = diagnose(
+        "clang: error: no such file or directory: '/opt/tin/libtin.a'\nFAIL\texample.com/tin [build failed]"
+    ).answers
+    assert found.cause is Cause.MISSING_INPUT
+    assert dict(found.facts)["file"] == "/opt/tin/libtin.a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/usr/bin/ld: cannot find -ltin",
+        "gcc: error: unrecognized command line option '-framework'",
+        "x: libtin.so.1: cannot open shared object file: No such file or directory",
+    ],
+)
+def test_words_of_linux_are_of_another_system(text: str) -> None:
+    (found,) = diagnose(text).answers
+    assert found.cause is Cause.OTHER_SYSTEM
