@@ -12,7 +12,7 @@ from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import (
     might_be_in_shared_cache,
 )
-from machochain.dyld.slices import FAT, choose_slice, classic_choose_slice, not_mach_o, refusal
+from machochain.dyld.slices import FAT, choose_slice, classic_choose_slice, not_mach_o, platform_text, refusal
 from machochain.graph.mac import Mac
 from machochain.graph.versioned import find_overrides
 from machochain.graph.walked import Found, Walk, image_of
@@ -26,9 +26,12 @@ from machochain.model.ospaths import (
     SWIFT_LIBRARIES,
 )
 from machochain.model.paths import TargetPath, leaf
+from machochain.model.platform import Platform
 from machochain.model.result import Load, LoadedImage, Origin, Unknown
 from machochain.model.search import Attempt, Candidate, Objection, ObjectionKind, SearchRule
 
+_NEVER_MACOS: Final = frozenset({Platform.TVOS, Platform.WATCHOS, Platform.BRIDGEOS, Platform.VISIONOS})
+"""Processes that the libraries in a Mac's cache do not fit: they are built for macOS, some for Catalyst too."""
 MOST_ATTEMPTS: Final = 50_000
 """Paths that are tried in one process: load commands times run paths may be more than anybody waits for. No
 process of numpy, scipy and vtk needs more than 58."""
@@ -105,7 +108,24 @@ class Process:
             and expand_executable_path(request.path, config=self.config) is None
         )
 
-    def _load_system(self, answer: SystemAnswer, candidate: Candidate, tried: list[Attempt]) -> Found:
+    def _system_misfit(self) -> Objection | None:
+        """Return why no library of the cache fits this process; None where they do, or nobody can tell.
+
+        dyld-1378, makeJustInTimeLoaderDyldCache(); dyld-832.7.3, dyld2.cpp: loadPhase5load().
+        """
+        if self.config.platform not in _NEVER_MACOS:
+            return None
+        text = "wrong platform to load into process"
+        if self.config.profile.classic:
+            text = f"mach-o, but not built for platform {platform_text(self.config.platform, self.config.profile)}"
+        return Objection(ObjectionKind.WRONG_PLATFORM, text)
+
+    def _load_system(self, answer: SystemAnswer, candidate: Candidate, tried: list[Attempt]) -> Found | None:
+        """Load a library of the cache, or note why none of them serves."""
+        misfit = self._system_misfit()
+        if misfit is not None:
+            tried.append(Attempt(candidate, misfit))
+            return None
         # dyld4 records the path that led there, an alias too (makeDyldCacheLoader()).
         name = answer.path or TargetPath(candidate.path)
         path = name if self.config.profile.classic else TargetPath(candidate.path)

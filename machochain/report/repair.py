@@ -52,8 +52,12 @@ def _input(done: InputRepair, repair: Repair, style: Style) -> Iterator[str]:
     mark, kind, words = _HEAD[done.outcome]
     if not style.unicode:
         mark = {"✔": "ok", "✘": "FAILED", "·": "-"}[mark]
-    if done.outcome is RepairOutcome.REPAIRED and repair.dry_run:
-        words = "would be repaired (proved on a copy that is gone again)"
+    if done.outcome is RepairOutcome.REPAIRED:
+        if repair.dry_run:
+            words = "would be repaired (proved on a copy that is gone again)"
+        if not done.helped:
+            mark, kind = ("·", "doubt")
+            words = words.replace("repaired", "repaired in part", 1)
     to = f" {style.arrow} {printable(done.output)}" if done.output is not None else ""
     yield f"{printable(done.input)}{to}  {style.paint(f'{mark} {words}', kind)}"
     for change in done.changes:

@@ -165,7 +165,9 @@ def _table(matrix: Matrix, group: _Group, style: Style) -> list[str]:
     shown = [r for r in matrix.rows if not r.system or r.verdict is not Verdict.STABLE or style.verbose]
     folded = len(matrix.rows) - len(shown)
     room = max(20, style.width - 4 - wide * len(heads) - 10)
-    width = min(room, max([len(printable(r.name)) for r in shown] + [len("launches") + 4]))
+    os_row = f"{folded} from the OS"
+    lengths = [len(printable(r.name)) for r in shown] + [len(os_row)] * bool(folded)
+    width = min(room, max(*lengths, len("launches") + 4))
     lines = [_headline(matrix, group, style), "", f"  {'':{width}}  " + "".join(f"{h:{wide}}" for h in heads).rstrip()]
     for row in shown:
         marks = _marks([_state(row.cells[i]) for i in group.columns], wide, style)
@@ -175,8 +177,7 @@ def _table(matrix: Matrix, group: _Group, style: Style) -> list[str]:
         lines.append(f"  {last:{width}}  {marks}{verdict}")
     if folded:
         marks = _marks(["found"] * len(heads), wide, style)
-        text = f"{folded} from the OS"
-        lines.append(f"  {text:{width}}  {marks}{style.paint('stable', 'good')}")
+        lines.append(f"  {os_row:{width}}  {marks}{style.paint('stable', 'good')}")
     marks = _marks([_launch_state(matrix.columns[i]) for i in group.columns], wide, style)
     lines.append(f"  {'launches':{width}}  {marks}".rstrip())
     return lines

@@ -29,7 +29,9 @@ def verdict(result: Result, style: Style) -> str:
     mark = ("✔ ", "✘ ", "? ") if style.unicode else ("", "", "")
     library = result.file_type != "MH_EXECUTE"
     if result.launches:
-        return style.paint(mark[0] + ("loads" if library else "launches"), "good")
+        translated = result.execution is not None and result.execution.translated
+        words = "launches with Rosetta" if translated else "launches"
+        return style.paint(mark[0] + ("loads" if library else words), "good")
     if result.launches is None:
         return style.paint(mark[2] + "unknown", "doubt")
     execution = result.execution

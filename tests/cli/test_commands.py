@@ -34,6 +34,13 @@ def test_a_binary_that_does_not_launch_exits_with_1_and_gives_dylds_words_and_a_
     assert "install_name_tool -add_rpath @loader_path/../lib" in done.stdout
 
 
+def test_an_intel_program_on_apple_silicon_is_said_to_launch_with_rosetta(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    tool.write_bytes(MachO(arch="x86_64").bytes())
+    assert "launches with Rosetta" in run("resolve", str(tool), "--host", "apple-silicon").stdout
+    assert "Rosetta" not in run("resolve", str(tool), "--host", "intel").stdout
+
+
 def test_a_file_that_is_no_mach_o_exits_with_2_and_the_others_are_still_looked_at() -> None:
     done = run("resolve", str(ROOT / "pyproject.toml"), GREETER)
     assert done.returncode == 2

@@ -49,6 +49,11 @@ def test_the_table_has_a_letter_for_each_context_and_a_mark_for_each_library(tmp
     assert "    Only Go writes below $WORK and $GOCACHE: no library can ever lie there." in lines
 
 
+def test_marks_stand_below_their_letters_where_all_names_are_short(tmp_path: Path) -> None:
+    lines = scenario(tmp_path, program()).stdout.splitlines()
+    assert lines[2].index("A") == lines[3].index("✔") == lines[4].index("✔")
+
+
 def test_tables_keep_to_80_columns(tmp_path: Path) -> None:
     long = "/opt/some/very/long/prefix/that/goes/on/and/on/Frameworks/Greetings.framework/Versions/A/Greetings"
     done = scenario(tmp_path, program(GREET, long, rpaths=["@loader_path/../lib"]), "--contexts", "all")

@@ -369,3 +369,14 @@ def test_pasting_any_step_of_any_finding_runs_nothing_that_a_name_holds(name: st
         subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, stdin=subprocess.DEVNULL)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_of_an_ad_hoc_program_with_library_validation_needs_both_to_be_signed() -> None:
+    """No identity makes the library fit: an ad-hoc program has no team that it could be of."""
+    steps = the(with_lib(exe(FOO, rpaths=[RPATH], cs_flags=0x10002)), "MC521")
+    assert any("signed ad hoc" in step and "IDENTITY too" in step for step in steps)
+
+
+def test_a_program_for_another_device_is_what_has_to_be_built_anew() -> None:
+    steps = the(Scene({TOOL: exe(platform=3)}), "MC104")
+    assert steps == ("build the program for macOS: -target arm64-apple-macos12",)

@@ -470,6 +470,19 @@ def test_an_inserted_library_that_is_missing_ends_the_launch(macos: str, text: s
 # -- processes of other kinds --
 
 
+@pytest.mark.parametrize("macos", ["11", "12", "15", "26"])
+@pytest.mark.parametrize(("platform", "name"), [(3, "tvOS"), (4, "watchOS"), (11, "visionOS")])
+def test_the_libraries_of_a_mac_fit_no_program_for_another_device(macos: str, platform: int, name: str) -> None:
+    # JustInTimeLoader.cpp: makeJustInTimeLoaderDyldCache(); dyld2.cpp: loadPhase5load()
+    mac = make_mac({"/app/main": executable(platform=platform)})
+    message = launch(mac, macos=macos).message or ""
+    if macos != "11":
+        assert "'/usr/lib/libSystem.B.dylib' (wrong platform to load into process)" in message
+    else:
+        assert "/usr/lib/libSystem.B.dylib: mach-o, but not built for platform " in message
+        assert name in message or platform == 11
+
+
 @dyld4
 def test_a_simulator_program_needs_its_root(macos: str) -> None:
     # dyldMain.cpp: prepare()

@@ -140,6 +140,16 @@ def test_what_is_left_is_named_where_nothing_can_be_mended(tmp_path: Path) -> No
     assert "left: error[MC811]" in said.stdout
 
 
+def test_a_copy_that_still_does_not_pass_is_repaired_in_part_only(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    tool.write_bytes(program(platform=2, rpaths=[LEAK]))
+    for way in (["-n"], ["-o", str(tmp_path / "out")]):
+        done = run("fix", str(tool), *way)
+        assert done.returncode == 1
+        assert "repaired in part" in done.stdout
+        assert "✔" not in done.stdout
+
+
 def test_a_run_path_that_somebody_may_need_stays(tmp_path: Path) -> None:
     """A library that nobody here can find is looked for by the run path that looks like a leak."""
     module = tmp_path / "x.so"

@@ -13,6 +13,7 @@ from machochain.findings.rule import Rule
 from machochain.findings.rules.unsigned_arm64 import unsigned_library
 from machochain.findings.validation import DEBUGGED, NO_VALIDATION, validates_libraries
 from machochain.model.paths import leaf, printable
+from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Load, Outcome, Severity
 from machochain.model.search import ObjectionKind
 from machochain.model.shell import quoted
@@ -33,7 +34,10 @@ RULE: Final = register(
         "The kernel refuses to map the library: `code signature not valid for use in process … have different Team "
         "IDs`. A strong load ends the process.",
         (
-            "Sign the library with the identity of the program: `codesign -f -s IDENTITY LIBRARY`.",
+            (
+                "Sign the library with the identity of the program: `codesign -f -s IDENTITY LIBRARY`; of an ad-hoc "
+                "program both, for an ad-hoc signature has no team."
+            ),
             "Or sign the program with the entitlement `com.apple.security.cs.disable-library-validation`.",
         ),
         milder="warning where the load is weak, or the program may be debugged",
@@ -63,12 +67,20 @@ def check(case: Case) -> Iterator[Draft]:
                 RULE.id, _severity(load), path, None, path,
                 f"{printable(program)} may not map {printable(leaf(path))}: {printable(attempt.reason)}",
                 {"program": case.result.images[0].path, "load": load.dylib.name},
-                (
-                    sign(path, "IDENTITY"),
-                    advice(f"sign {quoted(program)} with the entitlement {NO_VALIDATION}", also=True),
-                ),
+                _remedies(path, program),
                 Confidence.CERTAIN,
             )  # fmt: skip
+
+
+def _remedies(library: str, program: str) -> tuple[Remedy, ...]:
+    name = quoted(program)
+    return (
+        sign(library, "IDENTITY"),
+        advice(
+            f"with the IDENTITY of {name}; where that is signed ad hoc, which has no team, sign it with IDENTITY too"
+        ),
+        advice(f"sign {name} with the entitlement {NO_VALIDATION}", also=True),
+    )
 
 
 def _severity(load: Load) -> Severity:
@@ -96,10 +108,7 @@ def debugged(case: ProcessCase) -> Iterator[Finding]:
             RULE, Severity.WARNING, library, library.place,
             f"{printable(leaf(library.place))} is not of the team of {printable(leaf(main.place))}, "
             "which takes libraries of its own team only unless it is debugged",
-            (
-                sign(library.place, "IDENTITY"),
-                advice(f"sign {quoted(leaf(main.place))} with the entitlement {NO_VALIDATION}", also=True),
-            ),
+            _remedies(library.place, leaf(main.place)),
             confidence=Confidence.LIKELY,
             team=_team(library), required=team, program=main.place,
         )  # fmt: skip

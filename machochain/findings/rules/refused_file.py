@@ -13,10 +13,12 @@ from machochain.findings.draft import Case, Draft, load_draft
 from machochain.findings.outcomes import Fate
 from machochain.findings.refusal import OF_SIGNATURES, rule_of
 from machochain.findings.registry import RULES, of_process, register
+from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
 from machochain.findings.sources import GET_LOADER, RESIGN
 from machochain.model.paths import printable
 from machochain.model.result import Severity
+from machochain.world.placement import OS_PREFIXES
 
 ARCHITECTURE: Final = register(
     Rule(
@@ -146,7 +148,10 @@ def refused(case: Case) -> Iterator[Draft]:
             f"{case.who(load)} loads {printable(load.dylib.name)}, but dyld refuses {path}: "
             f"{printable(first.reason) or 'the file is empty'}"
         )
-        yield load_draft(rule.id, Severity.ERROR, case, load, message, rule.advice, file=first.candidate.path)
+        steps = rule.advice
+        if rule is PLATFORM and first.candidate.path.startswith(OS_PREFIXES):
+            steps = (advice("build the program for macOS: -target arm64-apple-macos12"),)
+        yield load_draft(rule.id, Severity.ERROR, case, load, message, steps, file=first.candidate.path)
 
 
 @of_process
