@@ -9,15 +9,15 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Mapping
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from attrs import Factory, frozen
 
 from machochain.model.errors import UsageError
-from machochain.report.context import RenderContext
-from machochain.report.guard import guarded
 from machochain.report.registry import Document, render
-from machochain.report.style import Style
+
+if TYPE_CHECKING:
+    from machochain.report.style import Style
 
 COLOURS: Final = ("auto", "always", "never")
 
@@ -59,6 +59,8 @@ class Output:
         """
         if not self.wanted:
             return
+        from machochain.report.guard import guarded
+
         parts = (guarded(part, self.format) for part in ((text,) if isinstance(text, str) else text))
         if self.path is not None and self.to_file:
             write_file(self.path, parts)
@@ -76,6 +78,8 @@ class Output:
     def render(self, value: object, document: Document) -> None:
         """Write a value in the chosen format."""
         if self.wanted:
+            from machochain.report.context import RenderContext
+
             self.write(render(value, self.format, RenderContext(style=self.style), document=document))
 
     @property
@@ -85,6 +89,8 @@ class Output:
         terminal = stream is not None and stream.isatty()
         encoding = "utf-8" if self.to_file else (getattr(stream, "encoding", None) or "ascii").lower()
         colour = coloured(self.colour, os.environ, terminal=terminal)
+        from machochain.report.style import Style  # with -q nothing is written
+
         return Style.of_terminal(colour=colour, unicode="utf" in encoding, verbose=self.verbose)
 
 

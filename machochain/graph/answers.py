@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
-from machochain.graph.loadgraph import LoadGraph, build_graph
 from machochain.model.coverage import Coverage, PassedOver, coverage_of
 from machochain.model.errors import InputError
-from machochain.model.notebook import table
 from machochain.model.result import Load, LoadedImage, Result
 
 if TYPE_CHECKING:
     import networkx as nx
+
+    from machochain.graph.loadgraph import LoadGraph
 
 
 _STATES: Final = {True: "launches", False: "does not launch", None: "unknown"}
@@ -41,10 +41,14 @@ class Report:
     @cached_property
     def graph(self) -> nx.MultiDiGraph[Any]:
         """The frozen networkx graph: nodes are image ids, edges load commands keyed by library ordinal."""
+        from machochain.graph.loadgraph import build_graph  # noqa: PLC0415  # most reports are only read through
+
         return build_graph(self.results)
 
     def load_graph(self, index: int = 0) -> LoadGraph:
         """Return one process's graph with its questions: why, who_loads, missing, cycles, tree."""
+        from machochain.graph.loadgraph import LoadGraph  # noqa: PLC0415
+
         return LoadGraph(self.results[index])
 
     def slice(self, arch: str) -> Report:
@@ -84,6 +88,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
+        from machochain.model.notebook import table  # noqa: PLC0415
+
         rows: list[tuple[str, ...]] = [
             (r.path, r.arch, str(r.macos), _STATES[r.launches], r.message or _refusal(r)) for r in self.results
         ]

@@ -6,15 +6,16 @@ To add a format: a module here with ``write(value, context)``, a row below, a li
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from enum import Enum
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
 from machochain.model.errors import UsageError
-from machochain.report.context import RenderContext
+
+if TYPE_CHECKING:
+    from machochain.report.context import RenderContext
 
 
 class Document(Enum):
@@ -142,11 +143,17 @@ def render(
     module, _, function = found.home.partition(":")
     write: Callable[[Any, RenderContext], str | Iterable[str]]
     write = getattr(import_module(f"machochain.report.{module}"), function)
-    return write(value, context or RenderContext())
+    if context is None:
+        from machochain.report.context import RenderContext  # noqa: PLC0415  # nobody else needs one before
+
+        context = RenderContext()
+    return write(value, context)
 
 
 def no_such_format(form: str, known: Iterable[str]) -> UsageError:
     """Return the error that names what was probably meant."""
+    from difflib import get_close_matches  # noqa: PLC0415  # most runs make no mistake
+
     names = list(known)
     close = get_close_matches(form, names, 1)
     hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from attrs import frozen
 
 _COLOURS = {"good": "32", "bad": "31", "doubt": "33", "dim": "2", "bold": "1"}
@@ -28,6 +26,8 @@ class Style:
     @classmethod
     def of_terminal(cls, *, colour: bool, unicode: bool, verbose: int) -> Style:
         """Take the width of the terminal, at most 120 columns."""
+        import shutil  # noqa: PLC0415  # brings what compresses archives
+
         return cls(colour, unicode, min(shutil.get_terminal_size((80, 24)).columns, 120), verbose)
 
     def paint(self, text: str, kind: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, Final
@@ -289,6 +288,8 @@ def on_disk(handed: Handed, timeout: float = TIMEOUT) -> Iterator[OnDisk]:
     try:
         yield _laid_out(handed, folder)
     finally:
+        import shutil  # noqa: PLC0415  # brings what compresses archives
+
         shutil.rmtree(folder, ignore_errors=True)
 
 

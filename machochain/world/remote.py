@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import Empty, Full, Queue
-from threading import Event, Thread
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from machochain.model.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from queue import Queue
+    from threading import Event
 
 LIMIT: Final = 4 << 30
 """Bytes of one input."""
@@ -72,6 +73,7 @@ def fetched(address: str, limit: int = LIMIT, timeout: float = TIMEOUT) -> Itera
         import fsspec  # noqa: F401, PLC0415  # an extra: most never need it
     except ImportError as error:
         raise UsageError(f"{redacted(address)}: addresses need fsspec: pip install 'machochain[remote]'") from error
+    import shutil  # noqa: PLC0415  # as are the next: most runs fetch nothing
     import tempfile  # noqa: PLC0415
 
     folder = tempfile.mkdtemp(prefix="machochain-")
@@ -86,6 +88,9 @@ def fetched(address: str, limit: int = LIMIT, timeout: float = TIMEOUT) -> Itera
 
 def _copy(address: str, copy: IO[bytes], limit: int, timeout: float) -> None:
     """Copy what is at an address, which is read in a thread of its own: few of fsspec's file systems give up."""
+    from queue import Empty, Full, Queue  # noqa: PLC0415
+    from threading import Event, Thread  # noqa: PLC0415
+
     parts: Queue[bytes | int | Exception | None] = Queue(_AHEAD)
     done = Event()
 
