@@ -18,6 +18,7 @@ from machochain.graph.resolve import Target
 from machochain.model.errors import UsageError
 from machochain.model.execution import Host, Launcher
 from machochain.model.paths import TargetPath
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 from machochain.report.registry import Document, formats
 from machochain.world.placement import World, parse_map
@@ -32,8 +33,8 @@ _RELEASES: Final = (*map(str, majors()), *NAMES)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@frozen
-class Modelled:
+@frozen(repr=False)
+class Modelled(Shown):
     """The modelled Mac and process as the options describe them."""
 
     target: Target

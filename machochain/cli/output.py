@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from attrs import Factory, frozen
 
 from machochain.model.errors import UsageError
+from machochain.model.shown import Shown
 from machochain.report.registry import Document, render
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 COLOURS: Final = ("auto", "always", "never")
 
 
-@frozen
-class Output:
+@frozen(repr=False)
+class Output(Shown):
     """Where results go and how.
 
     Attributes:

@@ -13,10 +13,11 @@ from machochain.model.ospaths import CRYPTEX
 from machochain.model.platform import Platform
 from machochain.model.result import LoadedImage
 from machochain.model.search import Candidate, SearchRule
+from machochain.model.shown import Shown
 
 
-@frozen
-class LoadRequest:
+@frozen(repr=False)
+class LoadRequest(Shown):
     """One search for a library.
 
     Attributes:

@@ -19,13 +19,14 @@ from machochain.model.image import FileType
 from machochain.model.paths import leaf
 from machochain.model.result import LoadedImage
 from machochain.model.search import Candidate, Failure, FailureKind, SearchRule
+from machochain.model.shown import Shown
 
 RealPath = Callable[[str], str | None]
 """``realpath`` on the modelled Mac: the path with links resolved, or None if nothing is there."""
 
 
-@frozen
-class Paths:
+@frozen(repr=False)
+class Paths(Shown):
     """What dyld2 asks the file system for while it makes up paths.
 
     Attributes:

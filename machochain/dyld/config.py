@@ -16,11 +16,12 @@ from machochain.model.image import Image
 from machochain.model.ospaths import IOS_SUPPORT
 from machochain.model.paths import TargetPath
 from machochain.model.platform import Platform
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 
-@frozen
-class Security:
+@frozen(repr=False)
+class Security(Shown):
     """What AMFI lets dyld do in this process (dyld-1378, DyldProcessConfig.cpp: ``Security``).
 
     Attributes:
@@ -66,8 +67,8 @@ _SIMULATORS: Final = frozenset(
 _NO_DEMANDS: Final = Validation()
 
 
-@frozen
-class ProcessConfig:
+@frozen(repr=False)
+class ProcessConfig(Shown):
     """The process as dyld sees it.
 
     Attributes:

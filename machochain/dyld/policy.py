@@ -28,6 +28,7 @@ from machochain.model.arch import CPU_ARM64, CPU_POWERPC, CPU_POWERPC64, CPU_X86
 from machochain.model.image import POINTER, Defect, DefectKind, FileType, Image, MachOFile, Question, Slice
 from machochain.model.platform import ZIPPERED, Platform, is_known_platform, platform_name
 from machochain.model.search import Objection, ObjectionKind
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 # -- epochs (dyld-1378, mach_o/Platform.cpp) --
@@ -324,8 +325,8 @@ def _refused(text: str | None, question: Question = Question.ALWAYS) -> Objectio
     return None if text is None else Objection(ObjectionKind.MALFORMED, text, question=question)
 
 
-@frozen
-class Refusal:
+@frozen(repr=False)
+class Refusal(Shown):
     """A defect, and who minds it.
 
     Attributes:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from attrs import frozen
 
 from machochain.model.errors import UsageError
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 _MACOS_13: Final = Version.of(13)
@@ -23,8 +24,8 @@ Validation = Literal["walk", "walk strictly", "dylibs", "all"]
 all that `Header::valid` asks, of dylibs and bundles; the same of main executables too."""
 
 
-@frozen
-class Profile:
+@frozen(repr=False)
+class Profile(Shown):
     """What one generation of dyld does differently from the others. Defaults are what current dyld does.
 
     Attributes:

@@ -16,6 +16,7 @@ from machochain.model.image import POINTER, DefectKind, Image, Segment
 from machochain.model.loadcommand import Command
 from machochain.model.paths import leaf
 from machochain.model.platform import Platform
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 _LC_SEGMENT: Final = 0x1
@@ -51,8 +52,8 @@ _KNOWN: Final = frozenset(
 _MOST_SYMBOLS: Final = 0x10000000
 
 
-@frozen
-class Demands:
+@frozen(repr=False)
+class Demands(Shown):
     """What the process asks of its images, from the main executable (``_main()``).
 
     Attributes:

@@ -21,6 +21,7 @@ from machochain.model.platform import Platform
 from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
 from machochain.model.search import Attempt, ObjectionKind, SearchRule
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ _LOADER_PATH: Final = SearchRule.LOADER_PATH
 _NO_SUCH_FILE: Final = ObjectionKind.NO_SUCH_FILE
 
 
-@frozen
-class GoImage:
+@frozen(repr=False)
+class GoImage(Shown):
     """What the rules need to know of an image that Go made.
 
     Attributes:
@@ -55,8 +56,8 @@ class GoImage:
         return self.binary.link.value if self.binary.link is not None else None
 
 
-@frozen
-class Facts:
+@frozen(repr=False)
+class Facts(Shown):
     """What rules may ask beyond the result. What is left out costs findings, never truth.
 
     Attributes:
@@ -87,8 +88,8 @@ class Facts:
 NO_FACTS: Final = Facts()
 
 
-@frozen
-class Draft:
+@frozen(repr=False)
+class Draft(Shown):
     """A finding without the process it belongs to: what is true of an image is true in every process."""
 
     rule: str
@@ -122,8 +123,8 @@ class Draft:
         )
 
 
-@frozen
-class Survey:
+@frozen(repr=False)
+class Survey(Shown):
     """The loads of a process by what rules look for, each group in the order dyld asks.
 
     Attributes:

@@ -14,6 +14,7 @@ from machochain.model.errors import UsageError
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.ospaths import LIBSYSTEM
 from machochain.model.platform import Platform
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 _FIRST_ARM64 = Version.of(11)
 
 
-@frozen
-class OSFacts:
+@frozen(repr=False)
+class OSFacts(Shown):
     """The OS on every release.
 
     Attributes:

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from machochain.model.result import Load, Outcome
 from machochain.model.search import Attempt, FailureKind
+from machochain.model.shown import Shown
 
 KNOWN_VARIABLES: Final = ("@rpath/", "@loader_path/", "@executable_path/")
 """What dyld expands at the start of a load path."""
@@ -39,8 +40,8 @@ class Fate(Enum):
     """Nothing lies where dyld looks."""
 
 
-@frozen
-class FailedLoad:
+@frozen(repr=False)
+class FailedLoad(Shown):
     """A load that led to no image, and the files dyld refused, in its order."""
 
     load: Load

@@ -8,9 +8,11 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.model.shown import Shown
 
-@frozen
-class PathClass:
+
+@frozen(repr=False)
+class PathClass(Shown):
     """Where an absolute path leads.
 
     Attributes:

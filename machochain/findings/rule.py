@@ -6,10 +6,11 @@ from attrs import frozen
 
 from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import Severity
+from machochain.model.shown import Shown
 
 
-@frozen
-class Rule:
+@frozen(repr=False)
+class Rule(Shown):
     """One rule.
 
     Attributes:

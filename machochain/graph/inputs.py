@@ -16,6 +16,7 @@ from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.image import FileType
 from machochain.model.location import Location
 from machochain.model.paths import HostPath
+from machochain.model.shown import Shown
 from machochain.world.placement import WorldView
 from machochain.world.survey import Survey, survey
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from machochain.model.artifact import Artifact
 
 
-@frozen
-class Input:
+@frozen(repr=False)
+class Input(Shown):
     """One Mach-O file to start from.
 
     Attributes:

@@ -23,6 +23,7 @@ from machochain.model.ospaths import OS_FOLDERS
 from machochain.model.paths import TargetPath, directory
 from machochain.model.result import LoadedImage
 from machochain.model.search import Attempt, Candidate
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 from machochain.world.filesystem import ENOENT, ReadableFileSystem
 
@@ -58,8 +59,8 @@ Fitting = dict[tuple[tuple[int, int] | None, bool], Slice]
 """By identity of the file and whether a load command asks."""
 
 
-@frozen
-class Trail:
+@frozen(repr=False)
+class Trail(Shown):
     """How a search comes to a file that no image of the process has answered for.
 
     Attributes:

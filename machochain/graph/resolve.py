@@ -35,6 +35,7 @@ from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.image import DefectKind, FileType, Image, MachOFile, Slice, file_type_name
 from machochain.model.paths import TargetPath
 from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
+from machochain.model.shown import Shown
 from machochain.model.signature import Signature, SignatureFlag
 from machochain.model.version import Version
 
@@ -102,8 +103,8 @@ def _environment(values: Mapping[str, str]) -> FrozenDict:
     return frozen_dict(values)
 
 
-@frozen
-class Target:
+@frozen(repr=False)
+class Target(Shown):
     """The process that is modelled.
 
     Attributes:

@@ -22,6 +22,7 @@ from machochain.model.image import Image, MachOFile, Slice
 from machochain.model.paths import directory, leaf
 from machochain.model.reading import ReadAt
 from machochain.model.result import LoadedImage, Origin
+from machochain.model.shown import Shown
 from machochain.model.signature import Signature, SignatureKind
 from machochain.model.version import Version
 
@@ -35,8 +36,8 @@ _LIMIT: Final = 40 << 20
 """xnu takes no larger signature (``kern_descrip.c``, F_ADDFILESIGS)."""
 
 
-@frozen
-class SliceSignature:
+@frozen(repr=False)
+class SliceSignature(Shown):
     """The signature of a slice: what it says, whether the kernel takes it, and what of it was held against the file.
 
     Attributes:
@@ -186,8 +187,8 @@ def _cms(data: bytes) -> bytes:
 # -- the process --
 
 
-@frozen
-class Starting:
+@frozen(repr=False)
+class Starting(Shown):
     """How the modelled Mac starts programs, apart from the release.
 
     Attributes:

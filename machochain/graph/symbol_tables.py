@@ -14,6 +14,7 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, SystemSymbols
 from machochain.model.reading import RangeSource
 from machochain.model.result import LoadedImage, MissingSymbol
+from machochain.model.shown import Shown
 from machochain.model.symbols import Export, Import
 from machochain.model.version import Version
 
@@ -23,8 +24,8 @@ CRASH: Final = ""
 """Stands for the words of a dyld that crashes."""
 
 
-@frozen
-class Wanted:
+@frozen(repr=False)
+class Wanted(Shown):
     """What one image asks for.
 
     Attributes:
@@ -40,8 +41,8 @@ class Wanted:
     strong: Mapping[int, Mapping[str, bool]]
 
 
-@frozen
-class Answer:
+@frozen(repr=False)
+class Answer(Shown):
     """Whether a symbol is there.
 
     Attributes:

@@ -10,10 +10,11 @@ from machochain.model.filesystem import Node
 from machochain.model.image import Slice
 from machochain.model.result import Load, LoadedImage, Origin, Unknown
 from machochain.model.search import Attempt, Candidate, Failure
+from machochain.model.shown import Shown
 
 
-@frozen
-class Walk:
+@frozen(repr=False)
+class Walk(Shown):
     """What one walk found.
 
     Attributes:
@@ -38,8 +39,8 @@ class Walk:
     launched: int = 0
 
 
-@frozen
-class Found:
+@frozen(repr=False)
+class Found(Shown):
     """What one search came to: an image, or the reason why not.
 
     Attributes:
@@ -64,8 +65,8 @@ class Found:
         return self.failure.text if self.failure is not None else None
 
 
-@frozen
-class Dlopen:
+@frozen(repr=False)
+class Dlopen(Shown):
     """A library that a running process opens.
 
     Attributes:

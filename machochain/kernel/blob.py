@@ -14,6 +14,7 @@ from attrs import frozen
 
 from machochain.kernel.releases import EXACT_HASH_PAGES, LIBRARY_CONSTRAINT
 from machochain.model.execution import ExecRule
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 SUPERBLOB: Final = 0xFADE0CC0
@@ -44,8 +45,8 @@ _DIRECTORY_SIZE: Final = 108
 """``sizeof(CS_CodeDirectory)`` with everything up to version 0x20600: a shorter one is refused whatever its version."""
 
 
-@frozen
-class BadBlob:
+@frozen(repr=False)
+class BadBlob(Shown):
     """Why a signature counts for nothing."""
 
     rule: ExecRule
@@ -53,8 +54,8 @@ class BadBlob:
     since: Version | None = None
 
 
-@frozen
-class Directory:
+@frozen(repr=False)
+class Directory(Shown):
     """What the kernel takes from the best code directory.
 
     Attributes:

@@ -8,6 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from machochain.model.execution import Cause, Certainty, ExecRule, ExitReason, Namespace
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 ENOEXEC: Final = 8
@@ -25,8 +26,8 @@ class LoadReturn(Enum):
     INVALID = 22
 
 
-@frozen
-class Failure:
+@frozen(repr=False)
+class Failure(Shown):
     """What is wrong and how it ends.
 
     Attributes:

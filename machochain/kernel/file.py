@@ -15,6 +15,7 @@ from machochain.kernel.failure import EBADARCH, EBADMACHO, ENOEXEC, Failure, Loa
 from machochain.kernel.releases import CHECKS_SLICE_ENDS
 from machochain.model.arch import CPU_ARM64, CPU_X86, CPU_X86_64, Arch
 from machochain.model.execution import Cause, ExecRule, Host
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 MH_EXECUTE: Final = 2
@@ -28,8 +29,8 @@ _ARCH: Final = struct.Struct(">5I")
 _U32: Final = 0xFFFFFFFF
 
 
-@frozen
-class Piece:
+@frozen(repr=False)
+class Piece(Shown):
     """One slice, nothing normalised.
 
     Attributes:
@@ -56,8 +57,8 @@ class Piece:
         return Arch.of(cputype, subtype)
 
 
-@frozen
-class Program:
+@frozen(repr=False)
+class Program(Shown):
     """A file as the kernel finds it.
 
     Attributes:

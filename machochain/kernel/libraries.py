@@ -13,6 +13,7 @@ from attrs import frozen
 
 from machochain.kernel.policy import ENFORCEMENT, FORCED_LV, HARD, KILL, REQUIRE_LV, RUNTIME
 from machochain.model.execution import Validation
+from machochain.model.shown import Shown
 
 NO_VALIDATION: Final = "com.apple.security.cs.disable-library-validation"
 DEBUGGED: Final = "com.apple.security.get-task-allow"
@@ -25,8 +26,8 @@ class MapRefusal(Enum):
     UNSIGNED = "mapped file has no cdhash, completely unsigned? Code has to be at least ad-hoc signed."
 
 
-@frozen
-class LibrarySignature:
+@frozen(repr=False)
+class LibrarySignature(Shown):
     """A library's signature as the kernel sees it.
 
     Attributes:

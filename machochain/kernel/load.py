@@ -19,6 +19,7 @@ from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.execution import Cause, Certainty, ExecRule
 from machochain.model.loadcommand import walk_commands
 from machochain.model.reading import text
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 DYLD: Final = "/usr/lib/dyld"
@@ -51,8 +52,8 @@ Command = tuple[int, int, int]
 """Number, offset, size."""
 
 
-@frozen
-class Context:
+@frozen(repr=False)
+class Context(Shown):
     """The process the image would become.
 
     Attributes:
@@ -68,8 +69,8 @@ class Context:
     slice_size: int
 
 
-@frozen
-class Loaded:
+@frozen(repr=False)
+class Loaded(Shown):
     """What a load that succeeds, or that stops, leaves for the checks behind it.
 
     Attributes:

@@ -24,6 +24,7 @@ from machochain.kernel.failure import (
 from machochain.kernel.releases import ARM64E_UNKNOWN, HARDENED_PROCESS, LAUNCH_CONSTRAINTS, SIGNED_ARM64
 from machochain.model.arch import Arch
 from machochain.model.execution import Cause, Certainty, ExecRule
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 HARD: Final = 0x100
@@ -55,8 +56,8 @@ _HARDENED_PROCESS: Final = (
 )
 
 
-@frozen
-class SignatureState:
+@frozen(repr=False)
+class SignatureState(Shown):
     """A program's signature as the kernel sees it, beside what of it was held against the file.
 
     Attributes:

@@ -33,13 +33,14 @@ from machochain.model.execution import (
     RosettaNeed,
 )
 from machochain.model.paths import leaf, printable
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 _PAGE: Final = {True: 0x1000, False: 0x4000}
 
 
-@frozen
-class Start:
+@frozen(repr=False)
+class Start(Shown):
     """How a program is started.
 
     Attributes:

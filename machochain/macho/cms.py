@@ -10,6 +10,8 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.model.shown import Shown
+
 _MESSAGE_DIGEST: Final = bytes.fromhex("2a864886f70d010904")
 _SIGNED_DATA: Final = bytes.fromhex("2a864886f70d010702")
 _DIGESTS: Final = {
@@ -29,8 +31,8 @@ class _Bad(Exception):  # noqa: N818 - control flow inside this module, never se
     """No BER."""
 
 
-@frozen
-class Element:
+@frozen(repr=False)
+class Element(Shown):
     """One element: its tag byte, its content, and the elements in it if it is constructed."""
 
     tag: int

@@ -12,6 +12,7 @@ from machochain.macho import constants as c
 from machochain.model.arch import CPU_ARM64, Arch
 from machochain.model.image import Defect, DefectKind, FileType, Question
 from machochain.model.reading import signed
+from machochain.model.shown import Shown
 
 MAX_SLICES: Final = 16
 """dyld-1378, ``mach_o/Universal.h``, ``kMaxSliceCount``."""
@@ -25,8 +26,8 @@ _ARCH: Final = struct.Struct(">5I")
 _ARCH_64: Final = struct.Struct(">IIQQII")
 
 
-@frozen
-class FatEntry:
+@frozen(repr=False)
+class FatEntry(Shown):
     """One slice as the fat header describes it.
 
     Attributes:
@@ -45,8 +46,8 @@ class FatEntry:
     hidden: bool = False
 
 
-@frozen
-class FatHeader:
+@frozen(repr=False)
+class FatHeader(Shown):
     """A fat header.
 
     Attributes:

@@ -16,6 +16,7 @@ from machochain.macho.constants import LC_CODE_SIGNATURE
 from machochain.macho.symtab import read_table
 from machochain.model.image import Image
 from machochain.model.reading import ReadAt
+from machochain.model.shown import Shown
 from machochain.model.signature import HASHES, Signature, SignatureKind, digest
 from machochain.model.symbols import TableDefect
 
@@ -42,8 +43,8 @@ class _Bad(Exception):  # noqa: N818 - control flow inside this module, never se
     """A blob that cannot be read."""
 
 
-@frozen
-class _Blob:
+@frozen(repr=False)
+class _Blob(Shown):
     slot: int
     magic: int
     offset: int

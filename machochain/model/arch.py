@@ -10,6 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from machochain.model.errors import UsageError
+from machochain.model.shown import Shown
 
 ABI64: Final = 0x01000000
 ABI64_32: Final = 0x02000000
@@ -98,8 +99,8 @@ def arch_name(text: str) -> str:
     raise UsageError(f"no architecture is called {text!r}: {hint}")
 
 
-@frozen
-class Arch:
+@frozen(repr=False)
+class Arch(Shown):
     """One (cputype, cpusubtype) pair.
 
     Attributes:

@@ -9,6 +9,7 @@ from enum import Enum
 from attrs import frozen
 
 from machochain.model.result import Origin, Result, UnknownKind
+from machochain.model.shown import Shown
 
 
 class PassedOverKind(Enum):
@@ -22,8 +23,8 @@ class PassedOverKind(Enum):
     """A part of a static library that cannot be read."""
 
 
-@frozen
-class PassedOver:
+@frozen(repr=False)
+class PassedOver(Shown):
     """One thing that was not looked at.
 
     Attributes:
@@ -37,8 +38,8 @@ class PassedOver:
     reason: str
 
 
-@frozen
-class Coverage:
+@frozen(repr=False)
+class Coverage(Shown):
     """How much was looked at.
 
     Attributes:

@@ -10,6 +10,7 @@ from enum import Enum
 
 from attrs import frozen
 
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 
@@ -146,8 +147,8 @@ class Namespace(Enum):
     EXEC = 9
 
 
-@frozen
-class ExitReason:
+@frozen(repr=False)
+class ExitReason(Shown):
     """The reason the kernel records with a SIGKILL.
 
     Attributes:
@@ -171,8 +172,8 @@ class RosettaNeed(Enum):
     GONE = "gone"
 
 
-@frozen
-class ExecVerdict:
+@frozen(repr=False)
+class ExecVerdict(Shown):
     """What the kernel does with one program.
 
     Attributes:
@@ -227,8 +228,8 @@ class ExecVerdict:
         return self.outcome is ExecOutcome.DYLD
 
 
-@frozen
-class Validation:
+@frozen(repr=False)
+class Validation(Shown):
     """What a process demands of the libraries it maps.
 
     Attributes:

@@ -11,6 +11,7 @@ from typing import Protocol
 from attrs import frozen
 
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 
@@ -30,8 +31,8 @@ class NodeKind(Enum):
     OTHER = "other"
 
 
-@frozen
-class Node:
+@frozen(repr=False)
+class Node(Shown):
     """What lies at one target path, links followed.
 
     Attributes:
@@ -68,8 +69,8 @@ class FileSystem(Protocol):
         ...
 
 
-@frozen
-class SystemAnswer:
+@frozen(repr=False)
+class SystemAnswer(Shown):
     """Whether the operating system itself provides a library (shared cache or sealed volume).
 
     Attributes:
@@ -91,8 +92,8 @@ class SystemLibraries(Protocol):
         ...
 
 
-@frozen
-class SymbolAnswer:
+@frozen(repr=False)
+class SymbolAnswer(Shown):
     """Whether a library of the OS provides a symbol, itself or through what it re-exports.
 
     Attributes:

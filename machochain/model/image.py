@@ -14,6 +14,7 @@ from attrs import field, frozen
 from machochain.model.arch import Arch
 from machochain.model.loadcommand import Command, walk_commands
 from machochain.model.platform import Platform
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 
@@ -77,8 +78,8 @@ class HeaderFlag(IntFlag):
     MH_DYLIB_IN_CACHE = 0x80000000
 
 
-@frozen
-class LinkedDylib:
+@frozen(repr=False)
+class LinkedDylib(Shown):
     """One dylib this image depends on (LC_LOAD_DYLIB and its kin).
 
     Attributes:
@@ -129,8 +130,8 @@ class LinkedDylib:
         return tuple(word for word, on in marks if on)
 
 
-@frozen
-class RunPath:
+@frozen(repr=False)
+class RunPath(Shown):
     """One LC_RPATH.
 
     Attributes:
@@ -142,8 +143,8 @@ class RunPath:
     path: str
 
 
-@frozen
-class BuildVersion:
+@frozen(repr=False)
+class BuildVersion(Shown):
     """One LC_BUILD_VERSION or LC_VERSION_MIN_*.
 
     Attributes:
@@ -161,8 +162,8 @@ class BuildVersion:
     tools: tuple[tuple[int, Version], ...] = ()
 
 
-@frozen
-class Segment:
+@frozen(repr=False)
+class Segment(Shown):
     """One LC_SEGMENT or LC_SEGMENT_64. Addresses and sizes are bytes, offsets count from the slice's start."""
 
     command_index: int
@@ -177,8 +178,8 @@ class Segment:
     flags: int
 
 
-@frozen
-class Section:
+@frozen(repr=False)
+class Section(Shown):
     """One section of a segment. ``offset`` counts from the slice's start; 0 where nothing is in the file."""
 
     segment: str
@@ -189,8 +190,8 @@ class Section:
     flags: int
 
 
-@frozen
-class LinkEdit:
+@frozen(repr=False)
+class LinkEdit(Shown):
     """Where the linker's tables lie: (offset, size) pairs from the slice's start, None where absent.
 
     Attributes:
@@ -274,8 +275,8 @@ class DefectKind(Enum):
     UNIVERSAL = "fat header"
 
 
-@frozen
-class Defect:
+@frozen(repr=False)
+class Defect(Shown):
     """Something dyld may object to, in dyld's own words.
 
     Attributes:
@@ -384,8 +385,8 @@ class Image:
         return f"<Image {file_type_name(self.file_type)} {self.arch.name} {self.install_name or ''}".rstrip() + ">"
 
 
-@frozen
-class Slice:
+@frozen(repr=False)
+class Slice(Shown):
     """One architecture of a file; a thin file has exactly one.
 
     Attributes:
@@ -407,8 +408,8 @@ class Slice:
     head: bytes = field(default=b"", repr=False, eq=False)
 
 
-@frozen
-class MachOFile:
+@frozen(repr=False)
+class MachOFile(Shown):
     """A thin or universal Mach-O file.
 
     Attributes:

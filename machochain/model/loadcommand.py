@@ -7,11 +7,13 @@ from typing import Final
 
 from attrs import frozen
 
+from machochain.model.shown import Shown
+
 _HEAD: Final = struct.Struct("<II")
 
 
-@frozen
-class Command:
+@frozen(repr=False)
+class Command(Shown):
     """One load command: where it lies and how long it is.
 
     Attributes:

@@ -7,10 +7,11 @@ import posixpath
 from attrs import evolve, frozen
 
 from machochain.model.paths import HostPath, TargetPath, directory
+from machochain.model.shown import Shown
 
 
-@frozen
-class Location:
+@frozen(repr=False)
+class Location(Shown):
     """The names of one file.
 
     Attributes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 
-@frozen
-class Prediction:
+@frozen(repr=False)
+class Prediction(Shown):
     """How the loads of a program to come were found out.
 
     Attributes:

@@ -12,6 +12,7 @@ from attrs import frozen
 from machochain.model.location import Location
 from machochain.model.paths import leaf
 from machochain.model.shell import file_word, quoted
+from machochain.model.shown import Shown
 
 FILE: Final = "\0"
 """What stands in a sentence for a file whose name depends on the reader; no name can hold it."""
@@ -83,8 +84,8 @@ _WORDS: Final = {
 """Of what no tool of Apple's does."""
 
 
-@frozen
-class Remedy:
+@frozen(repr=False)
+class Remedy(Shown):
     """One thing to do.
 
     Attributes:
@@ -127,8 +128,8 @@ class StepKind(Enum):
     TEXT = "text"
 
 
-@frozen
-class Step:
+@frozen(repr=False)
+class Step(Shown):
     """A remedy in words.
 
     Attributes:

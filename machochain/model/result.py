@@ -18,6 +18,7 @@ from machochain.model.prediction import Prediction
 from machochain.model.remedy import Remedy, Step, StepKind, mendable, steps
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind
 from machochain.model.shell import file_word
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 
@@ -146,8 +147,8 @@ class Lookup(Enum):
     TABLE = "a table that cannot be read"
 
 
-@frozen
-class MissingSymbol:
+@frozen(repr=False)
+class MissingSymbol(Shown):
     """A symbol nobody provides.
 
     Attributes:
@@ -206,8 +207,8 @@ class UnknownKind(Enum):
     LIBRARY_VALIDATION = "{0} is of another team than {1}, a program for debugging: it is not known if it may be mapped"
 
 
-@frozen
-class Unknown:
+@frozen(repr=False)
+class Unknown(Shown):
     """Something nobody can tell.
 
     Attributes:

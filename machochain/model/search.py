@@ -7,6 +7,7 @@ from enum import Enum
 from attrs import frozen
 
 from machochain.model.image import Question
+from machochain.model.shown import Shown
 
 
 class SearchRule(Enum):
@@ -40,8 +41,8 @@ class SearchRule(Enum):
 _ON_DISK_ONLY = (SearchRule.CATALYST_PREFIX_ON_DISK, SearchRule.RAW_PATH_ON_DISK)
 
 
-@frozen
-class Candidate:
+@frozen(repr=False)
+class Candidate(Shown):
     """One path dyld would try.
 
     Attributes:
@@ -78,8 +79,8 @@ class ObjectionKind(Enum):
     ABORTS = "dyld fails an assertion"
 
 
-@frozen
-class Objection:
+@frozen(repr=False)
+class Objection(Shown):
     """Why dyld does not take a file.
 
     Attributes:
@@ -106,8 +107,8 @@ EACCES = 13
 """The error of a path that the process may not look at: something is there, or may be."""
 
 
-@frozen
-class Attempt:
+@frozen(repr=False)
+class Attempt(Shown):
     """A candidate that was tried and did not serve.
 
     Attributes:
@@ -144,8 +145,8 @@ class FailureKind(Enum):
     TOO_OLD = "the library's compatibility version is too low"
 
 
-@frozen
-class Failure:
+@frozen(repr=False)
+class Failure(Shown):
     """Why a library could not be loaded.
 
     Attributes:

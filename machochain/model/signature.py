@@ -10,6 +10,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from machochain.model.frozen import FrozenDict, frozen_dict
+from machochain.model.shown import Shown
 from machochain.model.symbols import TableDefect
 
 HASHES: Final[Mapping[int, tuple[str, int]]] = MappingProxyType(
@@ -52,8 +53,8 @@ class SignatureFlag(IntFlag):
     LINKER_SIGNED = 0x20000
 
 
-@frozen
-class Signature:
+@frozen(repr=False)
+class Signature(Shown):
     """An embedded signature. Nothing here says that it is valid: certificates are not checked.
 
     Attributes:
@@ -106,8 +107,8 @@ class Signature:
         return bool(self.flags & SignatureFlag.RUNTIME)
 
 
-@frozen
-class Certificate:
+@frozen(repr=False)
+class Certificate(Shown):
     """One certificate of a code signature.
 
     Attributes:

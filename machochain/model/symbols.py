@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from attrs import frozen
 
+from machochain.model.shown import Shown
+
 ORDINAL_SELF = 0
 """Library ordinal: the importing image itself (BIND_SPECIAL_DYLIB_SELF)."""
 ORDINAL_MAIN_EXECUTABLE = -1
@@ -49,8 +51,8 @@ class Import(NamedTuple):
     kind: ImportKind
 
 
-@frozen
-class TableDefect:
+@frozen(repr=False)
+class TableDefect(Shown):
     """Why reading of a table in __LINKEDIT stopped early.
 
     Attributes:
@@ -62,8 +64,8 @@ class TableDefect:
     offset: int
 
 
-@frozen
-class Imports:
+@frozen(repr=False)
+class Imports(Shown):
     """All symbols one image asks for.
 
     Attributes:
@@ -156,8 +158,8 @@ class Symbol(NamedTuple):
     value: int
 
 
-@frozen
-class Symbols:
+@frozen(repr=False)
+class Symbols(Shown):
     """A run of symbol-table entries.
 
     Attributes:

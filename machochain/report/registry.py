@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 from machochain.model.errors import UsageError
+from machochain.model.shown import Shown
 
 if TYPE_CHECKING:
     from machochain.report.context import RenderContext
@@ -34,8 +35,8 @@ class Document(Enum):
     DOCTOR = "Diagnosed"
 
 
-@frozen
-class Format:
+@frozen(repr=False)
+class Format(Shown):
     """One form of one document.
 
     Attributes:

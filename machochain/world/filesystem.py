@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 from machochain.model.filesystem import ABSENT, UNSEEN, FileSystem, Node, NodeKind, Presence
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.reading import ByteSource
+from machochain.model.shown import Shown
 
 ENOENT: Final = 2
 EACCES: Final = 13
@@ -45,8 +46,8 @@ class EntryKind(Enum):
     UNSEEN = "unseen"
 
 
-@frozen
-class Entry:
+@frozen(repr=False)
+class Entry(Shown):
     """What stands under one name in one directory.
 
     Attributes:

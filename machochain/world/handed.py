@@ -17,6 +17,7 @@ from machochain.macho.kind import FileKind, kind_of, kind_of_file
 from machochain.model.errors import InputError, UsageError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, leaf
+from machochain.model.shown import Shown
 from machochain.world.placement import World
 from machochain.world.remote import TIMEOUT, fetched, is_remote, redacted
 from machochain.world.survey import Survey, survey
@@ -28,8 +29,8 @@ _SHORTEST: Final = 16
 """No archive with something in it is shorter."""
 
 
-@frozen
-class MemoryFile:
+@frozen(repr=False)
+class MemoryFile(Shown):
     """A file that is only in memory.
 
     Attributes:
@@ -49,8 +50,8 @@ Sources = Source | Iterable[Source]
 """One input, or several."""
 
 
-@frozen
-class MemoryTree:
+@frozen(repr=False)
+class MemoryTree(Shown):
     """Files that are only in memory, by their paths: all absolute (on the modelled Mac), or all relative to one folder.
 
     Attributes:
@@ -65,8 +66,8 @@ class MemoryTree:
         return self.files[0][0].startswith("/")
 
 
-@frozen
-class SurveyedFolder:
+@frozen(repr=False)
+class SurveyedFolder(Shown):
     """A folder that was walked through.
 
     Attributes:
@@ -78,8 +79,8 @@ class SurveyedFolder:
     survey: Survey = field(repr=False)
 
 
-@frozen
-class FoundArchive:
+@frozen(repr=False)
+class FoundArchive(Shown):
     """An archive in a folder: an input of its own, with a Mac of its own.
 
     Attributes:
@@ -191,8 +192,8 @@ def _shown(value: object) -> str:
     return repr(value) if value is None or isinstance(value, (int, float)) else type(value).__name__
 
 
-@frozen
-class OnDisk:
+@frozen(repr=False)
+class OnDisk(Shown):
     """An input as a file or folder of this machine.
 
     Attributes:

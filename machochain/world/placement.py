@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.shown import Shown
 from machochain.world.filesystem import byte_length, components
 from machochain.world.host import HostFileSystem, Mount, MountState, MountTree
 
@@ -76,8 +77,8 @@ def _hosts(paths: Iterable[StrPath] | StrPath) -> tuple[HostPath, ...]:
     return tuple(_host(path) for path in _several(paths))
 
 
-@frozen
-class World:
+@frozen(repr=False)
+class World(Shown):
     """The modelled Mac's files, as a user describes them.
 
     Without ``root`` this machine's own tree stands for the Mac's, with ``maps`` on top, except below `OS_PREFIXES`.

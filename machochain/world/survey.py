@@ -9,6 +9,7 @@ from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath
+from machochain.model.shown import Shown
 from machochain.world.host import iter_files
 
 _IMAGES = frozenset({FileKind.MACHO, FileKind.UNIVERSAL})
@@ -16,8 +17,8 @@ HEAD = 512
 """Bytes that are read of each file."""
 
 
-@frozen
-class Survey:
+@frozen(repr=False)
+class Survey(Shown):
     """What one walk through a folder met, each in the order of the walk.
 
     Attributes:

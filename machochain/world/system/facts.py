@@ -9,14 +9,15 @@ from attrs import frozen
 
 from machochain.model.filesystem import SystemLibraries, SystemSymbols
 from machochain.model.paths import TargetPath
+from machochain.model.shown import Shown
 from machochain.model.version import Version
 
 FIRST_OF_ITS_OWN = 11
 """Since macOS 11 every year brings a major release, before it brought 10.x."""
 
 
-@frozen
-class Source:
+@frozen(repr=False)
+class Source(Shown):
     """One SDK the catalogue has facts from.
 
     Attributes:
@@ -51,8 +52,8 @@ class Source:
         return path.startswith(self.complete) and not (self.missing and path.startswith(self.missing))
 
 
-@frozen
-class LibraryFacts:
+@frozen(repr=False)
+class LibraryFacts(Shown):
     """What is known of one library.
 
     Attributes:
@@ -78,8 +79,8 @@ class LibraryFacts:
     details: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
-@frozen
-class SymbolFacts:
+@frozen(repr=False)
+class SymbolFacts(Shown):
     """What is known of one symbol of one library.
 
     Attributes:
@@ -145,8 +146,8 @@ class Block(NamedTuple):
     names: dict[str, Group]
 
 
-@frozen
-class GivenSdk:
+@frozen(repr=False)
+class GivenSdk(Shown):
     """One SDK the user named.
 
     Attributes:
