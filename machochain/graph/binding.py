@@ -315,9 +315,7 @@ class Binding:
         work. But what a plug-in looks up in all images comes from the program it is made for, or from its own.
         """
         if not self._main_known:
-            entries = tuple(e for e in entries if e.ordinal == ORDINAL_FLAT and not e.weak)
-            host = self.host if entries else None
-            entries = tuple(e for e in entries if host is not None and not host.provides(e.name))
+            entries = self._not_of_host(self.numbers[image.id], entries)
         classic = self.config.profile.classic
         for entry in entries:
             expected: str | None = None
@@ -338,6 +336,17 @@ class Binding:
                 lookup = Lookup.TABLE  # it is there, but something else could not be read
             if answer.found is not True or answer.error is not None:
                 yield _missing(entry, image, expected, answer, lookup, fatal=fatal)
+
+    def _not_of_host(self, number: int, entries: tuple[Import, ...]) -> tuple[Import, ...]:
+        """Return the flat imports that the program a plug-in is made for does not bring: the same in every process."""
+        key = number, self.host
+        known = self.tables.not_of_host.get(key)
+        if known is None:
+            host = self.host
+            flat = (e for e in entries if e.ordinal == ORDINAL_FLAT and not e.weak)
+            known = () if host is None else tuple(e for e in flat if not host.provides(e.name))
+            self.tables.not_of_host[key] = known
+        return known
 
     @property
     def _main_known(self) -> bool:

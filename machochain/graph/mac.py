@@ -192,12 +192,10 @@ class Mac:
 
         dyld-940 to 1378, DyldProcessConfig.cpp: DyldCache::indexOfPath().
         """
-        if is_respelt(path):
-            return _RESPELT
         key = (path, macos.packed)
         answer = self._answers.get(key)
         if answer is None:
-            answer = self._answers[key] = self.system.find(path, macos)
+            answer = self._answers[key] = _RESPELT if is_respelt(path) else self.system.find(path, macos)
         return answer
 
     def fitting(self, config: ProcessConfig) -> Fitting:
@@ -264,6 +262,17 @@ class Mac:
                 found = NO_SIGNATURE
             self._signatures[key] = _HOW_MUCH[pages], found
         return found
+
+    def signature_of(self, image: LoadedImage, *, pages: bool | None) -> SliceSignature:
+        """Return the signature of a file that is loaded, as `signature` does."""
+        if image.image is None:
+            return NO_SIGNATURE
+        known, found = self._signatures.get((image.identity or (0, 0), image.slice_offset), (_NO_PAGES, None))
+        if found is not None and _HOW_MUCH[pages] <= known:
+            return found
+        node = Node(Presence.PRESENT, NodeKind.FILE, image.path, image.identity, image.host)
+        piece = Slice(image.image.arch, image.slice_offset, image.slice_size, 0, image.image)
+        return self.signature(node, piece, pages=pages)
 
     def refuses_to_map(self, node: Node, piece: Slice, config: ProcessConfig) -> str | MapRefusal | None:
         """Return what the kernel says when a process asks to map a library (F_CHECK_LV); None if it may.

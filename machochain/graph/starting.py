@@ -17,7 +17,7 @@ from machochain.macho.constants import LC_CODE_SIGNATURE
 from machochain.macho.signature import parse_signature, verify_pages
 from machochain.model.arch import CPU_X86, CPU_X86_64, Arch
 from machochain.model.execution import ExecRule, ExecVerdict, Host, Launcher, Validation
-from machochain.model.filesystem import Node, NodeKind, Presence
+from machochain.model.filesystem import Presence
 from machochain.model.image import Image, MachOFile, Slice
 from machochain.model.paths import directory, leaf
 from machochain.model.reading import ReadAt
@@ -318,9 +318,7 @@ def changed_library(
         and not validation_for(program, image.image.arch, macos, translated=verdict.translated).kills
     ):
         return None
-    node = Node(Presence.PRESENT, NodeKind.FILE, image.path, image.identity, image.host)
-    piece = Slice(image.image.arch, image.slice_offset, image.slice_size, 0, image.image)
-    found = mac.signature(node, piece, pages=verify)
+    found = mac.signature_of(image, pages=verify)
     if found.bad_page is None or not isinstance(found.on(macos), Directory):
         return None
     return killed_by_library(verdict, image.path, found.bad_page)

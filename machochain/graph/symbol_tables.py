@@ -12,6 +12,7 @@ from machochain.macho.exports import Exports, open_exports
 from machochain.macho.imports import read_imports
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, SystemSymbols
+from machochain.model.host import PluginHost
 from machochain.model.reading import RangeSource
 from machochain.model.result import LoadedImage, MissingSymbol
 from machochain.model.shown import Shown
@@ -85,6 +86,8 @@ class SymbolTables:
         self._wiring: tuple[object, Any] | None = None
         self._stops: dict[int, tuple[tuple[int, str], ...]] = {}
         self.verdicts: dict[tuple[int, int, int], tuple[MissingSymbol, ...]] = {}
+        self.not_of_host: dict[tuple[int, PluginHost | None], tuple[Import, ...]] = {}
+        """Of a file, the flat imports that the program it is made for does not bring."""
         self.served: set[tuple[int, int, int]] = set()
         """Importer, ordinal, provider: numbers of files of which the second itself has all that the first asks for."""
 

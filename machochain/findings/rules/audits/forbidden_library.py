@@ -50,6 +50,8 @@ def check(case: ProcessCase) -> Iterator[Finding]:
 
 
 def _forbidden(name: str, serving: LoadedImage | None, asked: Expectations, case: ProcessCase) -> str | None:
+    if asked.forbid_libraries is None and asked.allow_libraries is None:
+        return None
     inside = case.binary(serving) if serving is not None else None
     texts = case.names(name, serving)
     if asked.forbid_libraries is not None and any(matches(text, asked.forbid_libraries) for text in texts):

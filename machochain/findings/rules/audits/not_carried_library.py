@@ -45,9 +45,11 @@ RULE: Final = register(
 def check(case: ProcessCase) -> Iterator[Finding]:
     """Yield the loads that nothing in the artifact can serve and nobody can decide."""
     for load in case.result.loads:
-        binary = case.binary(case.result.images[load.source])
         name = load.dylib.name
-        if binary is None or load.outcome is not Outcome.UNKNOWN or load.dylib.weak or not name.startswith("@rpath/"):
+        if load.outcome is not Outcome.UNKNOWN or load.dylib.weak or not name.startswith("@rpath/"):
+            continue
+        binary = case.binary(case.result.images[load.source])
+        if binary is None:
             continue
         refused = [a.candidate.path for a in load.tried if not a.objection.is_miss]
         if (case.carries(leaf(name)) and not refused) or _reaches_beside(case, load):
