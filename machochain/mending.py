@@ -164,7 +164,7 @@ class _Job:
             raise InputError("no Mach-O file in it, so nothing was examined", path=self.path)
         every = sorted({b.arch for b in before.binaries})
         bundling = plan_bundling(before) if self.options.bundle else Bundling((), {})
-        plan = with_bundling(make_plan(before.active, self.options.only, every), bundling)
+        plan = with_bundling(self._plan(before, every), bundling)
         kind = None if Path(self.path).is_dir() else is_artifact(self.path)
         with self._workplace() as aside:
             try:
@@ -174,6 +174,10 @@ class _Job:
             if not plan.files and plan.tag is None:
                 return self._ended(RepairOutcome.NOTHING_TO_DO, before, plan, container=container, aside=aside)
             return self._attempts(before, plan, container, bundling, aside)
+
+    def _plan(self, before: AuditReport, archs: list[str]) -> Plan:
+        drops = self.options.signing.drop_entitlements
+        return make_plan(before.active, self.options.only, archs, drop_entitlements=drops)
 
     def _attempts(
         self, before: AuditReport, plan: Plan, container: Container, bundling: Bundling, aside: Path

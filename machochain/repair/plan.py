@@ -85,13 +85,20 @@ def edits_of(remedy: Remedy) -> tuple[Edit, ...]:  # noqa: PLR0911  # one answer
             return ()
 
 
-def make_plan(findings: Iterable[AuditFinding], only: Collection[str] = (), archs: Collection[str] = ()) -> Plan:
+def make_plan(
+    findings: Iterable[AuditFinding],
+    only: Collection[str] = (),
+    archs: Collection[str] = (),
+    *,
+    drop_entitlements: bool = False,
+) -> Plan:
     """Plan the repair of one input.
 
     Args:
         findings: Those that count.
         only: Ids of the rules to mend; all if empty.
         archs: Architectures a finding without any is about.
+        drop_entitlements: Whether a signature without the entitlements that nothing grants is a remedy.
     """
     edits: dict[str, dict[str, list[Edit]]] = {}
     signs: set[str] = set()
@@ -103,11 +110,11 @@ def make_plan(findings: Iterable[AuditFinding], only: Collection[str] = (), arch
         finding = found.finding
         if only and finding.rule not in only:
             continue
-        if finding.rule in _ASKED_FOR and finding.rule not in only:
-            left.append(found)
-            continue
-        does = False
-        for remedy in mendable(finding.remedies):
+        mends = mendable(finding.remedies) if finding.rule in only or finding.rule not in _ASKED_FOR else ()
+        does = drop_entitlements and finding.rule == "MC808"
+        if does:
+            signs.add(found.path)
+        for remedy in mends:
             if remedy.kind is RemedyKind.RETAG_WHEEL:
                 # It keeps users off whom most of the wheel would serve: only who asks for it gets it.
                 if finding.rule in only:

@@ -254,9 +254,9 @@ def resign(
     if signature.best.platform:
         raise refuse(ObstacleKind.SIGNED_BY_OTHERS, "Apple")
     wrong = first_wrong_page(old, signature)
-    if wrong is not None:
-        if not (replace or mend):
-            raise refuse(ObstacleKind.BROKEN_SIGNATURE, amount=wrong)
+    if wrong is not None and not (replace or mend):
+        raise refuse(ObstacleKind.BROKEN_SIGNATURE, amount=wrong)
+    if wrong is not None or (mend and drop_entitlements and _claims_too_much(signature)):
         return _replaced(new, signature, sealed, drop_entitlements=drop_entitlements)
     patched = patch(old, new, signature, sealed)
     if patched is not None:
@@ -269,6 +269,11 @@ def _signer(directory: CodeDirectory) -> str:
     if directory.team is None:
         return f"a certificate (identifier {name})"
     return f"team {directory.team.decode('utf-8', 'backslashreplace')} (identifier {name})"
+
+
+def _claims_too_much(signature: SuperBlob) -> bool:
+    xml = signature.blob(sb.SLOT_ENTITLEMENTS)
+    return xml is not None and bool(restricted(entitlements_of(xml)))
 
 
 def _must_be_signed(data: bytes) -> bool:

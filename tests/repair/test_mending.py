@@ -140,6 +140,19 @@ def test_what_is_left_is_named_where_nothing_can_be_mended(tmp_path: Path) -> No
     assert "left: error[MC811]" in said.stdout
 
 
+def test_entitlements_that_nothing_grants_go_where_that_is_allowed(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    tool.write_bytes(
+        program(entitlements=plistlib.dumps({"com.apple.developer.x": True, "com.apple.security.network.client": True}))
+    )
+    left = mended(tool, dry_run=True)
+    assert left.inputs[0].outcome is RepairOutcome.NOTHING_TO_DO
+    done = mended(tool, tmp_path / "out", drop_entitlements=True)
+    assert rules(done) == {"MC808"}
+    assert resolve([tmp_path / "out"], target=Target(macos="26")).launches is True
+    assert b"com.apple.security.network.client" in (tmp_path / "out").read_bytes()
+
+
 def test_a_copy_that_still_does_not_pass_is_repaired_in_part_only(tmp_path: Path) -> None:
     tool = tmp_path / "tool"
     tool.write_bytes(program(platform=2, rpaths=[LEAK]))
