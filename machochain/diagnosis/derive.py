@@ -36,6 +36,8 @@ _COMPILER_HELPER: Final = re.compile(
     r"___(?:add|sub|mul|div|neg|eq|ne|lt|le|gt|ge|unord|extend|trunc|fix|float|pow)\w*[tx]f\d?\w*$"
 )
 _LOCAL_BUILDS: Final = re.compile(r"/\.(?:rvm|rbenv|pyenv|asdf|nvm|nodenv|jenv|sdkman)/")
+_BUILD_TREES: Final = re.compile(r"/var/macports/build/|/nix-build-[^/\n]+/")
+"""Where package managers build what they have not installed yet."""
 _COMPILED_HERE: Final = re.compile(
     r"/php/extensions/|/lib/php/|/pecl/|/perl5/|/site_perl/|/luarocks/|/gems/(?![^/]*-darwin)[^/]+/|/erlang/|/libexec/erlang"
 )
@@ -146,6 +148,7 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["lib.versioned"] = bool(_VERSIONED.search(leaf(library)) or framework_partial(library))
     facts["lib.r_version"] = bool(re.match(r"/Library/Frameworks/R\.framework/Versions/[\d.]+(?:-\w+)?/", library))
     facts["asker.local_build"] = _COMPILED_HERE.search(asker) is not None
+    facts["asker.in_build"] = _BUILD_TREES.search(asker) is not None
     facts["lib.keg"] = directory(directory(library))
     facts["asker.tool"] = bool(asker) and _TOOLS.search(asker) is not None
     facts["asker.inside_sdk"] = False

@@ -230,3 +230,30 @@ def test_a_remark_of_go_about_the_build_stands_back_behind_the_file_that_is_not_
 def test_words_of_linux_are_of_another_system(text: str) -> None:
     (found,) = diagnose(text).answers
     assert found.cause is Cause.OTHER_SYSTEM
+
+
+def test_a_plug_in_of_qt_that_was_found_is_not_missing_in_the_bundle() -> None:
+    (found,) = diagnose(
+        'qt.qpa.plugin: Could not load the Qt platform plugin "cocoa" in "" even though it was found.\n'
+        "This application failed to start because no Qt platform plugin could be initialized."
+    ).answers
+    assert found.cause is Cause.DUPLICATE_RUNTIME
+    assert Cause.RUN_PATH in found.alternatives
+
+
+def test_a_program_still_in_its_build_folder_is_no_package_left_behind_by_an_upgrade() -> None:
+    (found,) = diagnose(
+        "dyld: Library not loaded: /opt/local/lib/libtin.13.dylib\n"
+        "  Referenced from: /opt/local/var/macports/build/_w_tin/tin/work/build/test/./pan\n  Reason: image not found"
+    ).answers
+    assert found.cause is Cause.RUN_PATH
+
+
+def test_an_environment_without_the_library_is_not_said_to_have_another_version() -> None:
+    (found,) = diagnose(
+        "ImportError: dlopen(/w/miniconda3/envs/t/lib/python3.10/site-packages/tin/_t.so, 0x0002): Library not loaded:"
+        " @rpath/libtin.1.1.dylib\n  Referenced from: /w/miniconda3/envs/t/lib/libpan.5.dylib\n"
+        "  Reason: tried: '/w/miniconda3/envs/t/lib/libtin.1.1.dylib' (no such file)"
+    ).answers
+    assert "now has another version" not in " ".join(found.because)
+    assert Cause.UNDECLARED_DEPENDENCY in found.alternatives
