@@ -31,6 +31,7 @@ class LazyGroup(click.Group):
         "source": "What Go takes for a module with cgo: flags, headers, libraries, and what programs will load",
         "snapshot": "Record a Mac's toolchain as raw facts, for doctor, source and diff",
         "doctor": "What is wrong with a recorded Mac for building a module with cgo; the decision of a pipeline",
+        "env": "What a shell must hold to build with cgo for a Mac: variables and wrappers, as text",
         "diagnose": "What a pasted dyld message, crash report or log means",
         "diff": "What changed in the load chain between two builds or releases",
         "fix": "The remedies carried out on a copy, signed ad hoc again, and proved",
