@@ -113,6 +113,8 @@ class Session(Shown):
                 for item in _found(mac, view, each, number, artifacts):
                     if isinstance(item, InputError):
                         errors.append(item)
+                    elif isinstance(item, PassedOver):
+                        passed_over.append(evolve(item, path=each.name(item.path)))
                     elif wanted(mac, item):
                         known = item if each.own else _own_names(item, each)
                         other = None if item.named else _other_system(mac, item)
@@ -233,7 +235,12 @@ def _limits(world: World, given: OnDisk) -> Limits | None:
 
 
 def _foreign(given: OnDisk, artifact: Artifact | None) -> Iterator[PassedOver]:
-    """Yield the code for other systems that an input holds."""
+    """Yield the code for other systems that an input holds, and the links that lead out of it."""
+    for link in given.survey.links if given.survey is not None else ():
+        yield PassedOver(given.name(link), PassedOverKind.LINK, "is a symbolic link that leads out of the folder")
+    for file, kind in given.survey.unlike if given.survey is not None else ():
+        what = f"but {kind.value}" if kind is not None else "that is known"
+        yield PassedOver(given.name(file), PassedOverKind.ARCHIVE, f"is no archive {what}")
     found: list[tuple[str, Foreign]] = list(given.survey.foreign) if given.survey is not None else []
     found += (pair for opened in (artifact.all() if artifact is not None else ()) for pair in _foreign_entries(opened))
     for path, kind in found:
@@ -261,7 +268,7 @@ def _head(path: HostPath) -> bytes:
 
 def _found(
     mac: Mac, view: WorldView, given: OnDisk, number: int, artifacts: Mapping[str, Artifact | None]
-) -> Iterator[Input | InputError]:
+) -> Iterator[Input | InputError | PassedOver]:
     """Return what to start from for one input."""
     path = given.host
     if path not in artifacts:

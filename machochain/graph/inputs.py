@@ -11,6 +11,7 @@ from attrs import Factory, evolve, field, frozen
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
 from machochain.macho.kind import FileKind, kind_of
+from machochain.model.coverage import PassedOver, PassedOverKind
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.image import FileType
@@ -51,7 +52,7 @@ class Input(Shown):
 
 def find_inputs(
     mac: Mac, view: WorldView, path: str, group: int, walked: Survey | None = None
-) -> Iterator[Input | InputError]:
+) -> Iterator[Input | InputError | PassedOver]:
     """Yield what to start from for one path the user gave; ``group`` numbers that path.
 
     A named file must be a Mach-O file or a static library. In a folder only files that dyld has to do with are taken,
@@ -70,7 +71,7 @@ def find_inputs(
 
 def find_unpacked(
     mac: Mac, view: WorldView, artifact: Artifact, group: int, above: Location | None = None
-) -> Iterator[Input | InputError]:
+) -> Iterator[Input | InputError | PassedOver]:
     """Yield what to start from in an open archive, archives in it included, and what could not be read of it."""
     yield from artifact.problems
     here = above.inside(artifact.path.removeprefix(f"{above.display}:")) if above else Location(HostPath(artifact.path))
@@ -79,7 +80,9 @@ def find_unpacked(
             continue
         name = f"{artifact.path}:{entry.name}"
         found = _in_folder(mac, view, entry.host, group)
-        if isinstance(found, InputError):
+        if isinstance(found, PassedOver):
+            yield evolve(found, path=name)
+        elif isinstance(found, InputError):
             yield InputError(found.reason, path=name, offset=found.offset, part=found.part, errno=found.errno)
         elif found is not None:
             yield evolve(found, name=name, location=here.inside(entry.name, found.node.real))
@@ -115,7 +118,7 @@ def _holds_archives(mac: Mac, node: Node) -> bool:
         return False
 
 
-def _in_folder(mac: Mac, view: WorldView, path: HostPath, group: int) -> Input | InputError | None:
+def _in_folder(mac: Mac, view: WorldView, path: HostPath, group: int) -> Input | InputError | PassedOver | None:
     try:
         node = mac.look(view.place(path))
     except UsageError as error:
@@ -124,8 +127,11 @@ def _in_folder(mac: Mac, view: WorldView, path: HostPath, group: int) -> Input |
         return None
     file = mac.read(node)
     if isinstance(file, InputError):
-        return file.at(path) if file.errno else None
+        return file.at(path) if file.errno else PassedOver(path, PassedOverKind.DAMAGED, file.reason)
     images = [s.image for s in file.slices if s.image is not None]
+    damage = [s.error for s in file.slices if s.error is not None]
+    if not images and damage:
+        return PassedOver(path, PassedOverKind.DAMAGED, str(damage[0]))
     if not images or images[0].file_type not in LOADABLE:
         return None
     return Input(path, node, images[0].file_type, False, group)

@@ -21,6 +21,10 @@ class PassedOverKind(Enum):
     """Code for another system."""
     MEMBER = "archive-member"
     """A part of a static library that cannot be read."""
+    DAMAGED = "damaged-file"
+    """A file that begins as a Mach-O file does, and whose headers cannot be read."""
+    LINK = "link"
+    """A symbolic link that leads out of what was given."""
 
 
 @frozen(repr=False)

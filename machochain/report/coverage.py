@@ -29,6 +29,8 @@ _KINDS: Final = {
     PassedOverKind.ARCHIVE: ("archive that was not opened", "archives that were not opened"),
     PassedOverKind.FOREIGN: ("file for another system", "files for other systems"),
     PassedOverKind.MEMBER: ("unreadable part of a static library", "unreadable parts of static libraries"),
+    PassedOverKind.DAMAGED: ("damaged Mach-O file", "damaged Mach-O files"),
+    PassedOverKind.LINK: ("link that leads elsewhere", "links that lead elsewhere"),
 }
 
 

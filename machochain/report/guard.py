@@ -2,7 +2,8 @@
 
 GitHub's runner takes a line for a command if it begins with ``::`` behind blanks, or has ``##[`` anywhere
 (actions/runner, src/Runner.Common/ActionCommand.cs: TryParseV2, TryParse); that of Azure Pipelines one with ``##vso[``
-or ``##[`` anywhere. They read standard output and standard error alike, and whatever is printed of a report later.
+or ``##[`` anywhere; TeamCity one with ``##teamcity[`` (its manual, "Service Messages"). They read standard output and
+standard error alike, and whatever is printed of a report later.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ANYWHERE: Final = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
+_ANYWHERE: Final = re.compile(r"##(?=\[|vso\[|teamcity\[)", re.IGNORECASE)
 _AT_THE_START: Final = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
 _JSON: Final = frozenset({"json", "sarif", "cyclonedx", "node-link"})
 _MARKUP: Final = frozenset({"html", "junit", "graphml", "dot"})

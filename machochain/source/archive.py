@@ -31,7 +31,16 @@ from machochain.model.arch import Arch
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer
 from machochain.model.go import GoArchive
-from machochain.model.image import BuildVersion, FileType, HeaderFlag, Image, LinkedDylib, LinkEdit, RunPath
+from machochain.model.image import (
+    BuildVersion,
+    DefectKind,
+    FileType,
+    HeaderFlag,
+    Image,
+    LinkedDylib,
+    LinkEdit,
+    RunPath,
+)
 from machochain.model.ospaths import LIBSYSTEM
 from machochain.model.paths import TargetPath
 from machochain.model.platform import Platform
@@ -122,6 +131,10 @@ class _Contents:
         return self.go is not None and self.go.kind == "package"
 
 
+_CUT: Final = frozenset({DefectKind.COMMANDS_EXCEED_FILE, DefectKind.WALK, DefectKind.SEGMENT_BEYOND_FILE})
+"""What is wrong with a member of which a part is not there: symbols of it may be lost."""
+
+
 def _contents(archive: Archive, source: ByteSource) -> Iterator[_Contents]:  # noqa: C901  # the order of its steps is the rule
     go = read_go((m.name, member_source(source, m).read) for m in archive.members)
     found: dict[str, _Contents] = {}
@@ -146,14 +159,16 @@ def _contents(archive: Archive, source: ByteSource) -> Iterator[_Contents]:  # n
             if image is None:
                 facts.append(f"{member.name}: {piece.error}")
                 continue
+            every = defined_symbols(image, read := slice_reader(content, piece))
+            lost = [d.text for d in image.defects if d.kind in _CUT] + [d.text for d in every.defects]
+            facts += [f"{member.name}: {text}" for text in lost[:1]]
             here = found.setdefault(image.arch.name, _Contents(image.arch, go, go.version if go is not None else None))
-            read = slice_reader(content, piece)
             if go is not None and go.kind == "c-archive" and here.go_version is None:
                 build = read_traces(image, sections(image), read).build
                 here.go_version = build.release if build is not None else None
             if image.build is not None and image.build.platform == Platform.MACOS:
                 here.minos.append((member.name, image.build.minos))
-            here.defined.update(s.name for s in defined_symbols(image, read).entries)
+            here.defined.update(s.name for s in every.entries)
             for symbol in undefined_symbols(image, read).entries:
                 weak = bool(symbol.desc & _WEAK_REFERENCE)
                 here.wanted[symbol.name] = weak and here.wanted.get(symbol.name, True)

@@ -309,7 +309,7 @@ def _input_error(error: OSError, path: str) -> InputError:
     return InputError(f"cannot be read: {error.strerror or error}", path=path, errno=error.errno or 0)
 
 
-def iter_files(folder: HostPath) -> Iterator[HostPath | InputError]:
+def iter_files(folder: HostPath, links: list[HostPath] | None = None) -> Iterator[HostPath | InputError]:
     """Walk a folder of this machine: every regular file in it once, and what could not be looked into.
 
     Names come sorted, directory by directory, hidden ones too; links inside the folder are not followed, so each
@@ -317,6 +317,7 @@ def iter_files(folder: HostPath) -> Iterator[HostPath | InputError]:
 
     Args:
         folder: A directory, or a link to one.
+        links: Takes the links that are met, where one wants to know of them.
 
     Yields:
         The path of a file, beginning with ``folder`` as given; or an `InputError` for a directory that cannot be read.
@@ -333,10 +334,15 @@ def iter_files(folder: HostPath) -> Iterator[HostPath | InputError]:
         except OSError as error:
             yield _input_error(error, path)
             continue
-        pending += [(HostPath(os.path.join(path, name)), kind == "directory") for name, kind in reversed(found) if kind]
+        below = [(HostPath(os.path.join(path, name)), kind) for name, kind in found]
+        if links is not None:
+            links += [each for each, kind in below if kind == "link"]
+        pending += [(each, kind == "directory") for each, kind in reversed(below) if kind in {"directory", "file"}]
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
     if entry.is_dir(follow_symlinks=False):
         return "directory"
-    return "file" if entry.is_file(follow_symlinks=False) else ""
+    if entry.is_file(follow_symlinks=False):
+        return "file"
+    return "link" if entry.is_symlink() else ""

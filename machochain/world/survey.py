@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 from attrs import frozen
 
 from machochain.macho.foreign import Foreign, foreign_kind
@@ -26,12 +29,16 @@ class Survey(Shown):
         archives: Archives, by their content.
         foreign: Code for other systems.
         errors: What cannot be looked into.
+        links: Links out of the folder behind which there is a directory, a Mach-O file or an archive.
+        unlike: Files named like packages that hold something else, a page of a server or nothing for example.
     """
 
     images: tuple[HostPath, ...] = ()
     archives: tuple[HostPath, ...] = ()
     foreign: tuple[tuple[HostPath, Foreign], ...] = ()
     errors: tuple[InputError, ...] = ()
+    links: tuple[HostPath, ...] = ()
+    unlike: tuple[tuple[HostPath, Foreign | None], ...] = ()
 
 
 def survey(folder: HostPath) -> Survey:
@@ -42,7 +49,9 @@ def survey(folder: HostPath) -> Survey:
     archives: list[HostPath] = []
     foreign: list[tuple[HostPath, Foreign]] = []
     errors: list[InputError] = []
-    for item in iter_files(folder):
+    links: list[HostPath] = []
+    unlike: list[tuple[HostPath, Foreign | None]] = []
+    for item in iter_files(folder, links):
         if isinstance(item, InputError):
             errors.append(item)
             continue
@@ -61,7 +70,51 @@ def survey(folder: HostPath) -> Survey:
                 foreign.append((item, other))
             elif len(head) >= _SHORTEST and is_artifact(item) is not None:
                 archives.append(item)
-    return Survey(tuple(images), tuple(archives), tuple(foreign), tuple(errors))
+            elif item.lower().endswith(_PACKAGES):
+                unlike.append((item, other))
+    return Survey(tuple(images), tuple(archives), tuple(foreign), tuple(errors), _outward(folder, links), tuple(unlike))
+
+
+_PACKAGES: Final = (
+    ".whl",
+    ".dmg",
+    ".pkg",
+    ".xip",
+    ".ipa",
+    ".zip",
+    ".tgz",
+    ".tar.gz",
+    ".conda",
+    ".jar",
+    ".nupkg",
+    ".vsix",
+)
+"""How packages that carry programs end, in small letters."""
+_INSTALL_TO: Final = "/Applications"
+"""Where the link of a folder that becomes a disk image leads: a place to drop the app, nothing that is shipped."""
+
+
+def _outward(folder: HostPath, links: list[HostPath]) -> tuple[HostPath, ...]:
+    """Leave out links into the folder itself, whose files come by their own paths, and those that matter to nobody."""
+    top = os.path.realpath(folder)
+    return tuple(
+        link
+        for link in links
+        if os.path.commonpath((top, real := os.path.realpath(link))) != top and real != _INSTALL_TO and _matters(real)
+    )
+
+
+def _matters(path: str) -> bool:
+    if os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
+        return True
+    from machochain.world.archives.opening import is_artifact  # noqa: PLC0415  # brings what reads archives
+
+    try:
+        with FileSource(HostPath(path)) as source:
+            kind = kind_of(source.read(0, HEAD))
+    except InputError:
+        return False
+    return kind in _IMAGES or (kind is FileKind.UNRECOGNISED and is_artifact(path) is not None)
 
 
 _SHORTEST = 16

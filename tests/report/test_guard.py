@@ -26,6 +26,7 @@ ATTACKS = (
     "a##[error]b",
     "x ##vso[task.setvariable variable=PATH]y",
     "##[command]rm",
+    "x ##teamcity[setParameter name='env.PATH' value='/tmp']",
     "a\n::error::b",
 )
 
@@ -37,7 +38,7 @@ def is_command(line: str) -> bool:
         end = start.find("::", 2)
         if end >= 0 and start[2:end].partition(" ")[0] in COMMANDS:
             return True
-    for prefix in ("##[", "##vso["):
+    for prefix in ("##[", "##vso[", "##teamcity["):
         at = line.find(prefix)
         if at >= 0 and "]" in line[at:]:
             return True

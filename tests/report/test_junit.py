@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import evolve
 
+import machochain
 from machochain.findings import RULES
 from machochain.model.audit import AuditReport
 from machochain.model.result import Severity
@@ -25,8 +26,8 @@ def parsed(report: AuditReport) -> ET.Element:
 def test_there_is_a_suite_for_each_input_and_a_case_for_each_rule_or_cause() -> None:
     app, inputs = parsed(full()).findall("testsuite")
     assert app.get("name") == "dist/app"
-    # MC402 has two causes.
-    assert len(app.findall("testcase")) == len(RULES) + 1
+    # MC402 has two causes; no audit looks at sources and machines.
+    assert len(app.findall("testcase")) == sum(not rule.startswith("MC7") for rule in RULES) + 1
     assert inputs.find("testcase/error") is not None
 
 
@@ -45,6 +46,15 @@ def test_causes_that_fail_the_audit_are_failures_others_pass_and_suppressed_ones
     skipped = by_name["foreign-run-path: bin/tool: /opt/homebrew/lib [arm64, x86_64]"].find("skipped")
     assert skipped is not None
     assert "known | harmless" in str(skipped.get("message"))
+
+
+def test_no_rule_is_passed_by_an_input_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("hello")
+    root = parsed(machochain.audit([path]))
+    (case,) = root.iter("testcase")
+    assert case.find("error") is not None
+    assert (root.get("tests"), root.get("errors")) == ("1", "1")
 
 
 def test_a_stricter_threshold_makes_warnings_fail() -> None:

@@ -201,7 +201,7 @@ def _with_nested(artifact: Artifact, tree: Tree, folder: str, levels: int) -> Ar
             _shorten(host)
             entries[index] = evolve(entries[index], whole=False)
         else:
-            inside = TooDeepError(f"lies in more than {tree.budget.limits.levels - 1} archives (limit levels)")
+            inside = TooDeepError(f"lies in {tree.budget.limits.levels} archives, as many as --archive-levels opens")
         if isinstance(inside, InputError):
             unopened.append(Unopened(location, reason_of(inside), inside.reason))
             entries[index] = evolve(entries[index], note=f"not looked into: {inside.reason}")
