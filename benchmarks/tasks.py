@@ -187,16 +187,16 @@ def exports_lief(tree: Path) -> Work:
 
 def names_machochain(tree: Path) -> Work:
     """Follow names as peers do: no symbols, no findings."""
-    from machochain import api
     from machochain.graph.resolve import Target
+    from machochain.session import Session, resolve_inputs
     from machochain.world.placement import World
 
-    class NamesOnly(api.Session):
+    class NamesOnly(Session):
         stages = ()
 
     def run() -> list[Any]:
         with NamesOnly.open([tree], World()) as session:
-            return list(api.resolve_inputs(session, Target(), []))
+            return list(resolve_inputs(session, Target(), []))
 
     return Work(run, lambda results: _loaded(tree, _machochain_paths(results)))
 
