@@ -313,8 +313,11 @@ class EmbeddedCatalogue:
             return SymbolAnswer(Presence.UNSEEN, why=f"{library} is in none of the SDKs known here")
         closure = self._reached(start, macos)
         answers = []
+        strangers = []
         for name in closure:
-            group = self._names(name).get(stored)
+            group = listed = self._names(name).get(stored)
+            if listed is None:
+                strangers.append(name)
             if "$" in stored:
                 group = self._patterned(name, stored, group)
             if group is None:  # who never listed it cannot be known to have it
@@ -326,12 +329,8 @@ class EmbeddedCatalogue:
                 return answer
             answers.append(answer)
         # Who is about to leave the closure gains no symbol any more.
-        staying = set(self._reached(start, macos, later=True))
-        answers += [
-            self._judge_symbol(name, _UNKNOWN_SYMBOL, macos, family)
-            for name in closure
-            if stored not in self._names(name) and name in staying
-        ]
+        staying = set(self._reached(start, macos, later=True)) if strangers else ()
+        answers += [self._judge_symbol(name, _UNKNOWN_SYMBOL, macos, family) for name in strangers if name in staying]
         known = [v for a in answers if (v := a.present_in) is not None]
         lacking = [v for a in answers if (v := a.absent_in) is not None]
         first = min(known, default=None)
