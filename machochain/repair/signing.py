@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
+from machochain.kernel.policy import restricted_entitlement
 from machochain.macho import constants as lc
 from machochain.model.image import FileType
 from machochain.model.signature import SignatureFlag
@@ -362,29 +363,9 @@ def entitlements_of(xml: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-_FREE: Final = re.compile(
-    r"com\.apple\.security\.(app-sandbox|cs\.[a-z-]+|get-task-allow|inherit|files\..*|network\.(client|server)|device\..*"
-    r"|personal-information\..*|automation\.apple-events|assets\..*|print|temporary-exception\..*|scripting-targets"
-    r"|hypervisor|virtualization)"
-)
-
-
 def restricted(entitlements: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the entitlements that make an ad hoc program unlaunchable, since only a profile grants them.
-
-    Those of the sandbox and of the hardened runtime are free to everyone; Apple's others, and the identifiers a
-    profile carries, are not (AMFI, by what it refuses: "Code has restricted entitlements").
-    """
-    found = [
-        key
-        for key, value in entitlements.items()
-        if value is not False
-        and (
-            key in ("application-identifier", "keychain-access-groups", "aps-environment", "com.apple.developer")
-            or (key.startswith("com.apple.") and not _FREE.fullmatch(key))
-        )
-    ]
-    return tuple(sorted(found))
+    """Return the entitlements that make an ad hoc program unlaunchable, since only a profile grants them."""
+    return tuple(sorted(k for k, v in entitlements.items() if restricted_entitlement({k: v}) is not None))
 
 
 def der(value: Mapping[str, Any]) -> bytes:
