@@ -65,7 +65,7 @@ from tests.factory.macho import (
     upward,
     use,
 )
-from tests.fuzz import commands, containers, images, mutators, repairs, systems, twin
+from tests.fuzz import commands, containers, gosources, images, mutators, repairs, systems, twin
 from tests.fuzz.machos import ar
 from tests.fuzz.machos import fat as mutate_fat
 from tests.fuzz.machos import macho as mutate_macho
@@ -462,6 +462,7 @@ TARGETS = {
     "tbd": Target(lambda: [*stubs.ALL.values(), DIRECTIVES], mutators.text, read_tbd),
     "tbd-values": Target(lambda: [stubs.V5], mutators.values, read_tbd),
     "build-info": Target(lambda: [LINES.encode()], mutators.text, read_module_info),
+    "go-sources": Target(gosources.seeds, mutators.text, gosources.run, cost=4),
     "pragmas": Target(pragmas, mutators.text, read_pragmas),
     "signature": Target(signatures, mutate_signature, read_codesign),
     "kernel": Target(programs, mutate_macho(programs), start, cost=8),
