@@ -130,7 +130,7 @@ def _in_folder(mac: Mac, view: WorldView, path: HostPath, group: int) -> Input |
         return file.at(path) if file.errno else PassedOver(path, PassedOverKind.DAMAGED, file.reason)
     images = [s.image for s in file.slices if s.image is not None]
     damage = [s.error for s in file.slices if s.error is not None]
-    if not images and damage:
+    if not images and damage and not _holds_archives(mac, node):
         return PassedOver(path, PassedOverKind.DAMAGED, str(damage[0]))
     if not images or images[0].file_type not in LOADABLE:
         return None

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import machochain
+from machochain.model.arch import Arch
 from tests.cli.running import run
-from tests.factory import MachO, executable
+from tests.factory import MachO, executable, fat
 from tests.findings.audited import write_tree, zipped
 from tests.findings.golang_cases import ar
 from tests.findings.scenes import exe
@@ -32,6 +33,13 @@ def test_a_mach_o_file_whose_header_is_cut_is_told(tmp_path: Path, packed: bool)
         assert done.returncode == 3, done.stdout + done.stderr
         assert "1 damaged Mach-O file" in " ".join(done.stdout.split())
         assert "cut: " in done.stdout
+
+
+def test_a_universal_static_library_is_not_damaged(tmp_path: Path) -> None:
+    archs = [Arch.named("arm64"), Arch.named("x86_64")]
+    both = fat([ar(("a.o", MachO(file_type=1, arch=arch).bytes())) for arch in archs], archs=archs)
+    write_tree(tmp_path, {"tool": exe(), "libx.a": both})
+    assert passed_over(tmp_path) == []
 
 
 def test_links_that_lead_out_of_a_folder_are_told_where_they_hide_something(tmp_path: Path) -> None:
