@@ -127,7 +127,9 @@ def _in_folder(mac: Mac, view: WorldView, path: HostPath, group: int) -> Input |
         return None
     file = mac.read(node)
     if isinstance(file, InputError):
-        return file.at(path) if file.errno else PassedOver(path, PassedOverKind.DAMAGED, file.reason)
+        if file.errno or _holds_archives(mac, node):
+            return file.at(path) if file.errno else None
+        return PassedOver(path, PassedOverKind.DAMAGED, file.reason)
     images = [s.image for s in file.slices if s.image is not None]
     damage = [s.error for s in file.slices if s.error is not None]
     if not images and damage and not _holds_archives(mac, node):

@@ -35,11 +35,13 @@ def test_a_mach_o_file_whose_header_is_cut_is_told(tmp_path: Path, packed: bool)
         assert "cut: " in done.stdout
 
 
-def test_a_universal_static_library_is_not_damaged(tmp_path: Path) -> None:
+def test_static_libraries_in_a_package_are_not_damaged(tmp_path: Path) -> None:
     archs = [Arch.named("arm64"), Arch.named("x86_64")]
     both = fat([ar(("a.o", MachO(file_type=1, arch=arch).bytes())) for arch in archs], archs=archs)
     write_tree(tmp_path, {"tool": exe(), "libx.a": both})
     assert passed_over(tmp_path) == []
+    (tmp_path / "x.zip").write_bytes(zipped({"tool": exe(), "libx.a": both, "liby.a": ar(("a.o", b"x" * 64))}))
+    assert passed_over(tmp_path / "x.zip") == []
 
 
 def test_links_that_lead_out_of_a_folder_are_told_where_they_hide_something(tmp_path: Path) -> None:
