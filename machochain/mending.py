@@ -90,7 +90,7 @@ def fix(  # noqa: PLR0913  # each is the caller's to say
     if not chosen:
         raise UsageError("nothing to repair")
     if sum((out is not None, dry_run, in_place)) != 1:
-        raise UsageError("say where the copy goes (-o OUT), or --dry-run, or --in-place")
+        raise UsageError("say one of three: where the copy goes (-o OUT), --dry-run, or --in-place")
     options = Options(_rules(only), dry_run, in_place, bundle, SigningPolicy(resign, drop_entitlements))
     asked = policy_of(policy)
     done: list[InputRepair] = []

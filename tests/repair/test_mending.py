@@ -288,8 +288,8 @@ def test_libraries_from_outside_are_brought_in_and_named_anew(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({}, "say where"),
-        ({"dry_run": True, "in_place": True}, "say where"),
+        ({}, "say one of three"),
+        ({"dry_run": True, "in_place": True}, "say one of three"),
         ({"out": "exists"}, "exists already"),
         ({"dry_run": True, "only": ["MC999"]}, "no such rule: 'MC999'"),
     ],
