@@ -19,7 +19,7 @@ import pytest
 
 from machochain import Report, Target, World, resolve
 from machochain.findings.places import place_of
-from machochain.graph import driver
+from machochain.graph import process
 from machochain.graph.scenario.values import Matrix
 from machochain.macho.reader import read_bytes
 from machochain.macho.source import FileSource
@@ -349,7 +349,7 @@ def test_fifty_thousand_loads_are_all_answered(tmp_path: Path) -> None:
 def test_more_paths_than_anybody_waits_for_are_not_tried_and_this_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "MOST_ATTEMPTS", 500)
+    monkeypatch.setattr(process, "MOST_ATTEMPTS", 500)
     program = executable(*[f"@rpath/{n}" for n in range(60)], rpaths=[f"/r/{n}" for n in range(60)])
     placed(tmp_path, program=program)
     for macos in ("11", "26"):
@@ -366,7 +366,7 @@ def test_more_paths_than_anybody_waits_for_are_not_tried_and_this_is_told(
 def test_what_was_not_looked_for_is_one_finding_with_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "MOST_ATTEMPTS", 30)
+    monkeypatch.setattr(process, "MOST_ATTEMPTS", 30)
     placed(tmp_path, program=executable(*[f"/l/{n}.dylib" for n in range(1000)]))
     (failed,) = (r for r in resolved(tmp_path).results if r.path.endswith("program"))
     told = [f for f in failed.findings if f.rule.startswith("MC9")]
