@@ -160,11 +160,6 @@ def _rpath(text: str, alignment: int) -> bytes:
     return _with_text(struct.pack("<3I", lc.LC_RPATH, 0, _RPATH_HEAD), text, alignment)
 
 
-def run_paths(layout: Layout) -> list[bytes]:
-    """Return the run paths in order."""
-    return [text_of(c, _RPATH_HEAD) for c in layout.commands if number(c) == lc.LC_RPATH]
-
-
 class _Commands:
     """The load commands while they are edited."""
 

@@ -6,7 +6,6 @@ each signer writes where were learned from the signatures of released files, see
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -348,29 +347,3 @@ def fresh_identity(
         exec_flags=1 if executable else 0,
     )
     return Identity(((0, directory),), ((SLOT_REQUIREMENTS, EMPTY_REQUIREMENTS), *others, (SLOT_CMS, EMPTY_CMS)))
-
-
-def signed_digests(cms: bytes) -> frozenset[bytes]:
-    """Return every 20- to 32-byte octet string in a CMS blob: the digest of what was signed is among them.
-
-    A certificate is not checked. This tells only that a directory is not the one that was signed: then neither its
-    hash nor its cdhash stands anywhere in the blob.
-    """
-    found = set()
-    for size in (20, 32):
-        mark = bytes((0x04, size))
-        at = cms.find(mark)
-        while at >= 0:
-            found.add(cms[at + 2 : at + 2 + size])
-            at = cms.find(mark, at + 1)
-    return frozenset(found)
-
-
-def is_what_was_signed(signature: SuperBlob) -> bool:
-    """Whether the directory of a CMS signature can be the one that was signed: its SHA-256 stands in the blob."""
-    cms = signature.cms
-    if cms is None:
-        return True
-    digests = signed_digests(cms)
-    wholes = [d.whole for _, d in signature.directories]
-    return any(hashlib.sha256(w).digest() in digests or hashlib.sha1(w).digest() in digests for w in wholes)  # noqa: S324

@@ -9,24 +9,10 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from attrs import frozen
 from packaging.tags import parse_tag
 from packaging.utils import parse_wheel_filename
 
 _SIGNATURES: Final = ("RECORD.jws", "RECORD.p7s")
-
-
-@frozen
-class WheelChange:
-    """What of a wheel's bookkeeping changes with its files.
-
-    Attributes:
-        members: New bytes of RECORD, WHEEL and the like.
-        removed: Members that are void now: signatures of RECORD.
-    """
-
-    members: Mapping[str, bytes]
-    removed: tuple[str, ...]
 
 
 def record_name(names: Iterable[str]) -> str | None:

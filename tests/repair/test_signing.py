@@ -246,15 +246,3 @@ def test_free_entitlements_are_those_of_the_sandbox_and_the_runtime() -> None:
     free = ("com.apple.security.app-sandbox", "com.apple.security.network.client", VALIDATION, "org.example.own")
     bound = ("keychain-access-groups", "com.apple.developer.icloud-services", "com.apple.vm.networking")
     assert restricted(dict.fromkeys((*free, *bound), True)) == tuple(sorted(bound))
-
-
-def test_a_cms_blob_that_never_signed_this_directory_is_told_apart() -> None:
-    data = made(cms=b"placeholder" * 4)
-    first = signature_of(data, read_layout(data))
-    assert first is not None
-    assert not sb.is_what_was_signed(first)
-    digest = hashlib.sha256(first.best.whole).digest()
-    data = made(cms=b"\x04\x20" + digest)
-    second = signature_of(data, read_layout(data))
-    assert second is not None
-    assert sb.is_what_was_signed(second) is (hashlib.sha256(second.best.whole).digest() == digest)
