@@ -31,23 +31,21 @@ def row(name: str, data: bytes) -> list[str]:
     return [name, f"sha256={digest}", str(len(data))]
 
 
-def new_record(old: bytes, changed: Mapping[str, bytes], removed: Iterable[str] = ()) -> bytes:
+def new_record(old: bytes, changed: Mapping[str, bytes]) -> bytes:
     """Return a RECORD with the rows of changed members renewed, in the old order; new members come last.
 
     Args:
         old: The RECORD as it was.
         changed: New bytes of members by name.
-        removed: Members that are gone.
     """
     text = old.decode("utf-8", "surrogateescape")
     ending = "\r\n" if "\r\n" in text else "\n"
-    gone = set(removed)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator=ending)
     seen = set()
     for line in text.splitlines():
         fields = next(csv.reader([line]), [])
-        if not fields or fields[0] in gone:
+        if not fields:
             continue
         seen.add(fields[0])
         if fields[0] in changed:

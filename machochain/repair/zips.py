@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,7 +38,6 @@ def rewrite_zip(
     out: BinaryIO,
     changed: Mapping[str, bytes],
     added: Mapping[str, bytes] | None = None,
-    renamed: Callable[[str], str] = lambda name: name,
 ) -> None:
     """Write a zip with some members replaced.
 
@@ -47,7 +46,6 @@ def rewrite_zip(
         out: Where to write.
         changed: New bytes of members by their names.
         added: New members, which go to the end, dated as the last one is.
-        renamed: What a member is called in the new zip.
 
     Raises:
         RepairError: Two members have one name, members overlap, or it is a zip of more than 4 GiB.
@@ -63,9 +61,8 @@ def rewrite_zip(
         central: list[bytes] = []
         for entry in sorted(entries, key=lambda e: e.offset):
             at = out.tell()
-            if entry.name in changed or renamed(entry.name) != entry.name:
-                data = changed.get(entry.name)
-                central.append(_replace(file, out, entry, spans[entry.offset], data, renamed(entry.name), at))
+            if entry.name in changed:
+                central.append(_replace(file, out, entry, changed[entry.name], at))
             else:
                 _copy(file, out, entry.offset, spans[entry.offset])
                 central.append(_moved(entry.central, at))
@@ -116,34 +113,19 @@ def _moved(central: bytes, at: int) -> bytes:
     return central[:42] + struct.pack("<I", at) + central[46:]
 
 
-def _replace(file: BinaryIO, out: BinaryIO, entry: _Entry, span: int, data: bytes | None, name: str, at: int) -> bytes:
-    """Write a member with other contents, or another name; its dates, mode and method stay."""
+def _replace(file: BinaryIO, out: BinaryIO, entry: _Entry, data: bytes, at: int) -> bytes:
+    """Write a member with other contents; its name, dates, mode and method stay."""
     fields = list(_CENTRAL.unpack_from(entry.central))
     flags, method, time, date = fields[3:7]
     file.seek(entry.offset)
     local = _LOCAL.unpack(file.read(_LOCAL.size))
-    old_name = file.read(local[9])
-    extra = file.read(local[10])
-    new_name = name.encode() if name != entry.name else old_name
-    if data is None:
-        size = fields[8]
-        file.seek(entry.offset + _LOCAL.size + local[9] + local[10])
-        packed, crc, length = file.read(size), fields[7], fields[9]
-    else:
-        packed, crc, length = _pack(data, method), zlib.crc32(data), len(data)
-    del span
+    texts = file.read(local[9] + local[10])
+    packed, crc, length = _pack(data, method), zlib.crc32(data), len(data)
     flags &= ~_DESCRIPTOR
-    out.write(
-        _LOCAL.pack(
-            b"PK\x03\x04", local[1], flags, method, time, date, crc, len(packed), length, len(new_name), len(extra)
-        )
-    )
-    out.write(new_name + extra + packed)
-    rest = entry.central[_CENTRAL.size + fields[10] :]
-    fields[3], fields[7], fields[8], fields[9], fields[10], fields[16] = (
-        flags, crc, len(packed), length, len(new_name), at,
-    )  # fmt: skip
-    return _CENTRAL.pack(*fields) + new_name + rest
+    head = (b"PK\x03\x04", local[1], flags, method, time, date, crc, len(packed), length, local[9], local[10])
+    out.write(_LOCAL.pack(*head) + texts + packed)
+    fields[3], fields[7], fields[8], fields[9], fields[16] = flags, crc, len(packed), length, at
+    return _CENTRAL.pack(*fields) + entry.central[_CENTRAL.size :]
 
 
 def _pack(data: bytes, method: int) -> bytes:
