@@ -72,8 +72,6 @@ def render_html(report: AuditReport) -> str:
         f"default-src 'none'; style-src {_source_hash(css)}; script-src {_source_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    merged = merge(report)
-    drawn = picture(merged, report)
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy, quote=True)}">',
@@ -81,16 +79,27 @@ def render_html(report: AuditReport) -> str:
         '<meta name="referrer" content="no-referrer">',
         f"<title>machochain: {_h(_title(report))} {verdict(report)}</title>",
         f"<style>{css}</style>\n</head>\n<body>\n<main>",
-        *_banner(report),
-        *_findings(report),
-        *_graph(drawn),
-        *_processes(report),
-        *_images(merged, drawn),
-        *_rest(report),
+        render_fragment(report),
         f"<footer>machochain {_h(report.tool or __version__)}. This page loads nothing from anywhere.</footer>",
         f"</main>\n<script>{script}</script>\n</body>\n</html>\n",
     ]
     return "\n".join(parts)
+
+
+def render_fragment(report: AuditReport) -> str:
+    """Return what stands in the page, for a page that brings the style sheet, the script and a policy of its own."""
+    merged = merge(report)
+    drawn = picture(merged, report)
+    return "\n".join(
+        (
+            *_banner(report),
+            *_findings(report),
+            *_graph(drawn),
+            *_processes(report),
+            *_images(merged, drawn),
+            *_rest(report),
+        )
+    )
 
 
 def _title(report: AuditReport) -> str:

@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from machochain.model.result import Outcome, Severity
-from machochain.report.html import render_html
+from machochain.report.html import render_fragment, render_html
 from machochain.report.merged import merge
 from machochain.report.picture import MAX_WITH_SYSTEM, Picture, picture
 from tests.report.audits import V12, V26, audit, finding, full, hello, hostile, process
@@ -142,3 +142,12 @@ def test_an_empty_audit_is_a_page_too() -> None:
     Reader(text)
     assert "None that counts." in text
     assert "Nothing was loaded that could be drawn." in text
+
+
+def test_the_fragment_is_the_page_without_what_a_host_page_brings_itself() -> None:
+    fragment, page = render_fragment(hostile()), render_html(hostile())
+    assert fragment in page
+    brought = {"html", "head", "body", "main", "meta", "title", "style", "script", "footer"}
+    assert not {tag for tag, _ in Reader(fragment).seen if tag in brought - {"title"}}
+    around = page.replace(fragment, "")
+    assert brought <= {tag for tag, _ in Reader(around).seen}
