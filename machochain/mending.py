@@ -18,7 +18,7 @@ from machochain.findings import RULES
 from machochain.graph.resolve import Target
 from machochain.judging.policy import Policy
 from machochain.model.audit import AuditFinding, AuditReport
-from machochain.model.errors import InputError, UsageError
+from machochain.model.errors import InputError, UsageError, guess
 from machochain.model.result import Severity
 from machochain.repair import wheels
 from machochain.repair.bundling import Bundling, place_of, plan_bundling
@@ -126,7 +126,7 @@ def _rules(only: Iterable[str]) -> frozenset[str]:
     ids = {key: rule.id for rule in RULES.values() for key in (rule.id, rule.name)}
     unknown = [text for text in only if text not in ids]
     if unknown:
-        raise UsageError(f"no such rule: {unknown[0]!r} (machochain audit --rules lists them)")
+        raise UsageError(f"no such rule: {unknown[0]!r}{guess(unknown[0], ids)} (machochain audit --rules lists them)")
     return frozenset(ids[text] for text in only)
 
 

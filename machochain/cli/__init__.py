@@ -36,6 +36,7 @@ class LazyGroup(click.Group):
         "diff": "What changed in the load chain between two builds or releases",
         "fix": "The remedies carried out on a copy, signed ad hoc again, and proved",
         "sdk": "What an SDK or the embedded catalogue knows of system libraries",
+        "config": "A file to begin with that says what is asked of what you ship (init)",
         "completion": "What a shell needs to complete commands, options and files",
     }
 

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
 from machochain.cli.destinations import annotate, parse_formats, render_context, wants_annotations
-from machochain.cli.given import FILE, Choices, given
+from machochain.cli.given import FILE, PLACE, PROFILE, Choices, OneOf, Spooled, given
 from machochain.cli.options import Modelled, colour_option, modelled_options, together_option
 from machochain.cli.output import Output
 from machochain.model.paths import leaf, printable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 _FORMATS = formats(Document.AUDIT)
-PROFILES = ("release", "wheel", "app", "dev")
 _SEVERITIES = ("error", "warning", "info", "never")
 
 
@@ -47,18 +46,26 @@ def _print_rules(output: Mapping[str, Any]) -> None:
 @click.command("audit")
 @click.argument("paths", nargs=-1, metavar="PATH…", type=FILE)
 @modelled_options(releases="each from the file's own minimum on")
-@click.option("--policy", "policy_file", metavar="FILE", help="Policy to hold the inputs against. Default: searched.")
+@click.option(
+    "--policy",
+    "policy_file",
+    metavar="FILE",
+    type=Spooled(),
+    help="Policy to hold the inputs against. Default: searched.",
+)
 @click.option("--no-config", is_flag=True, help="Look for no machochain.toml or pyproject.toml.")
 @click.option(
     "--profile",
     metavar="NAME",
-    type=Choices("profile", PROFILES),
+    type=PROFILE,
     help="Built-in rules to start from: release, wheel, app or dev.",
 )
-@click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 1 from this severity on. Default: error.")
+@click.option("--fail-on", type=OneOf(_SEVERITIES), help="Exit with 1 from this severity on. Default: error.")
 @click.option("--strict", is_flag=True, help="Exit with 3 if nothing failed but evidence is missing.")
-@click.option("--baseline", metavar="FILE", help="Findings that are known and put up with.")
-@click.option("--write-baseline", metavar="FILE", help="Write all findings there; reasons that are there stay.")
+@click.option("--baseline", metavar="FILE", type=Spooled(), help="Findings that are known and put up with.")
+@click.option(
+    "--write-baseline", metavar="FILE", type=PLACE, help="Write all findings there; reasons that are there stay."
+)
 @together_option()
 @click.option("--jobs", type=click.IntRange(0), default=1, metavar="N", help="Work in N processes; 0: one a processor.")
 @click.option(
@@ -70,8 +77,10 @@ def _print_rules(output: Mapping[str, Any]) -> None:
     help=f"How to write the result, and where to; repeatable. One of {', '.join(_FORMATS)}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("-o", "--output", metavar="FILE", help="Write the result to FILE.")
-@click.option("--sarif-anchor", metavar="FILE", help="File of the repository that SARIF results are attached to.")
+@click.option("-o", "--output", metavar="FILE", type=PLACE, help="Write the result to FILE.")
+@click.option(
+    "--sarif-anchor", metavar="FILE", type=PLACE, help="File of the repository that SARIF results are attached to."
+)
 @click.option("--github/--no-github", default=None, help="Annotate for GitHub Actions. Default: if it runs there.")
 @click.option("-v", "--verbose", count=True, help="Show notes, all files and what is suppressed, too.")
 @colour_option()

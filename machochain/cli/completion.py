@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from machochain.cli.given import OneOf
+
 SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=OneOf(SHELLS))
 def command(shell: str) -> None:
     r"""Print what a shell needs to complete commands, options, files, releases and rules.
 

@@ -10,7 +10,7 @@ import click
 from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
-from machochain.cli.given import FILE, standard_input
+from machochain.cli.given import FILE, Spooled, standard_input
 from machochain.cli.options import Modelled, modelled_options, output_options
 from machochain.cli.output import Output
 from machochain.model.errors import InputError, UsageError
@@ -29,8 +29,8 @@ MOST_TEXT: Final = 64 << 20
 
 @click.command("diagnose")
 @click.argument("file", default="-", metavar="[FILE|-]", type=FILE)
-@click.option("--binary", metavar="BIN", help="Compare with the prediction for this binary.")
-@click.option("--expect", metavar="BIN", help="The same, and exit with 1 where the prediction differs.")
+@click.option("--binary", metavar="BIN", type=Spooled(), help="Compare with the prediction for this binary.")
+@click.option("--expect", metavar="BIN", type=Spooled(), help="The same, and exit with 1 where the prediction differs.")
 @click.option("--list", "listed", is_flag=True, help="List the messages that are known, by producer.")
 @modelled_options(several=False)
 @output_options(Document.DIAGNOSES)

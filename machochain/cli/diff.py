@@ -9,7 +9,7 @@ from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_USAGE, complain
 from machochain.cli.audit import find_policy_for
-from machochain.cli.given import FILE, given
+from machochain.cli.given import FILE, FOLDER, PROFILE, OneOf, Spooled, given
 from machochain.cli.options import Modelled, modelled_options, output_options
 from machochain.cli.output import Output
 from machochain.model.result import Severity
@@ -20,15 +20,21 @@ from machochain.report.registry import Document
 @click.argument("old", metavar="OLD", type=FILE)
 @click.argument("new", metavar="NEW", type=FILE)
 @modelled_options()
-@click.option("--policy", "policy_file", metavar="FILE", help="Policy to hold both against. Default: searched.")
+@click.option(
+    "--policy", "policy_file", metavar="FILE", type=Spooled(), help="Policy to hold both against. Default: searched."
+)
 @click.option("--no-config", is_flag=True, help="Look for no machochain.toml or pyproject.toml.")
-@click.option("--profile", metavar="NAME", help="Built-in rules to start from: release, wheel, app or dev.")
+@click.option(
+    "--profile", metavar="NAME", type=PROFILE, help="Built-in rules to start from: release, wheel, app or dev."
+)
 @click.option(
     "--fail-on",
-    type=click.Choice(("error", "warning", "info", "never")),
+    type=OneOf(("error", "warning", "info", "never")),
     help="Exit with 1 if a new finding is as bad as this. Default: error.",
 )
-@click.option("--source", metavar="DIR", help="Of two snapshots: which searches of this module come out differently.")
+@click.option(
+    "--source", metavar="DIR", type=FOLDER, help="Of two snapshots: which searches of this module come out differently."
+)
 @output_options(Document.DIFF)
 @click.pass_context
 def command(  # noqa: PLR0913  # each is the caller's to say

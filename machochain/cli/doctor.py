@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
+from machochain.cli.given import FOLDER, OneOf, Spooled
 from machochain.cli.options import Modelled, modelled_options, output_options
 from machochain.cli.output import Output
 from machochain.model.errors import UsageError
@@ -19,17 +20,25 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
-@click.argument("snapshot", required=False, metavar="[SNAPSHOT]")
-@click.option("--source", metavar="DIR", help="Weigh what is found by what this Go module needs.")
-@click.option("--binary", metavar="BIN", help="Weigh it by this program, and compare the flags it was built with.")
-@click.option("--policy", "policy_file", metavar="FILE", help="TOML with [machochain.ci]: decide what a pipeline does.")
+@click.argument("snapshot", required=False, metavar="[SNAPSHOT]", type=Spooled())
+@click.option("--source", metavar="DIR", type=FOLDER, help="Weigh what is found by what this Go module needs.")
+@click.option(
+    "--binary", metavar="BIN", type=Spooled(), help="Weigh it by this program, and compare the flags it was built with."
+)
+@click.option(
+    "--policy",
+    "policy_file",
+    metavar="FILE",
+    type=Spooled(),
+    help="TOML with [machochain.ci]: decide what a pipeline does.",
+)
 @click.option("--release", is_flag=True, help="A release is built: a deployment target is wanted.")
 @click.option(
     "--github/--no-github", default=None, help="Write GITHUB_OUTPUT and the summary. Default: in GitHub Actions."
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(["error", "warning", "info", "never"]),
+    type=OneOf(["error", "warning", "info", "never"]),
     default="error",
     show_default=True,
     help="Exit with 1 if there is such a finding or a worse one. With --policy the decision counts instead.",

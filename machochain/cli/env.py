@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import click
 
+from machochain.cli.given import FOLDER, PLACE, OneOf
+
 FORMS = ("sh", "envrc", "github", "nix", "cc-wrapper", "cxx-wrapper", "pkg-config-wrapper")
 
 
 @click.command("env")
-@click.option("--format", "form", type=click.Choice(FORMS), default="sh", show_default=True, help="What to write.")
-@click.option("--goarch", type=click.Choice(["arm64", "amd64"]), default="arm64", show_default=True)
+@click.option("--format", "form", type=OneOf(FORMS), default="sh", show_default=True, help="What to write.")
+@click.option("--goarch", type=OneOf(["arm64", "amd64"]), default="arm64", show_default=True)
 @click.option("--minimum", default="12.0", show_default=True, metavar="VERSION", help="The oldest macOS to build for.")
 @click.option(
-    "--toolchain", type=click.Choice(["apple", "zig", "osxcross"]), default="apple", show_default=True,
+    "--toolchain", type=OneOf(["apple", "zig", "osxcross"]), default="apple", show_default=True,
     help="Whose compiler builds: zig and osxcross work without a Mac.",
 )  # fmt: skip
-@click.option("--sdk", metavar="DIR", help="The SDK. Default: the toolchain's own choice.")
-@click.option("--developer-dir", metavar="DIR", help="Which Xcode, without xcode-select -s and sudo.")
+@click.option("--sdk", metavar="DIR", type=FOLDER, help="The SDK. Default: the toolchain's own choice.")
+@click.option("--developer-dir", metavar="DIR", type=FOLDER, help="Which Xcode, without xcode-select -s and sudo.")
 @click.option(
-    "--prefix", "prefixes", multiple=True, metavar="DIR",
+    "--prefix", "prefixes", multiple=True, metavar="DIR", type=FOLDER,
     help="A folder with include, lib and lib/pkgconfig of libraries for the Mac. Repeatable.",
 )  # fmt: skip
-@click.option("--pkg-config", metavar="FILE", help="The pkg-config Go is to use, or the wrapper is to wrap.")
-@click.option("--pkg-config-root", metavar="DIR", help="What paths in .pc files are below (PKG_CONFIG_SYSROOT_DIR).")
-@click.option("--cache", metavar="DIR", help="Keep Go's build cache for these settings in a folder of its own in DIR.")
+@click.option(
+    "--pkg-config", metavar="FILE", type=PLACE, help="The pkg-config Go is to use, or the wrapper is to wrap."
+)
+@click.option(
+    "--pkg-config-root", metavar="DIR", type=FOLDER, help="What paths in .pc files are below (PKG_CONFIG_SYSROOT_DIR)."
+)
+@click.option(
+    "--cache",
+    metavar="DIR",
+    type=FOLDER,
+    help="Keep Go's build cache for these settings in a folder of its own in DIR.",
+)
 def command(  # noqa: PLR0913  # each is the caller's to say
     *,
     form: str,

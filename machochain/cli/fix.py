@@ -9,28 +9,38 @@ from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_USAGE, complain
 from machochain.cli.audit import find_policy_for
-from machochain.cli.options import Modelled, modelled_options
+from machochain.cli.given import PLACE, PROFILE, OneOf, Rules, Spooled
+from machochain.cli.options import Modelled, colour_option, modelled_options
 from machochain.cli.output import Output
 from machochain.report.registry import Document, formats
 
 
 @click.command("fix")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=Spooled())
 @modelled_options(releases="each from the file's own minimum on")
-@click.option("-o", "--output", "out", metavar="OUT", help="Where the copy goes: a free name, or a folder.")
+@click.option("-o", "--output", "out", metavar="OUT", type=PLACE, help="Where the copy goes: a free name, or a folder.")
 @click.option("--in-place", is_flag=True, help="Put the copy in the input's place, once it is proved.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done and whether it helps; write nothing.")
 @click.option("--bundle", is_flag=True, help="Copy libraries from outside (--map, --root) into the artifact.")
-@click.option("--only", multiple=True, metavar="RULE[,RULE]", help="Mend the findings of these rules only. Repeatable.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="RULE[,RULE]",
+    type=Rules(),
+    help="Mend the findings of these rules only. Repeatable.",
+)
 @click.option("--resign", is_flag=True, help="Replace a developer's or a broken signature by an ad hoc one.")
 @click.option("--drop-entitlements", is_flag=True, help="Drop entitlements that only a provisioning profile grants.")
-@click.option("--policy", "policy_file", metavar="FILE", help="Policy that says which findings count.")
+@click.option("--policy", "policy_file", metavar="FILE", type=Spooled(), help="Policy that says which findings count.")
 @click.option("--no-config", is_flag=True, help="Look for no machochain.toml or pyproject.toml.")
-@click.option("--profile", metavar="NAME", help="Built-in rules to start from: release, wheel, app or dev.")
-@click.option("--format", "form", type=click.Choice(formats(Document.REPAIR)), default="text", show_default=True,
+@click.option(
+    "--profile", metavar="NAME", type=PROFILE, help="Built-in rules to start from: release, wheel, app or dev."
+)
+@click.option("--format", "form", type=OneOf(formats(Document.REPAIR)), default="text", show_default=True,
               help="How to write the report.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("--report", metavar="FILE", help="Write the report to FILE.")
+@click.option("--report", metavar="FILE", type=PLACE, help="Write the report to FILE.")
+@colour_option()
 @click.option("-v", "--verbose", count=True, help="Show more.")
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to standard output; the exit code tells.")
 @click.pass_context
@@ -52,6 +62,7 @@ def command(  # noqa: PLR0913  # each is the caller's to say
     profile: str | None,
     form: str,
     as_json: bool,
+    colour: str,
     report: str | None,
     verbose: int,
     quiet: bool,
@@ -87,7 +98,7 @@ def command(  # noqa: PLR0913  # each is the caller's to say
         target=modelled.target if stated else evolve(modelled.target, macos=()),
         world=modelled.world,
     )
-    Output("json" if as_json else form, report, verbose, quiet).render(done, Document.REPAIR)
+    Output("json" if as_json else form, report, verbose, quiet, colour=colour).render(done, Document.REPAIR)
     sys.stdout.flush()
     for error in done.errors:
         complain(str(error))

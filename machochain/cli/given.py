@@ -1,14 +1,15 @@
-"""What stands on the command line for a file: its type for completion, and ``-`` for standard input."""
+"""What stands on the command line for a file or a value: its type, for completion and guesses; ``-``."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, BinaryIO, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
-from machochain.model.errors import InputError, UsageError
+from machochain.model.errors import InputError, UsageError, guess
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -17,18 +18,28 @@ if TYPE_CHECKING:
 
 FILE: Final = click.Path(readable=False, allow_dash=True)
 """A file or folder: shells complete its name; whether it is there is asked where it is read."""
+PLACE: Final = click.Path(readable=False)
+"""A file or folder that is no input: what is written, or what is asked about on another machine."""
+FOLDER: Final = click.Path(readable=False, file_okay=False)
+"""A folder; whether it is one is asked where it is read."""
 MOST: Final = 4 << 30
 """Bytes that are read from standard input."""
+_TAKEN: Final = "machochain.standard-input"
 
 
 def standard_input() -> BinaryIO:
     """Return standard input.
 
     Raises:
-        UsageError: It is closed.
+        UsageError: It is closed, or was read before.
     """
     if sys.stdin is None or sys.stdin.closed:
         raise UsageError("standard input is closed, and - stands for it")
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        if _TAKEN in context.meta:
+            raise UsageError("standard input can be read once: - is given twice")
+        context.meta[_TAKEN] = True
     return sys.stdin.buffer
 
 
@@ -41,10 +52,7 @@ def given(paths: Iterable[str]) -> list[str | MemoryFile]:
     """
     from machochain.world.handed import MemoryFile
 
-    chosen = list(paths)
-    if chosen.count("-") > 1:
-        raise UsageError("standard input can be read once: - is given twice")
-    return [MemoryFile("<stdin>", _read()) if path == "-" else path for path in chosen]
+    return [MemoryFile("<stdin>", _read()) if path == "-" else path for path in paths]
 
 
 def _read() -> bytes:
@@ -54,11 +62,51 @@ def _read() -> bytes:
     return data
 
 
+class Spooled(click.Path):
+    """A file that is read by its path; ``-`` is standard input, which lies in a file while the command runs."""
+
+    def __init__(self) -> None:
+        """Take any path: whether it can be read is asked where it is."""
+        super().__init__(readable=False, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path of the file."""
+        if value != "-" or ctx is None or ctx.resilient_parsing:
+            return super().convert(value, param, ctx)
+        from tempfile import TemporaryDirectory
+
+        data = _read()
+        folder = TemporaryDirectory(prefix="machochain-")
+        ctx.call_on_close(folder.cleanup)
+        path = Path(folder.name) / "<stdin>"
+        path.write_bytes(data)
+        return str(path)
+
+
 if TYPE_CHECKING:
     _Type = click.ParamType[str]
+    _Choice = click.Choice[str]
 else:
     # Not to be subscripted before click 8.4.
     _Type = click.ParamType
+    _Choice = click.Choice
+
+
+class OneOf(_Choice):
+    """One of some values; of another it says which was probably meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value.
+
+        Raises:
+            click.BadParameter: It is none of them.
+        """
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            near = guess(str(value), self.choices)
+            error.message = f"{error.message.rstrip('.')}{near}" if near else error.message  # type: ignore[misc]  # shown
+            raise
 
 
 class Choices(_Type):
@@ -84,6 +132,26 @@ class Choices(_Type):
         return [CompletionItem(f"{head}{sign}{each}") for each in self._choices if each.startswith(tail)]
 
 
+PROFILE: Final = Choices("profile", ("release", "wheel", "app", "dev"))
+"""A built-in policy."""
+
+
+class Rules(_Type):
+    """Ids or names of rules with commas between."""
+
+    name = "rules"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the ids and names that begin as the last one does."""
+        return Choices(self.name, _rule_names(), also=",").shell_complete(ctx, param, incomplete)
+
+
+def _rule_names() -> list[str]:
+    from machochain.findings import RULES
+
+    return [name for rule in RULES.values() for name in (rule.id, rule.name)]
+
+
 class RuleOrFile(click.Path):
     """A file, or the id or name of a rule."""
 
@@ -91,8 +159,5 @@ class RuleOrFile(click.Path):
         """Return the ids and names of rules that begin so, and let the shell complete files."""
         from click.shell_completion import CompletionItem
 
-        from machochain.findings import RULES
-
-        names = (name for rule in RULES.values() for name in (rule.id, rule.name))
-        found = [CompletionItem(name) for name in names if incomplete and name.startswith(incomplete)]
+        found = [CompletionItem(name) for name in _rule_names() if incomplete and name.startswith(incomplete)]
         return [*found, *super().shell_complete(ctx, param, incomplete)]

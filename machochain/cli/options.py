@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from attrs import evolve, frozen
 
-from machochain.cli.given import Choices
+from machochain.cli.given import FOLDER, PLACE, Choices, OneOf
 from machochain.cli.output import COLOURS, Output
 from machochain.dyld.profile import NAMES, NEWEST, majors, modelled, parse_range
 from machochain.graph.resolve import Target
@@ -26,9 +26,8 @@ from machochain.world.placement import World, parse_map
 if TYPE_CHECKING:
     from machochain.model.artifact import Limits
 
-PATH: Final = click.Path(readable=False)
-_ARCH: Final = Choices("arch", ("arm64", "x86_64", "arm64e", "x86_64h", "i386"))
-_RELEASES: Final = (*map(str, majors()), *NAMES)
+ARCH: Final = Choices("arch", ("arm64", "x86_64", "arm64e", "x86_64h", "i386"))
+RELEASE: Final = Choices("release", (*map(str, majors()), *NAMES), also="..")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,16 +72,16 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
     """Add the options of the modelled Mac; the command receives them as ``modelled``."""
     options = [
         click.option(
-            "--macos", multiple=True, metavar="VERSION", type=Choices("release", _RELEASES, also=".."),
+            "--macos", multiple=True, metavar="VERSION", type=RELEASE,
             help=f"macOS release to model, {modelled()}, point releases and names; repeatable, and A..B. "
             f"Default: {releases}.",
         ),
         click.option(
-            "--arch", metavar="ARCH", type=_ARCH,
+            "--arch", metavar="ARCH", type=ARCH,
             help="Only this slice (arm64, x86_64, arm64e, …). Default: each one.",
         ),
         click.option(
-            "--root", metavar="DIR", type=PATH, help="DIR is / of the modelled Mac; nothing outside it exists.",
+            "--root", metavar="DIR", type=FOLDER, help="DIR is / of the modelled Mac; nothing outside it exists.",
         ),
         click.option(
             "--map", "maps", multiple=True, metavar="TARGET=HOST",
@@ -94,7 +93,7 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
             help="Files below PREFIX may or may not exist: answers about them are unknown. Repeatable.",
         ),
         click.option(
-            "--sdk", multiple=True, metavar="DIR", type=PATH, help="A macOS SDK or sysroot. Default: embedded facts.",
+            "--sdk", multiple=True, metavar="DIR", type=PLACE, help="A macOS SDK or sysroot. Default: embedded facts.",
         ),
         click.option("--cwd", default="/", metavar="TARGET", help="Working directory of the process. Default: /"),
         click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of the process. Repeatable."),
@@ -103,10 +102,10 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
             help="Whether dyld is restricted. Default: from signature and entitlements.",
         ),
         click.option(
-            "--main", metavar="EXE", type=PATH, help="For a dylib or bundle: the program (or .app) that loads it.",
+            "--main", metavar="EXE", type=PLACE, help="For a dylib or bundle: the program (or .app) that loads it.",
         ),
         click.option(
-            "--host", type=click.Choice([h.value for h in Host]),
+            "--host", type=OneOf([h.value for h in Host]),
             help="The Mac's processor; only the slice it prefers runs. Default: for each slice the Mac it is for.",
         ),
         click.option(
@@ -114,7 +113,7 @@ def modelled_options(*, several: bool = True, releases: str = "the newest") -> C
             help="Whether Rosetta is installed. Default: not known, told as a note."
         ),
         click.option(
-            "--launcher", type=click.Choice([x.value for x in Launcher]), default=Launcher.SHELL.value,
+            "--launcher", type=OneOf([x.value for x in Launcher]), default=Launcher.SHELL.value,
             show_default=True,
             help="Who starts the program: a shell (execve) or posix_spawn. Only words and signals differ.",
         ),
@@ -216,7 +215,7 @@ def together_option() -> Callable[[F], F]:
 def colour_option() -> Callable[[F], F]:
     """Add ``--color``; the command receives it as ``colour``."""
     return click.option(
-        "--color", "colour", type=click.Choice(COLOURS), default="auto",
+        "--color", "colour", type=OneOf(COLOURS), default="auto",
         help="Colour text. Default: on a terminal, unless NO_COLOR, FORCE_COLOR or CLICOLOR say otherwise.",
     )  # fmt: skip
 
@@ -230,11 +229,11 @@ def output_options(*what: str | Document) -> Callable[[F], F]:
     names = [name for each in what for name in (formats(each) if isinstance(each, Document) else (each,))]
     options = [
         click.option(
-            "--format", "form", type=click.Choice(names), default=names[0], show_default=True,
+            "--format", "form", type=OneOf(names), default=names[0], show_default=True,
             help="How to write the result.",
         ),
         click.option("--json", "as_json", is_flag=True, help="The same as --format json."),
-        click.option("-o", "--output", metavar="FILE", type=PATH, help="Write the result to FILE."),
+        click.option("-o", "--output", metavar="FILE", type=PLACE, help="Write the result to FILE."),
         click.option("-v", "--verbose", count=True, help="Show more; twice for every path tried."),
         click.option("-q", "--quiet", is_flag=True, help="Write nothing but errors; the exit code tells."),
         colour_option(),

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
-from machochain.cli.given import FILE, Choices, given
+from machochain.cli.given import FILE, FOLDER, PLACE, Choices, OneOf, given
 from machochain.cli.options import Modelled, modelled_options, output_options
 from machochain.cli.output import Output
 from machochain.report.registry import Document
@@ -38,11 +38,15 @@ _CONTEXTS: Final = (
     help="A context of your own, NAME:exe=PATH,cwd=PATH,env=K=V,hardened=yes; repeatable. Alone it is the only one.",
 )
 @click.option("--package-dir", metavar="TARGET", help="Where the package's sources lie: the directory of go test.")
-@click.option("--source", metavar="DIR", help="The module BIN was built from: its tests get columns of their own.")
-@click.option("--go", "go_command", metavar="FILE", help="The go command: its signature tells if DYLD_* get through.")
+@click.option(
+    "--source", metavar="DIR", type=FOLDER, help="The module BIN was built from: its tests get columns of their own."
+)
+@click.option(
+    "--go", "go_command", metavar="FILE", type=PLACE, help="The go command: its signature tells if DYLD_* get through."
+)
 @click.option(
     "--fail-on",
-    type=click.Choice(["differs", "broken", "never"]),
+    type=OneOf(["differs", "broken", "never"]),
     default="differs",
     show_default=True,
     help="Exit with 1 if the program fails in some context (differs) or in every one (broken).",

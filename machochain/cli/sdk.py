@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from machochain.cli import EXIT_FINDINGS, complain
-from machochain.cli.options import output_options, parse_releases
+from machochain.cli.given import PLACE, Spooled
+from machochain.cli.options import ARCH, RELEASE, output_options, parse_releases
 from machochain.cli.output import Output
-from machochain.model.errors import InputError, UsageError
+from machochain.model.errors import InputError, UsageError, guess
 from machochain.model.paths import HostPath, leaf, printable
 
 if TYPE_CHECKING:
     from machochain.world.system.catalogue import EmbeddedCatalogue
 
 _SDK = click.option(
-    "--sdk", "sdks", multiple=True, metavar="DIR", help="An SDK besides the embedded facts. Repeatable."
+    "--sdk", "sdks", multiple=True, metavar="DIR", type=PLACE, help="An SDK besides the embedded facts. Repeatable."
 )
 _ORIGIN = "Where the SDK came from; kept as provenance."
 
@@ -36,8 +37,10 @@ def command() -> None:
 
 
 @command.command("index")
-@click.argument("source", metavar="PATH")
-@click.option("--macos", metavar="VERSION", help="Of a shared cache: the macOS it is of, where it does not say.")
+@click.argument("source", metavar="PATH", type=PLACE)
+@click.option(
+    "--macos", metavar="VERSION", type=RELEASE, help="Of a shared cache: the macOS it is of, where it does not say."
+)
 @click.option("--origin", default="", metavar="TEXT", help=_ORIGIN)
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache of this SDK's list of libraries.")
 @output_options("json")
@@ -97,13 +100,17 @@ def _full_name(library: str) -> str:
     named = [path for path in catalogue.libraries() if leaf(path) == library]
     if len(named) == 1:
         return named[0]
-    wanted = f"which one: {', '.join(named[:5])}" if named else "give its path, such as /usr/lib/libz.1.dylib"
+    near = guess(library, {leaf(path) for path in catalogue.libraries()})
+    path = f"give its path, such as /usr/lib/libz.1.dylib{near}"
+    wanted = f"which one: {', '.join(named[:5])}" if named else path
     raise UsageError(f"{len(named) or 'no'} libraries of the OS are named {library!r}; {wanted}")
 
 
 @command.command("show")
 @click.argument("library", metavar="LIB")
-@click.option("--macos", multiple=True, metavar="VERSION", help="Releases to answer for. Default: one per dyld.")
+@click.option(
+    "--macos", multiple=True, metavar="VERSION", type=RELEASE, help="Releases to answer for. Default: one per dyld."
+)
 @_SDK
 @output_options("text", "json")
 def show(library: str, macos: tuple[str, ...], sdks: tuple[str, ...], output: Output) -> None:
@@ -117,7 +124,7 @@ def show(library: str, macos: tuple[str, ...], sdks: tuple[str, ...], output: Ou
 
 @command.command("symbols")
 @click.argument("library", metavar="LIB")
-@click.option("--arch", metavar="ARCH", help="Only what this architecture gets (SDKs only).")
+@click.option("--arch", metavar="ARCH", type=ARCH, help="Only what this architecture gets (SDKs only).")
 @_SDK
 @output_options("text", "json")
 def symbols(library: str, arch: str | None, sdks: tuple[str, ...], output: Output) -> None:
@@ -155,7 +162,12 @@ def _evidence(item: dict[str, Any]) -> str:
 
 @command.command("catalogue")
 @click.option(
-    "--add", "facts", multiple=True, metavar="FACTS", help="Output of sdk index to add; needs -o. Repeatable."
+    "--add",
+    "facts",
+    multiple=True,
+    metavar="FACTS",
+    type=PLACE,
+    help="Output of sdk index to add; needs -o. Repeatable.",
 )
 @output_options("text", "json")
 def catalogue(facts: tuple[str, ...], output: Output) -> None:
@@ -191,8 +203,8 @@ def catalogue(facts: tuple[str, ...], output: Output) -> None:
 
 
 @command.command("diff")
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("old", metavar="OLD", type=Spooled())
+@click.argument("new", metavar="NEW", type=Spooled())
 @output_options("text", "json")
 @click.pass_context
 def diff(ctx: click.Context, old: str, new: str, output: Output) -> None:

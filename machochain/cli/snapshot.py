@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from machochain.cli.given import Spooled
 from machochain.cli.options import output_options
 from machochain.cli.output import Output
 from machochain.model.errors import UsageError
@@ -20,7 +21,11 @@ from machochain.model.errors import UsageError
     "--script", "as_script", is_flag=True, help="Print a POSIX shell script that records a Mac without Python."
 )
 @click.option(
-    "--import", "framed", metavar="FILE", help="Turn what the script printed (or an older snapshot) into JSON."
+    "--import",
+    "framed",
+    metavar="FILE",
+    type=Spooled(),
+    help="Turn what the script printed (or an older snapshot) into JSON.",
 )
 @click.option("--redact", is_flag=True, help="Take the names of home directory, user and host out.")
 @click.option("--dyld", multiple=True, metavar="NAME=VALUE", help="A DYLD_ variable of your shell. Repeatable.")

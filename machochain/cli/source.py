@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
+from machochain.cli.given import FOLDER, OneOf, Spooled
 from machochain.cli.options import Modelled, modelled_options, output_options
 from machochain.cli.output import Output
 from machochain.model.errors import UsageError
@@ -17,27 +18,32 @@ if TYPE_CHECKING:
 
 
 @click.command("source")
-@click.argument("directory", metavar="DIR")
+@click.argument("directory", metavar="DIR", type=FOLDER)
 @click.option(
     "--why", metavar="NAME", help="Show where NAME is looked for: stdio.h, -lssl, Security, or a .pc package."
 )
-@click.option("--goarch", multiple=True, type=click.Choice(["arm64", "amd64"]), help="Default: both.")
+@click.option("--goarch", multiple=True, type=OneOf(["arm64", "amd64"]), help="Default: both.")
 @click.option(
     "--go", "release", metavar="1.N", help="The Go release. Default: the toolchain line of go.mod, else the newest."
 )
 @click.option("--tags", default="", metavar="LIST", help="Build tags with commas between, as go build takes them.")
 @click.option("--package", "patterns", multiple=True, metavar="PATTERN", help="Which packages. Default: ./...")
-@click.option("--modcache", metavar="DIR", help="The module cache. Default: GOMODCACHE or GOPATH of --env.")
+@click.option(
+    "--modcache", metavar="DIR", type=FOLDER, help="The module cache. Default: GOMODCACHE or GOPATH of --env."
+)
 @click.option(
     "--go-list",
     metavar="FILE",
+    type=Spooled(),
     help="Output of go list -deps -json -e with GOOS=darwin CGO_ENABLED=1: Go's own answer.",
 )
-@click.option("--snapshot", metavar="FILE", help="A recorded Mac: its variables, settings and listings count.")
-@click.option("--goenv", metavar="FILE", help="The file of go env -w (go env GOENV names it).")
+@click.option(
+    "--snapshot", metavar="FILE", type=Spooled(), help="A recorded Mac: its variables, settings and listings count."
+)
+@click.option("--goenv", metavar="FILE", type=Spooled(), help="The file of go env -w (go env GOENV names it).")
 @click.option(
     "--fail-on",
-    type=click.Choice(["error", "warning", "info", "never"]),
+    type=OneOf(["error", "warning", "info", "never"]),
     default="error",
     show_default=True,
     help="Exit with 1 if there is such a finding or a worse one.",

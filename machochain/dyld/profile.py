@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
-from machochain.model.errors import UsageError
+from machochain.model.errors import UsageError, guess
 from machochain.model.shown import Shown
 from machochain.model.version import Version
 
@@ -356,7 +356,12 @@ def parse_release(text: str) -> Version:
     """
     plain = text.strip().lower().removeprefix("macos").strip()
     named = NAMES.get(plain.replace("-", " ").replace("_", " ")) or NAMES.get({"bigsur": "big sur"}.get(plain, ""))
-    return Version.of(named) if named is not None else Version.parse(text)
+    if named is not None:
+        return Version.of(named)
+    try:
+        return Version.parse(text)
+    except UsageError as error:
+        raise UsageError(f"{error}{guess(plain, NAMES)}") from None
 
 
 def parse_range(text: str) -> tuple[Version, ...]:

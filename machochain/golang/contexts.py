@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import evolve
 
-from machochain.model.errors import UsageError
+from machochain.model.errors import UsageError, guess
 from machochain.model.launch import (
     CACHED,
     GOBIN,
@@ -127,7 +127,9 @@ def context(name: str, program: Program) -> LaunchContext:  # noqa: C901, PLR091
             return LaunchContext(
                 name, "from a shell script", program.executable, program.cwd, hops=(_SIP_SHELL,), moved=False
             )
-    raise UsageError(f"no launch context {name!r}; known are {', '.join(ALL_CONTEXTS)}, and NAME:exe=...")
+    raise UsageError(
+        f"no launch context {name!r}{guess(name, ALL_CONTEXTS)}; known are {', '.join(ALL_CONTEXTS)}, and NAME:exe=..."
+    )
 
 
 def by_either_go(wanted: Iterable[LaunchContext]) -> Iterator[LaunchContext]:

@@ -260,6 +260,8 @@ _EXPECTED: Final[Mapping[str, Callable[[object, _Place], Any]]] = {
 }
 KEYS: Final = ("profile", "macos", "fail-on", "sdks", *_EXPECTED, "override", "ignore")
 """Every key a policy may have."""
+_DOCTORS: Final = "machochain"
+"""Holds the table ``ci``, which ``machochain doctor`` reads of the same file."""
 OVERRIDE_KEYS: Final = ("path", *_EXPECTED)
 """Every key of an ``[[override]]``."""
 IGNORE_KEYS: Final = ("rule", "path", "library", "reason", "expires")
@@ -281,7 +283,10 @@ def parse_policy(
         UsageError: A key or value makes no sense.
     """
     place = _Place(place) if isinstance(place, str) else place
-    table = _table(dict(document), place, KEYS)
+    mine = dict(document)
+    if isinstance(mine.get(_DOCTORS), dict) and set(mine[_DOCTORS]) == {"ci"}:
+        del mine[_DOCTORS]
+    table = _table(mine, place, KEYS)
     named = _one_of(table["profile"], place.at("profile"), PROFILES) if "profile" in table else "release"
     if profile is not None:
         named = _one_of(profile, _Place("", "profile"), PROFILES)

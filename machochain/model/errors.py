@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class MachochainError(Exception):
     """Base of every error this package raises on purpose."""
@@ -49,3 +51,11 @@ class InputError(MachochainError):
         """Word the error as ``file: part: reason (offset N)``."""
         text = ": ".join(x for x in (self.path, self.part, self.reason) if x)
         return text if self.offset is None else f"{text} (at offset {self.offset:#x})"
+
+
+def guess(text: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'name'?`` for a word that is near a known one; nothing for any other."""
+    from difflib import get_close_matches  # noqa: PLC0415  # most runs make no mistake
+
+    near = get_close_matches(text, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -55,6 +55,14 @@ def test_file_names_are_completed(command: str) -> None:
         ("machochain explain MC10", "plain,MC101"),
         ("machochain explain missing-li", "plain,missing-library"),
         ("machochain completion z", "plain,zsh"),
+        ("machochain fix x --only MC101,MC40", "plain,MC101,MC402"),
+        ("machochain fix x --only missing-li", "plain,missing-library"),
+        ("machochain fix x --profile wh", "plain,wheel"),
+        ("machochain diff x y --fail-on w", "plain,warning"),
+        ("machochain sdk show x --macos seq", "plain,sequoia"),
+        ("machochain sdk symbols x --arch arm", "plain,arm64e"),
+        ("machochain config init --profile a", "plain,app"),
+        ("machochain config i", "plain,init"),
     ],
 )
 def test_values_are_completed(words: str, expected: str) -> None:
@@ -77,6 +85,15 @@ def test_the_script_for_a_shell_can_be_had(shell: str) -> None:
         (["resolve", "x", "--arch", "arm46"], "arm64"),
         (["audit", "x", "--format", "sarfi"], "sarif"),
         (["resolve", "x", "--macoss", "12"], "--macos"),
+        (["resolve", "x", "--format", "jsn"], "json"),
+        (["resolve", "x", "--macos", "sequioa"], "sequoia"),
+        (["resolve", "x", "--color", "alwys"], "always"),
+        (["audit", "x", "--fail-on", "eror"], "error"),
+        (["audit", "x", "--profile", "relese"], "release"),
+        (["scenario", str(HELLO / "greeter"), "--contexts", "go-tst"], "go-test"),
+        (["fix", "x", "-n", "--only", "missing-libary"], "missing-library"),
+        (["completion", "bsh"], "bash"),
+        (["config", "inti"], "init"),
     ],
 )
 def test_what_was_probably_meant_is_said(arguments: list[str], guess: str) -> None:
@@ -110,8 +127,38 @@ def test_a_dash_stands_for_standard_input(arguments: list[str]) -> None:
     assert "machochain-" not in done.stdout
 
 
-def test_standard_input_is_read_once() -> None:
-    assert run("resolve", "-", "-").returncode == 2
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["resolve", "-", "-"],
+        ["diff", "--no-config", "-", "-"],
+        ["diagnose", "--binary", "-"],
+        ["audit", "-", "--policy", "-"],
+    ],
+)
+def test_standard_input_is_read_once(arguments: list[str]) -> None:
+    done = run(*arguments, stdin="")
+    assert done.returncode == 2
+    assert "- is given twice" in done.stderr
+
+
+def test_a_dash_stands_for_a_document_too(tmp_path: Path) -> None:
+    greeter, broken = str(HELLO / "greeter"), str(HELLO / "greeter-broken")
+    policy = '[severity]\nMC101 = "warning"\n'
+    assert run("audit", broken, "--no-config").returncode == 1
+    assert run("audit", broken, "--policy", "-", stdin=policy).returncode == 0
+    known = tmp_path / "known.json"
+    run("audit", broken, "--no-config", "--write-baseline", str(known))
+    assert run("audit", broken, "--no-config", "--baseline", "-", stdin=known.read_text()).returncode == 0
+    message = json.loads(run("resolve", broken, "--json").stdout)["results"][0]["message"]
+    (tmp_path / "said.txt").write_text(f"dyld[1]: {message}\n")
+    done = piped((HELLO / "greeter-broken").read_bytes(), "diagnose", str(tmp_path / "said.txt"), "--expect", "-")
+    assert done.returncode == 0, done.stderr
+    assert "as predicted" in done.stdout
+    mended = tmp_path / "mended"
+    done = piped(Path(greeter).read_bytes(), "fix", "-", "-o", str(mended), "--no-config")
+    assert done.returncode in {0, 1}, done.stderr
+    assert mended.is_file()
 
 
 def test_the_rules_can_be_had_as_json() -> None:
