@@ -148,6 +148,10 @@ class _Answers:
         facts = facts_of(evidence, hits, self.context, extra)
         if any("escapes of a string" in n for n in self._notes(evidence, ())):
             facts["escaped"] = True
+        if evidence.confidence is Confidence.LIKELY and (evidence.library or evidence.symbol):
+            facts["joined_lines"] = True
+        if self._typed_by_hand(evidence, hits):
+            facts["mixed_era"] = True
         if self.paste.prefix:
             facts["prefix"] = self.paste.prefix
         elided = frozenset(elided_names(evidence))
@@ -185,6 +189,18 @@ class _Answers:
             helps=helps,
             next=next_of(evidence, process, place.kind),
             notes=self._notes(evidence, elided),
+        )
+
+    def _typed_by_hand(self, evidence: Evidence, hits: list[Hit]) -> bool:
+        """Whether the prefix of dyld2 stands before a list of attempts, which dyld2 never printed."""
+        return (
+            bool(evidence.attempts)
+            and "Did find" not in (evidence.reason or "")
+            and any(
+                self.paste.text[max(0, h.begin - 6) : h.begin + 6].find("dyld: ") >= 0
+                for h in hits
+                if h.form.name.startswith("dyld.launch.missing")
+            )
         )
 
     def _log(self, evidence: Evidence, hits: list[Hit]) -> Answer:
@@ -298,7 +314,7 @@ class _Answers:
                 stated.setdefault("pid", report.pid)
         if form.name.startswith(("ld.", "clang.header", "go.")) and "flags" in self.context:
             flags = self.context["flags"]
-            stated["flag_source"] = flags if isinstance(flags, str) or len(flags) > 1 else flags[0]
+            stated["flag_source"] = flags[0] if isinstance(flags, tuple) and len(flags) == 1 else flags
             stated["flags"] = flags
         whole = {**{k: v for k, v in stated.items() if k not in facts}, **facts}
         whole = {**{k: v for k, v in attached.items() if k not in whole}, **whole}

@@ -7,11 +7,21 @@ from typing import Final
 
 from machochain.diagnosis.matching import Hit
 
-Context = dict[str, str | tuple[str, ...]]
+Context = dict[str, str | bool | tuple[str, ...]]
 _DARWIN: Final = {"20": "11", "21": "12", "22": "13", "23": "14", "24": "15", "25": "26"}
 """Kernel releases and the macOS they belong to."""
 _PROSE: Final = re.compile(
-    r"\b(?:macOS|Mac OS X|OS X)(?: [A-Z][a-z]+(?: [A-Z][a-z]+)?)?,?(?: version)? (\d{2}(?:\.\d{1,2}){1,2})\b"
+    r"\b(?:macOS|Mac OS X|OS X)(?: [A-Z][a-z]+(?: [A-Z][a-z]+)?)?,?(?: version)? "
+    r"(?P<release>\d{2}(?:\.\d{1,2}){1,2})\b(?![.\w])"
+)
+_OF_ANOTHER: Final = re.compile(
+    r"(?i)(?:built for|newer than|older than|earlier than|later than|requires?|needs?|minimum|at least|since|until"
+    r"|before|after|than|target(?:ing|s)?|supports?|supported|introduced in|available (?:on|in)|drop(?:s|ped)?|not"
+    r"|from|to|up to|works? (?:\w+ )?on|fine on|ok on|deployment\w*|sdk)[ :'(]*(?:is |of |with |for |an? |the )*$"
+)
+"""What stands before a release that is another than the one the message comes from."""
+_OR_LATER: Final = re.compile(
+    r"(?i)\s*(?:\+|or |and (?:later|newer|above|up|below|older)|which is|sdk|deployment|target|-based)"
 )
 _CGO: Final = re.compile(r"(?<!invalid flag in )#cgo [^\n]{0,200}?LDFLAGS: ?[^\n]{1,1000}")
 _COMMAND: Final = re.compile(
@@ -30,6 +40,7 @@ _BUILD: Final = re.compile(r"OS Version:\s{1,40}(?:macOS|Mac OS X) (?P<os>[\d.]{
 _PRINTED: Final = re.compile(r"Build ?Version:\s{1,20}(?P<build>\w{3,12})")
 _REGION: Final = re.compile(r"^--->\s{1,8}(?P<region>[A-Za-z_][\w ()-]{1,40}?)\s{2,60}[0-9a-f]{4,20}-", re.MULTILINE)
 _TRANSLATED: Final = re.compile(r"proc_translated:\s*1\b")
+_THREAD: Final = re.compile(r"^Crashed Thread:\s{1,40}(?P<thread>\d{1,4})\b", re.MULTILINE)
 HEAD: Final = 1 << 20
 """Characters of a text that are searched for context."""
 
@@ -45,23 +56,18 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         arch = {"ARM-64": "arm64", "X86-64": "x86_64", "X86": "i386"}.get(match["type"])
         if arch:
             found["arch"] = arch
-        found["translated"] = "yes" if match["how"] == "Translated" else "no"
+        found["translated"] = match["how"] == "Translated"
+    if (match := _THREAD.search(head)) and match["thread"] != "0":
+        found["thread"] = "another"
     if match := _BUILD.search(head):
         found["os"], found["build"] = match["os"], match["build"]
     for pattern in (_ANSWERS, _KERNEL):
         if "arch" not in found and (match := pattern.search(head)):
             found["arch"] = match["arch"].lower()
     if _TRANSLATED.search(head):
-        found["translated"] = "yes"
-    releases = {m[1] for m in _PROSE.finditer(head)}
-    for hit in hits:
-        if hit.form.name == "swvers":
-            if isinstance(release := hit.facts.get("os"), str):
-                found.setdefault("os", release)
-            if isinstance(kernel := hit.facts.get("darwin"), str) and (major := _DARWIN.get(kernel.split(".")[0])):
-                found.setdefault("os", major)
-    if "os" not in found and len(releases) == 1:
-        found["os"] = releases.pop()
+        found["translated"] = True
+    if "os" not in found and (release := _release(head, hits)):
+        found["os"] = release
     if flags := tuple(dict.fromkeys(m.group().strip() for m in _CGO.finditer(head))):
         found["flags"] = flags
     if commands := tuple(dict.fromkeys(m["command"].strip() for m in _COMMAND.finditer(head)))[:8]:
@@ -80,3 +86,24 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
     if re.search(r"GOOS=darwin|x86_64-linux|linux_amd64|ubuntu|ld\.lld", head):
         found["cross"] = "yes"
     return found
+
+
+def _release(head: str, hits: list[Hit]) -> str:
+    """Return the one release the text states for the Mac it comes from; ``""`` for none, or for several."""
+    printed: set[str] = set()
+    for hit in hits:
+        if hit.form.name == "swvers":
+            if isinstance(release := hit.facts.get("os"), str):
+                printed.add(release)
+            elif isinstance(kernel := hit.facts.get("darwin"), str) and (major := _DARWIN.get(kernel.split(".")[0])):
+                printed.add(major)
+    whole = {r for r in printed if not any(o != r and o.startswith(r + ".") for o in printed)}
+    if printed:
+        return whole.pop() if len(whole) == 1 else ""
+    told = {
+        m["release"]
+        for m in _PROSE.finditer(head)
+        if not _OF_ANOTHER.search(head[max(0, m.start() - 40) : m.start()].rpartition("\n")[2])
+        and not _OR_LATER.match(head, m.end())
+    }
+    return told.pop() if len(told) == 1 else ""

@@ -77,7 +77,7 @@ def elided_names(evidence: Evidence) -> tuple[str, ...]:
         )
         if is_elided(value) and not (name == "lib" and value == evidence.dlopen_path)
     ]
-    if any(is_elided(t.path) for t in evidence.attempts):
+    if any(is_elided(t.path) and t.path != evidence.dlopen_path for t in evidence.attempts):
         names.append("attempt")
     if any(is_elided(t.reason) for t in evidence.attempts):
         names.append("rpath" if any("LC_RPATH" in (t.reason or "") for t in evidence.attempts) else "reason")
@@ -132,7 +132,11 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
         and bool(evidence.attempts)
         and not any(is_elided(t.path) or not t.path for t in evidence.attempts)
     )
-    facts["translated"] = bool(evidence.arch and "Translated" in evidence.arch)
+    if evidence.arch and "Translated" in evidence.arch:
+        facts["translated"] = True
+    facts["second_attempt_is_realpath"] = (
+        len(evidence.attempts) > 1 and process.real_path == evidence.attempts[1].path != library
+    )
     return facts
 
 

@@ -25,7 +25,20 @@ _COMPAT: Final = re.compile(
     r"requires version (?P<need>[\d.]{1,20}) or later, but [^\n]{1,400} provides version (?P<have>[\d.]{1,20})"
 )
 _PATHS: Final = frozenset({"file", "sub", "path", "path1", "path2", "app"})
+MOST_WORDS: Final = 4
+"""Words the name of an app has at most, where no quotes say where it begins."""
+_SAYS: Final = re.compile(
+    r"[\"\u201c\u201d\u00ab\u201e\u300c]|: |\b(?:says?|saying|that|reports?|errors?|messages?|because)\b"
+)
+_NO_NAME: Final = re.compile(r"(?i)(?:(?:the|this|your|my) )?(?:app|application|file|it|program|binary|.*\bi\b.*)")
 _DLOPEN_FORMS: Final = {True: "dyld.dlopen", False: "dyld.dlopen.old"}
+
+
+def app_name(value: str) -> str:
+    """Return the name of an app that a sentence ends with; ``""`` where a name cannot be told from the words before."""
+    told = _SAYS.split(value)
+    name = next((part.strip(" \t'*_`\u2018\u2019") for part in reversed(told) if part.strip()), "")
+    return "" if len(name.split()) > MOST_WORDS or _NO_NAME.fullmatch(name) else name
 
 
 def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # the order of its steps is the rule
@@ -37,8 +50,10 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
                 if each not in found.setdefault(name, []):
                     found[name].append(each)
     facts: dict[str, Fact] = {}
+    if group[0].form.producer == "spctl/Gatekeeper" and "app" in found:
+        found["app"] = list(filter(None, dict.fromkeys(app_name(v) for v in found["app"])))
     for name, values in found.items():
-        if name in {"any", "rest", "hex", "n", "stamp", "stamp2"}:
+        if not values or name in {"any", "rest", "hex", "n", "stamp", "stamp2"}:
             continue
         if name in _NUMBERS and all(re.fullmatch(r"-?\d{1,12}", v) for v in values):
             facts[name] = int(values[0]) if len(values) == 1 else tuple(values)
@@ -59,11 +74,17 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
         facts["errno"] = abs(facts["errno"])
     for flag in ("tainted", "signed", "validated"):
         if flag in facts:
-            facts[flag] = "yes" if facts[flag] == "1" else "no"
+            facts[flag] = facts[flag] == "1"
     if "same" in facts:
-        facts["mtime_equal"] = "yes" if facts.pop("same") == "==" else "no"
+        facts["mtime_equal"] = facts.pop("same") == "=="
+    if "cut" in facts:
+        facts["cut"] = True
     if len(group) > 1:
         facts["lines"] = len({h.line for h in group})
+    if ".newer" in group[0].form.name:
+        facts["files"] = len(group)
+    elif isinstance(paths := facts.get("paths"), tuple) and group[0].form.joiner == "minos":
+        facts["files"] = len(paths)
     return facts
 
 
@@ -178,7 +199,7 @@ _ERAS: Final = {
 def facts_of(  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the rule
     evidence: Evidence,
     hits: Sequence[Hit],
-    context: Mapping[str, str | tuple[str, ...]],
+    context: Mapping[str, Fact],
     extra: Mapping[str, Fact],
 ) -> dict[str, Fact]:
     """Return every value of a message of dyld by its name."""
@@ -222,20 +243,19 @@ def facts_of(  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the r
             found["attempts_removed"] = True
     if e.symbol:
         found["flat"] = e.expected_in == "flat namespace"
-        found["lazy"] = e.lazy
-        found["plugin"] = bool(extra.get("asker.plugin"))
+        found["lazy"] = e.lazy or (context.get("thread") == "another" and e.process == e.referenced_from) or None
+        found["plugin"] = extra.get("asker.plugin") or None
         found["inline_namespace"] = extra.get("sym.version")
     if e.library and e.library.startswith("@"):
         found["dots"] = e.library.count("/..") or None
-        found["dots_needed"] = wheel_dots(e.library, e.referenced_from or "")
+        found["dots_needed_for_wheel_layout"] = wheel_dots(e.library, e.referenced_from or "")
+    if extra.get("second_attempt_is_realpath"):
+        found["second_attempt_is_realpath"] = True
     if any(t.path.startswith(("/usr/local/lib/", "/usr/lib/")) and t.path != e.library for t in e.attempts):
         found["fallback_tried"] = True
     found["era"] = _ERAS.get(e.era) if e.era is not None else None
     if "missing compatible arch in" in words:
         found["era"] = "11"
-    typed_prefix = any(h.form.name == "dyld.launch.missing.old" and h.wording == 0 for h in hits)
-    if typed_prefix and e.attempts and "Did find" not in (e.reason or ""):
-        found["mixed_era"] = True
     if e.truncated:
         found["cut"] = True
     elided = elided_names(e)

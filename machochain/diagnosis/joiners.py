@@ -54,6 +54,8 @@ def _symbols(text: str, at: int, _: re.Match[str]) -> tuple[Facts, int]:
             break
         end = stop
     facts: Facts = {}
+    if symbols and not users and end >= len(text.rstrip()):
+        facts["cut"] = "yes"  # a symbol without its users, and nothing behind it
     if symbols:
         facts["symbols"] = tuple(dict.fromkeys(symbols))
         facts["sym"] = symbols[0]
@@ -95,7 +97,7 @@ def _minos(text: str, at: int, _: re.Match[str]) -> tuple[Facts, int]:
     if not files:
         return {}, end
     highest = max(versions, key=lambda v: tuple(int(x) for x in v.split(".") if x.isdigit()))
-    return {"files": tuple(files), "highest": highest, "new": tuple(dict.fromkeys(versions))}, end
+    return {"paths": tuple(files), "highest": highest, "new": tuple(dict.fromkeys(versions))}, end
 
 
 def _issues(text: str, at: int, match: re.Match[str]) -> tuple[Facts, int]:

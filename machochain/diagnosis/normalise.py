@@ -13,10 +13,14 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from machochain.diagnosis.languages import in_english
+
 MOST_PREFIXES: Final = 60_000
 """Pairs of lines looked at for a prefix they share."""
 MOST_SHAPES: Final = 200
 """Different prefixes with numbers that are looked for."""
+MOST_FOREIGN: Final = 5_000
+"""Lines with letters beside those of ASCII that are looked at for windows of the system."""
 MANY: Final = 300_000
 """Lines from which on runs of empty ones are left out."""
 LONGEST_MESSAGE: Final = 65_536
@@ -133,7 +137,8 @@ def normalise(text: str) -> Paste:
     """
     held = _numbered(text.split("\n"))
     whole_report = text.lstrip()[:1] == "{" and '"termination"' in text
-    for step in (_markdown, _known_prefixes, _shaped_prefixes, _common_prefixes, _escapes, _brackets, _tails):
+    steps = (_markdown, _known_prefixes, _shaped_prefixes, _common_prefixes, _escapes, _brackets, _tails, _languages)
+    for step in steps:
         if not whole_report:
             step(held)
     _fragments(held)
@@ -421,6 +426,20 @@ def _tails(held: _Lines) -> None:
         if ", NS" in line and (match := _NSERROR.search(line)):
             line = line[: match.start()]  # noqa: PLW2901
         held.lines[at] = line
+
+
+def _languages(held: _Lines) -> None:
+    """Gatekeeper's windows in other languages become the English ones."""
+    looked = 0
+    for at, line in enumerate(held.lines):
+        if line.isascii():
+            continue
+        looked += 1
+        if looked > MOST_FOREIGN:
+            return
+        if (found := in_english(line)) is not None:
+            held.lines[at] = found[1]
+            held.note(at, f"read from the {found[0]} words of the system")
 
 
 def _fragments(held: _Lines) -> None:

@@ -257,3 +257,27 @@ def test_an_environment_without_the_library_is_not_said_to_have_another_version(
     ).answers
     assert "now has another version" not in " ".join(found.because)
     assert Cause.UNDECLARED_DEPENDENCY in found.alternatives
+
+
+TOO_NEW = (
+    f"dyld[3]: Symbol not found: _tin\n  Referenced from: {A} /w/tin (built for macOS 14.0 which is newer than running"
+    f" OS)\n  Expected in: {A} /usr/lib/libc++.1.dylib"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        (TOO_NEW, None),
+        (f"This needs macOS 12.3 or later.\n{TOO_NEW}", None),
+        (f"It works on macOS 14.2, and fails here:\n{TOO_NEW}", None),
+        (f"On macOS 12.6 and on macOS 13.1:\n{TOO_NEW}", None),
+        (f"ProductVersion: 12.6.1\nProductVersion: 13.0.1\n{TOO_NEW}", None),
+        (f"OS: macOS 13.5.2\n{TOO_NEW}", "13.5.2"),
+        (f"ProductVersion: 13.5.2\nneeds macOS 14.1\n{TOO_NEW}", "13.5.2"),
+    ],
+)
+def test_a_release_is_that_of_the_mac_only_if_the_text_says_so(text: str, release: str | None) -> None:
+    found = diagnose(text)
+    assert found.answers[0].fact("os") == release
+    assert dict(found.context).get("os") == release
