@@ -108,6 +108,7 @@ _LIBRARY: Final = re.compile(r"-(?:(weak|reexport|upward|needed|delay|hidden|laz
 _NAMED: Final = re.compile(r"-(?:(weak|reexport|upward|needed|delay|lazy)_)?(framework|library)")
 _NOT_LIBRARIES: Final = frozenset({"-ld_classic", "-ld_new"})
 _LOADED: Final = {"-force_load": LinkMode.FORCED, "-load_hidden": LinkMode.HIDDEN}
+_NO_STANDARD_LIBRARY: Final = frozenset({"-nostdlib", "-nodefaultlibs", "-nostdlib++"})
 _ROOTS: Final = frozenset({"-syslibroot", "-isysroot", "--sysroot"})
 _INSTALL_NAMES: Final = frozenset({"-install_name", "-dylib_install_name", "-dylinker_install_name"})
 _ARGUMENTS: Final = {
@@ -131,9 +132,16 @@ _ARGUMENTS: Final = {
 def parse_ldflags(words: Sequence[str]) -> tuple[LinkInput, ...]:
     """Say what each word makes the linker do, in order.
 
-    A flag whose argument is missing at the end is an :class:`OtherFlag`.
+    A flag whose argument is missing at the end is an :class:`OtherFlag`. clang takes ``-lstdc++`` for the target's C++
+    library, which is libc++ on macOS (llvm-project, ``clang/lib/Driver/Driver.cpp``, ``TranslateInputArgs``).
     """
-    return tuple(_inputs(list(_linker_words(words))))
+    translated = not _NO_STANDARD_LIBRARY.intersection(words)
+    return tuple(_inputs(list(_linker_words(_translated(words) if translated else words))))
+
+
+def _translated(words: Sequence[str]) -> Sequence[str]:
+    return ["-lc++" if w == "-lstdc++" else "c++" if w == "stdc++" and b == "-l" else w
+            for b, w in zip(("", *words), words, strict=False)]  # fmt: skip
 
 
 def _linker_words(words: Sequence[str]) -> Iterator[tuple[str, int]]:

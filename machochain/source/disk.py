@@ -1,11 +1,12 @@
 """Files of a module on this machine, and of the modelled Mac around it: there, not there, or not seen."""
 
 # Host paths are raw strings; pathlib would rewrite them, and costs more than the look.
-# ruff: noqa: PTH110, PTH112, PTH119, PTH120, PTH208
+# ruff: noqa: PTH110, PTH112, PTH208
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -15,6 +16,8 @@ from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.paths import TargetPath
 
 _LARGEST: Final = 16 << 20
+_OTHERS: Final = re.compile(r"/(?:(?:usr|opt|Library|System)(?:/|\Z)|(?:private/)?(?:var/)?tmp/?\Z)")
+"""Where every Unix has directories of its own: those of another system say nothing of a Mac."""
 
 
 class Disk:
@@ -33,6 +36,9 @@ class Disk:
         whole: bool,
         sdks: Iterable[str] = (),
         listings: Mapping[str, Iterable[str]] | None = None,
+        mapped: Iterable[str] = (),
+        builds_here: bool = False,
+        case_sensitive: bool = False,
     ) -> None:
         """Take the parts.
 
@@ -42,8 +48,16 @@ class Disk:
             whole: Whether the modelled Mac is described as a whole, so that what is not there is absent.
             sdks: Directories of SDKs on this machine.
             listings: Names in directories of the Mac, as a snapshot has them.
+            mapped: Paths of the Mac at which something of this machine was mapped.
+            builds_here: Whether it is built on this machine, for a Mac: then its own directories count.
+            case_sensitive: Whether names that differ in case only are two names; on a Mac they are not.
         """
         self.mac = mac
+        self._mapped = tuple(f"{path.rstrip('/')}/" for path in mapped)
+        self._foreign = not whole and not builds_here
+        self._case_sensitive = case_sensitive
+        self._folded: dict[str, dict[str, str]] = {}
+        self._spelled: dict[str, str | None] = {}
         self._own = tuple(f"{path.rstrip('/')}/" for path in (*own, *sdks) if path)
         self._whole = whole
         self.stands_for_mac = whole
@@ -71,15 +85,12 @@ class Disk:
 
     def _exists(self, path: str) -> bool | None:
         if self.is_own(path):
-            names = self.names(os.path.dirname(path))
-            if names is None or os.path.basename(path) not in names:
-                return os.path.exists(path) if "/../" in path or "/./" in path else False
-            return os.path.exists(path)
+            return self._find(path) is not None
         parent, name = os.path.split(path.rstrip("/"))
         listing = self._listings.get(parent)
         if listing is not None:
-            return name in listing
-        if not path.startswith("/"):
+            return name in listing or (not self._case_sensitive and name.lower() in {n.lower() for n in listing})
+        if not path.startswith("/") or self._of_another_system(path):
             return None
         presence = self.mac.look(TargetPath(os.path.normpath(path))).presence
         if presence is Presence.PRESENT:
@@ -90,10 +101,43 @@ class Disk:
             return False
         return False if os.path.isdir(parent) else None
 
+    def _of_another_system(self, path: str) -> bool:
+        return self._foreign and _OTHERS.match(path) is not None and not f"{path}/".startswith(self._mapped)
+
+    def spelled(self, path: str) -> str:
+        """Return a path that is there as its directories spell it."""
+        return (self._find(path) if self.is_own(path) else None) or path
+
+    def _find(self, path: str) -> str | None:
+        """Return a path of this machine as it is spelled; None if it is not there."""
+        found = self._spelled.get(path, "")
+        if found == "":
+            found = self._spelled[path] = self._find_anew(path)
+        return found
+
+    def _find_anew(self, path: str) -> str | None:
+        parent, name = os.path.split(path)
+        if not name or name == ".." or "/../" in path or "/./" in path:
+            return path if os.path.exists(path) else None
+        names = self.names(parent)
+        if names is not None and name in names:
+            return path if os.path.exists(path) else None
+        if self._case_sensitive:
+            return None
+        if names is None:
+            above = self._find(parent)
+            if above is None or above == parent:
+                return None
+            parent, names = above, self.names(above)
+        if parent not in self._folded:
+            self._folded[parent] = {each.lower(): each for each in sorted(names or (), reverse=True)}
+        other = self._folded[parent].get(name.lower())
+        return f"{parent}/{other}" if other is not None and os.path.exists(f"{parent}/{other}") else None
+
     def is_directory(self, path: str) -> bool | None:
         """Say whether there is a directory; None if nobody can tell."""
         if self.is_own(path):
-            return os.path.isdir(path)
+            return os.path.isdir(self._find(path) or path)
         if path.rstrip("/") in self._listings:
             return True
         there = self.exists(path)
@@ -114,7 +158,9 @@ class Disk:
     def host(self, path: str) -> str | None:
         """Return where a file of the Mac lies on this machine; None if it does not."""
         if self.is_own(path):
-            return path
+            return self.spelled(path)
+        if self._of_another_system(path):
+            return None
         node = self.mac.look(TargetPath(os.path.normpath(path)))
         return str(node.host) if node.presence is Presence.PRESENT and node.host is not None else None
 

@@ -37,6 +37,7 @@ from machochain.source.values import (
     FlagWord,
     Kind,
     Link,
+    Mode,
     ModuleFacts,
     PackageFacts,
     PathState,
@@ -106,6 +107,9 @@ def examine(request: SourceRequest, world: World, system: SystemFacts) -> Source
         whole=world.root is not None or sys.platform == "darwin",
         sdks=[str(path) for path in world.sdks],
         listings=request.listings,
+        mapped=[str(path) for path, _ in world.maps],
+        builds_here=mode_of(settings)[0] is Mode.CROSS,
+        case_sensitive=world.case_sensitive,
     )
     report = SourceReport(_module_facts(modules), settings, ())
     run = _Examination(request, settings, modules, disk, mac, system, report)
@@ -188,7 +192,8 @@ class _Examination:
                 packages = loader.load(target, absolute_path(self.request.directory), self.request.patterns)
             for facts in packages.values():
                 if facts.directory and not self.disk.is_own(facts.directory):
-                    self.disk.add_own(facts.directory)
+                    module = self.modules.dependency(facts.module)
+                    self.disk.add_own(module.directory if module is not None else facts.directory)
             self.report.packages[target.name] = packages
             self._imported = loader.imported_under_any_tags(packages.values()) if given is None else frozenset()
             self._target(target, packages, headers)

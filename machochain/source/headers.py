@@ -229,7 +229,7 @@ class _PackageWalk:
             found = self._hits[key] = self._search(name, beside, chain)
         return found
 
-    def _search(self, name: str, beside: str, chain: tuple[Directory, ...]) -> _Hit:  # noqa: C901  # the order of its steps is the rule
+    def _search(self, name: str, beside: str, chain: tuple[Directory, ...]) -> _Hit:  # noqa: C901, PLR0912  # the order of its steps is the rule
         if name in _GENERATED:
             return _Hit(None, SearchOutcome.FOUND, system=True)
         tried: list[TriedPath] = []
@@ -246,11 +246,16 @@ class _PackageWalk:
                     unseen = unseen or winner is None
                 continue
             there = self.disk.exists(candidate) if not _not_a_mac(each, self.disk) else None
+            if there:
+                candidate = self.disk.spelled(candidate)
             if winner is not None:
                 if there and candidate != winner:
                     tried.append(TriedPath(candidate, PathState.SHADOWED, each.origin))
                     if not each.system and self._differ(winner, candidate):
                         shadowed.append((candidate, LinkedLibrary()))
+                continue
+            if self._is_gone(each):
+                tried.append(TriedPath(each.path or "", PathState.NO_DIRECTORY, each.origin))
                 continue
             state = {True: PathState.WINNER, False: PathState.ABSENT, None: PathState.UNSEEN}[there]
             tried.append(TriedPath(candidate, state, each.origin))
@@ -265,6 +270,12 @@ class _PackageWalk:
         if of_compiler(name):
             return _Hit(None, SearchOutcome.FOUND, True, tuple(tried))
         return _Hit(None, SearchOutcome.UNKNOWN if unseen else SearchOutcome.MISSING, False, tuple(tried))
+
+    def _is_gone(self, directory: Directory) -> bool:
+        """Whether a flag names a directory that is not there."""
+        if directory.word is None or directory.path is None:
+            return False
+        return self.disk.is_directory(directory.path) is False
 
     def _differ(self, one: str, other: str) -> bool:
         mine, theirs = self.disk.text(one), self.disk.text(other)
@@ -281,6 +292,10 @@ def _candidate(directory: Directory, name: str) -> str | None:
         return None
     base = directory.path.rstrip("/")
     if not directory.frameworks:
-        return posixpath.normpath(f"{base}/{name}") if ".." in name or "//" in name else f"{base}/{name}"
+        return (
+            posixpath.normpath(f"{base}/{name}")
+            if name[:1] == "." or "/." in name or "//" in name
+            else f"{base}/{name}"
+        )
     framework, slash, header = name.partition("/")
     return f"{base}/{framework}.framework/Headers/{header}" if slash else None

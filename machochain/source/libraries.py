@@ -81,8 +81,9 @@ class Libraries:
                 if winner is None:
                     tried.append(TriedPath(directory.path, PathState.NO_DIRECTORY, directory.origin))
                 continue
-            for path in paths:
-                there = self.disk.exists(path)
+            for each in paths:
+                there = self.disk.exists(each)
+                path = self.disk.spelled(each) if there else each
                 if winner is not None:
                     if there:
                         tried.append(TriedPath(path, PathState.SHADOWED, directory.origin))
@@ -97,6 +98,8 @@ class Libraries:
         outcome = (
             SearchOutcome.FOUND if winner is not None else SearchOutcome.UNKNOWN if unseen else SearchOutcome.MISSING
         )
+        if outcome is SearchOutcome.MISSING:
+            by_system = self._of_system(kind, name) is not None
         return Search(
             self.target, kind, name, package, word.place, True, outcome, winner, tuple(tried), facts, tuple(shadowed),
             by_system, word,
@@ -122,10 +125,6 @@ class Libraries:
         if answer.presence is not Presence.PRESENT:
             return None
         return path, LinkedLibrary(install_name=str(answer.path or path))
-
-    def in_system(self, kind: Kind, name: str) -> bool:
-        """Whether macOS has a library, wherever the search leads."""
-        return self._of_system(kind, name) is not None
 
     def facts(self, path: str) -> LinkedLibrary | None:
         """Return what a file says of itself; None if it cannot be read."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from attrs import evolve
+
 from machochain.dyld.config import UNRESTRICTED, process_config
 from machochain.dyld.profile import profile_for
 from machochain.golang.flags import Framework, InputFile, Library, LinkMode, RunPathFlag, parse_ldflags
@@ -25,7 +27,7 @@ from machochain.model.paths import TargetPath
 from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
 from machochain.model.version import Version
 from machochain.source.archive import program_to_come
-from machochain.source.chain import environment_words, framework_directories, library_directories
+from machochain.source.chain import Directory, environment_words, framework_directories, library_directories
 from machochain.source.libraries import Libraries
 from machochain.source.values import (
     BuildTarget,
@@ -86,7 +88,7 @@ def link_words(
             yield FlagWord("-lobjc", FlagOrigin.GO, package=facts.path)
 
 
-def plan_link(  # noqa: C901, PLR0912  # the order of its steps is the rule
+def plan_link(  # the order of its steps is the rule
     program: PackageFacts,
     packages: Mapping[str, PackageFacts],
     target: BuildTarget,
@@ -127,19 +129,18 @@ def plan_link(  # noqa: C901, PLR0912  # the order of its steps is the rule
     unknowns: list[str] = []
     searches: list[Search] = []
     run_paths: list[FutureRunPath] = []
+    whole = not any(p.path in incomplete for p in order)
     for each in inputs:
         word = words[each.word]
         if isinstance(each, RunPathFlag):
             run_paths.append(FutureRunPath(each.path, word.origin, word.package, word.place))
             continue
-        if isinstance(each, Library):
-            found = libraries.search(Kind.LIBRARY, each.name, of_libraries, word, word.package)
-        elif isinstance(each, Framework):
-            found = libraries.search(Kind.FRAMEWORK, each.name, of_frameworks, word, word.package)
-        elif isinstance(each, InputFile):
-            found = libraries.search(Kind.FILE, each.path, (), word, word.package)
-        else:
+        if not isinstance(each, Library | Framework | InputFile):
             continue
+        found = _searched(each, word, libraries, of_libraries, of_frameworks)
+        if found.outcome is SearchOutcome.MISSING and not whole and found.kind is not Kind.FILE:
+            # Directories of one package serve all of the link, and pkg-config may name some.
+            found = evolve(found, outcome=SearchOutcome.UNKNOWN)
         searches.append(found)
         if found.outcome is not SearchOutcome.FOUND:
             unknowns.append(f"{_shown(found)} of {word.package} was not found")
@@ -164,6 +165,20 @@ def plan_link(  # noqa: C901, PLR0912  # the order of its steps is the rule
     link.unknowns = tuple(dict.fromkeys(unknowns))
     link.complete = not link.unknowns
     return link
+
+
+def _searched(
+    each: Library | Framework | InputFile,
+    word: FlagWord,
+    libraries: Libraries,
+    of_libraries: Sequence[Directory],
+    of_frameworks: Sequence[Directory],
+) -> Search:
+    if isinstance(each, Library):
+        return libraries.search(Kind.LIBRARY, each.name, of_libraries, word, word.package)
+    if isinstance(each, Framework):
+        return libraries.search(Kind.FRAMEWORK, each.name, of_frameworks, word, word.package)
+    return libraries.search(Kind.FILE, each.path, (), word, word.package)
 
 
 def _shown(search: Search) -> str:

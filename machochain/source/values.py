@@ -242,7 +242,7 @@ class Search:
         tried: Paths in order.
         facts: Of a library.
         shadowed: Later hits with their facts.
-        by_system: Whether it is part of macOS.
+        by_system: Whether it is part of macOS, even if the SDK that is searched lacks it.
         word: The word that asks, for a library.
     """
 

@@ -78,6 +78,25 @@ def _matches(path: str, pattern: str) -> bool:
     return len(ours) == len(theirs) and all(map(fnmatch.fnmatchcase, ours, theirs))
 
 
+def vendored_by_others(packages: Iterable[PackageFacts]) -> frozenset[str]:
+    """Return packages that another module's ``go mod vendor`` may copy.
+
+    Programs and ``internal`` packages of a module that is worked on cannot be imported from outside; what only they
+    import is never vendored.
+    """
+    known = {p.path: p for p in packages}
+    pending = [
+        p.path for p in known.values() if not p.own or not (p.main or "internal" in p.path.split("/"))
+    ]  # fmt: skip
+    found: set[str] = set()
+    while pending:
+        path = pending.pop()
+        if path not in found:
+            found.add(path)
+            pending += [i for i in known[path].imports if i in known]
+    return frozenset(found)
+
+
 def lost_files(
     used: Iterable[tuple[PackageFacts, str, bool, SourcePosition]],
     packages: Iterable[PackageFacts],
@@ -92,11 +111,19 @@ def lost_files(
         roots: Directory of each module by its path.
         imported: As for `is_copied`.
     """
+    packages = tuple(packages)
     by_directory = {p.directory: p for p in packages if p.directory and not p.vendored}
+    by_others = vendored_by_others(packages)
     seen: set[str] = set()
     for facts, path, certain, place in used:
         root = roots.get(facts.module)
-        if root is None or facts.vendored or path in seen or not path.startswith(f"{root.rstrip('/')}/"):
+        if (
+            root is None
+            or facts.vendored
+            or facts.path not in by_others
+            or path in seen
+            or not path.startswith(f"{root.rstrip('/')}/")
+        ):
             continue
         if is_copied(path, by_directory, imported):
             continue

@@ -67,13 +67,14 @@ def look(
     sdk: bool = True,
     goarch: Sequence[str] = ("arm64",),
     seen: bool = True,
+    case_sensitive: bool = False,
     **more: Any,
 ) -> SourceReport:
     """Examine a module; ``mac`` are files of the Mac around it, which is seen whole."""
     module = write(tmp_path / "module", {"go.mod": GO_MOD, **files})
     root = write(tmp_path / "mac", {"etc/hosts": "", **(mac or {})})
     sdks = [write(tmp_path / "SDK", SDK)] if sdk else []
-    world = World(root=root if seen else None, sdks=sdks)
+    world = World(root=root if seen else None, sdks=sdks, case_sensitive=case_sensitive)
     return machochain.examine(
         module, goarch=goarch, target=machochain.Target(environment=dict(env or {})), world=world, **more
     )

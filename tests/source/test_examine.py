@@ -258,7 +258,12 @@ def test_what_vendoring_loses_is_told_if_it_is_needed(tmp_path: Path) -> None:
         ("include/inc.h", "sure"),
         ("include/other/o.h", "perhaps"),
     ]
-    assert [f.severity for f in report.findings if f.rule == "MC731"] == [Severity.ERROR, Severity.WARNING]
+    finding = only(report, "MC731")
+    assert (finding.severity, finding.evidence["files"], finding.evidence["perhaps"]) == (
+        Severity.ERROR, ["include/inc.h"], ["include/other/o.h"],
+    )  # fmt: skip
+    unsure = look(tmp_path / "b", {"x.go": cgo("#ifdef PERHAPS", '#include "other/o.h"', "#endif"), "other/o.h": ""})
+    assert only(unsure, "MC731").severity is Severity.WARNING
     assert only(report, "MC734").evidence["files"] == [f"{tmp_path}/module/include/inc.h"]
 
 
@@ -411,7 +416,10 @@ def test_bad_requests_are_told(tmp_path: Path) -> None:
 
 
 def test_paths_are_told_in_the_order_they_are_tried(tmp_path: Path) -> None:
-    found = search(look(tmp_path, {"x.go": cgo("#cgo CFLAGS: -Iinc -isystem /opt/sys", "#include <a.h>")}), "a.h")
+    found = search(
+        look(tmp_path, {"x.go": cgo("#cgo CFLAGS: -Iinc -isystem /opt/sys", "#include <a.h>"), "inc/b.h": ""},
+             mac={"opt/sys/b.h": ""}), "a.h",
+    )  # fmt: skip
     assert [t.path.replace(str(tmp_path), "") for t in found.tried] == [
         "/module/a.h", "/module/inc/a.h", "/usr/local/include/a.h", "/opt/sys/a.h", "/SDK/usr/local/include/a.h",
         "/SDK/usr/include/a.h",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -124,7 +125,7 @@ def _all(report: SourceReport) -> Iterator[Finding]:
             yield from _incomplete(report, target, facts)
     yield from _lost(report)
     for package, files in report.outside.items():
-        names = listed([f.removeprefix(f"{report.module.directory}/") for f in files])
+        names = listed([_shown(report, package, f) for f in files])
         count = "1 file" if len(files) == 1 else f"{len(files)} files"
         yield source_finding(
             OUTSIDE, report, package=package, subject=package,
@@ -132,6 +133,15 @@ def _all(report: SourceReport) -> Iterator[Finding]:
             evidence={"files": list(files)},
         )  # fmt: skip
     yield from _unseen(report)
+
+
+def _shown(report: SourceReport, package: str, path: str) -> str:
+    """Name a file from its module's root, or from the directory of its package where that is another module's."""
+    own = f"{report.module.directory.rstrip('/')}/"
+    if path.startswith(own):
+        return path[len(own) :]
+    facts = next((p[package] for p in report.packages.values() if package in p), None)
+    return posixpath.relpath(path, facts.directory) if facts is not None and facts.directory else path
 
 
 def _repeated(report: SourceReport, link: Link) -> Iterator[Finding]:
@@ -195,21 +205,30 @@ def _target(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[
 def _lost(report: SourceReport) -> Iterator[Finding]:
     from machochain.source.values import Need  # noqa: PLC0415
 
-    groups: dict[tuple[str, str, str, Need], list[LostFile]] = {}
+    groups: dict[tuple[str, str], list[LostFile]] = {}
     for each in report.lost:
-        folder = each.file.rpartition("/")[0]
-        groups.setdefault((each.module, each.package, folder, each.need), []).append(each)
-    for (module, package, folder, need), files in groups.items():
-        names = listed([leaf(f.file) for f in files])
-        sure = need is Need.SURE
+        groups.setdefault((each.module, each.package), []).append(each)
+    for (module, package), lost in groups.items():
+        sure = [f for f in lost if f.need is Need.SURE]
+        perhaps = [f for f in lost if f.need is not Need.SURE]
+        told = sure or perhaps
+        folders = list(dict.fromkeys(posixpath.dirname(f.file) for f in told))
+        top = posixpath.commonpath(folders) if all(folders) else ""
+        names = listed([leaf(f.file) for f in told])
+        spread = f" ({len(folders)} directories)" if len(folders) > 1 else ""
+        needed = f"{'is' if len(told) == 1 else 'are'} {'needed' if sure else 'perhaps needed'}"
+        more = f", and perhaps {len(perhaps)} more" if sure and perhaps else ""
         yield source_finding(
-            VENDOR, report, package=package, subject=f"{folder}/" if folder else files[0].file, place=files[0].place,
+            VENDOR, report, package=package, subject=f"{top}/" if top else told[0].file, place=told[0].place,
             severity=Severity.ERROR if sure else Severity.WARNING,
             message=(
-                f"go mod vendor does not copy {printable(folder)}/ of {printable(module)}: {names} "
-                f"{'is' if len(files) == 1 else 'are'} {'needed' if sure else 'perhaps needed'} by {printable(package)}"
+                f"go mod vendor does not copy {printable(top)}/{spread} of {printable(module)}: {names} {needed} by "
+                f"{printable(package)}{more}"
             ),
-            evidence={"files": [f.file for f in files], "module": module},
+            evidence={
+                "files": [f.file for f in told], "module": module,
+                **({"perhaps": [f.file for f in perhaps]} if sure and perhaps else {}),
+            },
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from machochain.model.result import Confidence, Finding, Severity
 from machochain.model.shell import quoted
 
 if TYPE_CHECKING:
-    from machochain.source.values import FlagWord, PackageFacts, Search, SourceReport
+    from machochain.source.values import FlagWord, PackageFacts, Search, SourcePosition, SourceReport
 
 DIRECTORY: Final = register(
     Rule(
@@ -199,15 +199,19 @@ def _missing_library(report: SourceReport, search: Search) -> Finding:
     name = f"{flag}{search.name}"
     remedies: list[Remedy] = []
     brew = formula(search.name)
+    lacking = ""
     if search.word is not None and search.word.origin.value == "go":
         remedies.append(advice("the SDK is not searched: name one with --sdk, SDKROOT or -isysroot"))
+    elif search.by_system:
+        lacking = ", though it is part of macOS: the SDK lacks it, or is not searched"
+        remedies.append(advice("build with a whole SDK, of a release that has it: SDKROOT or -isysroot names it"))
     elif brew is not None:
         remedies.append(command(f"brew install {brew}"))
     place = search.place if search.place.file else None
     who = where(search.place, report) if search.place.file else printable(search.package)
     return source_finding(
         LIBRARY, report, package=search.package, subject=name, target=search.target, place=place,
-        message=f"{who}: no directory has {printable(name)}", remedies=remedies,
+        message=f"{who}: no directory has {printable(name)}{lacking}", remedies=remedies,
         evidence={"tried": [t.path for t in search.tried]},
     )  # fmt: skip
 
@@ -364,6 +368,7 @@ def _default_only(report: SourceReport) -> Iterator[Finding]:
     from machochain.source.values import FlagOrigin, Kind, SearchOutcome  # noqa: PLC0415
 
     said = {target: _says_where(packages.values()) for target, packages in report.packages.items()}
+    unplaced: dict[tuple[str, str, SourcePosition], list[str]] = {}
     for search in report.searches:
         if search.kind is not Kind.LIBRARY or search.by_system or search.word is None:
             continue
@@ -377,34 +382,51 @@ def _default_only(report: SourceReport) -> Iterator[Finding]:
             and not search.winner.startswith("/usr/local/")
         ):
             continue
+        names = unplaced.setdefault((search.target, search.package, search.place), [])
+        if f"-l{search.name}" not in names:
+            names.append(f"-l{search.name}")
+    for (target, package, place), names in unplaced.items():
         yield source_finding(
-            DEFAULT, report, package=search.package, subject=f"-l{search.name}", target=search.target,
-            place=search.place, confidence=Confidence.LIKELY,
-            message=f"{where(search.place, report)}: nothing says where {printable('-l' + search.name)} is",
+            DEFAULT, report, package=package, subject=" ".join(names), target=target, place=place,
+            confidence=Confidence.LIKELY,
+            message=f"{where(place, report)}: nothing says where {printable(', '.join(names))} "
+            f"{'is' if len(names) == 1 else 'are'}",
         )  # fmt: skip
 
 
 def _directories(report: SourceReport) -> Iterator[Finding]:
-    from machochain.source.values import PathState, SearchOutcome  # noqa: PLC0415
+    from machochain.source.values import Kind, PathState, SearchOutcome  # noqa: PLC0415
 
-    complete = {s.package for s in report.searches} - {
-        s.package for s in report.searches if s.outcome is not SearchOutcome.FOUND
-    }
-    gone: dict[tuple[str, str, str], None] = {}
+    gone: dict[tuple[str, str, str], bool] = {}
     for search in report.searches:
+        # A header nobody found may be the SDK's, if none was seen: that says nothing of the directory.
+        lacking = search.outcome is SearchOutcome.MISSING or (
+            search.outcome is SearchOutcome.UNKNOWN and search.kind is not Kind.HEADER
+        )
         for tried in search.tried:
             if tried.state is PathState.NO_DIRECTORY:
-                gone[search.target, search.package, tried.path] = None
-    for target, package, path in gone:
+                key = search.target, search.package, tried.path
+                gone[key] = gone.get(key, False) or (lacking and search.certain)
+    for (target, package, path), lacking in gone.items():
         facts = report.packages[target].get(package)
-        word = next(
-            (w for w in (facts.words.get("LDFLAGS", ()) if facts else ()) if w.text in (f"-L{path}", f"-F{path}")), None
-        )
+        word = _naming(facts, path) if facts is not None else None
         if word is None:
             continue
-        severity = Severity.INFO if package in complete else Severity.WARNING
+        severity = Severity.WARNING if lacking else Severity.INFO
         yield source_finding(
             DIRECTORY, report, package=package, subject=word.written, target=target, place=word.place,
             severity=severity,
             message=f"{where(word.place, report)}: {printable(path)} does not exist",
         )  # fmt: skip
+
+
+def _naming(facts: PackageFacts, path: str) -> FlagWord | None:
+    """Return the word of a package that names a directory, joined to its flag or behind it."""
+    for verb in ("LDFLAGS", "CPPFLAGS", "CFLAGS", "CXXFLAGS"):
+        before = ""
+        for word in facts.words.get(verb, ()):
+            flags = ("-L", "-F") if verb == "LDFLAGS" else ("-I", "-F", "-isystem", "-iquote", "-idirafter")
+            if word.text in [f"{flag}{path}" for flag in flags] or (before in flags and word.text == path):
+                return word
+            before = word.text
+    return None
