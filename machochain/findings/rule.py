@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from machochain._docs import rule_page
 from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import Severity
 from machochain.model.shown import Shown
@@ -39,8 +40,8 @@ class Rule(Shown):
 
     @property
     def page(self) -> str:
-        """Path of the rule's page in this repository."""
-        return f"docs/rules/{self.id}.md"
+        """Address of the rule's page; its path in the sources while the documentation has no address."""
+        return rule_page(self.id)
 
     @property
     def advice(self) -> tuple[Remedy, ...]:

@@ -158,7 +158,7 @@ class MissingSymbol(Shown):
         lazy: Bound at first call only: the launch does not fail.
         weak: A missing one becomes NULL.
         unknown: Why nobody can tell whether it is missing; None if it certainly is.
-        ordinal: The library ordinal as written: 1-based over the linked dylibs, or one of the ORDINAL_ constants.
+        ordinal: The library ordinal as written: 1-based over the linked dylibs, or one of the ``ORDINAL_`` constants.
         lookup: Where it was looked for.
         once: Whether the library is known to have had it before, where nobody can tell whether it still has.
         error: What dyld says of a table that cannot be read on the way; None if nothing is wrong with any.
@@ -285,7 +285,7 @@ class Result:
         macos: The modelled release.
         hardened: Whether dyld is restricted; None if that could not be known.
         launches: True, False, or None where evidence is missing.
-        message: dyld's text without ``dyld[pid]: ``; None if it launches, is unknown, or never gets as far as dyld.
+        message: dyld's text without ``dyld[pid]:``; None if it launches, is unknown, or never gets as far as dyld.
         images: In the order dyld loads them.
         loads: In the order dyld asks for them.
         missing_symbols: Symbols nobody provides.

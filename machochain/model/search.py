@@ -151,7 +151,7 @@ class Failure(Shown):
 
     Attributes:
         kind: What it is.
-        text: dyld's words behind ``Reason: ``.
+        text: dyld's words behind ``Reason:``.
     """
 
     kind: FailureKind

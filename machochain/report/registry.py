@@ -54,7 +54,7 @@ class Format(Shown):
 
 
 _PEOPLE: Final = "people at a terminal"
-_SCRIPTS: Final = "scripts; the schema is in [schema/](schema/)"
+_SCRIPTS: Final = "scripts; the schema is in [schema/](schema/audit-1.json)"
 _BILL: Final = "a bill of materials (1.6) whose dependencies are the loads dyld follows"
 
 FORMATS: Final = (

@@ -12,6 +12,7 @@ import posixpath
 from typing import Any, Final
 from urllib.parse import quote
 
+from machochain._docs import base
 from machochain._version import __version__
 from machochain.findings import FAMILIES, RULES, Rule
 from machochain.model.audit import AuditFinding, AuditReport
@@ -84,6 +85,7 @@ def sarif_log(report: AuditReport, *, source_root: str, cwd: str, anchor: str | 
                     "driver": {
                         "name": "machochain",
                         "semanticVersion": report.tool or __version__,
+                        **({"informationUri": base()} if base() else {}),
                         "rules": [rule_fields(rule) for rule in RULES.values()],
                     }
                 },
@@ -213,6 +215,7 @@ def rule_fields(rule: Rule) -> dict[str, Any]:
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": f"{rule.meaning} {rule.why}"},
         "help": {"text": "\n\n".join(help_text), "markdown": markdown},
+        **({"helpUri": rule.page} if base() else {}),
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": {
             "tags": ["machochain", FAMILIES[rule.id[:3]]],

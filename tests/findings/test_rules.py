@@ -30,7 +30,7 @@ def test_rule_fires(rule: str, scene: Scene, severity: Severity) -> None:
 
     assert [f.severity for f in found] == [severity]
     assert found[0].name == RULES[rule].name
-    assert found[0].url == f"docs/rules/{rule}.md"
+    assert found[0].url == RULES[rule].page
     assert found[0].evidence["macos"] == scene.macos.removesuffix(".0") + ("" if "." in scene.macos else ".0")
 
 
