@@ -208,6 +208,7 @@ def examine(  # noqa: PLR0913  # each is the caller's to say
     go_list: StrPath | None = None,
     goenv: StrPath | None = None,
     snapshot: StrPath | None = None,
+    binary: StrPath | None = None,
     target: Target | None = None,
     world: World | None = None,
 ) -> SourceReport:
@@ -223,6 +224,8 @@ def examine(  # noqa: PLR0913  # each is the caller's to say
         go_list: Output of ``go list -deps -json -e``: files and flags are Go's own then.
         goenv: The file of ``go env -w``.
         snapshot: A recorded Mac: its variables, settings, pkg-config path and listings count, too.
+        binary: A program that was built from the module: where its run paths come from, and whether it is stale. Tags
+            it was built with count if none are given.
         target: The release that would run the programs; its environment is that of the shell that builds.
         world: The modelled Mac's files and SDKs.
 
@@ -231,12 +234,20 @@ def examine(  # noqa: PLR0913  # each is the caller's to say
         InputError: The directory or a named file cannot be read.
     """
     from machochain.findings.registry import of_source
+    from machochain.findings.unasked import unasked
     from machochain.golang.modules import minor_of
     from machochain.golang.settings import parse_kept
     from machochain.source.disk import read_bytes
     from machochain.source.examine import SourceRequest, examine
 
     target, world = target or Target(), world or World()
+    program = None
+    if binary is not None:
+        from machochain.source.built import built_tags, read_program
+
+        (first, *_) = inspect(os.fspath(binary))
+        program = read_program(first)
+        tags = tuple(tags) or built_tags(program)
     minor = None
     if go is not None:
         minor = minor_of(go)
@@ -251,7 +262,7 @@ def examine(  # noqa: PLR0913  # each is the caller's to say
     request = SourceRequest(
         os.fspath(directory), tuple(goarch), minor, tuple(tags), target.environment, kept, tuple(patterns),
         None if modcache is None else os.fspath(modcache), None if go_list is None else os.fspath(go_list),
-        target.macos[-1],
+        target.macos[-1], binary=program,
     )  # fmt: skip
     if snapshot is not None:
         from machochain.machine.doctor import case_of
@@ -259,6 +270,7 @@ def examine(  # noqa: PLR0913  # each is the caller's to say
 
         request = _on_the_mac(request, case_of(read_snapshot(os.fspath(snapshot)), os.fspath(snapshot)))
     report = examine(request, world, open_system(world.sdks))
+    report.skipped.update(unasked(report))
     report.findings = tuple(of_source.of(report))
     return report
 

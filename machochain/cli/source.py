@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
-from machochain.cli.given import FOLDER, OneOf, Spooled
+from machochain.cli.given import FILE, FOLDER, OneOf, Spooled
 from machochain.cli.options import Modelled, modelled_options, output_options
 from machochain.cli.output import Output
 from machochain.model.errors import UsageError
@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 @click.option(
     "--snapshot", metavar="FILE", type=Spooled(), help="A recorded Mac: its variables, settings and listings count."
 )
+@click.option(
+    "--binary",
+    metavar="BIN",
+    type=FILE,
+    help="A program built from DIR: which flags gave its run paths, and whether a library changed since.",
+)
 @click.option("--goenv", metavar="FILE", type=Spooled(), help="The file of go env -w (go env GOENV names it).")
 @click.option(
     "--fail-on",
@@ -64,6 +70,7 @@ def command(  # noqa: PLR0913, PLR0917  # each is the caller's to say
     go_list: str | None,
     goenv: str | None,
     snapshot: str | None,
+    binary: str | None,
     fail_on: str,
     *,
     strict: bool,
@@ -79,6 +86,7 @@ def command(  # noqa: PLR0913, PLR0917  # each is the caller's to say
     \b
     machochain source .
     machochain source . --why -lssl --sdk MacOSX.sdk --map /opt/homebrew=./bottle
+    machochain source . --binary ./hello
     machochain source . --goarch arm64 --env CGO_LDFLAGS="-L/opt/homebrew/lib"
 
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage, 3 with --strict if something is not known.
@@ -95,6 +103,7 @@ def command(  # noqa: PLR0913, PLR0917  # each is the caller's to say
         go_list=go_list,
         goenv=goenv,
         snapshot=snapshot,
+        binary=binary,
         target=modelled.target,
         world=modelled.world,
     )

@@ -42,10 +42,31 @@ def recorded_run_paths(build: GoBuildInfo) -> tuple[RecordedRunPath, ...]:
     return tuple(_run_paths(build))
 
 
+def recorded_link_words(build: GoBuildInfo) -> tuple[str, ...]:
+    """Return the words ``-ldflags`` has for the host's linker (``-extldflags``); none if they cannot be split."""
+    return tuple(word for name, value in _linker_options(build) if name == "-extldflags" for word in _words(value))
+
+
+def recorded_tags(build: GoBuildInfo) -> tuple[str, ...]:
+    """Return the tags a program was built with."""
+    return tuple(tag for tag in (build.setting("-tags") or "").replace(" ", ",").split(",") if tag)
+
+
 def _run_paths(build: GoBuildInfo) -> Iterator[RecordedRunPath]:
     for each in parse_ldflags(_words(build.setting("CGO_LDFLAGS") or "")):
         if isinstance(each, RunPathFlag):
             yield RecordedRunPath(each.path, FlagOrigin.ENVIRONMENT)
+    for name, value in _linker_options(build):
+        if name == "-r" and value:
+            yield RecordedRunPath(value, FlagOrigin.FLAGS)
+        elif name == "-extldflags":
+            for each in parse_ldflags(_words(value)):
+                if isinstance(each, RunPathFlag):
+                    yield RecordedRunPath(each.path, FlagOrigin.FLAGS)
+
+
+def _linker_options(build: GoBuildInfo) -> Iterator[tuple[str, str]]:
+    """Yield (option, value) of ``-r`` and ``-extldflags`` in ``-ldflags``."""
     words = list(_words(build.setting("-ldflags") or ""))
     while words:
         word = words.pop(0)
@@ -55,13 +76,7 @@ def _run_paths(build: GoBuildInfo) -> Iterator[RecordedRunPath]:
             continue
         if not equals:
             value = words.pop(0) if words else ""
-        if name == "-r":
-            if value:
-                yield RecordedRunPath(value, FlagOrigin.FLAGS)
-            continue
-        for each in parse_ldflags(_words(value)):
-            if isinstance(each, RunPathFlag):
-                yield RecordedRunPath(each.path, FlagOrigin.FLAGS)
+        yield name, value
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ FORMATS: Final = (
     Format(Document.REPAIR, "text", "repair:write", _PEOPLE),
     Format(Document.REPAIR, "json", "repair:write_json", _SCRIPTS),
     Format(Document.SOURCE, "text", "source:write", _PEOPLE),
-    Format(Document.SOURCE, "json", "source:write_json", _SCRIPTS),
+    Format(Document.SOURCE, "json", "source_json:write_json", _SCRIPTS),
     Format(Document.SOURCE, "sarif", "source:write_sarif", "GitHub code scanning: results stand at the source's line"),
     Format(Document.SOURCE, "dot", "source:write_dot", "Graphviz: who asks for what, and which file serves it"),
     Format(Document.DOCTOR, "text", "doctor:write", _PEOPLE),

@@ -1,4 +1,4 @@
-"""What was found out about a Go module's sources: text, JSON, SARIF at file and line, DOT of the search, one chain."""
+"""What was found out about a Go module's sources: text, SARIF at file and line, DOT of the search, one chain."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from machochain.findings import RULES
 from machochain.model.paths import printable
 from machochain.model.result import Finding, Severity
 from machochain.report.context import RenderContext
-from machochain.report.resolution import finding_fields, tool
 from machochain.report.sarif import relative_uri
 from machochain.report.sarif import rule_fields as sarif_rule
 from machochain.report.style import Style
+from machochain.source.built import BuiltProgram
 from machochain.source.values import (
     BuildTarget,
     FlagOrigin,
@@ -31,7 +31,6 @@ from machochain.source.values import (
     SourceReport,
 )
 
-SOURCE_SCHEMA: Final = "machochain.source/1"
 _STYLES: Final = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.INFO: "dim"}
 _FLAGS: Final = {Kind.LIBRARY: "-l", Kind.FRAMEWORK: "-framework "}
 _MARKS: Final = {
@@ -47,6 +46,13 @@ _MODES: Final = {
     Mode.SDK: "Apple's clang with an SDK named",
     Mode.CLANG: "another clang",
     Mode.CROSS: "a cross compiler",
+}
+
+_ORIGINS: Final = {
+    "source": "#cgo or pkg-config: every build has it",
+    "environment": "CGO_LDFLAGS of its build",
+    "flags": "-ldflags of its build",
+    "unknown": "nothing that was read gives it",
 }
 
 
@@ -69,6 +75,8 @@ def _text(report: SourceReport, style: Style) -> Iterator[str]:
     for target in report.targets:
         yield ""
         yield from _target(report, target, style)
+    if report.binary is not None:
+        yield from _binary(report.binary, style)
     unknown = [s for s in report.searches if s.outcome is SearchOutcome.UNKNOWN and s.certain]
     if unknown:
         names = list(dict.fromkeys(shown_name(s) for s in unknown))
@@ -80,6 +88,14 @@ def _text(report: SourceReport, style: Style) -> Iterator[str]:
             "--map or --root what else lies on the Mac"
         )
         yield from textwrap.wrap(text, style.width, subsequent_indent="  ", break_on_hyphens=False)
+    if style.verbose and report.skipped:
+        yield ""
+        yield "not asked, or not of everything:"
+        for rule, why in sorted(report.skipped.items()):
+            yield from textwrap.wrap(
+                f"{rule}: {printable(why)}", style.width, initial_indent="  ", subsequent_indent="    ",
+                break_on_hyphens=False,
+            )  # fmt: skip
     for note in report.notes:
         yield from textwrap.wrap(printable(note), style.width, subsequent_indent="  ", break_on_hyphens=False)
 
@@ -200,6 +216,21 @@ def _link(link: Link, style: Style) -> Iterator[str]:
         yield from (f"        {printable(line)}" for line in link.result.message.split("\n"))
 
 
+def _binary(program: BuiltProgram, style: Style) -> Iterator[str]:
+    """Yield whose package a program is, and where each of its run paths comes from."""
+    for target, held in program.held.items():
+        yield ""
+        kind = "the test binary of" if held.test else "built from"
+        yield f"{style.paint(printable(program.file), 'bold')}  {target}  {kind} {printable(held.package)}"
+        for path, origin in held.origins:
+            yield f"  run path {printable(path)}  [{_ORIGINS[origin.value]}]"
+        if not held.origins:
+            yield "  no run path"
+    for target, why in program.skipped.items():
+        yield ""
+        yield f"{style.paint(printable(program.file), 'bold')}  {target}  not compared: {printable(why)}"
+
+
 def _chain(search: Search, style: Style) -> Iterator[str]:
     for number, tried in enumerate(search.tried, 1):
         mark, plain, kind = _MARKS[tried.state]
@@ -258,136 +289,6 @@ def _answer(search: Search, style: Style) -> Iterator[str]:
 def _place(place: SourcePosition, report: SourceReport) -> str:
     name = place.file.removeprefix(f"{report.module.directory.rstrip('/')}/")
     return printable(f"{name}:{place.line}" if place.line else name)
-
-
-# -- JSON --
-
-
-def write_json(report: SourceReport, _: RenderContext) -> str:
-    """Return the document (schema ``machochain.source/1``)."""
-    return json.dumps(source_document(report), indent=2) + "\n"
-
-
-def source_document(report: SourceReport) -> dict[str, Any]:
-    """Return the document as plain values."""
-    module = report.module
-    return {
-        "schema": SOURCE_SCHEMA,
-        "tool": tool(),
-        "module": {
-            "path": module.path, "dir": module.directory, "go": module.go or None,
-            "toolchain": module.toolchain or None, "vendored": module.vendored, "workspace": module.workspace,
-        },
-        "targets": [_target_fields(t) for t in report.targets],
-        "packages": [
-            _package_fields(target, facts) for target, ps in report.packages.items() for facts in ps.values()
-        ],
-        "search": [_search_fields(s) for s in report.searches],
-        "link": [_link_fields(link) for link in report.links],
-        "vendor": {
-            "lost": [
-                {"module": x.module, "file": x.file, "needed": x.need.value, "by": _by(x.package, x.place)}
-                for x in report.lost
-            ]
-        },
-        "outside_cache_key": {package: list(files) for package, files in report.outside.items()},
-        "skipped": [{"rule": rule, "why": why} for rule, why in report.skipped.items()],
-        "notes": list(report.notes),
-        "findings": [finding_fields(f) for f in report.findings],
-    }  # fmt: skip
-
-
-def _target_fields(target: BuildTarget) -> dict[str, Any]:
-    return {
-        "target": target.name,
-        "goos": target.goos,
-        "goarch": target.goarch,
-        "go": f"1.{target.minor}",
-        "go_from": target.go,
-        "tags": sorted(t for t in target.context.tags if not t.startswith("go1.")),
-        "mode": target.mode.value,
-        "mode_assumed": target.mode_assumed,
-        "cc": list(target.cc),
-        "sdk": target.sdk,
-    }
-
-
-def _word_fields(word: FlagWord) -> dict[str, Any]:
-    return {
-        "word": word.text, "origin": word.origin.value, "file": word.place.file or None,
-        "line": word.place.line or None, "condition": word.condition or None,
-    }  # fmt: skip
-
-
-def _package_fields(target: str, facts: PackageFacts) -> dict[str, Any]:
-    kind = "main" if facts.main else "library"
-    return {
-        "target": target,
-        "path": facts.path,
-        "dir": facts.directory,
-        "kind": kind,
-        "module": facts.module or None,
-        "own": facts.own,
-        "vendored": facts.vendored,
-        "cgo_files": list(facts.files.get("CgoFiles", ())),
-        "c_files": [f for key in ("CFiles", "CXXFiles", "MFiles", "SFiles") for f in facts.files.get(key, ())],
-        "tests": facts.tests,
-        "imports": list(facts.imports),
-        "unknown_imports": list(facts.unknown_imports),
-        "flags": {
-            verb: [_word_fields(w) for w in words]
-            for verb, words in facts.words.items()
-            if verb != "compiler" and words
-        },
-        "refused": [
-            {"verb": verb, "words": list(r.words), "message": r.message, "file": p.file, "line": p.line or None}
-            for verb, r, p in facts.refused
-        ],
-        "error": facts.problems[0].text if facts.problems else None,
-    }
-
-
-def _by(package: str, place: SourcePosition) -> list[Any]:
-    return [package, place.file or None, place.line or None]
-
-
-def _search_fields(search: Search) -> dict[str, Any]:
-    facts = search.facts
-    return {
-        "target": search.target,
-        "kind": search.kind.value,
-        "name": search.name,
-        "wanted_by": _by(search.package, search.place),
-        "certain": search.certain,
-        "outcome": search.outcome.value,
-        "winner": search.winner,
-        "facts": {
-            "arch": list(facts.archs), "install_name": facts.install_name, "version": facts.version,
-            "static": facts.static,
-        },
-        "tried": [{"path": t.path, "reason": t.state.value, "origin": t.origin} for t in search.tried],
-        "shadowed": [path for path, _ in search.shadowed]
-        or [t.path for t in search.tried if t.state is PathState.SHADOWED],
-        "part_of_macos": search.by_system,
-    }  # fmt: skip
-
-
-def _link_fields(link: Link) -> dict[str, Any]:
-    result = link.result
-    return {
-        "target": link.target,
-        "program": link.program,
-        "test": link.test,
-        "external": link.external,
-        "words": [{**_word_fields(w), "package": w.package} for w in link.words],
-        "loads": [{"name": name, "weak": weak} for name, weak in link.loads],
-        "run_paths": [{"path": r.path, "origin": r.origin.value, "package": r.package} for r in link.run_paths],
-        "static": list(link.static),
-        "complete": link.complete,
-        "unknowns": list(link.unknowns),
-        "launches": None if result is None else result.launches,
-        "message": None if result is None else result.message,
-    }
 
 
 # -- SARIF --

@@ -18,12 +18,14 @@ from machochain.golang.settings import Settings, parse_kept
 from machochain.graph.mac import Mac
 from machochain.model.errors import InputError, UsageError
 from machochain.model.version import Version
+from machochain.source.built import BuiltProgram, hold
+from machochain.source.carried import Repository, Use, absent_files, outside_words, repository, uncarried
 from machochain.source.chain import compiler_words, environment_words, mode_of, pkg_config_directories, sdk_of
 from machochain.source.disk import Disk, read_bytes
 from machochain.source.golist import packages_of_list, read_go_list
 from machochain.source.headers import HeaderWalk
 from machochain.source.libraries import Libraries
-from machochain.source.linking import plan_link, resolve_link
+from machochain.source.linking import LinkPlanner, resolve_link
 from machochain.source.loading import (
     Loader,
     Modules,
@@ -71,6 +73,7 @@ class SourceRequest:
         macos: The release that would run the programs.
         pkg_config_path: The built-in path of pkg-config; None if it is not known.
         listings: Names in directories of the Mac, as a snapshot has them.
+        binary: A program that was built from the module.
     """
 
     directory: str
@@ -85,6 +88,7 @@ class SourceRequest:
     macos: Version = NEWEST
     pkg_config_path: tuple[str, ...] | None = None
     listings: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    binary: BuiltProgram | None = None
 
 
 def examine(request: SourceRequest, world: World, system: SystemFacts) -> SourceReport:
@@ -171,6 +175,8 @@ class _Examination:
         self.report = report
         self.listed: dict[str, tuple[object, ...]] = {}
         self._imported: frozenset[str] = frozenset()
+        self._planners: dict[str, LinkPlanner] = {}
+        self._repositories: dict[str, Repository | None] = {}
 
     def all(self, sdks: Sequence[str]) -> None:
         """Look at each target."""
@@ -198,6 +204,9 @@ class _Examination:
             self._imported = loader.imported_under_any_tags(packages.values()) if given is None else frozenset()
             self._target(target, packages, headers)
         self.report.targets = tuple(targets)
+        self.report.binary = self.request.binary
+        if self.request.binary is not None:
+            hold(self.request.binary, self.report.packages, self.settings, self._planners, self.disk.host)
         unknown = sorted({p for ps in self.report.packages.values() for f in ps.values() for p in f.unknown_imports})
         if unknown:
             more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
@@ -236,18 +245,52 @@ class _Examination:
                 outside = outside_key(facts, [p for p, (sure, _) in reached.used.items() if sure])
                 if outside:
                     self.report.outside.setdefault(facts.path, outside)
-        self._links(target, packages, libraries, libs, frozenset(incomplete))
+        planner = LinkPlanner(packages, target, libraries, libs, frozenset(incomplete))
+        self._planners[target.name] = planner
+        self._links(planner)
+        roots = self._roots(packages)
+        self._carried(target, packages, used, roots)
+        known = {(each.module, each.file) for each in self.report.lost}
+        self.report.lost += [
+            each
+            for each in lost_files(used, packages.values(), roots, self._imported)
+            if (each.module, each.file) not in known
+        ]
+
+    def _roots(self, packages: Mapping[str, PackageFacts]) -> dict[str, str]:
+        """Return the directory of each module by its path."""
         roots = {m.path: m.directory for m in self.modules.own}
         for facts in packages.values():
             if facts.module not in roots and not facts.vendored:
                 module = self.modules.dependency(facts.module)
                 if module is not None:
                     roots[facts.module] = module.directory
-        known = {(each.module, each.file) for each in self.report.lost}
-        self.report.lost += [
-            each
-            for each in lost_files(used, packages.values(), roots, self._imported)
-            if (each.module, each.file) not in known
+        return roots
+
+    def _carried(
+        self, target: BuildTarget, packages: Mapping[str, PackageFacts], used: Sequence[Use], roots: Mapping[str, str]
+    ) -> None:
+        def module_of(facts: PackageFacts) -> tuple[str, str] | None:
+            return None if facts.vendored or facts.module not in roots else (facts.module, roots[facts.module])
+
+        def around(directory: str) -> Repository | None:
+            if directory not in self._repositories:
+                self._repositories[directory] = repository(directory)
+            return self._repositories[directory]
+
+        searches = [s for s in self.report.searches if s.target == target.name]
+        outside = [
+            use
+            for facts in packages.values()
+            if (module := module_of(facts)) is not None
+            for use in outside_words(facts, module[1])
+        ]
+        wanted = [*outside, *absent_files(searches, packages, module_of)]
+        found = around(self.modules.main.directory)
+        self.report.repository = found is not None and found.tracked is not None
+        known = {(each.package, each.path) for each in self.report.uncarried}
+        self.report.uncarried += [
+            each for each in uncarried(used, wanted, module_of, around) if (each.package, each.path) not in known
         ]
 
     def _replaced(self, facts: PackageFacts) -> bool:
@@ -360,22 +403,16 @@ class _Examination:
 
     # -- links --
 
-    def _links(
-        self,
-        target: BuildTarget,
-        packages: dict[str, PackageFacts],
-        libraries: Libraries,
-        libs: Mapping[str, Sequence[FlagWord]],
-        incomplete: frozenset[str],
-    ) -> None:
+    def _links(self, planner: LinkPlanner) -> None:
         told: set[tuple[str, str, str]] = set()
+        packages = planner.packages
         for facts in packages.values():
             if not (facts.asked and (facts.main or facts.tests)):
                 continue
             for test in (False, True):
                 if (test and not facts.tests) or (not test and not facts.main):
                     continue
-                link = plan_link(facts, packages, target, self.settings, libraries, libs, incomplete, test=test)
+                link = planner.plan(facts, self.settings, test=test)
                 name = f"{facts.path.rpartition('/')[2]}{'.test' if test else ''}"
                 link.result = resolve_link(link, self.mac, f"{facts.directory}/{name}", self.request.macos)
                 self.report.links.append(link)
@@ -383,8 +420,7 @@ class _Examination:
         for facts in packages.values():
             # A package that no program or test takes is linked with nothing; its own flags are looked at all the same.
             if facts.cgo and not any(s[0] == facts.path for s in told):
-                link = plan_link(facts, packages, target, self.settings, libraries, libs, incomplete, test=False)
-                self._take(link, told)
+                self._take(planner.plan(facts, self.settings, test=False), told)
 
     def _take(self, link: Link, told: set[tuple[str, str, str]]) -> None:
         for search in link.searches:

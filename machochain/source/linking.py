@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from machochain.dyld.config import UNRESTRICTED, process_config
 from machochain.dyld.profile import profile_for
@@ -42,6 +42,7 @@ from machochain.source.values import (
 )
 
 ARCHS: Final = {"arm64": "arm64", "amd64": "x86_64"}
+_LDFLAGS: Final = "CGO_LDFLAGS"
 
 
 def closure(
@@ -77,7 +78,7 @@ def link_words(
         libs: What ``pkg-config --libs`` says for each package.
         settings: Go's settings.
     """
-    environment = environment_words(settings, "CGO_LDFLAGS")
+    environment = environment_words(settings, _LDFLAGS)
     for facts in order:
         if not facts.cgo:
             continue
@@ -88,83 +89,91 @@ def link_words(
             yield FlagWord("-lobjc", FlagOrigin.GO, package=facts.path)
 
 
-def plan_link(  # the order of its steps is the rule
-    program: PackageFacts,
-    packages: Mapping[str, PackageFacts],
-    target: BuildTarget,
-    settings: Settings,
-    libraries: Libraries,
-    libs: Mapping[str, Sequence[FlagWord]],
-    incomplete: frozenset[str],
-    *,
-    test: bool,
-) -> Link:
-    """Return what a link takes.
+@frozen
+class LinkPlanner:
+    """Says what links for one target take.
 
-    Args:
-        program: The main package, or the package whose test binary is meant.
+    Attributes:
         packages: All packages.
         target: For what.
-        settings: Go's settings.
         libraries: Where libraries are.
         libs: What ``pkg-config --libs`` says for each package.
         incomplete: Packages whose pkg-config answer is not known.
-        test: Whether the test binary is meant.
     """
-    order, standard = closure(packages, program.path, test=test)
-    external = any(p.cgo for p in order) and target.context.cgo
-    words = list(link_words(order, libs, settings)) if external else []
-    if external:
-        words += [FlagWord(w.text, w.origin, package="runtime/cgo") for w in environment_words(settings, "CGO_LDFLAGS")]
-    words += [
-        FlagWord(text, FlagOrigin.GO, package="the standard library")
-        for text in standard_link_words(standard, test=test, cgo=external, goarch=target.goarch, minor=target.minor)
-    ]
-    link = Link(target.name, program.path, test, external, tuple(words))
-    inputs = parse_ldflags([w.text for w in words])
-    of_libraries = library_directories(words, target, settings)
-    of_frameworks = framework_directories(words, target)
-    loads: dict[str, bool] = {}
-    static: dict[str, None] = {}
-    unknowns: list[str] = []
-    searches: list[Search] = []
-    run_paths: list[FutureRunPath] = []
-    whole = not any(p.path in incomplete for p in order)
-    for each in inputs:
-        word = words[each.word]
-        if isinstance(each, RunPathFlag):
-            run_paths.append(FutureRunPath(each.path, word.origin, word.package, word.place))
-            continue
-        if not isinstance(each, Library | Framework | InputFile):
-            continue
-        found = _searched(each, word, libraries, of_libraries, of_frameworks)
-        if found.outcome is SearchOutcome.MISSING and not whole and found.kind is not Kind.FILE:
-            # Directories of one package serve all of the link, and pkg-config may name some.
-            found = evolve(found, outcome=SearchOutcome.UNKNOWN)
-        searches.append(found)
-        if found.outcome is not SearchOutcome.FOUND:
-            unknowns.append(f"{_shown(found)} of {word.package} was not found")
-        elif found.facts.static or found.facts.install_name is None:
-            if found.winner is not None and found.winner not in static:
-                static[found.winner] = None
-                unknowns.append(f"what {found.winner} needs besides is not known")
-        else:
-            weak = each.mode is LinkMode.WEAK
-            loads[found.facts.install_name] = weak and loads.get(found.facts.install_name, True)
-            if found.doubtful and word.origin is not FlagOrigin.GO:
-                unknowns.append(f"{_shown(found)} of {word.package} may lie in a directory nobody saw")
-    loads.setdefault(LIBSYSTEM, False)
-    for facts in order:
-        unknowns += [f"package {path}, which {facts.path} imports, was not found" for path in facts.unknown_imports]
-        if facts.path in incomplete:
-            unknowns.append(f"what pkg-config says for {facts.path} is not known")
-    link.loads = tuple(loads.items())
-    link.run_paths = tuple(run_paths)
-    link.searches = tuple(searches)
-    link.static = tuple(static)
-    link.unknowns = tuple(dict.fromkeys(unknowns))
-    link.complete = not link.unknowns
-    return link
+
+    packages: Mapping[str, PackageFacts]
+    target: BuildTarget
+    libraries: Libraries
+    libs: Mapping[str, Sequence[FlagWord]]
+    incomplete: frozenset[str]
+
+    def plan(self, program: PackageFacts, settings: Settings, *, test: bool, more: Sequence[FlagWord] = ()) -> Link:
+        """Return what a link takes.
+
+        Args:
+            program: The main package, or the package whose test binary is meant.
+            settings: Go's settings.
+            test: Whether the test binary is meant.
+            more: Words of ``-extldflags``, which come last.
+        """
+        target = self.target
+        order, standard = closure(self.packages, program.path, test=test)
+        external = any(p.cgo for p in order) and target.context.cgo
+        words: list[FlagWord] = []
+        if external:
+            words += link_words(order, self.libs, settings)
+            words += (FlagWord(w.text, w.origin, package="runtime/cgo") for w in environment_words(settings, _LDFLAGS))
+        words += (
+            FlagWord(text, FlagOrigin.GO, package="the standard library")
+            for text in standard_link_words(standard, test=test, cgo=external, goarch=target.goarch, minor=target.minor)
+        )
+        words += more if external else ()
+        link = Link(target.name, program.path, test, external, tuple(words))
+        unknowns = self._take(link, settings, whole=not any(p.path in self.incomplete for p in order))
+        for facts in order:
+            unknowns += [f"package {path}, which {facts.path} imports, was not found" for path in facts.unknown_imports]
+            if facts.path in self.incomplete:
+                unknowns.append(f"what pkg-config says for {facts.path} is not known")
+        link.unknowns = tuple(dict.fromkeys(unknowns))
+        link.complete = not link.unknowns
+        return link
+
+    def _take(self, link: Link, settings: Settings, *, whole: bool) -> list[str]:
+        """Look for what the words of a link name; return what is not known of it."""
+        of_libraries = library_directories(link.words, self.target, settings)
+        of_frameworks = framework_directories(link.words, self.target)
+        loads: dict[str, bool] = {}
+        static: dict[str, None] = {}
+        unknowns: list[str] = []
+        searches: list[Search] = []
+        run_paths: list[FutureRunPath] = []
+        for each in parse_ldflags([w.text for w in link.words]):
+            word = link.words[each.word]
+            if isinstance(each, RunPathFlag):
+                run_paths.append(FutureRunPath(each.path, word.origin, word.package, word.place))
+                continue
+            if not isinstance(each, Library | Framework | InputFile):
+                continue
+            found = _searched(each, word, self.libraries, of_libraries, of_frameworks)
+            if found.outcome is SearchOutcome.MISSING and not whole and found.kind is not Kind.FILE:
+                # Directories of one package serve all of the link, and pkg-config may name some.
+                found = evolve(found, outcome=SearchOutcome.UNKNOWN)
+            searches.append(found)
+            if found.outcome is not SearchOutcome.FOUND:
+                unknowns.append(f"{_shown(found)} of {word.package} was not found")
+            elif found.facts.static or found.facts.install_name is None:
+                if found.winner is not None and found.winner not in static:
+                    static[found.winner] = None
+                    unknowns.append(f"what {found.winner} needs besides is not known")
+            else:
+                weak = each.mode is LinkMode.WEAK
+                loads[found.facts.install_name] = weak and loads.get(found.facts.install_name, True)
+                if found.doubtful and word.origin is not FlagOrigin.GO:
+                    unknowns.append(f"{_shown(found)} of {word.package} may lie in a directory nobody saw")
+        loads.setdefault(LIBSYSTEM, False)
+        link.loads, link.run_paths = tuple(loads.items()), tuple(run_paths)
+        link.searches, link.static = tuple(searches), tuple(static)
+        return unknowns
 
 
 def _searched(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, field, frozen
 
@@ -12,6 +12,10 @@ from machochain.golang.package import DirectiveLine, SourceProblem
 from machochain.golang.security import Refusal
 from machochain.golang.settings import Settings
 from machochain.model.result import Finding, Result
+
+if TYPE_CHECKING:
+    from machochain.source.built import BuiltProgram
+    from machochain.source.carried import UncarriedFile
 
 
 class Mode(Enum):
@@ -382,6 +386,9 @@ class SourceReport:
         searches: All searches, in the order of packages.
         links: All programs and test binaries.
         lost: What vendoring loses.
+        uncarried: What users of the module do not get.
+        repository: Whether git's list of the module's files was read.
+        binary: A program that was built from it; None if none was named.
         outside: (package, files) that the build cache does not know of, though they go into it.
         skipped: Ids of rules that had too little to look at, with the reason.
         findings: What is worth telling.
@@ -395,6 +402,9 @@ class SourceReport:
     searches: list[Search] = Factory(list)
     links: list[Link] = Factory(list)
     lost: list[LostFile] = Factory(list)
+    uncarried: list[UncarriedFile] = Factory(list)
+    repository: bool = False
+    binary: BuiltProgram | None = None
     outside: dict[str, tuple[str, ...]] = Factory(dict)
     skipped: dict[str, str] = Factory(dict)
     findings: tuple[Finding, ...] = ()
