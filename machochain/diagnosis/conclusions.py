@@ -200,6 +200,11 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
         }
         found["sub.data"] = data
         found["sub.code"] = not data
+    have, need = facts.get("have"), facts.get("need")
+    if isinstance(have, tuple) and isinstance(need, tuple):
+        found["have.arm"] = all(a.startswith("arm64") for a in have)
+        found["have.arm64"] = "arm64" in have
+        found["need.one"] = len(need) == 1
     lib = facts.get("lib")
     if isinstance(lib, str):
         found["lib.scheme"] = scheme(lib)

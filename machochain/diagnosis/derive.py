@@ -32,6 +32,8 @@ _APPLE_SYMBOL: Final = re.compile(
     r"_(?:k?Sec[A-Z]|k?CF[A-Z]|NS[A-Z]|k?CG[A-Z]|k?CT[A-Z]|k?SC[A-Z]|k?IO[A-Z]|k?AX[A-Z]|objc_|os_(?:log|unfair|sync)|dispatch_|"
     r"xpc_|DNSService|MTL[A-Z]|OBJC_CLASS_\$_NS)"
 )
+_SWIFT_SYMBOL: Final = re.compile(r"_\$[sSe]|__T[0A-Z]|__?swift_")
+"""Names of Swift 5, 4.2, embedded Swift, 4.0 and older ones, and of its runtime."""
 _COMPILER_HELPER: Final = re.compile(
     r"___(?:add|sub|mul|div|neg|eq|ne|lt|le|gt|ge|unord|extend|trunc|fix|float|pow)\w*[tx]f\d?\w*$"
 )
@@ -152,6 +154,11 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["lib.versioned"] = bool(_VERSIONED.search(leaf(library)) or framework_partial(library))
     facts["lib.r_version"] = bool(re.match(r"/Library/Frameworks/R\.framework/Versions/[\d.]+(?:-\w+)?/", library))
     facts["asker.local_build"] = _COMPILED_HERE.search(asker) is not None
+    facts["asker.module"] = place_of(asker).kind in {
+        PlaceKind.PYTHON_PACKAGE,
+        PlaceKind.NODE_MODULE,
+        PlaceKind.RUBY_GEM,
+    }
     facts["asker.in_build"] = _BUILD_TREES.search(asker) is not None
     facts["lib.keg"] = directory(directory(library))
     facts["asker.tool"] = bool(asker) and _TOOLS.search(asker) is not None
@@ -249,7 +256,7 @@ def _of_symbol(facts: dict[str, Fact], evidence: Evidence, asker: str) -> None:
     facts["anywhere"] = expected in {"flat namespace", "dynamic lookup", "weak-def export"}
     facts["sym.apple"] = _APPLE_SYMBOL.match(symbol) is not None
     facts["sym.gcc_helper"] = _COMPILER_HELPER.match(symbol) is not None
-    facts["sym.swift"] = symbol.startswith(("_$s", "_$S", "__T0", "_$e", "_swift_", "__swift_"))
+    facts["sym.swift"] = _SWIFT_SYMBOL.match(symbol) is not None
     facts["sym.cxx"] = symbol.startswith(("__Z", "_Z"))
     if facts["sym.cxx"] and (match := _INLINE.search(symbol)):
         space, version = match["space"], match["version"]

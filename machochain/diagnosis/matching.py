@@ -175,6 +175,8 @@ def _facts(match: re.Match[str]) -> dict[str, str | tuple[str, ...]]:
             continue
         name = group.partition("__")[0]
         value = trimmed(raw, leading=leading and match.start(group) - match.start() < 200)
+        if leading and name in _FILES:
+            value = without_sentence(value)
         leading = False
         if not value and name not in {"words", "any"}:
             continue
@@ -194,6 +196,23 @@ _BEFORE: Final = re.compile(
     r"|(?:internal )?error:? |ERROR: |Error: |zsh: |bash: |sh: |line \d{1,6}: "
     r"|-bash: |codesign: |xcrun: |exec: |amfid: )"
 )
+
+
+_FILES: Final = frozenset({"file", "lib", "path", "real", "asker", "file1"})
+_OPENS: Final = ("/", "./", "../", "~", "@", "$", "<", "\u2026")
+MOST_WORDS: Final = 4
+"""Words a file name has at most, where nothing says where it begins."""
+
+
+def without_sentence(value: str) -> str:
+    """Return the file a line names, without the sentence before it; ``""`` where nothing says where its name begins."""
+    if value.startswith(_OPENS) or " " not in value:
+        return value
+    if value.count("`") % 2:
+        value = value.rpartition("`")[2]
+    at = next((i for i in (value.find(" /"), value.find(" ./"), value.find(" ~/"), value.find(" @")) if i >= 0), -1)
+    value = value[at + 1 :] if at >= 0 else value.rpartition(": ")[2]
+    return value if at >= 0 or len(value.split()) <= MOST_WORDS else ""
 
 
 def trimmed(value: str, *, leading: bool) -> str:

@@ -276,6 +276,8 @@ def _reason(text: str, library: str | None) -> tuple[tuple[Tried, ...], str | No
         items = tuple(item for line in lines if (item := _candidate(line, library)))
         return items, "no suitable image found.  Did find:", not items
     value = _value(stripped)
+    if value.startswith("image not found "):  # what a runtime adds behind it is not dyld's
+        value = "image not found"
     return (), value or None, not value or _is_cut(value)
 
 
