@@ -11,6 +11,8 @@ from concurrent.futures import Executor
 from datetime import date
 from pathlib import Path
 
+from attrs import evolve
+
 from machochain._version import __version__
 from machochain.auditing.part import AuditPart
 from machochain.auditing.pool import audit_parts
@@ -40,6 +42,7 @@ def audit(  # noqa: PLR0913  # each is the caller's to say
     executor: Executor | None = None,
     jobs: int = 1,
     together: bool = False,
+    materials: bool = False,
     today: date | None = None,
 ) -> AuditReport:
     """Hold inputs against all rules and a policy.
@@ -56,6 +59,7 @@ def audit(  # noqa: PLR0913  # each is the caller's to say
         executor: Where to work: any `concurrent.futures.Executor`; each input is one task.
         jobs: Without an executor: how many processes to work in.
         together: Whether the inputs are laid side by side on one Mac, as packages that are installed together are.
+        materials: Whether to keep what bills of materials tell: digests of files, licences, modules.
         today: The day that decides whether suppressions have expired; by default this machine's.
 
     Raises:
@@ -63,6 +67,8 @@ def audit(  # noqa: PLR0913  # each is the caller's to say
     """
     chosen = handed_over(paths)
     asked = policy_of(policy, profile)
+    if materials:
+        world = evolve(world or World(), materials=True)
     known = baseline if baseline is None or isinstance(baseline, Baseline) else read_baseline(Path(baseline))
     parts = list(
         audit_parts(chosen, asked, target=target, world=world, executor=executor, jobs=jobs, together=together)
@@ -124,6 +130,7 @@ def finish_audit(
         skipped=tuple(skipped),
         passed_over=tuple(each for part in parts for each in part.passed_over),
         tool=__version__,
+        materials=tuple(part.materials for part in parts if part.materials is not None),
     )
 
 

@@ -31,6 +31,7 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
 from machochain.model.image import FileType, MachOFile
 from machochain.model.location import Location
+from machochain.model.materials import Materials
 from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.model.platform import Platform
 from machochain.model.result import Finding, Result
@@ -155,7 +156,14 @@ class _Audit:
             binaries,
             tuple(errors),
             (*session.passed_over, *members_lost(results)),
+            self._materials(binaries, places) if self.world.materials else None,
         )
+
+    def _materials(self, binaries: Sequence[AuditBinary], places: InputPaths) -> Materials:
+        from machochain.auditing.materials import gather  # noqa: PLC0415  # few ask for a bill
+
+        named = self.given.called
+        return gather(self.session.mac, named, self.given.host, binaries, places, self._tops(places))
 
     # what is looked at
 
@@ -245,14 +253,19 @@ class _Audit:
             for finding in of_slice.of(SliceCase(found, self.policy.of(found.binary.path))):
                 if (finding.rule, finding.image, finding.arch) not in told:
                     yield finding
+        mac, tops = self.session.mac, self._tops(places)
+        yield from of_bundles.of(BundleCase(mac, bundles.find_bundles(mac, binaries, tops), binaries))
+        for wheel in self._wheels(binaries):
+            yield from of_wheel.of(wheel)
+
+    def _tops(self, places: InputPaths) -> list[str]:
+        """Return what may be bundles among what lies at the top of the input."""
         mac = self.session.mac
         tops = [f"{top}/{name}" for top in places.tops for name in mac.names(top) or ()]
         if self.kind in _FOLDER_KINDS:
             node = mac.look(self.session.view.place(self.given.host))
             tops += [node.real] if node.real is not None else []
-        yield from of_bundles.of(BundleCase(mac, bundles.find_bundles(mac, binaries, tops), binaries))
-        for wheel in self._wheels(binaries):
-            yield from of_wheel.of(wheel)
+        return tops
 
     def _wheels(self, binaries: Sequence[AuditBinary]) -> Iterator[WheelCase]:
         def exists(path: str) -> bool:

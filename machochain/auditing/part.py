@@ -7,6 +7,7 @@ from attrs import frozen
 from machochain.model.audit import AuditBinary, AuditFinding, AuditInput
 from machochain.model.coverage import PassedOver
 from machochain.model.errors import InputError
+from machochain.model.materials import Materials
 from machochain.model.result import Result
 
 
@@ -21,6 +22,7 @@ class AuditPart:
         binaries: Every slice.
         errors: What could not be read.
         passed_over: What was not looked at.
+        materials: What it is made of, if that was asked for.
     """
 
     input: AuditInput
@@ -29,3 +31,4 @@ class AuditPart:
     binaries: tuple[AuditBinary, ...] = ()
     errors: tuple[InputError, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
+    materials: Materials | None = None

@@ -20,7 +20,7 @@ from machochain.cli.output import Output
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Severity
 from machochain.report.guard import guarded
-from machochain.report.registry import Document, formats, render
+from machochain.report.registry import Document, formats, render, wants_materials
 
 if TYPE_CHECKING:
     from machochain.auditing import AuditPart
@@ -131,6 +131,8 @@ def command(  # noqa: PLR0913  # each is the caller's to say
     policy = _policy(policy_file, profile, fail_on, search=not no_config)
     known = read_baseline(Path(baseline)) if baseline is not None else None
 
+    if wants_materials(Document.AUDIT, (destination.format for destination in destinations)):
+        modelled = evolve(modelled, world=evolve(modelled.world, materials=True))
     parts, skipped = _look(paths, policy, target, modelled, jobs or os.cpu_count() or 1, together=together)
     report = finish_audit(parts, policy, target=target, baseline=known, skipped=skipped)
     if write_baseline is not None and _write_baseline(Path(write_baseline), report):

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from machochain.model.coverage import Coverage, PassedOver, coverage_of
 from machochain.model.errors import InputError
 from machochain.model.image import Image
+from machochain.model.materials import Materials
 from machochain.model.notebook import table
 from machochain.model.paths import TargetPath
 from machochain.model.result import Finding, Result, Severity
@@ -195,6 +196,7 @@ class AuditReport:
         skipped: Inputs that were not looked at because the audit was interrupted.
         passed_over: What in the inputs was not looked at: archives that were not opened, code for other systems.
         tool: Version of this program.
+        materials: What each input is made of, if that was asked for.
     """
 
     results: tuple[Result, ...] = field(repr=False)
@@ -207,6 +209,7 @@ class AuditReport:
     skipped: tuple[str, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
     tool: str = ""
+    materials: tuple[Materials, ...] = field(default=(), repr=False)
 
     @property
     def active(self) -> tuple[AuditFinding, ...]:

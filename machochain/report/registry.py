@@ -45,17 +45,20 @@ class Format(Shown):
         home: ``module:function`` below `machochain.report`; the function takes the value and a `RenderContext` and
             returns the text, whole or in parts.
         purpose: Who reads it.
+        materials: Whether it tells digests and what packages say of themselves, for which an audit has to be asked.
     """
 
     document: Document
     name: str
     home: str
     purpose: str
+    materials: bool = False
 
 
 _PEOPLE: Final = "people at a terminal"
 _SCRIPTS: Final = "scripts; the schema is in [schema/](schema/audit-1.json)"
 _BILL: Final = "a bill of materials (1.6) whose dependencies are the loads dyld follows"
+_STATEMENT: Final = "whoever has to know what was examined, with which answer, and what was not, in the manner of VEX"
 
 FORMATS: Final = (
     Format(Document.RESOLUTION, "text", "text:write", _PEOPLE),
@@ -79,7 +82,9 @@ FORMATS: Final = (
     Format(Document.AUDIT, "junit", "junit:write", "GitLab, Jenkins, and whatever else shows tests"),
     Format(Document.AUDIT, "github", "github:write", "annotations in GitHub Actions; on by itself there"),
     Format(Document.AUDIT, "markdown", "markdown:write", "comments on merge requests, issues"),
-    Format(Document.AUDIT, "cyclonedx", "cyclonedx:write", _BILL),
+    Format(Document.AUDIT, "cyclonedx", "cyclonedx:write", _BILL, materials=True),
+    Format(Document.AUDIT, "spdx", "spdx:write", "a bill of materials (2.3) for whoever takes SPDX", materials=True),
+    Format(Document.AUDIT, "statement", "statement:write", _STATEMENT, materials=True),
     Format(Document.AUDIT, "html", "html:write", "one page that needs nothing else: verdict, findings, the load graph"),
     Format(Document.DIFF, "text", "diff:write", _PEOPLE),
     Format(Document.DIFF, "json", "diff:write_json", _SCRIPTS),
@@ -100,6 +105,12 @@ FORMATS: Final = (
 def formats(document: Document) -> tuple[str, ...]:
     """Return the names of a document's formats, the default first."""
     return tuple(each.name for each in FORMATS if each.document is document)
+
+
+def wants_materials(document: Document, names: Iterable[str]) -> bool:
+    """Whether one of some formats tells what an audit has to be asked for (`AuditReport.materials`)."""
+    chosen = set(names)
+    return any(each.materials for each in FORMATS if each.document is document and each.name in chosen)
 
 
 def document_of(value: object) -> Document:

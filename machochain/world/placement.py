@@ -98,6 +98,8 @@ class World(Shown):
         case_sensitive: Whether names that differ in case only are two names.
         limits: How much an archive among the inputs may cost, and how deep archives in one another are opened.
         timeout: How many seconds nothing may come from an address.
+        materials: Whether an audit keeps what bills of materials tell: digests of the inputs' files, and what packages
+            say of themselves.
     """
 
     root: HostPath | None = field(default=None, converter=_optional_host)
@@ -110,6 +112,7 @@ class World(Shown):
     case_sensitive: bool = False
     limits: Limits | None = None
     timeout: float = 60.0
+    materials: bool = False
 
     def with_places(
         self, at: TargetPath | None, maps: tuple[tuple[TargetPath, HostPath], ...] = ()

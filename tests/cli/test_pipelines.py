@@ -52,7 +52,7 @@ COMMANDS = [
 
 def test_the_page_has_a_snippet_for_each_pipeline() -> None:
     assert [language for language, _ in BLOCKS].count("yaml") == 5
-    assert len(COMMANDS) == 10
+    assert len(COMMANDS) == 11
 
 
 @pytest.mark.parametrize("text", COMMANDS)

@@ -16,7 +16,9 @@ from machochain.model.audit import AuditInput, AuditReport
 from machochain.model.paths import TargetPath
 from machochain.model.result import Outcome
 from machochain.report.cyclonedx import bill, render_cyclonedx
-from tests.report.audits import V12, audit, full, hello, hostile, process
+from tests.cli.running import run
+from tests.report.audits import ROOT, V12, audit, full, hello, hostile, process
+from tests.report.bills import SUM, everything
 
 
 def refs_by_name(document: dict[str, Any]) -> dict[str, str]:
@@ -94,6 +96,46 @@ def test_several_inputs_are_components_and_keep_their_images_apart() -> None:
     assert depends(document, "input-0") != depends(document, "input-1")
 
 
+def named(document: dict[str, Any], name: str) -> dict[str, Any]:
+    every = [*document["components"], document["metadata"].get("component", {})]
+    return next(each for each in every if each.get("name") == name)
+
+
+def test_an_input_that_says_what_it_is_tells_licence_supplier_and_digest() -> None:
+    foo = named(bill(everything()), "Foo")
+    assert foo["purl"] == "pkg:pypi/foo@1.0"
+    assert foo["hashes"] == [{"alg": "SHA-256", "content": SUM}]
+    assert foo["licenses"] == [{"expression": "MIT", "acknowledgement": "declared"}]
+    assert (foo["supplier"]["name"], foo["copyright"]) == ("Somebody & Co", "© 2026")
+
+
+def test_a_package_inside_is_a_component_that_its_files_belong_to() -> None:
+    document = bill(everything())
+    odd, library = named(document, "odd"), named(document, "libx.dylib")
+    assert odd["licenses"] == [{"license": {"name": "My own <licence>", "acknowledgement": "declared"}}]
+    assert properties(library)["machochain:package"] == odd["bom-ref"]
+    assert library["hashes"][0]["content"] == SUM
+    assert depends(document, odd["bom-ref"]) == [library["bom-ref"]]
+    assert odd["bom-ref"] in depends(document, named(document, "Foo")["bom-ref"])
+
+
+def test_modules_of_go_are_parts_of_their_program() -> None:
+    tool = next(c for c in bill(everything())["components"] if c.get("version") == "v2.0.0")
+    assert tool["purl"] == "pkg:golang/example.org/tool@v2.0.0"
+    parts = {part["name"]: part for part in tool["components"]}
+    assert set(parts) == {"stdlib", "example.org/a", "../b"}
+    assert parts["stdlib"]["purl"] == "pkg:golang/stdlib@v1.26.5"
+    assert properties(parts["example.org/a"]) == {"machochain:go-sum": "h1:a"}
+    assert properties(parts["../b"]) == {"machochain:go-replaces": "example.org/b"}
+
+
+def test_the_command_line_asks_for_what_the_bill_tells() -> None:
+    done = run("audit", str(ROOT / "testdata" / "hello"), "--no-config", "--format", "cyclonedx", "--macos", "26")
+    components = json.loads(done.stdout)["components"]
+    hashed = {c["name"]: len(c["hashes"][0]["content"]) for c in components if "hashes" in c}
+    assert hashed == dict.fromkeys(("greeter", "greeter-broken", "greeter-universal", "libgreet.1.dylib"), 64)
+
+
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A validator of the official schema, which the reference library for Python carries."""
@@ -117,7 +159,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.wheels
-@pytest.mark.parametrize("make", [full, hello, hostile, audit])
+@pytest.mark.parametrize("make", [full, hello, hostile, audit, everything])
 def test_the_document_keeps_to_the_official_schema(make: Any, official: Any) -> None:
     report: AuditReport = make()
     for epoch in (None, 0):

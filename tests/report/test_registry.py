@@ -63,7 +63,7 @@ def test_each_row_writes_its_document(written: dict[Format, str]) -> None:
     assert set(written) == set(FORMATS)
     for row, text in written.items():
         assert text.endswith("\n"), row
-        if row.name in {"json", "sarif", "cyclonedx", "node-link"}:
+        if row.name in {"json", "sarif", "cyclonedx", "spdx", "statement", "node-link"}:
             json.loads(text)
         elif row.name in {"junit", "graphml"}:
             ET.fromstring(text)
