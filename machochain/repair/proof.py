@@ -85,10 +85,12 @@ def _key(result: Result) -> tuple[str, str, str]:
 def _harms(before: AuditReport, after: AuditReport, moved: Mapping[str, str]) -> Iterator[Harm]:
     """Yield each edge of the load graph that leads elsewhere, and each process that launched and may not now."""
     now = {_key(result): result for result in after.results}
+    # A library that no program found is audited by itself; once a program loads it, it is part of that process.
+    within = {(str(image.path), r.arch, str(r.macos)): r for r in after.results for image in r.images[1:]}
     for was in before.results:
         key = _key(was)
-        result = now.get(key)
-        if result is None or _LAUNCHES[result.launches] < _LAUNCHES[was.launches]:
+        result = now.get(key, within.get(key))
+        if result is None or (key in now and _LAUNCHES[result.launches] < _LAUNCHES[was.launches]):
             yield Harm(*key)
         if result is None:
             continue

@@ -63,7 +63,7 @@ def _input(done: InputRepair, repair: Repair, style: Style) -> Iterator[str]:
     for change in done.changes:
         yield from _change(change, style)
     for refusal in done.refusals:
-        yield style.paint(f"  {printable(refusal.path)}: {printable(refusal.obstacle.text)}", "bad")
+        yield style.paint(f"  {printable(refusal.path or done.input)}: {printable(refusal.obstacle.text)}", "bad")
         yield from (f"    {line}" for line in _advice(refusal.obstacle, done.input, refusal.path))
     if done.proof is not None:
         yield from _proof(done.proof, style)

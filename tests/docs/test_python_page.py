@@ -14,21 +14,22 @@ PAGE = ROOT / "docs" / "python.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_every_example_prints_what_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("page", "least"), [(PAGE, 40), (ROOT / "docs" / "how-to" / "notebook.md", 9)])
+def test_every_example_prints_what_the_page_says(page: Path, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    text = PAGE.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     names: dict[str, Any] = {}
     failures: list[str] = []
     examples = 0
     for match in BLOCK.finditer(text):
         line = text.count("\n", 0, match.start(1))
-        test = doctest.DocTestParser().get_doctest(match[1], names, PAGE.name, str(PAGE), line)
+        test = doctest.DocTestParser().get_doctest(match[1], names, page.name, str(page), line)
         examples += len(test.examples)
         doctest.DocTestRunner(verbose=False).run(test, out=failures.append, clear_globs=False)
         names = test.globs
     assert failures == []
     assert examples == text.count("\n>>> ")
-    assert examples > 40
+    assert examples > least
 
 
 def test_every_public_function_is_on_the_page() -> None:

@@ -263,6 +263,20 @@ def test_an_app_is_sealed_again(tmp_path: Path) -> None:
     assert seal["files2"]["Frameworks/liba.dylib"]["cdhash"] != bytes(20)
 
 
+def test_a_library_that_is_found_only_after_the_repair_is_not_harmed(tmp_path: Path) -> None:
+    """Audited by itself before, it is part of the program's process after."""
+    contents = tmp_path / "X.app" / "Contents"
+    (contents / "MacOS").mkdir(parents=True)
+    (contents / "Frameworks").mkdir()
+    shutil.copy(HELLO / "bin" / "greeter-broken", contents / "MacOS" / "X")
+    shutil.copy(HELLO / "lib" / "libgreet.1.dylib", contents / "Frameworks")
+    (tmp_path / "out").mkdir()
+    done = mended(tmp_path / "X.app", tmp_path / "out" / "X.app")
+    assert done.inputs[0].proof is not None
+    assert done.inputs[0].proof.harms == ()
+    assert done.inputs[0].outcome is RepairOutcome.REPAIRED
+
+
 def test_libraries_from_outside_are_brought_in_and_named_anew(tmp_path: Path) -> None:
     brew = tmp_path / "brew"
     brew.mkdir()
