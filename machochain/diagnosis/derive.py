@@ -124,6 +124,9 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
         if evidence.attempts
         else bool(evidence.reason) and not _ABSENT.search(evidence.reason or "")
     )
+    facts["reasonless"] = evidence.kind is EvidenceKind.LIBRARY_MISSING and any(
+        t.path and t.reason == "" for t in evidence.attempts[:-1] or evidence.attempts
+    )
     bad = next((r for r in reasons if r and not r.startswith(("no such file", "not a file", "stat() failed"))), "")
     facts["why"] = tuple(r for r in reasons if r) or evidence.reason or ""
     facts["why_bad"] = bad
@@ -175,7 +178,15 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     at_rpath = library.startswith("@rpath")
     env = _environment(asker)
     facts["env_versioned"] = bool(
-        at_rpath and env and own and all(t.path.startswith(env) for t in own) and _VERSIONED.search(leaf(library))
+        at_rpath
+        and env
+        and _VERSIONED.search(leaf(library))
+        and (
+            all(t.path.startswith(env) for t in own)
+            if evidence.attempts
+            else place_of(asker).kind is not PlaceKind.PYTHON_PACKAGE
+        )
+        and (own or not evidence.attempts)
     )
     facts["run_paths_inside"] = bool(at_rpath and own) and all(
         _near(t.path, asker) for t in own if not t.path.startswith(CRYPTEX)

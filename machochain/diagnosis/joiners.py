@@ -20,7 +20,8 @@ _MINOS: Final = re.compile(
     r"[ \t]{0,40}(?P<file>[^\n]{1,4096}?) has a minimum target of (?P<new>[\d.]{1,20})[ \t]{0,8}$"
 )
 _KEY: Final = re.compile(
-    r'[ \t]{0,40}"(?P<key>severity|code|path|message|docUrl|architecture)"\s{0,4}:\s{0,4}"?(?P<value>[^"\n]{0,4096})'
+    r'[ \t]{0,40}"(?P<key>severity|code|path|message|docUrl|architecture)"\s{0,4}:\s{0,4}'
+    r'(?:"(?P<text>[^"\n]{0,4096})|(?P<bare>[^"\n,]{0,40}))'
 )
 
 
@@ -106,13 +107,13 @@ def _issues(text: str, at: int, match: re.Match[str]) -> tuple[Facts, int]:
     above = text[max(0, text.rfind("{", max(0, match.start() - 2000), match.start())) : match.start()].split("\n")
     for line in above[-12:]:
         if found := _KEY.match(line):
-            facts[_ISSUE_NAMES.get(found["key"], found["key"])] = found["value"]
+            facts[_ISSUE_NAMES.get(found["key"], found["key"])] = found["text"] or found["bare"] or ""
     end = at
     for line, stop in lines_from(text, at)[:6]:
         found = _KEY.match(line)
         if found is None:
             break
-        facts.setdefault(_ISSUE_NAMES.get(found["key"], found["key"]), found["value"])
+        facts.setdefault(_ISSUE_NAMES.get(found["key"], found["key"]), found["text"] or found["bare"] or "")
         end = stop
     facts.pop("message", None)
     return {k: v for k, v in facts.items() if v and v != "null"}, end

@@ -23,7 +23,7 @@ KEY: Final = re.compile(
 _KEY_LINE: Final = re.compile(
     r"\s*(?:Referenced from:|Expected in:|Expected as weak-def|Reason:|in (?:/|\.\.\.|<|\[|~|\w))"
 )
-_DLOPEN_HEADER: Final = re.compile(r",\s{0,4}(?:0[xX][0-9A-Fa-f]{1,8}|\d{1,5})\):")
+_DLOPEN_HEADER: Final = re.compile(r",\s{0,24}(?:0[xX][0-9A-Fa-f]{1,8}|\d{1,5})\):")
 _FULL_LINE: Final = 60
 """A line shorter than this was hardly broken by a terminal or a mail program."""
 _NOISE: Final = re.compile(

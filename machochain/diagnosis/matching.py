@@ -204,6 +204,9 @@ MOST_WORDS: Final = 4
 """Words a file name has at most, where nothing says where it begins."""
 
 
+_SENTENCE_END: Final = re.compile(r"`[.,;:)]{1,2}$")
+
+
 def without_sentence(value: str) -> str:
     """Return the file a line names, without the sentence before it; ``""`` where nothing says where its name begins."""
     if value.startswith(_OPENS) or " " not in value:
@@ -217,7 +220,7 @@ def without_sentence(value: str) -> str:
 
 def trimmed(value: str, *, leading: bool) -> str:
     """Take off what a log, a shell or a writer puts around a value."""
-    value = value.strip(_TAIL)
+    value = _SENTENCE_END.sub("", value.strip(_TAIL))
     if leading:
         for _ in range(6):
             match = _BEFORE.match(value)

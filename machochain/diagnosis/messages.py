@@ -34,7 +34,7 @@ _WEAK_DEF: Final = re.compile(r"weak-def symbol not found\s{1,4}(?:'(?P<a>[^'\n]
 _CLOSURE: Final = re.compile(
     r"dependent dylib '(?P<lib>[^'\n]{0,4096})' not found for '(?P<ref>[^'\n]{0,4096})'(?P<rest>[^\n]*)"
 )
-_DLOPEN_END: Final = re.compile(r",\s{0,4}(0[xX][0-9A-Fa-f]{1,8}|\d{1,5})\):")
+_DLOPEN_END: Final = re.compile(r",\s{0,24}(0[xX][0-9A-Fa-f]{1,8}|\d{1,5})\):")
 _INSERTED: Final = re.compile(
     r"(?:terminating because inserted dylib|could not load inserted library)\s+'(?P<lib>[^\n]{0,4096}?)'"
     r" (?:could not be loaded:|because|into hardened process because)\s*"
@@ -297,7 +297,9 @@ def _candidate(line: str, library: str | None) -> Tried | None:
     if blocked := _BLOCKED.match(text):
         return Tried(blocked["path"] or "", text)
     match = _CANDIDATE.match(text)
-    return Tried(match["path"], match["why"]) if match else None
+    if match is None or ("/" not in match["path"] and match["path"] != library):
+        return None
+    return Tried(match["path"], match["why"])
 
 
 def _library(body: str, base: Evidence) -> tuple[Evidence, bool]:

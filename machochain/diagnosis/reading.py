@@ -50,7 +50,7 @@ _BEFORE: Final = re.compile(
     r"(?P<dyld>dyld(?:\[(?P<pid>\d{1,10})\])?:\s{1,8})?(?P<lazy>lazy symbol binding failed:\s{1,8})?$"
 )
 _DLOPEN_CLOSE: Final = re.compile(r"\)\n?:\s{0,8}")
-_DLOPEN_MODE: Final = re.compile(r",\s{0,4}(?:0[xX][0-9A-Fa-f]{1,8}|\d{1,5})$")
+_DLOPEN_MODE: Final = re.compile(r",\s{0,24}(?:0[xX][0-9A-Fa-f]{1,8}|\d{1,5})$")
 _SW_VERS: Final = "ProductVersion:"
 
 
@@ -201,7 +201,7 @@ class _Reader:
             if close < 0:
                 break
             behind = _DLOPEN_CLOSE.match(self.text, close)
-            before = self.text[max(at, close - 24) : close].replace("\n", "")
+            before = self.text[max(at, close - 44) : close].replace("\n", "")
             if behind is not None and _DLOPEN_MODE.search(before):
                 return behind.end()
         return -2

@@ -48,3 +48,25 @@ def test_what_a_runtime_writes_behind_dyld_s_words_is_no_part_of_the_reason() ->
     text = "UnsatisfiedLinkError dlopen(libtin.dylib, 9): image not found  pan.Native.load (Native.java:7)"
     (found,) = diagnose(text).answers
     assert found.fact("reason") == "image not found"
+
+
+def test_a_line_below_a_list_of_candidates_is_no_candidate() -> None:
+    text = (
+        "  - ERROR: tin: Failed to load parser: uv_dlopen: dlopen(/w/tin.so, 1): no suitable image found.  Did find:\n"
+        "    /w/tin.so: mach-o, but wrong architecture\n"
+        "  - ERROR: pan: Failed to load parser: uv_dlopen: dlopen(/w/pan.so, 1): no suitable image found.  Did find:\n"
+        "    /w/pan.so: mach-o, but wrong architecture\n"
+    )
+    assert [a.fact("tried") for a in diagnose(text).answers] == [("/w/tin.so",), ("/w/pan.so",)]
+
+
+def test_the_end_of_a_sentence_is_no_part_of_a_value() -> None:
+    (found,) = diagnose("We always get `ld: unknown option: -tin_pan`.").answers
+    assert found.fact("option") == "-tin_pan"
+
+
+def test_a_path_in_json_may_hold_commas_and_null_is_no_value() -> None:
+    text = '{\n "severity": "error",\n "code": null,\n "path": "Tin.zip/a, b.so",\n'
+    text += ' "message": "The binary is not signed.",'
+    (found,) = diagnose(text).answers
+    assert (found.fact("path"), found.fact("code")) == ("Tin.zip/a, b.so", None)
