@@ -57,7 +57,7 @@ class ModuleFile:
 
 def minor_of(version: str) -> int | None:
     """Return N of ``1.N``, ``go1.N.M``; None if the text says none."""
-    match = re.match(r"(?:go)?1\.(\d+)", version)
+    match = re.match(r"(?:go)?1\.([0-9]{1,4})(?![0-9])", version)
     return int(match.group(1)) if match is not None else None
 
 

@@ -148,7 +148,7 @@ def feature_tags(settings: Settings, goarch: str) -> frozenset[str]:
         return frozenset(f"amd64.v{n}" for n in range(1, highest + 1))
     value = settings.get("GOARM64").value.partition(",")[0].removeprefix("v")
     major, _, minor = value.partition(".")
-    if not (major in ("8", "9") and minor.isdigit()):
+    if not (major in ("8", "9") and len(minor) == 1 and minor in "0123456789"):
         major, minor = "8", "0"
     found = {f"arm64.v{major}.{n}" for n in range(int(minor) + 1)}
     if major == "9":

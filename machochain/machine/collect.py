@@ -141,6 +141,6 @@ def _names(folder: str) -> Iterator[tuple[str, str, int | None, str | None]]:
 def _json(text: str) -> dict[str, object]:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

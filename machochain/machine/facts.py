@@ -19,7 +19,7 @@ from machochain.source.values import Mode
 
 _DIRECTORIES: Final = re.compile(r"#include <\.\.\.> search starts here:\n(.*?)End of search list", re.DOTALL)
 _LICENCE: Final = re.compile(r"agreed to the Xcode license|license agreements|xcodebuild -license", re.IGNORECASE)
-_LD_VERSION: Final = re.compile(r"PROJECT:(?:ld64|dyld|ld)-([\d.]+)")
+_LD_VERSION: Final = re.compile(r"PROJECT:(?:ld64|dyld|ld)-([0-9]{1,6}(?:\.[0-9]+)*)")
 
 
 @define
@@ -123,8 +123,8 @@ def facts_of(snapshot: Snapshot) -> MachineFacts:
             return None
         try:
             return Version.parse(match.group(1))
-        except ValueError:
-            found.problems.append(f"{name}: {match.group(1)!r} is no version")
+        except UsageError:
+            found.problems.append(f"{name}: {match.group(1)[:60]!r} is no version")
             return None
 
     found.macos = version("sw_vers", r"ProductVersion:\s*(\d+(?:\.\d+){0,2})")
@@ -220,7 +220,7 @@ def _go(found: MachineFacts, snapshot: Snapshot) -> None:
     if env is not None and env.rc == 0:
         try:
             data = json.loads(env.stdout)
-        except ValueError:
+        except (ValueError, RecursionError):
             found.problems.append("go_env: not JSON")
         else:
             if isinstance(data, dict):

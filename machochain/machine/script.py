@@ -11,6 +11,7 @@ from typing import Final
 
 from machochain.machine.probes import IN_BREW, IN_DEVELOPER_DIR, LISTED, PROBES
 from machochain.machine.snapshot import (
+    KINDS,
     LARGEST_OUTPUT,
     LARGEST_TEXT,
     MOST_NAMES,
@@ -115,7 +116,7 @@ def script() -> str:
     return head + body + _TAIL
 
 
-_FRAME: Final = re.compile(rb"@@ (command|env|dyld|text|file|list) (\S+) (\d+) (\d+) (\d+)\n")
+_FRAME: Final = re.compile(rb"@@ (command|env|dyld|text|file|list) (\S+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9]{1,9})\n")
 _START: Final = b"@@ machochain-snapshot 1\n"
 
 
@@ -144,9 +145,10 @@ def read_framed(data: bytes, path: str) -> Snapshot:
         at = end + 1
         if kind == "command":
             # A command that is not there: 127; one that was stopped: 128 and its signal.
-            code = None if rc in (126, 127) else rc
+            stopped = rc in (137, 143)
+            code = None if stopped or rc in (126, 127) else rc
             cut = max(int(frame[4]), int(frame[5])) >= LARGEST_OUTPUT
-            found.commands[name] = Recorded(words.get(name, ()), code, out, err, rc == 143, cut)
+            found.commands[name] = Recorded(words.get(name, ()), code, out, err, stopped, cut)
         elif kind == "env":
             found.environment[name] = out.removesuffix("\n")
         elif kind == "dyld":
@@ -155,6 +157,8 @@ def read_framed(data: bytes, path: str) -> Snapshot:
         elif kind == "text":
             found.files[err] = RecordedFile("file", len(out), text=out)
         elif kind == "file":
+            if out not in KINDS:
+                continue
             known = found.files.get(err)
             found.files[err] = RecordedFile(out, text=known.text if known else None)
         else:

@@ -18,6 +18,7 @@ LARGEST_OUTPUT: Final = 256 << 10
 LARGEST_TEXT: Final = 64 << 10
 MOST_NAMES: Final = 5000
 SECONDS: Final = 10
+KINDS: Final = ("file", "directory", "link", "absent")
 
 
 @frozen
@@ -141,7 +142,7 @@ def parse(text: str, path: str) -> Snapshot:
         {str(k): _recorded(v) for k, v in _table(data.get("commands")).items() if isinstance(v, dict)},
         {str(k): _text(v) for k, v in _table(data.get("environment")).items()},
         seen.get("dyld") is True,
-        {str(k): _file(v) for k, v in _table(data.get("files")).items() if isinstance(v, dict)},
+        {str(k): _file(v) for k, v in _table(data.get("files")).items() if _has_kind(v)},
         {
             str(k): tuple(_entry(e) for e in v if isinstance(e, list) and e)
             for k, v in _table(data.get("listings")).items()
@@ -175,10 +176,15 @@ def _recorded(value: dict[str, Any]) -> Recorded:
     )
 
 
+def _has_kind(value: object) -> bool:
+    """Whether it says what lies there: what is of no known kind is not known, least of all to be absent."""
+    return isinstance(value, dict) and value.get("kind") in KINDS
+
+
 def _file(value: dict[str, Any]) -> RecordedFile:
     target, text = value.get("target"), value.get("text")
     return RecordedFile(
-        _text(value.get("kind")) or "absent", _whole(value.get("size")), target if isinstance(target, str) else None,
+        _text(value.get("kind")), _whole(value.get("size")), target if isinstance(target, str) else None,
         text if isinstance(text, str) else None,
     )  # fmt: skip
 

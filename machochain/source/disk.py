@@ -151,7 +151,7 @@ class Disk:
         if path not in self._names:
             try:
                 self._names[path] = frozenset(os.listdir(path))
-            except OSError:
+            except (OSError, ValueError):  # a NUL in a name that a file gives
                 self._names[path] = None
         return self._names[path]
 
@@ -182,10 +182,12 @@ def read_bytes(path: str, limit: int = _LARGEST) -> bytes | None:
     """Return the bytes of a regular file of this machine; None if it is none, or larger than the limit."""
     try:
         with open(path, "rb", opener=_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            facts = os.fstat(file.fileno())
+            if not stat.S_ISREG(facts.st_mode):
                 return None
-            data = file.read(limit + 1)
-    except OSError:
+            # The buffer is as large as what is asked for, not as what is there.
+            data = file.read(min(facts.st_size, limit) + 1)
+    except (OSError, ValueError):  # a NUL in a name that a file gives
         return None
     return None if len(data) > limit else data
 
@@ -201,6 +203,8 @@ def regular_names(path: str) -> tuple[str, ...]:
     Raises:
         OSError: It cannot be read.
     """
+    if "\0" in path:
+        raise FileNotFoundError(2, "No such file or directory", path)
     with os.scandir(path) as entries:
         return tuple(
             entry.name

@@ -13,6 +13,7 @@ from machochain.model.errors import InputError
 from machochain.source.loading import LISTS, Modules, refusals
 from machochain.source.values import FlagOrigin, FlagWord, PackageFacts, SourcePosition
 
+_TEXTS: Final = ("Imports", "TestImports", "XTestImports", "EmbedPatterns", *LISTS)
 _VERBS: Final = {
     "CgoCFLAGS": "CFLAGS", "CgoCPPFLAGS": "CPPFLAGS", "CgoCXXFLAGS": "CXXFLAGS", "CgoFFLAGS": "FFLAGS",
     "CgoLDFLAGS": "LDFLAGS", "CgoPkgConfig": "pkg-config",
@@ -40,6 +41,11 @@ def read_go_list(text: str, source: str) -> list[Mapping[str, Any]]:
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(v, dict) and isinstance(v.get("ImportPath", ""), str) for v in values):
             raise InputError("not the output of go list -json: a package is an object with an ImportPath", path=source)
+        for value in values:
+            for key in (*_TEXTS, *_VERBS):
+                listed = value.get(key) or []
+                if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+                    raise InputError(f"not the output of go list -json: {key} is a list of texts", path=source)
         found += values
 
 
@@ -59,8 +65,7 @@ def packages_of_list(listed: Iterable[Mapping[str, Any]], settings: Settings, ow
             problems = (SourceProblem(str(error["Err"])),)
         words = {
             verb: tuple(
-                FlagWord(str(w), FlagOrigin.DIRECTIVE, SourcePosition(directory), "", str(w), path)
-                for w in each.get(key) or ()
+                FlagWord(w, FlagOrigin.DIRECTIVE, SourcePosition(directory), "", w, path) for w in each.get(key) or ()
             )
             for key, verb in _VERBS.items()
             if each.get(key)
@@ -73,10 +78,10 @@ def packages_of_list(listed: Iterable[Mapping[str, Any]], settings: Settings, ow
         facts = PackageFacts(
             path, directory, str(each.get("Name", "")), str(module.get("Path", "")), bool(module.get("Main")),
             not each.get("DepOnly", False), f"{own.vendor}/" in f"{directory}/" if own.vendor else False,
-            tuple(map(str, each.get("Imports") or ())),
-            tuple(sorted({*map(str, each.get("TestImports") or ()), *map(str, each.get("XTestImports") or ())})),
-            files={key: tuple(map(str, each[key])) for key in LISTS if each.get(key)},
-            words=words, refused=refused, problems=problems, embeds=tuple(map(str, each.get("EmbedPatterns") or ())),
+            tuple(each.get("Imports") or ()),
+            tuple(sorted({*(each.get("TestImports") or ()), *(each.get("XTestImports") or ())})),
+            files={key: tuple(each[key]) for key in LISTS if each.get(key)},
+            words=words, refused=refused, problems=problems, embeds=tuple(each.get("EmbedPatterns") or ()),
         )  # fmt: skip
         if path not in found or facts.asked:
             found[path] = facts

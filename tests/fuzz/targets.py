@@ -15,6 +15,7 @@ from tests.fuzz import (
     documents,
     gosources,
     images,
+    machines,
     mutators,
     repairs,
     signing,
@@ -54,6 +55,14 @@ TARGETS = {
     "tbd-values": Target(lambda: [stubs.V5], mutators.values, documents.read_tbd),
     "build-info": Target(lambda: [LINES.encode()], mutators.text, documents.read_module_info),
     "go-sources": Target(gosources.seeds, mutators.text, gosources.run, cost=4),
+    "go-mod": Target(
+        lambda: [machines.MODULE["go.mod"].encode()], mutators.text, machines.module_file("go.mod"), cost=4
+    ),
+    "go-work": Target(lambda: [machines.WORK], mutators.text, machines.module_file("go.work"), cost=4),
+    "modules-txt": Target(lambda: [machines.VENDOR], mutators.text, machines.module_file("vendor/modules.txt"), cost=4),
+    "go-list": Target(machines.listings, mutators.values, machines.read_listing, cost=4),
+    "snapshot": Target(machines.snapshots, mutators.values, machines.read_machine, cost=4),
+    "snapshot-script": Target(machines.scripts, machines.mutate_script, machines.read_machine, cost=4),
     "pragmas": Target(documents.pragmas, mutators.text, documents.read_pragmas),
     "signature": Target(signing.signatures, signing.mutate_signature, signing.read_codesign),
     "kernel": Target(signing.programs, mutate_macho(signing.programs), signing.start, cost=8),

@@ -8,19 +8,27 @@ from typing import Any
 
 import pytest
 
-from machochain import Target, resolve
+from machochain import Target, doctor, examine, resolve
 from machochain.diagnosis import diagnose, read
 from machochain.judging import baseline
 from machochain.judging.baseline import read_baseline
 from machochain.judging.policy_file import read_policy
+from machochain.machine.facts import facts_of
+from machochain.machine.script import read_framed
+from machochain.machine.snapshot import document, parse
 from machochain.model.errors import InputError, UsageError
 from machochain.report.diagnosis import as_document, render_text
+from machochain.source.disk import read_bytes
 from machochain.tbd.reader import read as read_stubs
 from machochain.world.archives.opening import open_artifact
 from machochain.world.archives.places import place_artifact
 from machochain.world.placement import World
 from tests.cli.running import run
 from tests.factory.macho import MachO
+from tests.fuzz.bounds import within_memory
+from tests.fuzz.targets import void
+from tests.machine.macs import DEVELOPER, SDK, mac
+from tests.source.modules import GO_MOD, cgo, write
 from tests.tbd import stubs
 from tests.world.archives.packing import LIBRARY, wheel
 
@@ -109,3 +117,63 @@ def test_a_number_that_json_has_not_is_a_text_there(tmp_path: Path, number: str)
     path.write_bytes(MachO(signed=True, entitlements=entitlements).bytes())
     (inspected,) = json.loads(run("inspect", str(path), "--json").stdout, parse_constant=pytest.fail)["files"]
     assert inspected["slices"][0]["signature"]["entitlements"] == {"k": number}
+
+
+@pytest.mark.parametrize("line", ["go 1.2299999999999", f"go 1.{'9' * 5000}", "toolchain go1.99999999"])
+def test_a_release_no_go_has_is_no_release(tmp_path: Path, line: str) -> None:
+    write(tmp_path, {"go.mod": f"module example.org/m\n\n{line}\n", "x.go": cgo(package="m")})
+    report = examine(tmp_path, target=Target(environment={"GOARM64": "v9.99999999"}))
+    assert {t.minor for t in report.targets} == {27}
+    assert len(report.targets[0].context.tags) < 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"ImportPath": "m", "CgoCFLAGS": 3}',
+        '{"ImportPath": "m", "Imports": [null]}',
+        '{"ImportPath": "m", "GoFiles": {}',
+    ],
+)
+def test_a_list_that_is_none_in_what_go_list_printed_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "list.json").write_text(text)
+    with pytest.raises(InputError, match="not the output of go list -json"):
+        examine(write(tmp_path / "m", {"go.mod": GO_MOD}), go_list=tmp_path / "list.json")
+
+
+def test_a_directory_with_a_nul_in_its_name_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text(json.dumps({"ImportPath": "x/y", "Dir": "/a\0b", "CgoFiles": ["x.go"]}))
+    assert examine(write(tmp_path / "m", {"go.mod": GO_MOD}), go_list=tmp_path / "list.json").packages
+
+
+def test_a_file_is_read_into_no_more_memory_than_it_fills(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text('{"ImportPath": "x"}')
+    within_memory(lambda _: void(read_bytes(str(tmp_path / "list.json"), 256 << 20)), b"", 1)
+
+
+def test_a_version_that_is_none_spoils_nothing_of_a_recorded_mac(tmp_path: Path) -> None:
+    for changes in (
+        {"env": {"MACOSX_DEPLOYMENT_TARGET": "latest"}},
+        {"out": {"sdk_version": "9" * 5000}},
+        {"out": {"go_env": "[" * 5000}},
+        {"err": {"ld_version": "PROJECT:ld-."}},
+    ):
+        (tmp_path / "mac.json").write_text(json.dumps(document(mac(**changes))))  # type: ignore[arg-type]
+        found = doctor(tmp_path / "mac.json").case
+        assert {f.rule for f in found.findings} & {"MC756", "MC792"} or "MC747" in found.skipped, changes
+
+
+def test_what_is_of_no_known_kind_was_not_recorded_rather_than_absent() -> None:
+    data = document(mac())
+    data["files"] = {DEVELOPER: {"kind": "directoryx"}, SDK: {}, "/x": {"kind": "absent"}}
+    assert list(parse(json.dumps(data), "x").files) == ["/x"]
+    assert facts_of(parse(json.dumps(data), "x")).developer_dir_there is None
+    framed = b"@@ machochain-snapshot 1\n@@ file - 0 3 2\n???/y\n@@ file - 0 6 2\nabsent/z\n@@ end\n"
+    assert list(read_framed(framed, "x").files) == ["/z"]
+
+
+def test_a_command_that_was_stopped_says_nothing() -> None:
+    framed = b"@@ machochain-snapshot 1\n@@ command which_cc 143 0 0\n\n@@ command translated 137 0 0\n\n@@ end\n"
+    found = read_framed(framed, "x")
+    assert found.commands["which_cc"].timed_out
+    assert (facts_of(found).cc, facts_of(found).translated) == (None, None)

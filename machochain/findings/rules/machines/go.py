@@ -10,6 +10,8 @@ from machochain.findings.registry import register
 from machochain.findings.remedies import advice, command
 from machochain.findings.rule import Rule
 from machochain.findings.sourced import listed
+from machochain.golang.modules import minor_of
+from machochain.model.errors import UsageError
 from machochain.model.paths import printable
 from machochain.model.result import Confidence, Finding, Severity
 from machochain.model.version import Version
@@ -205,7 +207,7 @@ def _target(case: MachineCase) -> Iterator[Finding]:
         return
     try:
         wanted = Version.parse(given)
-    except ValueError:
+    except UsageError:
         yield machine_finding(
             TARGET, case, f"MACOSX_DEPLOYMENT_TARGET is no version: {printable(given)}", subject=given
         )
@@ -271,7 +273,7 @@ def _go(case: MachineCase) -> Iterator[Finding]:
             GO, case, f"{facts.go} writes no LC_UUID, which macOS {facts.macos} asks for", subject=facts.go or ""
         )
     line = case.source.module.go if case.source is not None else ""
-    wanted = int(line.split(".")[1]) if line.count(".") and line.split(".")[1].isdigit() else None
+    wanted = minor_of(line)
     local = (facts.go_env or {}).get("GOTOOLCHAIN", facts.environment.get("GOTOOLCHAIN", "")) == "local"
     if minor is not None and wanted is not None and wanted > minor:
         yield machine_finding(
@@ -313,8 +315,6 @@ def _shell(case: MachineCase) -> Iterator[Finding]:
 
 @machine_rule(UNREADABLE, "environment")
 def _unreadable(case: MachineCase) -> Iterator[Finding]:
-    from machochain.model.errors import UsageError  # noqa: PLC0415
-
     for name in ("CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_FFLAGS", "CGO_LDFLAGS", "CC", "CXX", "GOFLAGS"):
         try:
             case.facts.settings.words(name)
