@@ -149,6 +149,16 @@ def groups(name: str, tree: Path, scratch: Path) -> list[Group]:
     ]  # fmt: skip
 
 
+def many(count: int) -> list[Group]:
+    """Return what is done with many programs: found in one folder, and each an input of its own."""
+    audits = {"machochain, in one folder": "audit_machochain", "machochain, each named": "audit_apart"}
+    resolved = {"machochain, in one folder": "resolve_folder", "machochain, each named": "resolve_apart"}
+    return [
+        Group(f"audit, {count:,} programs", "slices", dict(audits)),
+        Group(f"resolve, {count:,} programs", "processes", dict(resolved)),
+    ]
+
+
 def package_rows(bench: Bench, name: str, tree: Path, scratch: Path) -> list[Row]:
     """Measure everything that is done with one package, and the least that reading its headers can cost."""
     found = []
@@ -191,9 +201,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--growth", type=Path, metavar="FILE", help="measure growth and write the plot to FILE (SVG)")
     parser.add_argument("--most", type=int, default=10_000, help="images of the largest tree of --growth")
     parser.add_argument("--stubs", type=int, default=1600, help="stubs of the SDK that is made up")
+    parser.add_argument("--copies", type=int, default=600, help="programs that are asked about together and apart")
     options = parser.parse_args(arguments)
-    if options.times < 1 or options.stubs < 1 or options.most < 1:
-        parser.error("--times, --stubs and --most count from 1")
+    if min(options.times, options.stubs, options.most, options.copies) < 1:
+        parser.error("--times, --stubs, --most and --copies count from 1")
     unknown = [name for name in options.packages if name not in {**corpus.WHEELS, **corpus.PACKAGES}]
     if unknown:
         parser.error(
@@ -239,6 +250,9 @@ def measure(options: argparse.Namespace) -> Run:
         for name, sdk in sdks.items():
             rows += bench.rows(Group(f"SDK index, {name}", "libraries", dict(kinds)), sdk)
         rows += bench.rows(Group("first symbol from the catalogue", "symbol", {"machochain": "catalogue"}), folder)
+        copies = corpus.make_copies(folder / "copies", tasks.GREETER, options.copies)
+        for group in many(options.copies):
+            rows += bench.rows(group, copies)
         counts = tuple(n for n in growth.COUNTS if n <= options.most)
         grown = growth.measure(counts, options.times) if options.growth is not None else {}
     finally:

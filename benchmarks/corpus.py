@@ -99,3 +99,11 @@ def make_sdk(folder: Path, stubs: int = 1600, symbols: int = 900) -> Path:
         file.write_text(STUB.format(name=name, symbols=listed))
     (sdk / "SDKSettings.json").write_text('{"Version": "26.0", "CanonicalName": "macosx26.0"}')
     return sdk
+
+
+def make_copies(folder: Path, program: Path, count: int) -> Path:
+    """Put so many copies of a program into a folder."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        shutil.copy(program, folder / f"program{number}")
+    return folder

@@ -291,6 +291,27 @@ def audit_machochain(tree: Path) -> Work:
     return Work(lambda: audit([tree]), lambda report: len(report.binaries))
 
 
+def audit_apart(tree: Path) -> Work:
+    """Audit the same files, each an input of its own."""
+    from machochain.auditing import audit
+
+    files = binaries(tree)
+    return Work(lambda: audit(files), lambda report: len(report.binaries))
+
+
+def resolve_apart(tree: Path) -> Work:
+    from machochain import api
+
+    files = binaries(tree)
+    return Work(lambda: api.resolve(files), lambda report: len(report.results))
+
+
+def resolve_folder(tree: Path) -> Work:
+    from machochain import api
+
+    return Work(lambda: api.resolve([tree]), lambda report: len(report.results))
+
+
 def index_sdk(tree: Path) -> Work:
     from machochain.world.system.sdk_index import index
 
@@ -341,7 +362,8 @@ TASKS: dict[str, Task] = {
     for f in (
         floor, headers_machochain, headers_macholib, headers_lief, headers_lief_bytes, imports_machochain, imports_lief,
         exports_machochain, exports_lief, names_machochain, resolve_machochain, resolve_macholib, resolve_delocate,
-        resolve_pyinstaller, program, audit_machochain, index_sdk, index_sdk_cached, catalogue, yardstick,
+        resolve_pyinstaller, program, audit_machochain, audit_apart, resolve_apart, resolve_folder, index_sdk,
+        index_sdk_cached, catalogue, yardstick,
     )
 }  # fmt: skip
 

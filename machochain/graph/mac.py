@@ -113,6 +113,7 @@ class Mac:
         self._read: dict[tuple[int, int], MachOFile | InputError] = {}
         self._nodes: dict[str, Node] = {}
         self._answers: dict[tuple[str, int], SystemAnswer] = {}
+        self._known: dict[str, bool] = {}
         self._fitting: dict[tuple[Arch, int, bool, Version, Validation], Fitting] = {}
         self._trails: dict[tuple[ProcessConfig, str], Trails] = {}
         self._standpoints: dict[tuple[str, int], int] = {}
@@ -134,7 +135,11 @@ class Mac:
 
     def knows_system(self, path: str) -> bool:
         """Whether some release is known to have a library at a path."""
-        return any(self.find_system(path, p.since).presence is Presence.PRESENT for p in PROFILES)
+        known = self._known.get(path)
+        if known is None:
+            found = (self.find_system(path, p.since).presence is Presence.PRESENT for p in PROFILES)
+            known = self._known[path] = any(found)
+        return known
 
     def names(self, path: str, cwd: str = "/") -> tuple[str, ...] | None:
         """Return the names in a directory, sorted; none if it is no directory; None if nobody can tell."""

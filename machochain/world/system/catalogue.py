@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ FIRST_ARM: Final = 11
 FIRST_SEALED: Final = 11
 """Since this release the system volume is sealed and its libraries are in the shared cache only."""
 NOT_THE_SYSTEMS: Final = "the OS keeps its libraries below /usr/lib and /System only"
+_MOST_ANSWERS: Final = 1 << 16
+"""Answers about symbols that are kept: names are the input's, and there is no end of them."""
 _NO_BLOCK: Final = Block(0, 0, {})
 _UNKNOWN_SYMBOL: Final = Group(0, 0)
 
@@ -97,6 +99,8 @@ class EmbeddedCatalogue:
         self._tables = CatalogueFile(file)
         self._closures: dict[tuple[str, int, bool], Reached] = {}
         self._judged: dict[tuple[str, Group, int, str], SymbolAnswer] = {}
+        self._libraries: dict[tuple[str, int], SystemAnswer] = {}
+        self._lookup = lru_cache(_MOST_ANSWERS)(self._judge_lookup)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -181,10 +185,15 @@ class EmbeddedCatalogue:
         return judge_link(path, target, having, lacking, macos)
 
     def _judge(self, name: str, macos: Version) -> SystemAnswer:
-        row = self._tables.row(name)
-        having = self._tables.of(row.mask)
-        lacking = tuple(s for s in self.sources if s.covers(name) and s not in having)
-        return judge_library(name, row, having, lacking, macos)
+        """Answer for a library of the table: once for each release, whoever asks."""
+        key = (name, macos.packed)
+        answer = self._libraries.get(key)
+        if answer is None:
+            row = self._tables.row(name)
+            having = self._tables.of(row.mask)
+            lacking = tuple(s for s in self.sources if s.covers(name) and s not in having)
+            answer = self._libraries[key] = judge_library(name, row, having, lacking, macos)
+        return answer
 
     def sdks_of(self, name: str) -> tuple[Source, ...]:
         """Return the SDKs that hold a library, oldest first; nothing for a name the catalogue does not know."""
@@ -305,7 +314,7 @@ class EmbeddedCatalogue:
                     return later
         return answer
 
-    def _lookup(self, library: str, symbol: str, macos: Version, family: str) -> SymbolAnswer:
+    def _judge_lookup(self, library: str, symbol: str, macos: Version, family: str) -> SymbolAnswer:
         """Answer from the SDKs around one release."""
         stored = stored_name(symbol)
         start = self.canonical(library)

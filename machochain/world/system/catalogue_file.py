@@ -130,6 +130,7 @@ class CatalogueFile:
                 packed = stream.read(length)
         except OSError as error:
             raise InputError(f"cannot read the catalogue: {error}", path=str(file)) from None
+        self._rows: dict[str, Row] = {}
         self._blocks: dict[str, Block] = {}
         self._sets: dict[int, tuple[Source, ...]] = {}
         self._sections: dict[str, tuple[int, int]] = {}
@@ -220,6 +221,12 @@ class CatalogueFile:
 
     def row(self, name: str) -> Row:
         """Return the fields of a library of the table."""
+        row = self._rows.get(name)
+        if row is None:
+            row = self._rows[name] = self._parse_row(name)
+        return row
+
+    def _parse_row(self, name: str) -> Row:
         try:
             mask, place, facts = self.rows[name].split("\t", 2)
             table = json.loads(facts) if facts else {}

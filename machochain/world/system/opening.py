@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import threading
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
@@ -20,8 +22,21 @@ _MOST: Final = 256 << 20
 """Bytes of a catalogue or a document of facts: twenty times the largest there is."""
 
 
+class _Last(threading.local):
+    """What a thread opened last. Reading changes it, so no other thread may look into it at the same time."""
+
+    state: tuple[object, ...] = ()
+    system: SystemFacts
+
+
+_last: Final = _Last()
+
+
 def open_system(sdks: Iterable[HostPath] = ()) -> SystemFacts:
     """Return what is known of the OS.
+
+    Hundreds of inputs ask the same facts, so a thread keeps what it opened last, and all that was read from it, as long
+    as the files behind it stay what they were.
 
     Args:
         sdks: SDK folders; files that ``machochain sdk index`` or ``machochain sdk catalogue --add`` wrote; the
@@ -30,6 +45,28 @@ def open_system(sdks: Iterable[HostPath] = ()) -> SystemFacts:
     Raises:
         InputError: One of them cannot be read as what it is.
     """
+    given = tuple(sdks)
+    state = tuple((path, _state(path)) for path in (HostPath(str(EMBEDDED)), *given))
+    if state != _last.state:
+        _last.system = _opened(given)
+        _last.state = state
+    return _last.system
+
+
+def _state(path: HostPath) -> tuple[object, ...]:
+    """Return what changes when a file or an SDK does; nothing for what cannot be read."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # as below
+    except (OSError, ValueError):
+        return ()
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    from machochain.world.system.sdk_index import fingerprint  # noqa: PLC0415  # only who has an SDK pays for it
+
+    return status.st_dev, status.st_ino, fingerprint(path)
+
+
+def _opened(sdks: tuple[HostPath, ...]) -> SystemFacts:
     folders: list[HostPath] = []
     facts: list[HostPath] = []
     base = EMBEDDED

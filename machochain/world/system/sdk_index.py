@@ -16,7 +16,7 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -38,6 +38,8 @@ from machochain.world.system.names import leads_to, normalise, plain_variant, sq
 SCHEMA: Final = "machochain.sdk-index/2"
 _FOLDERS: Final = ("System", "usr/lib", "Library/Apple")
 _SKIPPED: Final = frozenset({"Headers", "PrivateHeaders", "Modules", "include", "share", "man", "Documentation"})
+_SETTINGS: Final = ("SDKSettings.json", "SDKSettings.plist", "System/Library/CoreServices/SystemVersion.plist")
+"""What tells the version of an SDK, the best first."""
 _TEXT_LINK_LIMIT: Final = 1024
 _MAGIC_BYTES: Final = 4096
 _MOST_BYTES: Final = 256 << 20
@@ -322,14 +324,28 @@ def index(root: HostPath, *, cache: bool = True) -> SdkIndex:
     if not cache:
         return _build(root, entries)
     key = hashlib.blake2b(os.fsencode(os.path.realpath(root)), digest_size=12).hexdigest()
-    listing = "\n".join(f"{e.path}\t{e.link:d}\t{e.size}\t{e.mtime}" for e in entries)
-    fingerprint = hashlib.blake2b(listing.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    state = _fingerprint(entries)
     name = f"{key}.json"
-    found = _load(name, fingerprint)
+    found = _load(name, state)
     if found is None:
         found = _build(root, entries)
-        _store(name, fingerprint, found)
+        _store(name, state, found)
     return found
+
+
+def _fingerprint(entries: Iterable[_Entry]) -> str:
+    listing = "\n".join(f"{e.path}\t{e.link:d}\t{e.size}\t{e.mtime}" for e in entries)
+    return hashlib.blake2b(listing.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def fingerprint(root: HostPath) -> str:
+    """Return what changes with the libraries of an SDK, their stubs or its version: it reads no file."""
+    entries = _walk(root)
+    for name in _SETTINGS:
+        with contextlib.suppress(OSError):
+            status = os.stat(os.path.join(root, name))  # noqa: PTH116
+            entries.append(_Entry(name, link=False, size=status.st_size, mtime=status.st_mtime_ns))
+    return _fingerprint(entries)
 
 
 def _build(root: HostPath, entries: list[_Entry]) -> SdkIndex:
@@ -412,10 +428,10 @@ def _release(text: object) -> Version | None:
 def _tables(root: HostPath) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the settings files that can be read, best first."""
     with contextlib.suppress(InputError, ValueError, RecursionError):
-        document = json.loads(_read(root, "SDKSettings.json"))
+        document = json.loads(_read(root, _SETTINGS[0]))
         if isinstance(document, dict):
-            yield "SDKSettings.json", document
-    for name in ("SDKSettings.plist", "System/Library/CoreServices/SystemVersion.plist"):
+            yield _SETTINGS[0], document
+    for name in _SETTINGS[1:]:
         # plistlib raises whatever expat and its own parsers raise: a file it cannot read says nothing
         with contextlib.suppress(Exception):
             import plistlib  # noqa: PLC0415 - only where there is no JSON
