@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Severity
 
 if TYPE_CHECKING:
-    from machochain.source.values import PackageFacts, SourcePosition, SourceReport
+    from machochain.source.values import PackageFacts, Search, SourcePosition, SourceReport
 
 
 def source_finding(  # noqa: PLR0913  # each is the caller's to say
@@ -76,6 +77,30 @@ def cgo_packages(report: SourceReport) -> Iterator[tuple[str, PackageFacts]]:
         for facts in packages.values():
             if facts.cgo or facts.lines:
                 yield target, facts
+
+
+def lost_in_vendor(report: SourceReport, search: Search) -> bool:
+    """Whether what a vendored package surely needs is looked for in its own part of ``vendor`` and is not there.
+
+    A name that is tried only beside the file that includes it may be a library's that has to be installed.
+    """
+    from machochain.source.values import Kind, PathState, SearchOutcome  # noqa: PLC0415  # only for sources
+
+    facts = report.packages[search.target].get(search.package)
+    if facts is None or not facts.vendored or not search.certain or search.outcome is SearchOutcome.FOUND:
+        return False
+    inside = [t for t in search.tried if t.path.startswith(f"{facts.directory}/")]
+    if search.kind is not Kind.HEADER:
+        return bool(inside) and search.outcome is SearchOutcome.MISSING
+    beside = posixpath.dirname(search.place.file)
+    return any(
+        "/" in search.name or t.state is PathState.NO_DIRECTORY or posixpath.dirname(t.path) != beside for t in inside
+    )
+
+
+def vendoring(report: SourceReport) -> str:
+    """Return the command that vendors: a workspace has one of its own."""
+    return "go work vendor" if report.module.workspace else "go mod vendor"
 
 
 PACKAGES = (

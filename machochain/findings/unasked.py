@@ -20,7 +20,8 @@ def _unasked(report: SourceReport) -> Iterator[tuple[str, str]]:
     from machochain.source.values import Kind, PathState, SearchOutcome  # noqa: PLC0415
 
     unknown = [s for s in report.searches if s.outcome is SearchOutcome.UNKNOWN and s.certain]
-    headers = [s for s in unknown if s.kind is Kind.HEADER]
+    headers = [s for s in unknown if s.kind is Kind.HEADER and not s.computed]
+    macros = [s for s in unknown if s.computed]
     others = [s for s in unknown if s.kind is not Kind.HEADER]
     unseen = {t.path for s in report.searches for t in s.tried if t.state is PathState.UNSEEN}
     doubtful = [s for s in report.searches if s.doubtful]
@@ -34,12 +35,15 @@ def _unasked(report: SourceReport) -> Iterator[tuple[str, str]]:
     ]
     if unseen:
         yield "MC711", f"whether {listed(sorted(unseen))} exist is not known"
-    if headers:
-        yield "MC712", f"where {_names(headers)} come from is not known: not every directory was seen"
+    whys = [f"where {_names(headers)} come from is not known: not every directory was seen"] * bool(headers)
+    whys += [f"which header the macro {_names(macros)} names is not known"] * bool(macros)
+    if whys:
+        yield "MC712", "; ".join(whys)
     if others:
         yield "MC713", f"where {_names(others)} come from is not known: not every directory was seen"
-    if doubtful or unknown:
-        why = f"a directory nobody saw may have {_names([*doubtful, *unknown])}"
+    open_ = [*doubtful, *(s for s in unknown if not s.computed)]
+    if open_:
+        why = f"a directory nobody saw may have {_names(open_)}"
         yield "MC714", why
         yield "MC716", why
     if blank or others:

@@ -365,13 +365,22 @@ def includes(  # noqa: C901, PLR0912  # the order of its steps is the rule
             if name is not None:
                 macros.undefine(name.group(), certain=certain and active is True)
         else:
-            found = _INCLUDED.match(each.text)
+            found = _INCLUDED.match(_expanded(each.text, macros))
             sure = certain and active is True
             if found is None:
-                yield Include(each.text, quoted=False, line=each.line, computed=True, certain=False)
+                yield Include(each.text, quoted=False, line=each.line, computed=True, certain=sure)
             else:
                 name_text = found.group(1) or found.group(2)
                 yield Include(name_text, found.group(2) is not None, each.line, certain=sure)
+
+
+def _expanded(text: str, macros: Macros) -> str:
+    """Return what a macro surely stands for where a name is included; the text itself otherwise."""
+    seen: set[str] = set()
+    while macros.defined(text) is True and text not in seen:
+        seen.add(text)
+        text = macros.values[text]
+    return text
 
 
 def _define(text: str, macros: Macros, *, certain: bool) -> None:

@@ -78,6 +78,13 @@ def _text(report: SourceReport, style: Style) -> Iterator[str]:
     if report.binary is not None:
         yield from _binary(report.binary, style)
     unknown = [s for s in report.searches if s.outcome is SearchOutcome.UNKNOWN and s.certain]
+    macros = list(dict.fromkeys(f"{s.name} ({_place(s.place, report)})" for s in unknown if s.computed))
+    unknown = [s for s in unknown if not s.computed]
+    if macros:
+        more = f" and {len(macros) - 3} more" if len(macros) > 3 else ""
+        text = f"not known: which header is included by the macro {', '.join(map(printable, macros[:3]))}{more}"
+        yield ""
+        yield from textwrap.wrap(text, style.width, subsequent_indent="  ", break_on_hyphens=False)
     if unknown:
         names = list(dict.fromkeys(shown_name(s) for s in unknown))
         more = f" and {len(names) - 4} more" if len(names) > 4 else ""
@@ -264,7 +271,11 @@ def chain_of(report: SourceReport, name: str, style: Style) -> str | None:
         if not first.certain:
             lines.append("  perhaps: a condition around the include is not known")
         lines += ["  " + line for line in _chain(first, style)]
-        if not first.tried:
+        if len({t.package for t in first.tried if t.package}) > 1:
+            lines.append("  which package's directories come first is not certain without go list")
+        if first.computed:
+            lines.append("  the macro's value is not known")
+        elif not first.tried:
             lines.append("  the compiler brings it" if first.outcome is SearchOutcome.FOUND else "  nothing was tried")
         lines += ["  " + line for line in _answer(first, style)]
     return "\n".join(lines[1:]) + "\n"
@@ -283,7 +294,8 @@ def _answer(search: Search, style: Style) -> Iterator[str]:
     elif search.outcome is SearchOutcome.MISSING:
         yield style.paint("nowhere", "bad") + ": every directory was seen"
     elif search.outcome is SearchOutcome.UNKNOWN:
-        yield style.paint("not known", "doubt") + ": not every directory was seen"
+        why = "a macro names it" if search.computed else "not every directory was seen"
+        yield style.paint("not known", "doubt") + f": {why}"
 
 
 def _place(place: SourcePosition, report: SourceReport) -> str:

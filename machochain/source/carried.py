@@ -5,7 +5,7 @@ proxy makes it from ``git archive``): submodules are empty there, files git does
 git-lfs keeps there is a pointer. The index of git: gitformat-index(5), versions 2 to 4.
 """
 
-# ruff: noqa: PTH110, PTH113, PTH116, PTH118, PTH120  # host paths are raw strings
+# ruff: noqa: PTH110, PTH113, PTH114, PTH116, PTH118, PTH120  # host paths are raw strings
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from typing import Final
 from attrs import frozen
 
 from machochain.source.disk import read_bytes
+from machochain.source.loading import other_module
 from machochain.source.values import FlagOrigin, Kind, PackageFacts, Search, SearchOutcome, SourcePosition
 
 
 class NotCarried(Enum):
     """Why a file or directory does not come with the module."""
 
-    SUBMODULE = "it lies in a git submodule"
-    OUTSIDE = "it lies outside the module"
-    ABSENT = "it is not there"
-    UNTRACKED = "git does not know it"
-    LFS = "git-lfs keeps it elsewhere"
+    LINK = "a symbolic link"
+    SUBMODULE = "in a git submodule"
+    OUTSIDE = "outside the module"
+    ABSENT = "not there"
+    UNTRACKED = "not known to git"
+    LFS = "kept by git-lfs"
 
 
 @frozen
@@ -237,9 +239,22 @@ def _why_not(path: str, asking: str, root: str, found: Repository, *, there: boo
         return None if there else NotCarried.OUTSIDE
     if not there:
         return NotCarried.SUBMODULE if found.in_submodule(path) else NotCarried.ABSENT
+    if other_module(os.path.dirname(path), root):
+        return NotCarried.OUTSIDE
+    if _by_link(path, root):
+        return NotCarried.LINK
     if found.root:
         return found.why_not(path, asking)
     return NotCarried.LFS if is_pointer(path) else None
+
+
+def _by_link(path: str, root: str) -> bool:
+    """Whether a file below a module is a symbolic link, or is reached by one: zips of modules hold regular files."""
+    while _below(path, root) is not None:
+        if os.path.islink(path):
+            return True
+        path = os.path.dirname(path)
+    return False
 
 
 def outside_words(facts: PackageFacts, root: str) -> Iterator[Use]:

@@ -219,7 +219,7 @@ class _Examination:
         incomplete: set[str] = set()
         used: list[tuple[PackageFacts, str, bool, SourcePosition]] = []
         walk = HeaderWalk(self.disk, target, self.settings, headers)  # type: ignore[arg-type]
-        libraries = Libraries(self.disk, self.system, self.request.macos, target.name)
+        libraries = Libraries(self.disk, self.system, self.request.macos, target)
         pc = self._pkg_config()
         for facts in packages.values():
             if not facts.cgo:

@@ -185,9 +185,21 @@ class _PackageWalk:
 
         for each in includes(listed, macros, has_include, certain=certain):
             self.found.walked += 1
-            if each.computed or self.found.walked > _MOST:
+            if self.found.walked > _MOST:
+                continue
+            if each.computed:
+                self._unknown(each, path, certain=certain and each.certain)
                 continue
             self._include(each, path, macros, chain, visited, certain=certain and each.certain, depth=depth)
+
+    def _unknown(self, each: Include, path: str, *, certain: bool) -> None:
+        """Note an include of a macro whose value is not known."""
+        key = (each.name, "")
+        if key not in self.searches or (certain and not self.searches[key].certain):
+            self.searches[key] = Search(
+                self.walk.target.name, Kind.HEADER, each.name, self.package.path, SourcePosition(path, each.line),
+                certain, SearchOutcome.UNKNOWN, computed=True,
+            )  # fmt: skip
 
     def _include(
         self,

@@ -11,6 +11,8 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from attrs import evolve
+
 from machochain.golang.predict import search_paths
 from machochain.macho.archive import MemberKind, member_source, read_archives
 from machochain.macho.kind import FileKind, kind_of
@@ -23,12 +25,23 @@ from machochain.model.paths import HostPath
 from machochain.model.version import Version
 from machochain.source.chain import Directory
 from machochain.source.disk import Disk
-from machochain.source.values import FlagWord, Kind, LinkedLibrary, PathState, Search, SearchOutcome, TriedPath
+from machochain.source.values import (
+    BuildTarget,
+    FlagWord,
+    Kind,
+    LinkedLibrary,
+    Mode,
+    PathState,
+    Search,
+    SearchOutcome,
+    TriedPath,
+)
 from machochain.tbd.reader import is_stub
 from machochain.tbd.reader import read as read_stubs
 from machochain.world.system.facts import SystemFacts
 
 _STUB_LIMIT: Final = 16 << 20
+_OF_EVERY_SDK: Final = ("/usr/lib", "/System/Library/Frameworks")
 _MEMBERS: Final = 64
 """Members of an archive that are asked for their architecture; the rest has the same."""
 
@@ -36,12 +49,15 @@ _MEMBERS: Final = 64
 class Libraries:
     """Looks for libraries for one target."""
 
-    def __init__(self, disk: Disk, system: SystemFacts, macos: Version, target: str) -> None:
+    def __init__(self, disk: Disk, system: SystemFacts, macos: Version, target: BuildTarget) -> None:
         """Take where to look."""
         self.disk = disk
         self.system = system
         self.macos = macos
-        self.target = target
+        self.target = target.name
+        # Cross compilers bring stubs of their own.
+        self._sdk = target.sdk.rstrip("/") if target.sdk and target.mode is not Mode.CROSS else None
+        self._has_sdk = target.mode in (Mode.SHIM, Mode.SDK)
         self._facts: dict[str, LinkedLibrary | None] = {}
         self._found: dict[tuple[str, str, tuple[str | None, ...]], Search] = {}
 
@@ -63,34 +79,38 @@ class Libraries:
         winner: str | None = None
         facts = LinkedLibrary()
         by_system = unseen = False
-        for directory, paths in self._steps(kind, name, directories):
+        searched: dict[str | None, Directory] = {}
+        for each in map(self._in_sdk, directories):
+            searched.setdefault(each.path, each)
+        for directory, paths in self._steps(kind, name, tuple(searched.values())):
+            whose = directory.word.package if directory.word is not None else ""
             if directory.path is None or (directory.system and not self.disk.exists(directory.path)):
                 system = self._of_system(kind, name) if winner is None else None
                 if system is not None:
                     winner, facts, by_system = system[0], system[1], True
-                    tried.append(TriedPath(winner, PathState.IN_SDK, directory.origin))
+                    tried.append(TriedPath(winner, PathState.IN_SDK, directory.origin, whose))
                 elif winner is None and directory.path is None:
                     unseen = True
                 continue
             if directory.implicit and not directory.system and not self.disk.stands_for_mac:
                 unseen = unseen or winner is None
                 if winner is None:
-                    tried.append(TriedPath(directory.path, PathState.UNSEEN, directory.origin))
+                    tried.append(TriedPath(directory.path, PathState.UNSEEN, directory.origin, whose))
                 continue
             if directory.path and self.disk.is_directory(directory.path) is False:
                 if winner is None:
-                    tried.append(TriedPath(directory.path, PathState.NO_DIRECTORY, directory.origin))
+                    tried.append(TriedPath(directory.path, PathState.NO_DIRECTORY, directory.origin, whose))
                 continue
-            for each in paths:
-                there = self.disk.exists(each)
-                path = self.disk.spelled(each) if there else each
+            for candidate in paths:
+                there = self.disk.exists(candidate)
+                path = self.disk.spelled(candidate) if there else candidate
                 if winner is not None:
                     if there:
-                        tried.append(TriedPath(path, PathState.SHADOWED, directory.origin))
+                        tried.append(TriedPath(path, PathState.SHADOWED, directory.origin, whose))
                         shadowed.append((path, self.facts(path) or LinkedLibrary()))
                     continue
                 state = {True: PathState.WINNER, False: PathState.ABSENT, None: PathState.UNSEEN}[there]
-                tried.append(TriedPath(path, state, directory.origin))
+                tried.append(TriedPath(path, state, directory.origin, whose))
                 if there:
                     winner, facts, by_system = path, self.facts(path) or LinkedLibrary(), directory.system
                 elif there is None:
@@ -114,6 +134,17 @@ class Libraries:
         label = "framework" if kind is Kind.FRAMEWORK else "library"
         for each in directories:
             yield each, tuple(search_paths(label, name, (each.path,))) if each.path is not None else ()
+
+    def _in_sdk(self, directory: Directory) -> Directory:
+        """Return the directory of the SDK that stands for an absolute one: ``-syslibroot`` replaces it (ld(1))."""
+        path = directory.path
+        if path is None or directory.system or not path.startswith("/"):
+            return directory
+        if self._sdk is not None and self.disk.is_directory(f"{self._sdk}{path}"):
+            return evolve(directory, path=f"{self._sdk}{path}", system=True)
+        if self._sdk is None and self._has_sdk and path.rstrip("/") in _OF_EVERY_SDK:
+            return evolve(directory, path=None, system=True)
+        return directory
 
     def _of_system(self, kind: Kind, name: str) -> tuple[str, LinkedLibrary] | None:
         """Return a library that macOS has, though no SDK is at hand."""

@@ -85,7 +85,7 @@ class Modules:
             rest = _below(path, module.path)
             if rest is not None:
                 directory = os.path.join(module.directory, rest) if rest else module.directory
-                if os.path.isdir(directory) and not _other_module(directory, module.directory):
+                if os.path.isdir(directory) and not other_module(directory, module.directory):
                     return directory, module, False
         if self.vendor:
             directory = os.path.join(self.vendor, path)
@@ -145,7 +145,7 @@ def _below(path: str, module: str) -> str | None:
     return path[len(module) + 1 :] if module and path.startswith(f"{module}/") else None
 
 
-def _other_module(directory: str, root: str) -> bool:
+def other_module(directory: str, root: str) -> bool:
     """Whether a go.mod between a directory and its module's root makes it part of another module."""
     while len(directory) > len(root):
         if os.path.isfile(os.path.join(directory, "go.mod")):

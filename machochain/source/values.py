@@ -206,11 +206,13 @@ class TriedPath:
         path: The path, or the directory if that is missing as a whole.
         state: What lies there.
         origin: Whose directory it is: a word with its package, ``SDK``, ``xcrun``, a variable.
+        package: Import path of the package whose word names the directory; ``""`` if none does.
     """
 
     path: str
     state: PathState
     origin: str
+    package: str = ""
 
 
 @frozen
@@ -248,6 +250,7 @@ class Search:
         shadowed: Later hits with their facts.
         by_system: Whether it is part of macOS, even if the SDK that is searched lacks it.
         word: The word that asks, for a library.
+        computed: Whether the name is a macro whose value is not known.
     """
 
     target: str
@@ -263,6 +266,7 @@ class Search:
     shadowed: tuple[tuple[str, LinkedLibrary], ...] = ()
     by_system: bool = False
     word: FlagWord | None = None
+    computed: bool = False
 
     @property
     def doubtful(self) -> bool:
@@ -344,6 +348,7 @@ class LostFile:
         by: What needs it: a package and a place.
         package: That package; ``""`` for none.
         place: That place.
+        nested: Whether a go.mod above it makes it part of another module.
     """
 
     module: str
@@ -351,6 +356,7 @@ class LostFile:
     need: Need
     package: str = ""
     place: SourcePosition = NOWHERE
+    nested: bool = False
 
 
 @frozen

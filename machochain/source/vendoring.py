@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from machochain.source.disk import read_bytes
+from machochain.source.loading import other_module
 from machochain.source.values import LostFile, Need, PackageFacts, SourcePosition
 
 
@@ -129,7 +130,8 @@ def lost_files(
             continue
         seen.add(path)
         need = Need.SURE if certain else Need.PERHAPS
-        yield LostFile(facts.module, path[len(root.rstrip("/")) + 1 :], need, facts.path, place)
+        nested = other_module(os.path.dirname(path), root)
+        yield LostFile(facts.module, path[len(root.rstrip("/")) + 1 :], need, facts.path, place, nested)
 
 
 def outside_key(facts: PackageFacts, used: Iterable[str]) -> tuple[str, ...]:

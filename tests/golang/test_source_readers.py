@@ -223,4 +223,7 @@ def test_comments_strings_and_continued_lines_hide_directives() -> None:
 
 
 def test_an_include_of_a_macro_is_not_followed() -> None:
-    assert names("#include HEADER\n") == [("HEADER", False)]
+    assert names("#include HEADER\n") == [("HEADER", True)]
+    assert names('#define H "a.h"\n#include H\n') == [("a.h", True)]
+    assert names('#ifdef X\n#define H "a.h"\n#endif\n#include H\n') == [("H", True)]
+    assert names("#define H G\n#define G H\n#include H\n") == [("H", True)]

@@ -39,7 +39,7 @@ def test_a_header_of_a_submodule_does_not_come_with_the_module(tmp_path: Path) -
     finding = only(report, "MC733")
     assert (finding.severity, finding.confidence) == (Severity.WARNING, Confidence.LIKELY)
     assert why(report) == [("third/foo/inc/foo.h", "submodule")]
-    assert "x.go:4: third/foo/inc/foo.h does not come with example.org/m: it lies in a git submodule" in finding.message
+    assert "x.go:4: third/foo/inc/foo.h does not come with example.org/m: in a git submodule" in finding.message
 
 
 def test_a_submodule_that_was_not_checked_out_is_told_as_one(tmp_path: Path) -> None:

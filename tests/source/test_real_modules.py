@@ -119,5 +119,6 @@ def test_what_one_package_loses_is_one_finding(tmp_path: Path) -> None:
     }
     finding = only(look(tmp_path, {**files, "c/a/e.h": ""}), "MC731")
     assert finding.message == (
-        "go mod vendor does not copy c/ (2 directories) of example.org/m: a.h, b.h, e.h are needed by example.org/m"
+        "go mod vendor does not copy c/ (2 directories) of example.org/m: a.h, b.h, e.h are needed by "
+        "example.org/m, and the build cache does not notice when that changes"
     )

@@ -50,13 +50,7 @@ def check(report: SourceReport) -> Iterator[Finding]:
             RULE, report, package=package, subject=first.path, place=first.place, confidence=Confidence.LIKELY,
             message=(
                 f"{where(first.place, report)}: {printable(f'{folder}/' if folder else '')}{names} "
-                f"{'does' if len(files) == 1 else 'do'} not come with {printable(module)}: {_because(why, len(files))}"
+                f"{'does' if len(files) == 1 else 'do'} not come with {printable(module)}: {why.value}"
             ),
             evidence={"files": [f.path for f in files], "module": module, "why": why.name.lower()},
         )  # fmt: skip
-
-
-def _because(why: NotCarried, count: int) -> str:
-    if count == 1:
-        return why.value
-    return why.value.replace("it lies", "they lie").replace("it is", "they are").replace(" it", " them")

@@ -36,7 +36,8 @@ INVALID: Final = register(
         "invalid-directive",
         "Go refuses a #cgo line or a build constraint",
         Severity.ERROR,
-        "The line cannot be read: an unknown verb, no colon, an open quote, a character that is not allowed.",
+        "The line cannot be read: an unknown verb, no colon, an open quote, a character that is not allowed. Or the "
+        "constraints leave no Go file of a package that is imported.",
         "`go build` stops with the words that are shown.",
         ("Correct the line. `#cgo` lines know no shell: no `$(…)`, no continuation by a backslash.",),
         references=("Go 1.27, go/build/build.go (saveCgo, expandSrcDir)",),
@@ -94,6 +95,9 @@ IGNORED: Final = register(
         references=("Go 1.27, go/build/build.go (fileListForExt)",),
     )
 )
+_UNCONSTRAINED: Final = (
+    "put a Go file without a constraint into the package, or the import into a file with the same one"
+)
 _IGNORED: Final = (".mm", ".C", ".c++")
 
 
@@ -121,16 +125,25 @@ def _of_package(report: SourceReport, target: str, facts: PackageFacts) -> Itera
             message=f"{where(place, report)}: cgo does not read this #cgo line",
         )  # fmt: skip
     for problem in facts.problems:
-        if not problem.file and facts.own and not facts.cgo:
+        importer = next((p.path for p in report.packages[target].values() if facts.path in p.imports), None)
+        if not problem.file and facts.own and not facts.cgo and (facts.asked or importer is None):
             continue
+        whose = f"{printable(importer)} imports {printable(facts.path)}: " if importer and not problem.file else ""
         test = problem.file in facts.cgo_tests and "use of cgo in test" in problem.text
         place = SourcePosition(f"{facts.directory}/{problem.file}" if problem.file else facts.directory, problem.line)
         yield source_finding(
             TEST if test else INVALID, report, package=facts.path, subject=problem.file or facts.path, target=target,
-            place=place, message=printable(problem.text.replace(f"{report.module.directory.rstrip('/')}/", "")),
+            place=place, message=whose + printable(_shown(problem.text, report)),
+            remedies=(advice(_UNCONSTRAINED),) if whose else (),
         )  # fmt: skip
     if facts.cgo and facts.directory:
         yield from _ignored(report, target, facts)
+
+
+def _shown(text: str, report: SourceReport) -> str:
+    """Return Go's text with files relative to the module; cmd/go has words of its own for one of go/build's."""
+    text = text.replace("no buildable Go source files in", "build constraints exclude all Go files in", 1)
+    return text.replace(f"{report.module.directory.rstrip('/')}/", "")
 
 
 def _ignored(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[Finding]:

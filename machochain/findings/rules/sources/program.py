@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from machochain.findings.registry import of_source, register
 from machochain.findings.remedies import advice, command
 from machochain.findings.rule import Rule
-from machochain.findings.sourced import listed, merged, source_finding, where
+from machochain.findings.sourced import listed, lost_in_vendor, merged, source_finding, vendoring, where
 from machochain.model.paths import leaf, printable
+from machochain.model.remedy import Remedy
 from machochain.model.result import Finding, Severity
+from machochain.model.shell import quoted
 
 if TYPE_CHECKING:
     from machochain.source.values import Link, LostFile, PackageFacts, SourceReport
@@ -218,35 +220,68 @@ def _lost(report: SourceReport) -> Iterator[Finding]:
         spread = f" ({len(folders)} directories)" if len(folders) > 1 else ""
         needed = f"{'is' if len(told) == 1 else 'are'} {'needed' if sure else 'perhaps needed'}"
         more = f", and perhaps {len(perhaps)} more" if sure and perhaps else ""
+        alone = not top and len(told) == 1
+        what = f"{printable(top)}/{spread}" if top else printable(told[0].file) if alone else f"files{spread}"
+        nested = "; a go.mod makes them another module" if all(f.nested for f in told) else ""
+        blind = any(path.endswith(f"/{f.file}") for path in report.outside.get(package, ()) for f in told)
+        unnoticed = ", and the build cache does not notice when that changes" if blind else ""
         yield source_finding(
             VENDOR, report, package=package, subject=f"{top}/" if top else told[0].file, place=told[0].place,
-            severity=Severity.ERROR if sure else Severity.WARNING,
+            severity=Severity.ERROR if sure else Severity.WARNING, remedies=tuple(_kept(report, module, package, told)),
             message=(
-                f"go mod vendor does not copy {printable(top)}/{spread} of {printable(module)}: {names} {needed} by "
-                f"{printable(package)}{more}"
+                f"{vendoring(report)} does not copy {what} of {printable(module)}: "
+                f"{'it' if alone else names} {needed} by "
+                f"{printable(package)}{more}{unnoticed}{nested}"
             ),
             evidence={
-                "files": [f.file for f in told], "module": module,
+                "files": [f.file for f in told], "module": module, "outside_cache_key": blind,
                 **({"perhaps": [f.file for f in perhaps]} if sure and perhaps else {}),
             },
         )  # fmt: skip
 
 
+def _kept(report: SourceReport, module: str, package: str, lost: Iterable[LostFile]) -> Iterator[Remedy]:
+    """Yield how lost files are kept, the best way first."""
+    lost = tuple(lost)
+    if all(f.nested for f in lost):
+        # The module's zip lacks them, too: building without vendor helps nobody.
+        yield advice("remove the go.mod above the files, or import a package of the module it begins")
+        return
+    own = package.removeprefix(module).strip("/")
+    inside = [posixpath.relpath(f.file, own) for f in lost]
+    patterns = {f"{posixpath.dirname(f)}/*{posixpath.splitext(f)[1]}" for f in inside if "/" in f and f[:3] != "../"}
+    if patterns:
+        shown = quoted(f"//go:embed {' '.join(sorted(patterns))}")
+        yield advice(f"embed them into a blank variable: {shown} above 'var _ embed.FS'")
+    folders = sorted({posixpath.dirname(f.file) for f in lost} - {own})
+    if folders:
+        yield advice(
+            f"put a Go file into {quoted(folders[0] or '.')} and import it blank, from a file with the same constraint",
+            also=bool(patterns),
+        )
+    elif not patterns:
+        yield advice("put the file itself in the place of the link")
+        return
+    yield advice(f"build with -mod={'readonly' if report.module.workspace else 'mod'}", also=True)
+
+
 def _incomplete(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[Finding]:
-    from machochain.source.values import Kind, SearchOutcome  # noqa: PLC0415
+    from machochain.source.values import Kind  # noqa: PLC0415
 
     if not facts.vendored:
         return
     for search in report.searches:
-        if search.package != facts.path or search.target != target or search.kind is not Kind.HEADER:
+        if search.package != facts.path or search.target != target or not lost_in_vendor(report, search):
             continue
-        inside = [t.path for t in search.tried if t.path.startswith(f"{facts.directory}/")]
-        if search.outcome is SearchOutcome.FOUND or not search.certain or not inside or "/" not in search.name:
-            continue
+        flag = "-l" if search.kind is Kind.LIBRARY else ""
         yield source_finding(
             INCOMPLETE, report, package=facts.path, subject=search.name, target=target, place=search.place,
-            message=f"{where(search.place, report)}: {printable(search.name)} is not in vendor",
-            remedies=(command("go build -mod=mod ./..."),),
+            message=(
+                f"{where(search.place, report)}: {printable(flag + search.name)} is not in vendor, where "
+                f"{vendoring(report)} did not copy it: it builds only as long as the build cache is warm"
+            ),
+            remedies=(command(f"go build -mod={'readonly' if report.module.workspace else 'mod'} ./..."),),
+            evidence={"tried": [t.path for t in search.tried], "cache": "a warm build cache hides it"},
         )  # fmt: skip
 
 

@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Final
 from machochain.findings.registry import of_source, register
 from machochain.findings.remedies import advice, command
 from machochain.findings.rule import Rule
-from machochain.findings.sourced import cgo_packages, formula, merged, source_finding, where
+from machochain.findings.sourced import cgo_packages, formula, lost_in_vendor, merged, source_finding, where
 from machochain.model.paths import printable
 from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Severity
 from machochain.model.shell import quoted
 
 if TYPE_CHECKING:
-    from machochain.source.values import FlagWord, PackageFacts, Search, SourcePosition, SourceReport
+    from machochain.source.values import (
+        FlagWord,
+        LinkedLibrary,
+        PackageFacts,
+        Search,
+        SourcePosition,
+        SourceReport,
+        TriedPath,
+    )
 
 DIRECTORY: Final = register(
     Rule(
@@ -166,7 +174,7 @@ def _all(report: SourceReport) -> Iterator[Finding]:
 def _of_search(report: SourceReport, search: Search) -> Iterator[Finding]:
     from machochain.source.values import Kind, SearchOutcome  # noqa: PLC0415
 
-    if search.outcome is SearchOutcome.MISSING and search.certain:
+    if search.outcome is SearchOutcome.MISSING and search.certain and not lost_in_vendor(report, search):
         if search.kind is Kind.HEADER:
             yield _missing_header(report, search)
         else:
@@ -249,9 +257,12 @@ def _library(report: SourceReport, search: Search) -> Iterator[Finding]:
             evidence={"winner": search.winner, "archs": list(search.facts.archs)},
         )  # fmt: skip
     for path, facts in search.shadowed:
+        if _of_another(report, search, path):
+            continue
         if search.facts.static and facts.install_name is not None:
             yield source_finding(
                 STATIC, report, package=search.package, subject=search.name, target=search.target, place=place,
+                confidence=_sureness(search, path),
                 message=(
                     f"{printable(search.winner)} is linked in, so the program will not load "
                     f"{printable(facts.install_name)} ({printable(path)})"
@@ -266,9 +277,11 @@ def _library(report: SourceReport, search: Search) -> Iterator[Finding]:
         ):
             yield source_finding(
                 SHADOWED, report, package=search.package, subject=search.name, target=search.target, place=place,
+                confidence=_sureness(search, path),
                 message=(
-                    f"-l{printable(search.name)} takes {printable(search.winner)}"
-                    f"{_version(search.facts.version)}; {printable(path)}{_version(facts.version)} is shadowed"
+                    f"-l{printable(search.name)} of {printable(search.package)} takes {printable(search.winner)} "
+                    f"{_whose(search, search.winner, search.facts)}; {printable(path)} "
+                    f"{_whose(search, path, facts)} is shadowed"
                 ),
                 evidence={"winner": search.winner, "loser": path},
             )  # fmt: skip
@@ -277,8 +290,35 @@ def _library(report: SourceReport, search: Search) -> Iterator[Finding]:
         return
 
 
-def _version(text: str | None) -> str:
-    return f" (version {text})" if text else ""
+def _tried(search: Search, path: str) -> TriedPath | None:
+    return next((t for t in search.tried if t.path == path), None)
+
+
+def _of_another(report: SourceReport, search: Search, loser: str) -> bool:
+    """Whether a package gets the library of its own directory, and the one that loses is told of its own package."""
+    winner, other = _tried(search, search.winner or ""), _tried(search, loser)
+    if winner is None or other is None or not other.package or winner.package != search.package:
+        return False
+    return other.package != search.package and any(
+        s.package == other.package and (s.target, s.kind, s.name) == (search.target, search.kind, search.name)
+        for s in report.searches
+    )
+
+
+def _sureness(search: Search, loser: str) -> Confidence:
+    """Only inside one package the order of directories is certain; which package comes first is not."""
+    winner, other = _tried(search, search.winner or ""), _tried(search, loser)
+    apart = winner is not None and other is not None and winner.package != other.package
+    return Confidence.LIKELY if apart and other is not None and other.package else Confidence.CERTAIN
+
+
+def _whose(search: Search, path: str, facts: LinkedLibrary) -> str:
+    """Return who names the directory of a library, and what the library is."""
+    tried = _tried(search, path)
+    known = [tried.origin] if tried is not None else []
+    known += [facts.install_name] if facts.install_name and facts.install_name != path else []
+    known += [f"version {facts.version}"] if facts.version else []
+    return f"({printable(', '.join(known))})"
 
 
 _ONE_ARCH: Final = (
@@ -410,7 +450,8 @@ def _directories(report: SourceReport) -> Iterator[Finding]:
     for (target, package, path), lacking in gone.items():
         facts = report.packages[target].get(package)
         word = _naming(facts, path) if facts is not None else None
-        if word is None:
+        if word is None or facts is None or (facts.vendored and lacking and path.startswith(f"{facts.directory}/")):
+            # What vendoring lost is told as such.
             continue
         severity = Severity.WARNING if lacking else Severity.INFO
         yield source_finding(
