@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import Factory, evolve, frozen
+from attrs import Factory, evolve
 
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import builds
@@ -29,7 +29,7 @@ from machochain.model.image import FileType
 from machochain.model.paths import HostPath, TargetPath, directory
 from machochain.model.platform import ZIPPERED, Platform, platform_name
 from machochain.model.result import Result
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.world.handed import OnDisk
 from machochain.world.placement import World, WorldView, open_world
 from machochain.world.system.opening import open_system
@@ -53,8 +53,8 @@ def _all_of_them(_: Mac, __: Input) -> bool:
     return True
 
 
-@frozen(repr=False)
-class Session(Shown):
+@frozen
+class Session:
     """One modelled Mac with the inputs placed on it; what is read is shared by all that is asked of it.
 
     Attributes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
-from attrs import evolve, frozen
+from attrs import evolve
 
 from machochain.cli.given import FOLDER, PLACE, Choices, OneOf
 from machochain.cli.output import COLOURS, Output
@@ -18,7 +18,7 @@ from machochain.graph.resolve import Target
 from machochain.model.errors import UsageError
 from machochain.model.execution import Host, Launcher
 from machochain.model.paths import TargetPath
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 from machochain.report.registry import Document, formats
 from machochain.world.placement import World, parse_map
@@ -32,8 +32,8 @@ RELEASE: Final = Choices("release", (*map(str, majors()), *NAMES), also="..")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@frozen(repr=False)
-class Modelled(Shown):
+@frozen
+class Modelled:
     """The modelled Mac and process as the options describe them."""
 
     target: Target

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from machochain.model.errors import UsageError
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.report.registry import Document, render
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 COLOURS: Final = ("auto", "always", "never")
 
 
-@frozen(repr=False)
-class Output(Shown):
+@frozen
+class Output:
     """Where results go and how.
 
     Attributes:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import frozen
-
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import sdk_before
 from machochain.model.image import FileType
@@ -13,11 +11,11 @@ from machochain.model.ospaths import CRYPTEX
 from machochain.model.platform import Platform
 from machochain.model.result import LoadedImage
 from machochain.model.search import Candidate, SearchRule
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 
-@frozen(repr=False)
-class LoadRequest(Shown):
+@frozen
+class LoadRequest:
     """One search for a library.
 
     Attributes:

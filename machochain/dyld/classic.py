@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from machochain.dyld.atpaths import LoadRequest, starts_with_variable
 from machochain.dyld.config import ProcessConfig
@@ -19,14 +19,14 @@ from machochain.model.image import FileType
 from machochain.model.paths import leaf
 from machochain.model.result import LoadedImage
 from machochain.model.search import Candidate, Failure, FailureKind, SearchRule
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 RealPath = Callable[[str], str | None]
 """``realpath`` on the modelled Mac: the path with links resolved, or None if nothing is there."""
 
 
-@frozen(repr=False)
-class Paths(Shown):
+@frozen
+class Paths:
     """What dyld2 asks the file system for while it makes up paths.
 
     Attributes:

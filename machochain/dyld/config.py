@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from attrs import frozen
-
 from machochain.dyld.facts import process_platform
 from machochain.dyld.profile import Profile
 from machochain.dyld.sniff import LENIENT, Demands, demands_of
@@ -16,12 +14,12 @@ from machochain.model.image import Image
 from machochain.model.ospaths import IOS_SUPPORT
 from machochain.model.paths import TargetPath
 from machochain.model.platform import Platform
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 
-@frozen(repr=False)
-class Security(Shown):
+@frozen
+class Security:
     """What AMFI lets dyld do in this process (dyld-1378, DyldProcessConfig.cpp: ``Security``).
 
     Attributes:
@@ -67,8 +65,8 @@ _SIMULATORS: Final = frozenset(
 _NO_DEMANDS: Final = Validation()
 
 
-@frozen(repr=False)
-class ProcessConfig(Shown):
+@frozen
+class ProcessConfig:
     """The process as dyld sees it.
 
     Attributes:

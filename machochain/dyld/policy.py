@@ -20,15 +20,13 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from attrs import frozen
-
 from machochain.dyld.profile import PROFILES, Profile
 from machochain.dyld.sniff import LENIENT, Demands, demands_of, sniff, too_long, unknown_command
 from machochain.model.arch import CPU_ARM64, CPU_POWERPC, CPU_POWERPC64, CPU_X86, CPU_X86_64
 from machochain.model.image import POINTER, Defect, DefectKind, FileType, Image, MachOFile, Question, Slice
 from machochain.model.platform import ZIPPERED, Platform, is_known_platform, platform_name
 from machochain.model.search import Objection, ObjectionKind
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 # -- epochs (dyld-1378, mach_o/Platform.cpp) --
@@ -325,8 +323,8 @@ def _refused(text: str | None, question: Question = Question.ALWAYS) -> Objectio
     return None if text is None else Objection(ObjectionKind.MALFORMED, text, question=question)
 
 
-@frozen(repr=False)
-class Refusal(Shown):
+@frozen
+class Refusal:
     """A defect, and who minds it.
 
     Attributes:

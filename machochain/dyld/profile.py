@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from attrs import frozen
-
 from machochain.model.errors import UsageError, guess
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 _MACOS_13: Final = Version.of(13)
@@ -24,8 +22,8 @@ Validation = Literal["walk", "walk strictly", "dylibs", "all"]
 all that `Header::valid` asks, of dylibs and bundles; the same of main executables too."""
 
 
-@frozen(repr=False)
-class Profile(Shown):
+@frozen
+class Profile:
     """What one generation of dyld does differently from the others. Defaults are what current dyld does.
 
     Attributes:

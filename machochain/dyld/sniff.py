@@ -10,13 +10,11 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.image import POINTER, DefectKind, Image, Segment
 from machochain.model.loadcommand import Command
 from machochain.model.paths import leaf
 from machochain.model.platform import Platform
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 _LC_SEGMENT: Final = 0x1
@@ -52,8 +50,8 @@ _KNOWN: Final = frozenset(
 _MOST_SYMBOLS: Final = 0x10000000
 
 
-@frozen(repr=False)
-class Demands(Shown):
+@frozen
+class Demands:
     """What the process asks of its images, from the main executable (``_main()``).
 
     Attributes:

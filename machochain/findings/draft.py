@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, field
 
 from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.names import library_base
@@ -21,7 +21,7 @@ from machochain.model.platform import Platform
 from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
 from machochain.model.search import Attempt, ObjectionKind, SearchRule
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ _LOADER_PATH: Final = SearchRule.LOADER_PATH
 _NO_SUCH_FILE: Final = ObjectionKind.NO_SUCH_FILE
 
 
-@frozen(repr=False)
-class GoImage(Shown):
+@frozen
+class GoImage:
     """What the rules need to know of an image that Go made.
 
     Attributes:
@@ -56,8 +56,8 @@ class GoImage(Shown):
         return self.binary.link.value if self.binary.link is not None else None
 
 
-@frozen(repr=False)
-class Facts(Shown):
+@frozen
+class Facts:
     """What rules may ask beyond the result. What is left out costs findings, never truth.
 
     Attributes:
@@ -88,8 +88,8 @@ class Facts(Shown):
 NO_FACTS: Final = Facts()
 
 
-@frozen(repr=False)
-class Draft(Shown):
+@frozen
+class Draft:
     """A finding without the process it belongs to: what is true of an image is true in every process."""
 
     rule: str
@@ -123,8 +123,8 @@ class Draft(Shown):
         )
 
 
-@frozen(repr=False)
-class Survey(Shown):
+@frozen
+class Survey:
     """The loads of a process by what rules look for, each group in the order dyld asks.
 
     Attributes:

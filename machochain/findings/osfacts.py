@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from machochain.dyld.profile import PROFILES
 from machochain.model.arch import CPU_ARM64
 from machochain.model.errors import UsageError
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.ospaths import LIBSYSTEM
 from machochain.model.platform import Platform
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 if TYPE_CHECKING:
@@ -28,8 +26,8 @@ if TYPE_CHECKING:
 _FIRST_ARM64 = Version.of(11)
 
 
-@frozen(repr=False)
-class OSFacts(Shown):
+@frozen
+class OSFacts:
     """The OS on every release.
 
     Attributes:

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.result import Load, Outcome
 from machochain.model.search import Attempt, FailureKind
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 KNOWN_VARIABLES: Final = ("@rpath/", "@loader_path/", "@executable_path/")
 """What dyld expands at the start of a load path."""
@@ -40,8 +38,8 @@ class Fate(Enum):
     """Nothing lies where dyld looks."""
 
 
-@frozen(repr=False)
-class FailedLoad(Shown):
+@frozen
+class FailedLoad:
     """A load that led to no image, and the files dyld refused, in its order."""
 
     load: Load

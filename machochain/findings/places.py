@@ -6,13 +6,11 @@ import re
 from functools import cache, lru_cache
 from typing import Final
 
-from attrs import frozen
-
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 
-@frozen(repr=False)
-class PathClass(Shown):
+@frozen
+class PathClass:
     """Where an absolute path leads.
 
     Attributes:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from machochain._docs import rule_page
 from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import Severity
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 
-@frozen(repr=False)
-class Rule(Shown):
+@frozen
+class Rule:
     """One rule.
 
     Attributes:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from machochain.model.coverage import Coverage, PassedOver, coverage_of
 from machochain.model.errors import InputError
 from machochain.model.result import Load, LoadedImage, Result
+from machochain.model.value import frozen
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _STATES: Final = {True: "launches", False: "does not launch", None: "unknown"}
 
 
-@frozen(slots=False, repr=False)
+@frozen(slots=False)
 class Report:
     """What was found out about some inputs.
 
@@ -103,7 +104,7 @@ def _refusal(result: Result) -> str:
     return f"nothing: the kernel stops it, {found.why}" if found is not None and found.starts is False else ""
 
 
-@frozen(repr=False)
+@frozen
 class Explanation:
     """How one library is looked for in one process.
 

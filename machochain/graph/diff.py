@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
-from attrs import frozen
-
 from machochain.model.audit import AuditBinary, AuditFinding, AuditReport
 from machochain.model.image import LinkedDylib, file_type_name
 from machochain.model.platform import platform_name
 from machochain.model.result import Result, Severity
+from machochain.model.value import frozen
 
 
 class State(Enum):
@@ -55,7 +54,7 @@ class BinaryDiff:
     changes: tuple[Change, ...] = ()
 
 
-@frozen(repr=False)
+@frozen
 class Diff:
     """What changed between two inputs.
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, evolve, field
 
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
@@ -17,7 +17,7 @@ from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.image import FileType
 from machochain.model.location import Location
 from machochain.model.paths import HostPath
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.world.placement import WorldView
 from machochain.world.survey import Survey, survey
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from machochain.model.artifact import Artifact
 
 
-@frozen(repr=False)
-class Input(Shown):
+@frozen
+class Input:
     """One Mach-O file to start from.
 
     Attributes:

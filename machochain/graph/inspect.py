@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from machochain.dyld.policy import Refusal, refusals
 from machochain.dyld.profile import NEWEST
 from machochain.graph.starting import (
@@ -31,6 +29,7 @@ from machochain.model.image import FileType, Image, MachOFile, Section, Slice
 from machochain.model.paths import HostPath, directory
 from machochain.model.reading import ByteSource
 from machochain.model.signature import Certificate, Signature
+from machochain.model.value import frozen
 
 if TYPE_CHECKING:
     from machochain.macho.deep import DeepFacts
@@ -98,7 +97,7 @@ class ArchiveFacts:
     go: GoArchive | None
 
 
-@frozen(repr=False)
+@frozen
 class Inspection:
     """What is known of one file.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import needs_fallbacks
@@ -23,7 +23,7 @@ from machochain.model.ospaths import OS_FOLDERS
 from machochain.model.paths import TargetPath, directory
 from machochain.model.result import LoadedImage
 from machochain.model.search import Attempt, Candidate
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 from machochain.world.filesystem import ENOENT, ReadableFileSystem
 
@@ -59,8 +59,8 @@ Fitting = dict[tuple[tuple[int, int] | None, bool], Slice]
 """By identity of the file and whether a load command asks."""
 
 
-@frozen(repr=False)
-class Trail(Shown):
+@frozen
+class Trail:
     """How a search comes to a file that no image of the process has answered for.
 
     Attributes:

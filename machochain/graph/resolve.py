@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, ProcessConfig, Security, process_config
 from machochain.dyld.messages import not_valid_reason
@@ -35,8 +35,8 @@ from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.image import DefectKind, FileType, Image, MachOFile, Slice, file_type_name
 from machochain.model.paths import TargetPath
 from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
-from machochain.model.shown import Shown
 from machochain.model.signature import Signature, SignatureFlag
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 LOADABLE: Final = frozenset({FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE})
@@ -103,8 +103,8 @@ def _environment(values: Mapping[str, str]) -> FrozenDict:
     return frozen_dict(values)
 
 
-@frozen(repr=False)
-class Target(Shown):
+@frozen
+class Target:
     """The process that is modelled.
 
     Attributes:

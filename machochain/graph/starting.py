@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from machochain.kernel.blob import CMS, SLOT_CMS, BadBlob, Directory, validate
 from machochain.kernel.file import Piece, Program
@@ -22,8 +22,8 @@ from machochain.model.image import Image, MachOFile, Slice
 from machochain.model.paths import directory, leaf
 from machochain.model.reading import ReadAt
 from machochain.model.result import LoadedImage, Origin
-from machochain.model.shown import Shown
 from machochain.model.signature import Signature, SignatureKind
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ _LIMIT: Final = 40 << 20
 """xnu takes no larger signature (``kern_descrip.c``, F_ADDFILESIGS)."""
 
 
-@frozen(repr=False)
-class SliceSignature(Shown):
+@frozen
+class SliceSignature:
     """The signature of a slice: what it says, whether the kernel takes it, and what of it was held against the file.
 
     Attributes:
@@ -187,8 +187,8 @@ def _cms(data: bytes) -> bytes:
 # -- the process --
 
 
-@frozen(repr=False)
-class Starting(Shown):
+@frozen
+class Starting:
     """How the modelled Mac starts programs, apart from the release.
 
     Attributes:

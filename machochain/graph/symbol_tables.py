@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
-from attrs import frozen
-
 from machochain.graph.mac import Mac
 from machochain.macho.exports import Exports, open_exports
 from machochain.macho.imports import read_imports
@@ -15,8 +13,8 @@ from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, 
 from machochain.model.host import PluginHost
 from machochain.model.reading import RangeSource
 from machochain.model.result import LoadedImage, MissingSymbol
-from machochain.model.shown import Shown
 from machochain.model.symbols import Export, Import
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 T = TypeVar("T")
@@ -25,8 +23,8 @@ CRASH: Final = ""
 """Stands for the words of a dyld that crashes."""
 
 
-@frozen(repr=False)
-class Wanted(Shown):
+@frozen
+class Wanted:
     """What one image asks for.
 
     Attributes:
@@ -42,8 +40,8 @@ class Wanted(Shown):
     strong: Mapping[int, Mapping[str, bool]]
 
 
-@frozen(repr=False)
-class Answer(Shown):
+@frozen
+class Answer:
     """Whether a symbol is there.
 
     Attributes:

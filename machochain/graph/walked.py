@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from machochain.dyld.atpaths import LoadRequest
 from machochain.dyld.config import ProcessConfig
 from machochain.model.filesystem import Node
 from machochain.model.image import Slice
 from machochain.model.result import Load, LoadedImage, Origin, Unknown
 from machochain.model.search import Attempt, Candidate, Failure
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 
-@frozen(repr=False)
-class Walk(Shown):
+@frozen
+class Walk:
     """What one walk found.
 
     Attributes:
@@ -39,8 +37,8 @@ class Walk(Shown):
     launched: int = 0
 
 
-@frozen(repr=False)
-class Found(Shown):
+@frozen
+class Found:
     """What one search came to: an image, or the reason why not.
 
     Attributes:
@@ -65,8 +63,8 @@ class Found(Shown):
         return self.failure.text if self.failure is not None else None
 
 
-@frozen(repr=False)
-class Dlopen(Shown):
+@frozen
+class Dlopen:
     """A library that a running process opens.
 
     Attributes:

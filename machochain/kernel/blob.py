@@ -10,11 +10,9 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import frozen
-
 from machochain.kernel.releases import EXACT_HASH_PAGES, LIBRARY_CONSTRAINT
 from machochain.model.execution import ExecRule
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 SUPERBLOB: Final = 0xFADE0CC0
@@ -45,8 +43,8 @@ _DIRECTORY_SIZE: Final = 108
 """``sizeof(CS_CodeDirectory)`` with everything up to version 0x20600: a shorter one is refused whatever its version."""
 
 
-@frozen(repr=False)
-class BadBlob(Shown):
+@frozen
+class BadBlob:
     """Why a signature counts for nothing."""
 
     rule: ExecRule
@@ -54,8 +52,8 @@ class BadBlob(Shown):
     since: Version | None = None
 
 
-@frozen(repr=False)
-class Directory(Shown):
+@frozen
+class Directory:
     """What the kernel takes from the best code directory.
 
     Attributes:

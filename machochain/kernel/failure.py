@@ -5,10 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.execution import Cause, Certainty, ExecRule, ExitReason, Namespace
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 ENOEXEC: Final = 8
@@ -26,8 +24,8 @@ class LoadReturn(Enum):
     INVALID = 22
 
 
-@frozen(repr=False)
-class Failure(Shown):
+@frozen
+class Failure:
     """What is wrong and how it ends.
 
     Attributes:

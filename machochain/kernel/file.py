@@ -9,13 +9,11 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
-
 from machochain.kernel.failure import EBADARCH, EBADMACHO, ENOEXEC, Failure, LoadReturn, refused
 from machochain.kernel.releases import CHECKS_SLICE_ENDS
 from machochain.model.arch import CPU_ARM64, CPU_X86, CPU_X86_64, Arch
 from machochain.model.execution import Cause, ExecRule, Host
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 MH_EXECUTE: Final = 2
@@ -29,8 +27,8 @@ _ARCH: Final = struct.Struct(">5I")
 _U32: Final = 0xFFFFFFFF
 
 
-@frozen(repr=False)
-class Piece(Shown):
+@frozen
+class Piece:
     """One slice, nothing normalised.
 
     Attributes:
@@ -57,8 +55,8 @@ class Piece(Shown):
         return Arch.of(cputype, subtype)
 
 
-@frozen(repr=False)
-class Program(Shown):
+@frozen
+class Program:
     """A file as the kernel finds it.
 
     Attributes:

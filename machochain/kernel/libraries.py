@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
-from attrs import frozen
-
 from machochain.kernel.policy import ENFORCEMENT, FORCED_LV, HARD, KILL, REQUIRE_LV, RUNTIME
 from machochain.model.execution import Validation
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 NO_VALIDATION: Final = "com.apple.security.cs.disable-library-validation"
 DEBUGGED: Final = "com.apple.security.get-task-allow"
@@ -26,8 +24,8 @@ class MapRefusal(Enum):
     UNSIGNED = "mapped file has no cdhash, completely unsigned? Code has to be at least ad-hoc signed."
 
 
-@frozen(repr=False)
-class LibrarySignature(Shown):
+@frozen
+class LibrarySignature:
     """A library's signature as the kernel sees it.
 
     Attributes:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from machochain.kernel.failure import Failure, LoadReturn
 from machochain.kernel.memory import Memory, SegmentFields
@@ -19,7 +19,7 @@ from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.execution import Cause, Certainty, ExecRule
 from machochain.model.loadcommand import walk_commands
 from machochain.model.reading import text
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 DYLD: Final = "/usr/lib/dyld"
@@ -52,8 +52,8 @@ Command = tuple[int, int, int]
 """Number, offset, size."""
 
 
-@frozen(repr=False)
-class Context(Shown):
+@frozen
+class Context:
     """The process the image would become.
 
     Attributes:
@@ -69,8 +69,8 @@ class Context(Shown):
     slice_size: int
 
 
-@frozen(repr=False)
-class Loaded(Shown):
+@frozen
+class Loaded:
     """What a load that succeeds, or that stops, leaves for the checks behind it.
 
     Attributes:

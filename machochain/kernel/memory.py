@@ -9,13 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from machochain.kernel.failure import Failure, LoadReturn
 from machochain.kernel.releases import ONE_READ_ONLY_SEGMENT
 from machochain.model.execution import Cause, ExecRule
 from machochain.model.paths import printable
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 _SG_PROTECTED: Final = 0x8
@@ -30,8 +30,8 @@ _LIMIT: Final = 0x7FFFFFE00000
 """``MACH_VM_MAX_ADDRESS`` of Intel; that of arm64 is 30 MiB lower."""
 
 
-@frozen(repr=False)
-class SegmentFields(Shown):
+@frozen
+class SegmentFields:
     """A segment command as it stands in the file."""
 
     command_index: int

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import frozen
-
 from machochain.kernel.blob import SELF_CONSTRAINT, BadBlob, Directory
 from machochain.kernel.failure import (
     CONSTRAINT,
@@ -24,7 +22,7 @@ from machochain.kernel.failure import (
 from machochain.kernel.releases import ARM64E_UNKNOWN, HARDENED_PROCESS, LAUNCH_CONSTRAINTS, SIGNED_ARM64
 from machochain.model.arch import Arch
 from machochain.model.execution import Cause, Certainty, ExecRule
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 HARD: Final = 0x100
@@ -56,8 +54,8 @@ _HARDENED_PROCESS: Final = (
 )
 
 
-@frozen(repr=False)
-class SignatureState(Shown):
+@frozen
+class SignatureState:
     """A program's signature as the kernel sees it, beside what of it was held against the file.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from machochain.kernel import words
 from machochain.kernel.failure import (
@@ -33,14 +33,14 @@ from machochain.model.execution import (
     RosettaNeed,
 )
 from machochain.model.paths import leaf, printable
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 _PAGE: Final = {True: 0x1000, False: 0x4000}
 
 
-@frozen(repr=False)
-class Start(Shown):
+@frozen
+class Start:
     """How a program is started.
 
     Attributes:

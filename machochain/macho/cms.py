@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import frozen
-
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 _MESSAGE_DIGEST: Final = bytes.fromhex("2a864886f70d010904")
 _SIGNED_DATA: Final = bytes.fromhex("2a864886f70d010702")
@@ -31,8 +29,8 @@ class _Bad(Exception):  # noqa: N818 - control flow inside this module, never se
     """No BER."""
 
 
-@frozen(repr=False)
-class Element(Shown):
+@frozen
+class Element:
     """One element: its tag byte, its content, and the elements in it if it is constructed."""
 
     tag: int

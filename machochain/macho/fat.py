@@ -6,13 +6,11 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from attrs import frozen
-
 from machochain.macho import constants as c
 from machochain.model.arch import CPU_ARM64, Arch
 from machochain.model.image import Defect, DefectKind, FileType, Question
 from machochain.model.reading import signed
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 MAX_SLICES: Final = 16
 """dyld-1378, ``mach_o/Universal.h``, ``kMaxSliceCount``."""
@@ -26,8 +24,8 @@ _ARCH: Final = struct.Struct(">5I")
 _ARCH_64: Final = struct.Struct(">IIQQII")
 
 
-@frozen(repr=False)
-class FatEntry(Shown):
+@frozen
+class FatEntry:
     """One slice as the fat header describes it.
 
     Attributes:
@@ -46,8 +44,8 @@ class FatEntry(Shown):
     hidden: bool = False
 
 
-@frozen(repr=False)
-class FatHeader(Shown):
+@frozen
+class FatHeader:
     """A fat header.
 
     Attributes:

@@ -7,10 +7,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.errors import UsageError
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 ABI64: Final = 0x01000000
 ABI64_32: Final = 0x02000000
@@ -99,8 +97,8 @@ def arch_name(text: str) -> str:
     raise UsageError(f"no architecture is called {text!r}: {hint}")
 
 
-@frozen(repr=False)
-class Arch(Shown):
+@frozen
+class Arch:
     """One (cputype, cpusubtype) pair.
 
     Attributes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from enum import Enum
 
-from attrs import field, frozen
+from attrs import field
 
 from machochain.model.coverage import Coverage, PassedOver, coverage_of
 from machochain.model.errors import InputError
@@ -16,6 +16,7 @@ from machochain.model.notebook import table
 from machochain.model.paths import TargetPath
 from machochain.model.result import Finding, Result, Severity
 from machochain.model.signature import Signature
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 
@@ -58,7 +59,7 @@ class StaleSuppression:
     why: str
 
 
-@frozen(repr=False)
+@frozen
 class AuditFinding:
     """One cause: the findings of all processes, slices and releases that one repair would end.
 
@@ -181,7 +182,7 @@ class PolicySummary:
     baseline: str | None = None
 
 
-@frozen(repr=False)
+@frozen
 class AuditReport:
     """What an audit found.
 

@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from enum import Enum
 
-from attrs import frozen
-
 from machochain.model.result import Origin, Result, UnknownKind
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 
 class PassedOverKind(Enum):
@@ -27,8 +25,8 @@ class PassedOverKind(Enum):
     """A symbolic link that leads out of what was given."""
 
 
-@frozen(repr=False)
-class PassedOver(Shown):
+@frozen
+class PassedOver:
     """One thing that was not looked at.
 
     Attributes:
@@ -42,8 +40,8 @@ class PassedOver(Shown):
     reason: str
 
 
-@frozen(repr=False)
-class Coverage(Shown):
+@frozen
+class Coverage:
     """How much was looked at.
 
     Attributes:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
-
 from machochain.model.cause import Cause
 from machochain.model.evidence import Evidence, Tried
 from machochain.model.result import Confidence
 from machochain.model.search import SearchRule
+from machochain.model.value import frozen
 
 Fact = str | int | bool | tuple[str, ...]
 """A value a text gives: as printed; several of one name as a tuple; numbers for what is counted."""
@@ -211,7 +210,7 @@ class Unread:
     other_system: bool = False
 
 
-@frozen(repr=False)
+@frozen
 class Diagnosis:
     """Everything a text tells.
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
-
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 
@@ -147,8 +145,8 @@ class Namespace(Enum):
     EXEC = 9
 
 
-@frozen(repr=False)
-class ExitReason(Shown):
+@frozen
+class ExitReason:
     """The reason the kernel records with a SIGKILL.
 
     Attributes:
@@ -172,8 +170,8 @@ class RosettaNeed(Enum):
     GONE = "gone"
 
 
-@frozen(repr=False)
-class ExecVerdict(Shown):
+@frozen
+class ExecVerdict:
     """What the kernel does with one program.
 
     Attributes:
@@ -228,8 +226,8 @@ class ExecVerdict(Shown):
         return self.outcome is ExecOutcome.DYLD
 
 
-@frozen(repr=False)
-class Validation(Shown):
+@frozen
+class Validation:
     """What a process demands of the libraries it maps.
 
     Attributes:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Protocol
 
-from attrs import frozen
-
 from machochain.model.paths import HostPath, TargetPath
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 
@@ -31,8 +29,8 @@ class NodeKind(Enum):
     OTHER = "other"
 
 
-@frozen(repr=False)
-class Node(Shown):
+@frozen
+class Node:
     """What lies at one target path, links followed.
 
     Attributes:
@@ -69,8 +67,8 @@ class FileSystem(Protocol):
         ...
 
 
-@frozen(repr=False)
-class SystemAnswer(Shown):
+@frozen
+class SystemAnswer:
     """Whether the operating system itself provides a library (shared cache or sealed volume).
 
     Attributes:
@@ -92,8 +90,8 @@ class SystemLibraries(Protocol):
         ...
 
 
-@frozen(repr=False)
-class SymbolAnswer(Shown):
+@frozen
+class SymbolAnswer:
     """Whether a library of the OS provides a symbol, itself or through what it re-exports.
 
     Attributes:

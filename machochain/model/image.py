@@ -9,12 +9,12 @@ from __future__ import annotations
 from enum import Enum, IntEnum, IntFlag
 from functools import cached_property
 
-from attrs import field, frozen
+from attrs import field
 
 from machochain.model.arch import Arch
 from machochain.model.loadcommand import Command, walk_commands
 from machochain.model.platform import Platform
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 
@@ -78,8 +78,8 @@ class HeaderFlag(IntFlag):
     MH_DYLIB_IN_CACHE = 0x80000000
 
 
-@frozen(repr=False)
-class LinkedDylib(Shown):
+@frozen
+class LinkedDylib:
     """One dylib this image depends on (LC_LOAD_DYLIB and its kin).
 
     Attributes:
@@ -130,8 +130,8 @@ class LinkedDylib(Shown):
         return tuple(word for word, on in marks if on)
 
 
-@frozen(repr=False)
-class RunPath(Shown):
+@frozen
+class RunPath:
     """One LC_RPATH.
 
     Attributes:
@@ -143,8 +143,8 @@ class RunPath(Shown):
     path: str
 
 
-@frozen(repr=False)
-class BuildVersion(Shown):
+@frozen
+class BuildVersion:
     """One LC_BUILD_VERSION or LC_VERSION_MIN_*.
 
     Attributes:
@@ -162,8 +162,8 @@ class BuildVersion(Shown):
     tools: tuple[tuple[int, Version], ...] = ()
 
 
-@frozen(repr=False)
-class Segment(Shown):
+@frozen
+class Segment:
     """One LC_SEGMENT or LC_SEGMENT_64. Addresses and sizes are bytes, offsets count from the slice's start."""
 
     command_index: int
@@ -178,8 +178,8 @@ class Segment(Shown):
     flags: int
 
 
-@frozen(repr=False)
-class Section(Shown):
+@frozen
+class Section:
     """One section of a segment. ``offset`` counts from the slice's start; 0 where nothing is in the file."""
 
     segment: str
@@ -190,8 +190,8 @@ class Section(Shown):
     flags: int
 
 
-@frozen(repr=False)
-class LinkEdit(Shown):
+@frozen
+class LinkEdit:
     """Where the linker's tables lie: (offset, size) pairs from the slice's start, None where absent.
 
     Attributes:
@@ -275,8 +275,8 @@ class DefectKind(Enum):
     UNIVERSAL = "fat header"
 
 
-@frozen(repr=False)
-class Defect(Shown):
+@frozen
+class Defect:
     """Something dyld may object to, in dyld's own words.
 
     Attributes:
@@ -296,7 +296,7 @@ class Defect(Shown):
     numbers: tuple[int, ...] = field(default=(), kw_only=True)
 
 
-@frozen(repr=False)
+@frozen
 class Image:
     """One Mach-O header with its load commands.
 
@@ -385,8 +385,8 @@ class Image:
         return f"<Image {file_type_name(self.file_type)} {self.arch.name} {self.install_name or ''}".rstrip() + ">"
 
 
-@frozen(repr=False)
-class Slice(Shown):
+@frozen
+class Slice:
     """One architecture of a file; a thin file has exactly one.
 
     Attributes:
@@ -408,8 +408,8 @@ class Slice(Shown):
     head: bytes = field(default=b"", repr=False, eq=False)
 
 
-@frozen(repr=False)
-class MachOFile(Shown):
+@frozen
+class MachOFile:
     """A thin or universal Mach-O file.
 
     Attributes:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from attrs import frozen
-
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 _HEAD: Final = struct.Struct("<II")
 
 
-@frozen(repr=False)
-class Command(Shown):
+@frozen
+class Command:
     """One load command: where it lies and how long it is.
 
     Attributes:

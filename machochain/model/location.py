@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import posixpath
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from machochain.model.paths import HostPath, TargetPath, directory
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 
-@frozen(repr=False)
-class Location(Shown):
+@frozen
+class Location:
     """The names of one file.
 
     Attributes:

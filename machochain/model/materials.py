@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
-
 from machochain.model.go import GoBuildInfo
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 
 class PackageKind(Enum):
@@ -20,8 +18,8 @@ class PackageKind(Enum):
     """An application, framework or plug-in with an ``Info.plist``."""
 
 
-@frozen(repr=False)
-class FileDigest(Shown):
+@frozen
+class FileDigest:
     """One file.
 
     Attributes:
@@ -35,8 +33,8 @@ class FileDigest(Shown):
     sha256: str
 
 
-@frozen(repr=False)
-class PackageFacts(Shown):
+@frozen
+class PackageFacts:
     """What a package says of itself. Nothing of it was checked.
 
     Attributes:
@@ -64,8 +62,8 @@ class PackageFacts(Shown):
     files: tuple[str, ...] = ()
 
 
-@frozen(repr=False)
-class Materials(Shown):
+@frozen
+class Materials:
     """What one input is made of.
 
     Attributes:

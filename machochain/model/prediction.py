@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 
-@frozen(repr=False)
-class Prediction(Shown):
+@frozen
+class Prediction:
     """How the loads of a program to come were found out.
 
     Attributes:

@@ -7,12 +7,10 @@ from enum import Enum
 from itertools import takewhile
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.location import Location
 from machochain.model.paths import leaf
 from machochain.model.shell import file_word, quoted
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 FILE: Final = "\0"
 """What stands in a sentence for a file whose name depends on the reader; no name can hold it."""
@@ -84,8 +82,8 @@ _WORDS: Final = {
 """Of what no tool of Apple's does."""
 
 
-@frozen(repr=False)
-class Remedy(Shown):
+@frozen
+class Remedy:
     """One thing to do.
 
     Attributes:
@@ -128,8 +126,8 @@ class StepKind(Enum):
     TEXT = "text"
 
 
-@frozen(repr=False)
-class Step(Shown):
+@frozen
+class Step:
     """A remedy in words.
 
     Attributes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from machochain.model.execution import ExecVerdict
 from machochain.model.frozen import FrozenDict, frozen_dict
@@ -18,7 +18,7 @@ from machochain.model.prediction import Prediction
 from machochain.model.remedy import Remedy, Step, StepKind, mendable, steps
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind
 from machochain.model.shell import file_word
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 
@@ -59,7 +59,7 @@ class Confidence(Enum):
     LIKELY = "likely"
 
 
-@frozen(repr=False)
+@frozen
 class LoadedImage:
     """One image of the process.
 
@@ -97,7 +97,7 @@ class LoadedImage:
         return self.image.file_type if self.image is not None else FileType.MH_DYLIB
 
 
-@frozen(repr=False)
+@frozen
 class Load:
     """One load command of one image and what became of it.
 
@@ -147,8 +147,8 @@ class Lookup(Enum):
     TABLE = "a table that cannot be read"
 
 
-@frozen(repr=False)
-class MissingSymbol(Shown):
+@frozen
+class MissingSymbol:
     """A symbol nobody provides.
 
     Attributes:
@@ -207,8 +207,8 @@ class UnknownKind(Enum):
     LIBRARY_VALIDATION = "{0} is of another team than {1}, a program for debugging: it is not known if it may be mapped"
 
 
-@frozen(repr=False)
-class Unknown(Shown):
+@frozen
+class Unknown:
     """Something nobody can tell.
 
     Attributes:
@@ -229,7 +229,7 @@ class Unknown(Shown):
         return self.text
 
 
-@frozen(repr=False)
+@frozen
 class Finding:
     """One thing worth telling. Fields as in the published schema.
 
@@ -273,7 +273,7 @@ class Finding:
         return f"<Finding {self.rule} {self.name} {self.severity.value} in {self.image!r}: {self.subject!r}>"
 
 
-@frozen(repr=False)
+@frozen
 class Result:
     """One process: one slice of one input on one macOS.
 

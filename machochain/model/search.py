@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
-
 from machochain.model.image import Question
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 
 class SearchRule(Enum):
@@ -41,8 +39,8 @@ class SearchRule(Enum):
 _ON_DISK_ONLY = (SearchRule.CATALYST_PREFIX_ON_DISK, SearchRule.RAW_PATH_ON_DISK)
 
 
-@frozen(repr=False)
-class Candidate(Shown):
+@frozen
+class Candidate:
     """One path dyld would try.
 
     Attributes:
@@ -79,8 +77,8 @@ class ObjectionKind(Enum):
     ABORTS = "dyld fails an assertion"
 
 
-@frozen(repr=False)
-class Objection(Shown):
+@frozen
+class Objection:
     """Why dyld does not take a file.
 
     Attributes:
@@ -107,8 +105,8 @@ EACCES = 13
 """The error of a path that the process may not look at: something is there, or may be."""
 
 
-@frozen(repr=False)
-class Attempt(Shown):
+@frozen
+class Attempt:
     """A candidate that was tried and did not serve.
 
     Attributes:
@@ -145,8 +143,8 @@ class FailureKind(Enum):
     TOO_OLD = "the library's compatibility version is too low"
 
 
-@frozen(repr=False)
-class Failure(Shown):
+@frozen
+class Failure:
     """Why a library could not be loaded.
 
     Attributes:

@@ -7,11 +7,11 @@ from enum import Enum, IntFlag
 from types import MappingProxyType
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import field
 
 from machochain.model.frozen import FrozenDict, frozen_dict
-from machochain.model.shown import Shown
 from machochain.model.symbols import TableDefect
+from machochain.model.value import frozen
 
 HASHES: Final[Mapping[int, tuple[str, int]]] = MappingProxyType(
     {1: ("sha1", 20), 3: ("sha256", 20), 2: ("sha256", 32), 4: ("sha384", 48)}
@@ -53,8 +53,8 @@ class SignatureFlag(IntFlag):
     LINKER_SIGNED = 0x20000
 
 
-@frozen(repr=False)
-class Signature(Shown):
+@frozen
+class Signature:
     """An embedded signature. Nothing here says that it is valid: certificates are not checked.
 
     Attributes:
@@ -107,8 +107,8 @@ class Signature(Shown):
         return bool(self.flags & SignatureFlag.RUNTIME)
 
 
-@frozen(repr=False)
-class Certificate(Shown):
+@frozen
+class Certificate:
     """One certificate of a code signature.
 
     Attributes:

@@ -8,9 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from attrs import frozen
-
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 ORDINAL_SELF = 0
 """Library ordinal: the importing image itself (BIND_SPECIAL_DYLIB_SELF)."""
@@ -51,8 +49,8 @@ class Import(NamedTuple):
     kind: ImportKind
 
 
-@frozen(repr=False)
-class TableDefect(Shown):
+@frozen
+class TableDefect:
     """Why reading of a table in __LINKEDIT stopped early.
 
     Attributes:
@@ -64,8 +62,8 @@ class TableDefect(Shown):
     offset: int
 
 
-@frozen(repr=False)
-class Imports(Shown):
+@frozen
+class Imports:
     """All symbols one image asks for.
 
     Attributes:
@@ -158,8 +156,8 @@ class Symbol(NamedTuple):
     value: int
 
 
-@frozen(repr=False)
-class Symbols(Shown):
+@frozen
+class Symbols:
     """A run of symbol-table entries.
 
     Attributes:

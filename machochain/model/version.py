@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from attrs import field, frozen
+from attrs import field
 
 from machochain.model.errors import UsageError
+from machochain.model.value import frozen
 
 _TEXT = re.compile(r"(\d{1,5})(?:\.(\d{1,3}))?(?:\.(\d{1,3}))?\Z")
 
 
-@frozen(repr=False)
+@frozen
 class Version:
     """One packed version.
 

@@ -10,10 +10,8 @@ from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
-
 from machochain.model.errors import UsageError
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 if TYPE_CHECKING:
     from machochain.report.context import RenderContext
@@ -35,8 +33,8 @@ class Document(Enum):
     DOCTOR = "Diagnosed"
 
 
-@frozen(repr=False)
-class Format(Shown):
+@frozen
+class Format:
     """One form of one document.
 
     Attributes:

@@ -14,12 +14,12 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Final, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from machochain.model.filesystem import ABSENT, UNSEEN, FileSystem, Node, NodeKind, Presence
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.reading import ByteSource
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 
 ENOENT: Final = 2
 EACCES: Final = 13
@@ -46,8 +46,8 @@ class EntryKind(Enum):
     UNSEEN = "unseen"
 
 
-@frozen(repr=False)
-class Entry(Shown):
+@frozen
+class Entry:
     """What stands under one name in one directory.
 
     Attributes:

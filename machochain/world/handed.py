@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, Final
 
-from attrs import field, frozen
+from attrs import field
 
 from machochain.macho.kind import FileKind, kind_of, kind_of_file
 from machochain.model.errors import InputError, UsageError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, leaf
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.world.placement import World
 from machochain.world.remote import TIMEOUT, fetched, is_remote, redacted
 from machochain.world.survey import Survey, survey
@@ -29,8 +29,8 @@ _SHORTEST: Final = 16
 """No archive with something in it is shorter."""
 
 
-@frozen(repr=False)
-class MemoryFile(Shown):
+@frozen
+class MemoryFile:
     """A file that is only in memory.
 
     Attributes:
@@ -50,8 +50,8 @@ Sources = Source | Iterable[Source]
 """One input, or several."""
 
 
-@frozen(repr=False)
-class MemoryTree(Shown):
+@frozen
+class MemoryTree:
     """Files that are only in memory, by their paths: all absolute (on the modelled Mac), or all relative to one folder.
 
     Attributes:
@@ -66,8 +66,8 @@ class MemoryTree(Shown):
         return self.files[0][0].startswith("/")
 
 
-@frozen(repr=False)
-class SurveyedFolder(Shown):
+@frozen
+class SurveyedFolder:
     """A folder that was walked through.
 
     Attributes:
@@ -79,8 +79,8 @@ class SurveyedFolder(Shown):
     survey: Survey = field(repr=False)
 
 
-@frozen(repr=False)
-class FoundArchive(Shown):
+@frozen
+class FoundArchive:
     """An archive in a folder: an input of its own, with a Mac of its own.
 
     Attributes:
@@ -192,8 +192,8 @@ def _shown(value: object) -> str:
     return repr(value) if value is None or isinstance(value, (int, float)) else type(value).__name__
 
 
-@frozen(repr=False)
-class OnDisk(Shown):
+@frozen
+class OnDisk:
     """An input as a file or folder of this machine.
 
     Attributes:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import HostPath, TargetPath
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.world.filesystem import byte_length, components
 from machochain.world.host import HostFileSystem, Mount, MountState, MountTree
 
@@ -77,8 +77,8 @@ def _hosts(paths: Iterable[StrPath] | StrPath) -> tuple[HostPath, ...]:
     return tuple(_host(path) for path in _several(paths))
 
 
-@frozen(repr=False)
-class World(Shown):
+@frozen
+class World:
     """The modelled Mac's files, as a user describes them.
 
     Without ``root`` this machine's own tree stands for the Mac's, with ``maps`` on top, except below `OS_PREFIXES`.

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from attrs import frozen
-
 from machochain.macho.foreign import Foreign, foreign_kind
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.world.host import iter_files
 
 _IMAGES = frozenset({FileKind.MACHO, FileKind.UNIVERSAL})
@@ -20,8 +18,8 @@ HEAD = 512
 """Bytes that are read of each file."""
 
 
-@frozen(repr=False)
-class Survey(Shown):
+@frozen
+class Survey:
     """What one walk through a folder met, each in the order of the walk.
 
     Attributes:

@@ -6,12 +6,11 @@ import posixpath
 from collections.abc import Sequence
 from enum import Enum
 
-from attrs import frozen
-
 from machochain.model.go import GoBinary
 from machochain.model.launch import ROOTS, LaunchContext, Program, closed_root
 from machochain.model.result import Load, LoadedImage, Outcome, Result
 from machochain.model.search import Candidate
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 
@@ -144,7 +143,7 @@ class Skipped:
     why: str
 
 
-@frozen(repr=False)
+@frozen
 class Matrix:
     """Libraries by contexts, for one slice of a program.
 

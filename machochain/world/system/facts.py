@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
-from attrs import frozen
-
 from machochain.model.filesystem import SystemLibraries, SystemSymbols
 from machochain.model.paths import TargetPath
-from machochain.model.shown import Shown
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 FIRST_OF_ITS_OWN = 11
 """Since macOS 11 every year brings a major release, before it brought 10.x."""
 
 
-@frozen(repr=False)
-class Source(Shown):
+@frozen
+class Source:
     """One SDK the catalogue has facts from.
 
     Attributes:
@@ -52,8 +50,8 @@ class Source(Shown):
         return path.startswith(self.complete) and not (self.missing and path.startswith(self.missing))
 
 
-@frozen(repr=False)
-class LibraryFacts(Shown):
+@frozen
+class LibraryFacts:
     """What is known of one library.
 
     Attributes:
@@ -79,8 +77,8 @@ class LibraryFacts(Shown):
     details: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
-@frozen(repr=False)
-class SymbolFacts(Shown):
+@frozen
+class SymbolFacts:
     """What is known of one symbol of one library.
 
     Attributes:
@@ -146,8 +144,8 @@ class Block(NamedTuple):
     names: dict[str, Group]
 
 
-@frozen(repr=False)
-class GivenSdk(Shown):
+@frozen
+class GivenSdk:
     """One SDK the user named.
 
     Attributes:
