@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
     from machochain.graph.inspect import Inspection
     from machochain.graph.scenario.values import Matrix
-    from machochain.machine.doctor import BinaryNeeds, MachineCase
     from machochain.model.diagnosis import Diagnosis
     from machochain.report.doctor import Diagnosed
-    from machochain.source.examine import SourceRequest
     from machochain.source.program import ProgramSources
     from machochain.source.values import SourceReport
 
@@ -160,6 +158,7 @@ def scenarios(
         UsageError: A context makes no sense, or the file is no main executable.
         InputError: The file cannot be read.
     """
+    from machochain.gomodule import texts_of
     from machochain.graph.scenario.run import ScenarioRequest, read_go_command, run_scenarios
     from machochain.source.toolchain import Go
 
@@ -170,7 +169,8 @@ def scenarios(
     with on_disk(_single(binary)) as given:
         world, system = given.placed(world), open_system(world.sdks)
         sources = None if source is None else _sources_of(os.fspath(source), world)
-        found = run_scenarios(given.host, request, target or Target(), world, system, Go(sources))
+        go_tool = Go(sources, texts_of(world, system))
+        found = run_scenarios(given.host, request, target or Target(), world, system, go_tool)
         return tuple(evolve(matrix, input=given.name(matrix.input)) for matrix in found)
 
 
@@ -184,8 +184,8 @@ def _sources_of(directory: str, world: World) -> ProgramSources:
         except UsageError:
             return path
 
-    def read(environment: Mapping[str, str]) -> SourceReport:
-        return examine(directory, target=Target(environment=environment), world=evolve(world, at=None))
+    def read(environment: Mapping[str, str], tags: Iterable[str]) -> SourceReport:
+        return examine(directory, tags=tags, target=Target(environment=environment), world=evolve(world, at=None))
 
     return ProgramSources(read, placed, directory)
 
@@ -245,8 +245,7 @@ def examine(  # noqa: PLR0913  # each is the caller's to say
     if binary is not None:
         from machochain.source.built import built_tags, read_program
 
-        (first, *_) = inspect(os.fspath(binary))
-        program = read_program(first)
+        program = read_program(_inspected_program(os.fspath(binary)))
         tags = tuple(tags) or built_tags(program)
     minor = None
     if go is not None:
@@ -265,27 +264,15 @@ def examine(  # noqa: PLR0913  # each is the caller's to say
         target.macos[-1], binary=program,
     )  # fmt: skip
     if snapshot is not None:
+        from machochain.gomodule import on_the_mac
         from machochain.machine.doctor import case_of
         from machochain.machine.reading import read_snapshot
 
-        request = _on_the_mac(request, case_of(read_snapshot(os.fspath(snapshot)), os.fspath(snapshot)))
+        request = on_the_mac(request, case_of(read_snapshot(os.fspath(snapshot)), os.fspath(snapshot)))
     report = examine(request, world, open_system(world.sdks))
     report.skipped.update(unasked(report))
     report.findings = tuple(of_source.of(report))
     return report
-
-
-def _on_the_mac(request: SourceRequest, case: MachineCase) -> SourceRequest:
-    """Return a request with what a recorded Mac says; what the user says himself comes first."""
-    facts = case.facts
-    environment = {n: v for n, v in facts.environment.items() if v != "(set)"} | dict(request.environment)
-    if facts.go_env is not None and facts.go_env.get("GOMODCACHE"):
-        environment.setdefault("GOMODCACHE", facts.go_env["GOMODCACHE"])
-    listings = {path: tuple(e[0] for e in entries) for path, entries in case.snapshot.listings.items()}
-    return evolve(
-        request, environment=environment, kept=dict(facts.kept or {}) | dict(request.kept),
-        pkg_config_path=facts.pkg_config_path, listings=listings,
-    )  # fmt: skip
 
 
 def doctor(
@@ -317,6 +304,7 @@ def doctor(
 
     from machochain.findings.registry import of_machine
     from machochain.findings.rules.machines.ci import of_decision
+    from machochain.gomodule import needs_of, on_the_mac
     from machochain.machine.ci import decide, parse_policy
     from machochain.machine.doctor import case_of
     from machochain.machine.reading import read_snapshot
@@ -338,9 +326,9 @@ def doctor(
         goarch = case.facts.goarch
         goarchs = (goarch,) if goarch in ("arm64", "amd64") else ("arm64", "amd64")
         request = SourceRequest(os.fspath(source), goarchs, environment=target.environment, macos=target.macos[-1])
-        case.source = examine(_on_the_mac(request, case), world, open_system(world.sdks))
+        case.source = examine(on_the_mac(request, case), world, open_system(world.sdks))
     if binary is not None:
-        case.binary = _needs(os.fspath(binary))
+        case.binary = needs_of(_inspected_program(os.fspath(binary)))
     case.findings = tuple(of_machine.of(case))
     if policy is None:
         return Diagnosed(case)
@@ -355,20 +343,19 @@ def doctor(
     return Diagnosed(case, answer)
 
 
-def _needs(binary: str) -> BinaryNeeds:
-    from machochain.machine.doctor import BinaryNeeds
+def _inspected_program(binary: str) -> Inspection:
+    """Return the facts of one file that --binary names.
 
-    (first, *_) = inspect(binary)
-    if first.error is not None:
-        raise InputError(str(first.error), path=binary)
-    images = [s.piece.image for s in first.slices if s.piece.image is not None]
-    go = next((s.go for s in first.slices if s.go is not None), None)
-    build = go.build if go is not None else None
-    return BinaryNeeds(
-        binary, tuple(i.arch.name for i in images),
-        tuple(d.name for i in images for d in i.loads if not d.name.startswith(("/usr/lib/", "/System/"))),
-        dict(build.settings) if build is not None else {}, go.version if go is not None else None,
-    )  # fmt: skip
+    Raises:
+        UsageError: It is a folder, or holds several files.
+        InputError: It cannot be read.
+    """
+    found = inspect(binary)
+    if len(found) != 1 or os.path.isdir(binary):  # noqa: PTH112  # as inspect() sees it
+        raise UsageError(f"--binary {binary}: one program, please")
+    if found[0].error is not None:
+        raise found[0].error
+    return found[0]
 
 
 def inspect(paths: Sources, *, deep: bool = False) -> tuple[Inspection, ...]:

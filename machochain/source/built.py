@@ -19,7 +19,7 @@ from machochain.golang.recorded import FlagOrigin as RecordedOrigin
 from machochain.golang.recorded import recorded_link_words, recorded_run_paths, recorded_tags
 from machochain.golang.settings import Settings
 from machochain.graph.inspect import Inspection
-from machochain.model.errors import InputError, UsageError
+from machochain.model.errors import UsageError
 from machochain.model.go import GoBuildInfo
 from machochain.source.linking import ARCHS, LinkPlanner
 from machochain.source.values import FlagOrigin, FlagWord, Kind, Link, PackageFacts, Search, SearchOutcome
@@ -124,7 +124,7 @@ def read_program(found: Inspection) -> BuiltProgram:
         UsageError: It is no program of Go.
     """
     if found.error is not None:
-        raise InputError(str(found.error), path=found.path)
+        raise found.error
     slices = []
     for each in found.slices:
         image = each.piece.image

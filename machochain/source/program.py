@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from attrs import evolve, frozen
 
 from machochain.dyld.profile import NEWEST
+from machochain.golang.recorded import recorded_tags
 from machochain.model.errors import UsageError
 from machochain.model.go import GoBuildInfo
 from machochain.model.image import Image
@@ -56,12 +57,15 @@ class ProgramSources:
     """Sources, read once it is known which flags the program was built with."""
 
     def __init__(
-        self, examine: Callable[[Mapping[str, str]], SourceReport], place: Callable[[str], str], shown: str
+        self,
+        examine: Callable[[Mapping[str, str], tuple[str, ...]], SourceReport],
+        place: Callable[[str], str],
+        shown: str,
     ) -> None:
         """Take how to read.
 
         Args:
-            examine: Reads the module with an environment.
+            examine: Reads the module with an environment and tags.
             place: Where a directory of this machine lies on the modelled Mac.
             shown: The directory as the user named it.
         """
@@ -78,7 +82,8 @@ class ProgramSources:
             UsageError: The program is of another module.
         """
         recorded = {name: build.setting(name) or "" for name in _VARIABLES} if build is not None else {}
-        self._report = self._examine({name: value for name, value in recorded.items() if value})
+        tags = recorded_tags(build) if build is not None else ()
+        self._report = self._examine({name: value for name, value in recorded.items() if value}, tags)
         self._path = build.path.removesuffix(".test") if build is not None else ""
         main = build.main.path if build is not None and build.main is not None else ""
         known = {self._report.module.path, *(p.module for ps in self._report.packages.values() for p in ps.values())}

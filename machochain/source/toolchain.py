@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from machochain.golang.contexts import by_either_go, contexts, with_and_without
+from machochain.golang.modules import parse_module_file
 from machochain.golang.recorded import recorded_run_paths
 from machochain.graph.inspect import go_binary
 from machochain.graph.scenario.values import Advice, Reason, Skipped
@@ -25,9 +26,17 @@ _OTHERS = ("in-place", "install:/usr/local", "app-bundle", "hardened", "sip-shel
 class Go:
     """The go command; with the sources of the program, if they are at hand."""
 
-    def __init__(self, sources: ProgramSources | None = None) -> None:
-        """Take the sources: then tests are those of the packages, and run paths of sources hold for every build."""
+    def __init__(
+        self, sources: ProgramSources | None = None, read_text: Callable[[str], str | None] | None = None
+    ) -> None:
+        """Take the sources: then tests are those of the packages, and run paths of sources hold for every build.
+
+        Args:
+            sources: The sources; None if they were not named.
+            read_text: Returns the text of a file of the modelled Mac; None if it is not there.
+        """
         self._sources = sources
+        self._read_text = read_text
 
     def read(self, image: Image, source: ByteSource, piece: Slice) -> GoBinary | None:
         """Return what Go left in an image; None if Go did not make it."""
@@ -59,8 +68,22 @@ class Go:
         if self._sources is not None:
             self._sources.take(build)
             package_directory = package_directory or self._sources.directory(path.removesuffix(".test"))
+        elif package_directory is None and build is not None and build.main is not None:
+            package_directory = self._around(cwd, path.removesuffix(".test"), build.main.path)
         package = leaf(package_directory) if package_directory is not None else None
         return Program(name, executable, TargetPath(cwd), package_directory, package, test=test)
+
+    def _around(self, cwd: str, path: str, module: str) -> TargetPath | None:
+        """Return a package's directory by the go.mod at or above the caller's, if it is the program's module."""
+        directory = cwd.rstrip("/")
+        inside = path == module or path.startswith(f"{module}/")
+        while self._read_text is not None and inside and directory.startswith("/"):
+            text = self._read_text(f"{directory}/go.mod")
+            if text is not None:
+                same = parse_module_file(text).module == module
+                return TargetPath(directory + path[len(module) :]) if same else None
+            directory = directory.rpartition("/")[0]
+        return None
 
     def contexts(self, names: Sequence[str], made: GoBinary | None, program: Program) -> tuple[LaunchContext, ...]:
         """Return contexts by name; Go's own if none is named and Go made the program.

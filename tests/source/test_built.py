@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import machochain
-from machochain.model.errors import UsageError
+from machochain.model.errors import InputError, UsageError
 from machochain.model.result import Confidence, Finding, Severity
 from machochain.source.values import SourceReport
 from machochain.world.placement import World
@@ -174,6 +174,15 @@ def test_a_program_of_another_module_or_not_of_go_is_refused(tmp_path: Path) -> 
         held(tmp_path, program(build(path="example.org/other", module="example.org/other")))
     with pytest.raises(UsageError, match="no program made by Go"):
         held(tmp_path, program(None))
+
+
+def test_a_folder_or_a_file_that_is_not_there_is_no_program(tmp_path: Path) -> None:
+    write(tmp_path, {"go.mod": GO_MOD, "x.go": cgo(LINK), "empty/x": ""})
+    for name in (".", "empty"):
+        with pytest.raises(UsageError, match="one program, please"):
+            machochain.examine(tmp_path, binary=tmp_path / name)
+    with pytest.raises(InputError, match=r"gone: cannot be read: No such file or directory"):
+        machochain.examine(tmp_path, binary=tmp_path / "gone")
 
 
 def test_a_test_binary_is_held_against_its_own_package(tmp_path: Path) -> None:

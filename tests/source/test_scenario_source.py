@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import machochain
-from machochain.graph.scenario.values import Cell, Matrix
+from machochain.graph.scenario.values import Cell, Matrix, shown_text
 from machochain.model.errors import UsageError
 from machochain.model.result import Outcome
 from machochain.world.placement import World
@@ -92,8 +92,48 @@ def test_a_run_path_that_the_sources_give_too_holds_for_plain_builds(tmp_path: P
     assert (words(found)["go-run"], words(found)["go-run+flags"]) == ("missing", "found")
 
 
+def test_directives_count_under_the_tags_the_program_was_built_with(tmp_path: Path) -> None:
+    build = BUILD + 'build\t-tags=extra\nbuild\tCGO_LDFLAGS="-Wl,-rpath,/opt/greet/lib"\n'
+    tagged = "//go:build extra\n\n" + cgo(RPATH, package="main")
+    files = {"main.go": main_file(), "t.go": tagged, "q/q.go": cgo(LINK, package="q")}
+
+    assert words(scenario(tmp_path, files, build=build, rpaths=("/opt/greet/lib",)))["go-run"] == "found"
+
+
 def test_sources_of_another_module_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds module example.org/m, the program is of example.org/other"):
         scenario(
             tmp_path, {"main.go": main_file()}, build=BUILD.replace("mod\texample.org/m", "mod\texample.org/other")
         )
+
+
+def around(tmp_path: Path, go_mod: str, *, cwd: str = "/src/q", path: str = "example.org/m/cmd/m") -> str:
+    """Return where tests of a program are said to run that is started below a go.mod."""
+    build = f"path\t{path}\nmod\texample.org/m\t(devel)\t\nbuild\tCGO_ENABLED=1\n"
+    section = Section("__DATA", "__go_buildinfo", inline(b"go1.27.3", build), align=4)
+    binary = MachO(loads=["lib/libgreet.dylib"], signed=True, sections=[section]).bytes()
+    root = write(tmp_path / "mac", {"src/go.mod": go_mod, "src/bin/m": binary, "src/cmd/m/x": "", "src/q/x": ""})
+    (found,) = machochain.scenarios(
+        root / "src" / "bin" / "m", target=machochain.Target(cwd=cwd), world=World(root=root), contexts=["go-test"]
+    )
+    return found.columns[0].cwd
+
+
+def test_a_go_mod_around_the_working_directory_tells_where_tests_run(tmp_path: Path) -> None:
+    assert around(tmp_path / "a", GO_MOD) == "/src/cmd/m"
+    assert around(tmp_path / "b", GO_MOD, path="example.org/m") == "/src"
+    assert around(tmp_path / "c", GO_MOD, path="example.org/m/q.test") == "/src/q"
+
+
+@pytest.mark.parametrize(
+    ("go_mod", "cwd", "path"),
+    [
+        (GO_MOD.replace("example.org/m", "example.org/other"), "/src/q", "example.org/m"),
+        (GO_MOD, "/elsewhere", "example.org/m"),
+        (GO_MOD, "/", "example.org/m"),
+        (GO_MOD, "/src/q", "command-line-arguments"),
+        (GO_MOD, "/src/q", "example.org/m2"),
+    ],
+)
+def test_a_go_mod_of_another_module_or_nowhere_tells_nothing(tmp_path: Path, go_mod: str, cwd: str, path: str) -> None:
+    assert shown_text(around(tmp_path, go_mod, cwd=cwd, path=path)) == "$PACKAGE"
