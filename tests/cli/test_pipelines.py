@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from click.testing import CliRunner
 from machochain.cli import cli
 from machochain.cli.destinations import parse_formats
 from machochain.report.registry import FORMATS, Document, formats
+from tests.cli.running import run
+from tests.docs.stages import wheels
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
@@ -51,8 +54,8 @@ COMMANDS = [
 
 
 def test_the_page_has_a_snippet_for_each_pipeline() -> None:
-    assert [language for language, _ in BLOCKS].count("yaml") == 5
-    assert len(COMMANDS) == 11
+    assert [language for language, _ in BLOCKS].count("yaml") == 6
+    assert len(COMMANDS) == 8
 
 
 @pytest.mark.parametrize("text", COMMANDS)
@@ -61,10 +64,39 @@ def test_our_command_line_takes_the_command(text: str) -> None:
     assert program == "machochain"
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    if "--profile dev" in text:
-        arguments.append("x.dylib")  # pre-commit adds the files
     context = command.make_context(name, arguments)
     assert parse_formats(context.params["forms"], formats=formats(Document.AUDIT))
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a pipeline has when it audits: programs in dist/, a wheel in wheelhouse/, the repository around them."""
+    folder = tmp_path_factory.mktemp("released")
+    shutil.copytree(ROOT / "testdata" / "hello", folder / "dist")
+    wheels(folder / "wheels")
+    shutil.move(folder / "wheels" / "dist", folder / "wheelhouse")
+    (folder / "go.mod").write_text("module example.org/hello\n")
+    return folder
+
+
+PLACES = {
+    "{{ .Path }}": "dist/bin/greeter", "{{ .Name }}": "greeter", "{{ .ArtifactPath }}": "dist/bin/greeter",
+    "{dest_dir}": "wheelhouse",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_the_command_does_its_work(text: str, released: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(released)
+    for placeholder, value in PLACES.items():
+        text = text.replace(placeholder, value)
+    words = shlex.split(text)
+    done = run(*words[1:])
+    # At /usr/local/bin the program does not have its library: the hook stops the release.
+    good = "dist/bin/greeter" in words and "--at" not in words
+    assert done.returncode == (0 if good else 1), done
+    written = [word.partition(":")[2] for word in words if re.match(r"(sarif|junit|html|cyclonedx):", word)]
+    assert all((released / name).stat().st_size > 100 for name in written)
 
 
 def test_the_page_names_every_format() -> None:
@@ -73,12 +105,17 @@ def test_the_page_names_every_format() -> None:
 
 
 def test_the_yaml_has_the_keys_its_readers_know() -> None:
-    actions, gitlab, build, publish, hooks = (parsed(kind, text) for kind, text in BLOCKS if kind == "yaml")
+    actions, ours, gitlab, build, publish, hooks = (parsed(kind, text) for kind, text in BLOCKS if kind == "yaml")
     assert all({"uses", "run"} & set(step) for step in actions["jobs"]["audit"]["steps"])
+    step = ours["jobs"]["audit"]["steps"][-1]
+    declared = yaml.safe_load((ROOT / ".github/actions/machochain/action.yml").read_text(encoding="utf-8"))
+    assert step["uses"].partition("@")[0].endswith("/.github/actions/machochain")
+    assert set(step["with"]) <= set(declared["inputs"])
     assert gitlab["audit"]["artifacts"]["reports"]["junit"] == "machochain.xml"
     assert "{{ .Path }}" in build["builds"][0]["hooks"]["post"][0]["cmd"]
     assert publish["before_publish"][0]["artifacts"] == "archive"
-    assert re.search(hooks["repos"][0]["hooks"][0]["files"], "lib/libx.dylib")
+    (offered,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert hooks["repos"][0]["hooks"][0]["id"] == offered["id"]
 
 
 def test_one_run_writes_all_reports_and_annotates_in_github_actions(

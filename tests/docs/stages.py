@@ -19,7 +19,7 @@ LIBRARY = "/opt/homebrew/opt/greet/lib/libgreet.1.dylib"
 def wheels(folder: Path) -> None:
     """A wheel whose extension was linked with a library of Homebrew, and that library."""
     extension = MachO(file_type=8, loads=[LIBRARY], headerpad=512, signed=True, minos="12.0", sdk="15.5").bytes()
-    (folder / "dist").mkdir()
+    (folder / "dist").mkdir(parents=True)
     path = folder / "dist" / "greet-1.2-cp312-cp312-macosx_12_0_arm64.whl"
     files = {
         "greet/__init__.py": b"from ._greet import greet\n",

@@ -135,7 +135,10 @@ def test_the_wheel_starts_by_its_name_and_as_a_module(wheel: Path, tmp_path: Pat
     with zipfile.ZipFile(wheel) as file:
         file.extractall(tmp_path)
         scripts = file.read(f"machochain-{__version__}.dist-info/entry_points.txt").decode()
-    assert scripts.split() == ["[console_scripts]", "machochain", "=", "machochain.cli:main"]
+    assert scripts.split() == [
+        *("[console_scripts]", "machochain", "=", "machochain.cli:main"),
+        *("[pytest11]", "machochain", "=", "machochain.pytest_plugin"),
+    ]
     call = "import sys; from machochain.cli import main; sys.exit(main())"
     for command in (["-m", "machochain"], ["-c", call]):
         done = subprocess.run(
