@@ -79,9 +79,11 @@ class Output:
     def render(self, value: object, document: Document) -> None:
         """Write a value in the chosen format."""
         if self.wanted:
+            from machochain.cli import complain
             from machochain.report.context import RenderContext
 
-            self.write(render(value, self.format, RenderContext(style=self.style), document=document))
+            context = RenderContext(style=self.style, warn=complain)
+            self.write(render(value, self.format, context, document=document))
 
     @property
     def style(self) -> Style:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from attrs import Factory, frozen
 
 from machochain.report.style import Style
+
+
+def _nobody(_: str) -> None:
+    """Hear nothing."""
 
 
 @frozen
@@ -19,6 +24,7 @@ class RenderContext:
         anchor: A file of the repository that SARIF results are attached to.
         epoch: Time of the report in seconds since 1970; None leaves times out.
         style: How text for people is written.
+        warn: Takes what is worth saying of the report beside it, a sentence without a full stop.
     """
 
     cwd: str = "/"
@@ -26,6 +32,7 @@ class RenderContext:
     anchor: str | None = None
     epoch: int | None = None
     style: Style = Factory(Style)
+    warn: Callable[[str], None] = _nobody
 
     def repository_path(self, path: str) -> str:
         """Return a host path relative to the repository; one outside of it stays as it is."""

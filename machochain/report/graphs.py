@@ -5,62 +5,54 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from machochain.graph.answers import Report
 from machochain.graph.loadgraph import build_graph
-from machochain.model.paths import leaf, printable
-from machochain.model.result import Load, LoadedImage, Origin, Outcome, Result
+from machochain.model.paths import printable
+from machochain.model.result import Result
 from machochain.report.context import RenderContext
+from machochain.report.shared import Line, SharedGraph, shared_graph
 
-
-def _parts(result: Result, *, system: bool) -> tuple[list[LoadedImage], list[Load]]:
-    """Return the images and loads to draw: OS libraries only if asked for."""
-    images = [i for i in result.images if system or i.origin is Origin.DISK]
-    shown = {i.id for i in images}
-    loads = [x for x in result.loads if x.source in shown and (x.to is None or x.to in shown)]
-    return images, loads
-
-
-def _absence(load: Load) -> str:
-    return "unknown" if load.outcome is Outcome.UNKNOWN else "missing"
+MERMAID_CHARACTERS: Final = 50_000
+"""More Mermaid does not draw unless its page raises ``maxTextSize`` (its schemas/config.schema.yaml)."""
+MERMAID_ARROWS: Final = 500
+"""Likewise ``maxEdges``; neither can be raised from within a diagram."""
+DOT_ARROWS: Final = 2_000
+"""With more, ``dot`` works for minutes on what nobody can read."""
 
 
 def _dot_text(text: str) -> str:
     return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
+_DOT_STYLES: Final = {"os": ", style=dashed", "missing": ", color=red", "unknown": ", color=orange", "file": ""}
+
+
 def render_dot(results: Iterable[Result], *, system: bool = False) -> str:
-    """Return a Graphviz digraph with a cluster for each process."""
+    """Return a Graphviz digraph; what several processes share is drawn once."""
+    return _dot(shared_graph(results, system=system))
+
+
+def _dot(graph: SharedGraph) -> str:
     lines = ["digraph machochain {", "  rankdir=LR;", '  node [shape=box, fontname="Helvetica"];']
-    for number, result in enumerate(results):
-        images, loads = _parts(result, system=system)
-        title = f"{result.input} ({result.arch}, macOS {result.macos})"
-        lines.append(f"  subgraph cluster_{number} {{")
-        lines.append(f'    label="{_dot_text(title)}";')
-        for image in images:
-            style = ", style=dashed" if image.origin is Origin.OS else ""
-            lines.append(
-                f'    "{number}:{image.id}" [label="{_dot_text(leaf(image.path))}", '
-                f'tooltip="{_dot_text(image.path)}"{style}];'
-            )
-        # Numbered: two names that are shown alike are still two.
-        absent: dict[tuple[str, str], str] = {}
-        for load in loads:
-            if load.to is None:
-                kind, name = _absence(load), load.dylib.name
-                if (kind, name) not in absent:
-                    absent[kind, name] = f"{kind} {len(absent)}"
-                    colour = "red" if kind == "missing" else "orange"
-                    text = _dot_text(name)
-                    lines.append(f'    "{number}:{absent[kind, name]}" [label="{text}", color={colour}];')
-        for load in loads:
-            to = str(load.to) if load.to is not None else absent[_absence(load), load.dylib.name]
-            style = "dashed" if load.dylib.weak else "solid"
-            kinds = _dot_text(" ".join(load.dylib.kinds))
-            lines.append(f'    "{number}:{load.source}" -> "{number}:{to}" [style={style}, label="{kinds}"];')
-        lines.append("  }")
+    if graph.title:
+        lines.append(f'  label="{_dot_text(graph.title)}";')
+    for number, node in enumerate(graph.nodes):
+        label = _dot_text(node.label) + (f"\\n({_dot_text(node.when)})" if node.when else "")
+        root = ", penwidth=2" if node.root else ""
+        tooltip = _dot_text(node.path)
+        lines.append(f'  n{number} [label="{label}", tooltip="{tooltip}"{_DOT_STYLES[node.kind]}{root}];')
+    for line in graph.lines:
+        words = _dot_text(_words(line))
+        told = ", ".join([*(["style=dashed"] if line.weak else []), *([f'label="{words}"'] if words else [])])
+        lines.append(f"  n{line.source} -> n{line.to}{f' [{told}]' if told else ''};")
     lines.append("}")
     return "\n".join(lines) + "\n"
+
+
+def _words(line: Line) -> str:
+    return ", ".join([*line.kinds, *([line.when] if line.when else [])])
 
 
 def _mermaid_text(text: str) -> str:
@@ -68,28 +60,32 @@ def _mermaid_text(text: str) -> str:
     return "".join(c if c.isalnum() or c in " ./@_-+:()," else f"#{ord(c)};" for c in safe)
 
 
+_MERMAID_STYLES: Final = {
+    "os": "stroke-dasharray:4",
+    "missing": "stroke:#c00,color:#c00",
+    "unknown": "stroke:#c80,color:#c80",
+    "root": "stroke-width:3px",
+}
+
+
 def render_mermaid(results: Iterable[Result], *, system: bool = False) -> str:
-    """Return a Mermaid flowchart with a subgraph for each process."""
-    lines = ["flowchart LR"]
-    for number, result in enumerate(results):
-        images, loads = _parts(result, system=system)
-        title = f"{result.input} ({result.arch}, macOS {result.macos})"
-        lines.append(f'  subgraph p{number}["{_mermaid_text(title)}"]')
-        lines += [f'    p{number}i{image.id}["{_mermaid_text(leaf(image.path))}"]' for image in images]
-        absent: dict[tuple[str, str], str] = {}
-        for load in loads:
-            if load.to is None:
-                key = (_absence(load), load.dylib.name)
-                if key not in absent:
-                    absent[key] = f"p{number}{key[0]}{len(absent)}"
-                    lines.append(f'    {absent[key]}["{_mermaid_text(load.dylib.name)}"]:::{key[0]}')
-        for load in loads:
-            to = f"p{number}i{load.to}" if load.to is not None else absent[_absence(load), load.dylib.name]
-            arrow = "-.->" if load.dylib.weak else "-->"
-            kind = " ".join(load.dylib.kinds)
-            lines.append(f"    p{number}i{load.source} {arrow}{f'|{kind}|' if kind else ''} {to}")
-        lines.append("  end")
-    lines += ["  classDef missing stroke:#c00,color:#c00", "  classDef unknown stroke:#c80,color:#c80"]
+    """Return a Mermaid flowchart; what several processes share is drawn once."""
+    return _mermaid(shared_graph(results, system=system))
+
+
+def _mermaid(graph: SharedGraph) -> str:
+    lines = [*(["---", f"title: {_mermaid_text(graph.title)}", "---"] if graph.title else ()), "flowchart LR"]
+    used: dict[str, None] = {}
+    for number, node in enumerate(graph.nodes):
+        label = _mermaid_text(node.label) + (f"<br/>({_mermaid_text(node.when)})" if node.when else "")
+        kind = node.kind if node.kind != "file" else "root" if node.root else ""
+        lines.append(f'  n{number}["{label}"]{f":::{kind}" if kind else ""}')
+        used[kind] = None
+    for line in graph.lines:
+        words = _mermaid_text(_words(line))
+        label = f'|"{words}"|' if words else ""
+        lines.append(f"  n{line.source} {'-.->' if line.weak else '-->'}{label} n{line.to}")
+    lines += [f"  classDef {kind} {style}" for kind, style in _MERMAID_STYLES.items() if kind in used]
     return "\n".join(lines) + "\n"
 
 
@@ -129,12 +125,26 @@ def _plain(items: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str | int
 
 def write_dot(report: Report, context: RenderContext) -> str:
     """Return a Graphviz digraph; libraries of the OS are drawn if more is asked for."""
-    return render_dot(report.results, system=context.style.verbose > 0)
+    graph = shared_graph(report.results, system=context.style.verbose > 0)
+    if len(graph.lines) > DOT_ARROWS:
+        slow = f"{len(graph.lines)} arrows: dot works for minutes on them, sfdp for seconds"
+        context.warn(f"{slow}; {_LESS}, or write the audit as --format html")
+    return _dot(graph)
 
 
 def write_mermaid(report: Report, context: RenderContext) -> str:
     """Return a Mermaid flowchart; libraries of the OS are drawn if more is asked for."""
-    return render_mermaid(report.results, system=context.style.verbose > 0)
+    graph = shared_graph(report.results, system=context.style.verbose > 0)
+    text, arrows = _mermaid(graph), len(graph.lines)
+    over = [f"{arrows} arrows are more than the {MERMAID_ARROWS}"] if arrows > MERMAID_ARROWS else []
+    if len(text) > MERMAID_CHARACTERS:
+        over.append(f"{len(text)} characters are more than the {MERMAID_CHARACTERS}")
+    if over:
+        context.warn(f"Mermaid will not draw this: {' and '.join(over)} it takes; {_LESS}, or write --format dot")
+    return text
+
+
+_LESS: Final = "name one program instead of all"
 
 
 def write_graphml(report: Report, _: RenderContext) -> str:
