@@ -34,7 +34,8 @@ from machochain.diagnosis.derive import derived, elided_names
 from machochain.diagnosis.explain import headline_of, place_words
 from machochain.diagnosis.facts import facts_of, form_of, typed
 from machochain.diagnosis.matching import Hit, find_forms
-from machochain.diagnosis.normalise import Paste, normalise
+from machochain.diagnosis.normalise import normalise
+from machochain.diagnosis.paste import Paste
 from machochain.diagnosis.places import place_of
 from machochain.diagnosis.reading import read_lines
 from machochain.diagnosis.remedies import remedies, warnings
@@ -250,7 +251,7 @@ class _Answers:
     # --- everything else ------------------------------------------------------------------------------------------
 
     def _rest(self, hits: list[Hit], own: list[Answer], terminations: list[Evidence]) -> list[Answer]:
-        present = {h.form.name for h in self.hits}
+        present = {h.form.name for h in self.hits if h.form.level not in {table.NOISE, table.FACTS, table.REMARK}}
         level = {id(h): self._level(h) for h in hits}
         failures = [a for a in own if a.is_failure]
         standing = [

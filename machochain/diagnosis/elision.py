@@ -6,8 +6,9 @@ import re
 from typing import Final
 
 _ELIDED: Final = re.compile(
-    r"\.{3,}|\u2026|<(?:snip|\.\.\.|redacted|removed|[A-Z][A-Z _-]{2,30})>"
-    r"|\[\.\.\.\]|\*{3,}|/\*/|/\*$|(?:^|/)[Xx]{3,}(?:/|$)"
+    r"\.{3,}|\u2026|<(?:\.\.\.|[A-Za-z][\w .-]{1,40})>|\[\.\.\.\]"
+    r"|\[[\w -]{0,40}(?:path|folder|repo|redacted|user|project|dir|home|snip|name)[\w -]{0,40}\]"
+    r"|\*{3,}|/\*/|/\*$|(?:^|/)[Xx]{3,}(?:/|$)"
 )
 
 

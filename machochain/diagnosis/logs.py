@@ -16,6 +16,8 @@ _LOADED: Final = re.compile(
 )
 _LOADED_PLAIN: Final = re.compile(r"loaded: (?P<path>\S[^\n]*)$")
 _FIND: Final = re.compile(r'find path "(?P<path>[^\n]*)"$')
+SEARCHED: Final = ('find path "', "possible path(", "LC_RPATH '", 'stat("', "found: ", 'not found: "')
+"""How most lines of such a log begin."""
 _STEPS: Final = (
     ("run-path", re.compile(r"LC_RPATH '(?P<path>[^\n]*)' from '(?P<detail>[^\n]*)'$")),
     ("possible", re.compile(r'possible path\((?P<detail>[^)\n]*)\): "(?P<path>[^\n]*)"$')),

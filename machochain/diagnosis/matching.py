@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
+from itertools import accumulate
 from typing import Final
 
 from attrs import frozen
@@ -62,7 +63,7 @@ class Hit:
 def find_forms(text: str) -> list[Hit]:
     """Return the forms in a text, in its order; of several that read the same characters the longest wording."""
     index, keys = table.anchors()
-    breaks = _line_starts(text)
+    breaks: list[int] = []
     counts: dict[str, int] = {}
     hits: list[Hit] = []
     begin = 0
@@ -79,6 +80,7 @@ def find_forms(text: str) -> list[Hit]:
                 for at in _places(chunk, anchor):
                     if counts.get(name, 0) >= MAX_OF_FORM or budget <= 0:
                         break
+                    breaks = breaks or _line_starts(text)
                     hit, cost = _try(text, name, number, anchor, begin + at, breaks)
                     budget -= cost
                     if hit is not None:
@@ -97,12 +99,7 @@ def _chunk_end(text: str, begin: int) -> int:
 
 
 def _line_starts(text: str) -> list[int]:
-    starts = [0]
-    at = text.find("\n")
-    while at >= 0:
-        starts.append(at + 1)
-        at = text.find("\n", at + 1)
-    return starts
+    return [0, *accumulate(len(line) + 1 for line in text.split("\n")[:-1])]
 
 
 def _places(chunk: str, anchor: Anchor) -> Iterator[int]:

@@ -50,6 +50,11 @@ _OF_NAME: Final = {
 }
 _LAZY: Final = frozenset({"line", "word", "any", "osname", "archs"})
 _WORDS: Final = re.compile(r"[A-Za-z]+")
+_CUTS: Final = re.compile(r"(⏎|['\"]|[ \t]{2,})")
+"""Where the words of a literal may differ in a text: breaks, quotes, runs of blanks."""
+_VALUE: Final = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_STOP: Final = re.compile(r"[{⟦⟨⟧⟩]")
+_STOP_OF_WAY: Final = re.compile(r"[{⟦⟨⟧⟩|]")
 _QUOTES: Final = {"'": "['\u2018\u2019`]", '"': '["\u201c\u201d]'}
 
 
@@ -111,7 +116,7 @@ def _sequence(text: str, at: int, closing: str) -> tuple[tuple[Token, ...], int]
         char = text[at]
         if closing and char in closing:
             return tuple(found), at
-        if char == "{" and (match := re.compile(r"\{(\w+)(?::(\w+))?\}").match(text, at)):
+        if char == "{" and (match := _VALUE.match(text, at)):
             found.append(Value(match[1], match[2] or _OF_NAME.get(match[1], "line")))
             at = match.end()
         elif char == "⟦":
@@ -128,10 +133,8 @@ def _sequence(text: str, at: int, closing: str) -> tuple[tuple[Token, ...], int]
             found.append(Choice(tuple(ways)))
             at += 1
         else:
-            end = at
-            while end < len(text) and text[end] not in "{⟦⟨⟧⟩" and not (closing and text[end] in closing):
-                end += 1
-            end = max(end, at + 1)
+            stop = (_STOP_OF_WAY if "|" in closing else _STOP).search(text, at + 1)
+            end = stop.start() if stop else len(text)
             found.append(Literal(text[at:end]))
             at = end
     if closing:
@@ -245,10 +248,12 @@ def anchor_of(notation: str) -> Anchor:
     for index, token in enumerate(parts):
         if not isinstance(token, Literal):
             continue
-        pieces = re.split(r"(⏎|['\"]|[ \t]{2,})", token.text)
+        pieces = _CUTS.split(token.text)
         for number, piece in enumerate(pieces):
             if piece == "⏎":
                 lines += 1
+                continue
+            if best is not None and len(best.words[0]) > 3 and len(piece) <= len(best.text):
                 continue
             first = number > 0 or index == 0 or not _touches(parts[index - 1], -1)
             last = number < len(pieces) - 1 or index == len(parts) - 1 or not _touches(parts[index + 1], 0)
@@ -271,9 +276,10 @@ def _touches(token: Token, side: int) -> bool:
 
 def _whole_words(piece: str, *, open_begin: bool, open_end: bool) -> tuple[str, ...]:
     """Return the words of a literal that cannot be the rest or the beginning of a longer one; the longest first."""
-    found = []
-    for match in _WORDS.finditer(piece):
-        if (open_begin and match.start() == 0) or (open_end and match.end() == len(piece)):
-            continue
-        found.append(match.group())
-    return tuple(sorted(found, key=len, reverse=True))
+    found: list[str] = _WORDS.findall(piece)
+    if found and open_end and piece.endswith(found[-1]):
+        del found[-1]
+    if found and open_begin and piece.startswith(found[0]):
+        del found[0]
+    found.sort(key=len, reverse=True)
+    return tuple(found)

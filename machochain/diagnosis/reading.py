@@ -15,7 +15,7 @@ from attrs import evolve
 
 from machochain.diagnosis.eras import macos_range
 from machochain.diagnosis.joining import Joined, join
-from machochain.diagnosis.logs import SearchReader, read_call, read_loaded
+from machochain.diagnosis.logs import SEARCHED, SearchReader, read_call, read_loaded
 from machochain.diagnosis.messages import VALIDITY, Context, parse_message
 from machochain.diagnosis.normalise import normalise
 from machochain.diagnosis.reports import REPORT_LITERALS, Report, read_heading, read_ips, read_version
@@ -26,6 +26,8 @@ from machochain.model.version import Version
 
 MAX_MESSAGES: Final = 2_000
 """Messages read from one text. A log that repeats one failure for ever must not take for ever to read."""
+MAX_SEARCHED: Final = 200_000
+"""Lines of a log of searches that are read; 10 MB of a real one have half as many."""
 MAX_HITS: Final = 150_000
 """Places looked at in one text; a log of 10 MB has fewer than that, one per line at most."""
 
@@ -89,6 +91,7 @@ class _Reader:
         self.upcoming = -1
         self.counted = (0, 1)
         self.looked = 0
+        self.searched = 0
         self.taken = 0
 
     def read(self) -> tuple[Evidence, ...]:
@@ -299,11 +302,17 @@ class _Reader:
         """A DYLD_PRINT_SEARCHING log whose lines lost their ``dyld[pid]: ``."""
         begin, end = self._line(offset)
         reader = self._search_reader(None, offset)
-        while reader.feed(self.text[begin:end][len(line_prefix(self.text[begin:end])) :]):
+        while self.searched < MAX_SEARCHED:
+            self.searched += 1
+            line = self.text[begin:end]
+            if not reader.feed(line if line.lstrip(" \t").startswith(SEARCHED) else line[len(line_prefix(line)) :]):
+                return
             self.used = end
             if end >= len(self.text) or self.text[end] != "\n":
                 return
-            begin, end = self._line(end + 1)
+            begin = end + 1
+            end = self.text.find("\n", begin, begin + 65536)
+            end = end if end >= 0 else min(len(self.text), begin + 65536)
 
     def _traced(self, offset: int) -> None:
         begin, end = self._line(offset)

@@ -20,7 +20,7 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from machochain.diagnosis.notation import Anchor, Compiled, anchor_of, compile_form
 from machochain.model.cause import Cause
@@ -206,9 +206,12 @@ def _row(lines: list[str], known: dict[str, Form]) -> Form:
                 headline = headline or known[value].headline
             case _:
                 raise ValueError(f"{name}: {line}")
-    form = Form(name, producer, era, _FORM_SURE[sure[0]], _CAUSE_SURE[sure[1]])
-    return evolve(
-        form,
+    return Form(
+        name,
+        producer,
+        era,
+        _FORM_SURE[sure[0]],
+        _CAUSE_SURE[sure[1]],
         wordings=tuple(wordings),
         headline=headline,
         level=level if level is not None else _level(causes),

@@ -1,0 +1,219 @@
+"""What runtimes put around a message and inside of it: escapes of a string, brackets, words behind it, JSON.
+
+Every step is done once, and only where a message is recognised inside.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from machochain.diagnosis.paste import Lines
+
+LONGEST_MESSAGE: Final = 65_536
+"""Characters of a bracketed inner message that are looked at for its end."""
+_KEYS: Final = r"(?:Referenced from:|Expected in:|Expected as weak|Reason:|in [/.@]|dyld[\[:]|tried:)"
+_ESCAPED: Final = re.compile(
+    rf"\\n(?:\\t|\s){{0,8}}{_KEYS}|Did find:\\n|Did find: \\n|tried: \\['\"]"
+    rf"|dlopen\([^\n]{{1,2000}}\\['\"n]|Failed to load NIF library: \\'"
+    r"|\\n(?:clang|ld|collect2)(?:\+\+)?: |Undefined symbols for architecture \w{1,20}:\\n|\\nIn subcomponent: "
+)
+_ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
+_CHARS: Final = {"n": "\n", "t": "\t", "r": ""}
+_ANCHOR: Final = re.compile(
+    r"Failed to load NIF library:|dlopen\(|Library not loaded:|Symbol not found:"
+    r"|dyld(?:\[\d{1,10}\])?: |tried: |Unable to load dynamic|Undefined symbols for|\bld: |: code object is"
+)
+_TAILS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("in Unknown on line", re.compile(r" in Unknown on line \d{1,6}[ \t`]*$")),
+    (".php on line", re.compile(r" in /[^\n]{1,1024}\.php on line \d{1,6}[ \t`]*$")),
+    ("(LoadError)", re.compile(r"[ \t]*\(LoadError\)[ \t`]*$")),
+    ("'\"}}", re.compile(r"'['\"]\}\}[^\n]{0,40}$")),
+    (" line ", re.compile(r"(?<=[)\w]) at /[^\n]{1,1024} line \d{1,8}\.[ \t]*$")),
+    ("(terminated at launch", re.compile(r"[ \t]*\(terminated at launch; ignore backtrace\)[ \t]*$")),
+)
+_RUBY_TAIL: Final = re.compile(r" - (?P<path>[^\n]{1,4096}?)[ \t`]*$")
+_NSERROR: Final = re.compile(r", (?:NSBundlePath|NSLocalized\w{1,40}|NSFilePath|NSUnderlyingError)=[^\n]*$")
+_OPEN: Final = re.compile(r"\((?=dlopen(?:_preflight)?\()")
+_BRACKET: Final = re.compile(r"[()]")
+_REASONS: Final = re.compile(r'"reasons"\s{0,8}:\s{0,8}\[')
+_STATED: Final = re.compile(r'"(?P<key>namespace|indicator|code)"\s{0,8}:\s{0,8}(?P<value>"[^"\n]{0,200}"|\d{1,10})')
+
+
+def escapes(held: Lines) -> None:
+    """One layer of escapes, inside a string that holds a message."""
+    if not held.has("\\"):
+        return
+    at = 0
+    while at < len(held.lines):
+        line = held.lines[at]
+        if "\\" not in line or len(line) > 1 << 20 or not _ESCAPED.search(line):
+            at += 1
+            continue
+        anchor = _ANCHOR.search(line)
+        begin = anchor.start() if anchor else 0
+        end = _string_end(line, begin)
+        inner = _ESCAPE.sub(_unescaped, line[begin:end])
+        if line[begin - 1 : begin] == "'" or inner.startswith("Failed to load NIF library: '"):
+            inner = inner.removesuffix("'")
+        parts = (line[:begin] + inner).split("\n")
+        rest = line[end:].lstrip("\"'}{),;] ")
+        held.note(at, "escapes of a string undone")
+        if rest:
+            parts.append(rest)
+        held.replace(at, parts)
+        at += len(parts)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    char = match[1]
+    if len(char) == 5 and char[0] == "u":
+        return chr(int(char[1:], 16)) if not 0xD800 <= int(char[1:], 16) < 0xE000 else "\ufffd"
+    return _CHARS.get(char, char)
+
+
+def _string_end(line: str, begin: int) -> int:
+    """Return where the string ends that an offset lies in: at its quote, unless that is escaped."""
+    before = line[:begin]
+    quote = ""
+    if _open_quotes(before, '"'):
+        quote = '"'
+    elif before.endswith("'") and "\\'" in line[begin:]:
+        quote = "'"
+    if not quote:
+        return len(line)
+    at = begin
+    while at < len(line):
+        if line[at] == "\\":
+            at += 2
+            continue
+        if line[at] == quote:
+            return at
+        at += 1
+    return len(line)
+
+
+def _open_quotes(text: str, quote: str) -> bool:
+    return (text.count(quote) - text.count("\\" + quote)) % 2 == 1
+
+
+def brackets(held: Lines) -> None:
+    """``(dlopen(…): …)``: the bracket belongs to the runtime, what is inside is dyld's."""
+    at = 0
+    for _ in range(2_000):
+        found = next(
+            (
+                (i, m)
+                for i in range(at, len(held.lines))
+                if "(dlopen" in held.lines[i] and (m := _OPEN.search(held.lines[i]))
+            ),
+            None,
+        )
+        if found is None:
+            return
+        at, match = found
+        close = _closing(held.lines, at, match.end())
+        if close is None:
+            at += 1
+            continue
+        row, column = close
+        line = held.lines[row]
+        after = line[column + 1 :].strip(" .,;)\"'")
+        if row == at:
+            inner = line[match.end() : column]
+            parts = [line[: match.start()].rstrip(), inner]
+        else:
+            inner = line[:column]
+            parts = [inner]
+        probe = re.match(r"dlopen\([^\n]{1,4096}?\.so\.so,", inner if row == at else held.lines[at][match.end() :])
+        if probe is not None:
+            parts = parts[:-1]
+            held.note(at, "the second spelling PHP tried is left out")
+        held.replace(row, parts + ([after] if after else []))
+        if row != at:
+            first = held.lines[at]
+            held.replace(at, [first[: match.start()].rstrip(), first[match.end() :]])
+        at += 1
+
+
+def _closing(lines: list[str], row: int, column: int) -> tuple[int, int] | None:
+    """Return where the bracket closes that was opened before a place; None if the text ends before."""
+    depth, seen = 1, 0
+    for at in range(row, min(len(lines), row + 400)):
+        start = column if at == row else 0
+        for match in _BRACKET.finditer(lines[at], start, start + LONGEST_MESSAGE):
+            depth += 1 if match.group() == "(" else -1
+            if depth == 0:
+                return at, match.start()
+        seen += len(lines[at])
+        if seen > LONGEST_MESSAGE:
+            return None
+    return None
+
+
+def tails(held: Lines) -> None:
+    """What runtimes put behind dyld's words."""
+    if not held.has("LoadError", "dlopen(", ", NS", *(mark for mark, _ in _TAILS)):
+        return
+    paths: list[str] = []
+    ruby = False
+    for at, line in enumerate(held.lines):
+        if len(line) > LONGEST_MESSAGE:
+            continue
+        for mark, pattern in _TAILS:
+            if mark in line and (match := pattern.search(line)):
+                ruby = ruby or mark == "(LoadError)"
+                line = line[: match.start()]  # noqa: PLW2901
+                held.note(at, "the words a runtime adds at the end are taken off")
+        if "LoadError" in line:
+            ruby = True
+        if "dlopen(" in line:
+            paths = [*paths[-20:], *re.findall(r"dlopen\(([^\n]{1,4096}?), (?:0x)?[0-9A-Fa-f]{1,8}\)", line[:9000])]
+        if (
+            " - " in line
+            and (ruby or "Did find" in held.lines[max(0, at - 3)] or "dlopen" in line)
+            and (match := _RUBY_TAIL.search(line))
+        ):
+            named = match["path"].strip("'\"")
+            if named in paths:
+                line = line[: match.start()]  # noqa: PLW2901
+        if ", NS" in line and (match := _NSERROR.search(line)):
+            line = line[: match.start()]  # noqa: PLW2901
+        held.lines[at] = line
+
+
+def fragments(held: Lines) -> None:
+    """Keys of a crash report in JSON whose object is not whole: the reasons become the lines they are made of."""
+    if not held.has('"reasons"') or held.text.lstrip().startswith("{"):
+        return
+    for at, line in enumerate(held.lines):
+        match = _REASONS.search(line) if '"reasons"' in line else None
+        if match is None:
+            continue
+        around = "\n".join(held.lines[max(0, at - 8) : at + 1])[:20_000]
+        stated = {m["key"]: m["value"].strip('"') for m in _STATED.finditer(around)}
+        text = "\n".join(held.lines[at : at + 40])[match.end() : match.end() + LONGEST_MESSAGE]
+        reasons = list(_strings(text))
+        if reasons and stated.get("namespace", "DYLD") == "DYLD":
+            held.note(at, "read from the JSON of a crash report")
+            head = f"Termination Reason: Namespace DYLD, Code {stated.get('code', '0')} {stated.get('indicator', '')}"
+            held.replace(at, [line[: match.start()], head.rstrip(), *reasons])
+        return
+
+
+def _strings(text: str) -> Iterator[str]:
+    decode: Callable[[str, int], tuple[str, int]] = json.decoder.scanstring  # type: ignore[attr-defined]
+    at = 0
+    for _ in range(64):
+        while at < len(text) and text[at] in " \t\n,":
+            at += 1
+        if at >= len(text) or text[at] != '"':
+            return
+        try:
+            value, at = decode(text, at + 1)
+        except ValueError:
+            yield text[at + 1 :].partition("\n")[0].replace("\\/", "/")
+            return
+        yield from (part for part in value.split("\n") if part.strip() and "terminated at launch" not in part)
