@@ -74,7 +74,9 @@ def render_mermaid(results: Iterable[Result], *, system: bool = False) -> str:
 
 
 def _mermaid(graph: SharedGraph) -> str:
-    lines = [*(["---", f"title: {_mermaid_text(graph.title)}", "---"] if graph.title else ()), "flowchart LR"]
+    lines = ["flowchart LR"]
+    if graph.title:
+        lines.append(f'  subgraph all["{_mermaid_text(graph.title)}"]')
     used: dict[str, None] = {}
     for number, node in enumerate(graph.nodes):
         label = _mermaid_text(node.label) + (f"<br/>({_mermaid_text(node.when)})" if node.when else "")
@@ -85,6 +87,8 @@ def _mermaid(graph: SharedGraph) -> str:
         words = _mermaid_text(_words(line))
         label = f'|"{words}"|' if words else ""
         lines.append(f"  n{line.source} {'-.->' if line.weak else '-->'}{label} n{line.to}")
+    if graph.title:
+        lines.append("  end")
     lines += [f"  classDef {kind} {style}" for kind, style in _MERMAID_STYLES.items() if kind in used]
     return "\n".join(lines) + "\n"
 

@@ -53,7 +53,7 @@ def test_a_load_that_only_some_processes_have_says_which() -> None:
     dot, mermaid, _ = both(HELLO / "greeter-universal", macos="26")
     assert '  n0 -> n1 [label="x86_64"];' in dot
     assert '  n0 -->|"arm64"| n2' in mermaid
-    assert "title: x86_64, arm64, macOS 26\n" in mermaid
+    assert mermaid.startswith('flowchart LR\n  subgraph all["x86_64, arm64, macOS 26"]\n')
 
 
 def test_programs_of_several_kinds_say_which_they_are_and_files_at_one_place_stay_apart(tmp_path: Path) -> None:
