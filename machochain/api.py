@@ -320,7 +320,11 @@ def doctor(
 
         case = case_of(collect(), "")
     else:
-        raise UsageError("this is no Mac: name a snapshot of one (machochain snapshot --script prints how to make it)")
+        raise UsageError(
+            "this is no Mac, so name a snapshot. On the Mac: machochain snapshot -o mac.json, or without Python: "
+            "machochain snapshot --script > collect.sh here, sh collect.sh > mac.txt there. "
+            "Then: machochain doctor FILE"
+        )
     case.release = release
     if source is not None:
         goarch = case.facts.goarch

@@ -38,6 +38,7 @@ def on_the_mac(request: SourceRequest, case: MachineCase) -> SourceRequest:
     if facts.go_env is not None and facts.go_env.get("GOMODCACHE"):
         environment.setdefault("GOMODCACHE", facts.go_env["GOMODCACHE"])
     listings = {path: tuple(e[0] for e in entries) for path, entries in case.snapshot.listings.items()}
+    listings |= {path: () for path, file in case.snapshot.files.items() if file.kind == "absent"}
     return evolve(
         request, environment=environment, kept=dict(facts.kept or {}) | dict(request.kept),
         pkg_config_path=facts.pkg_config_path, listings=listings,

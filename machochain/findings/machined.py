@@ -13,6 +13,10 @@ from machochain.model.result import Confidence, Finding, Severity
 if TYPE_CHECKING:
     from machochain.machine.doctor import MachineCase
 
+_NAMED = {
+    "cgo": "no module was named: --source DIR", "source": "no module was named: --source DIR",
+    "binary": "no program was named: --binary BIN",
+}  # fmt: skip
 Check = Callable[["MachineCase"], Iterator[Finding]]
 
 
@@ -22,14 +26,18 @@ def machine_rule(rule: Rule, *needs: str) -> Callable[[Check], Check]:
     Args:
         rule: The rule.
         needs: Names of facts; if one of them was not recorded, the rule is skipped, never passed. ``cgo`` and
-            ``source`` stand for the module, ``binary`` for the program.
+            ``source`` stand for the module, ``binary`` for the program: without it the rule is not asked.
     """
 
     def decorate(check: Check) -> Check:
         def asked(case: MachineCase) -> Iterator[Finding]:
             missing = [name for name in needs if _of(case, name) is None]
-            if missing:
+            unnamed = [name for name in missing if name in _NAMED]
+            if unnamed:
+                case.unnamed[rule.id] = _NAMED[unnamed[0]]
+            elif missing:
                 case.skipped[rule.id] = f"not recorded: {', '.join(missing)}"
+            if missing:
                 return
             yield from check(case)
 

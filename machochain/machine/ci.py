@@ -17,7 +17,7 @@ from attrs import frozen
 from machochain.machine.doctor import MachineCase
 from machochain.model.errors import UsageError
 
-_TOOLCHAIN = frozenset({"MC741", "MC743", "MC746", "MC754", "MC755", "MC758", "MC764"})
+_TOOLCHAIN = frozenset({"MC741", "MC742", "MC743", "MC746", "MC754", "MC755", "MC758", "MC764"})
 
 
 class Fallback(Enum):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -13,8 +12,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attrs import evolve
+
 from machochain._version import __version__
-from machochain.machine.probes import IN_BREW, IN_DEVELOPER_DIR, LISTED, PROBES, SET, Probe, secret, told
+from machochain.golang.words import split_variable
+from machochain.machine.probes import (
+    IN_BREW,
+    IN_DEVELOPER_DIR,
+    LISTED,
+    PROBES,
+    SET,
+    SETTINGS,
+    VEILED,
+    Probe,
+    secret,
+    told,
+    veiled,
+)
 from machochain.machine.snapshot import (
     LARGEST_OUTPUT,
     LARGEST_TEXT,
@@ -24,6 +38,7 @@ from machochain.machine.snapshot import (
     RecordedFile,
     Snapshot,
 )
+from machochain.model.errors import UsageError
 
 
 def collect(environment: Mapping[str, str] | None = None, *, dyld: Mapping[str, str] | None = None) -> Snapshot:
@@ -39,7 +54,8 @@ def collect(environment: Mapping[str, str] | None = None, *, dyld: Mapping[str, 
         {"name": "machochain", "version": __version__, "shell": False},
     )
     for probe in PROBES:
-        found.commands[probe.id] = run(words_of(probe, env), env)
+        said = run(words_of(probe, env), env)
+        found.commands[probe.id] = evolve(said, stdout=veiled(said.stdout)) if probe.id in VEILED else said
     found.environment = {n: SET if secret(n) else v for n, v in sorted(env.items()) if told(n)} | dict(dyld or {})
     # dyld takes the variables out of protected programs only; a Python that is none of macOS' sees them.
     found.dyld_seen = bool(dyld) or not sys.executable.startswith(("/usr/bin/", "/System/"))
@@ -50,13 +66,21 @@ def collect(environment: Mapping[str, str] | None = None, *, dyld: Mapping[str, 
 def words_of(probe: Probe, env: Mapping[str, str]) -> tuple[str, ...]:
     """Return a command with the programs of the environment."""
     programs = {
-        "{cc}": shlex.split(env.get("CC") or "clang"),
-        "{cxx}": shlex.split(env.get("CXX") or "clang++"),
-        "{pkg_config}": shlex.split(env.get("PKG_CONFIG") or "pkg-config"),
+        "{cc}": _words(env.get("CC"), "clang"),
+        "{cxx}": _words(env.get("CXX"), "clang++"),
+        "{pkg_config}": _words(env.get("PKG_CONFIG"), "pkg-config"),
         "{go}": [shutil.which("go", path=env.get("PATH")) or "go"],
     }
     programs |= {f"{name[:-1]}0}}": words[:1] for name, words in programs.items()}
     return tuple(word for each in probe.words for word in programs.get(each, [each]))
+
+
+def _words(value: str | None, default: str) -> list[str]:
+    """Split a variable as Go does; one that Go cannot split at its blanks."""
+    try:
+        return list(split_variable(value or "")) or [default]
+    except UsageError:
+        return (value or "").split()
 
 
 def run(words: Iterable[str], env: Mapping[str, str]) -> Recorded:
@@ -94,6 +118,11 @@ def _files(found: Snapshot) -> None:
         names = list(_names(folder))
         if os.path.isdir(folder):  # noqa: PTH112  # a raw string
             found.listings[folder] = tuple(names)
+        else:
+            found.files[folder] = look(folder)
+    chosen = found.environment.get("DEVELOPER_DIR")
+    if chosen:
+        found.files[chosen] = look(chosen)
     goenv = _json(found.commands["go_env"].stdout).get("GOENV", "")
     if isinstance(goenv, str) and goenv.startswith("/"):
         _text(found, goenv)
@@ -104,7 +133,7 @@ def _sdk_settings(found: Snapshot, sdk: str) -> None:
     path = f"{sdk}/SDKSettings.json"
     with contextlib.suppress(OSError, ValueError):
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        kept = {key: data.get(key) for key in ("Version", "MaximumDeploymentTarget", "CanonicalName")}
+        kept = {key: data[key] for key in SETTINGS if isinstance(data.get(key), str)}
         found.files[path] = RecordedFile("file", text=json.dumps(kept))
 
 
@@ -113,7 +142,7 @@ def _text(found: Snapshot, path: str) -> None:
     text = None
     if record.kind == "file":
         with contextlib.suppress(OSError):
-            text = Path(path).read_bytes()[:LARGEST_TEXT].decode(errors="replace")
+            text = veiled(Path(path).read_bytes()[:LARGEST_TEXT].decode(errors="replace"))
     found.files[path] = RecordedFile(record.kind, record.size, record.target, text)
 
 

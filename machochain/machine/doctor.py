@@ -52,6 +52,7 @@ class MachineCase:
         binary: The program; None if none was named.
         release: Whether a release is built, which wants a deployment target.
         skipped: Ids of rules that could not be asked, with what was not recorded.
+        unnamed: Ids of rules that were not asked, as the user named no module or program, with what to name.
         findings: What is worth telling.
     """
 
@@ -62,6 +63,7 @@ class MachineCase:
     binary: BinaryNeeds | None = None
     release: bool = False
     skipped: dict[str, str] = field(factory=dict)
+    unnamed: dict[str, str] = field(factory=dict)
     findings: tuple[Finding, ...] = ()
 
     @property

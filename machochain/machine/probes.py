@@ -67,7 +67,10 @@ _TOLD: Final = re.compile(
     r"|IN_NIX_SHELL|HOMEBREW_PREFIX|DIRENV_DIR|PATH|TMPDIR|GITHUB_ACTIONS|ImageOS|ImageVersion|RUNNER_OS|RUNNER_ARCH"
     r"|LANG"
 )
-_PRESENCE: Final = re.compile(r"GOPROXY|GOAUTH|GOSUMDB|GONO\w*|GOPRIVATE|GOINSECURE")
+_VEILED: Final = "GOPROXY|GOAUTH|GOSUMDB|GONO\\w*|GOPRIVATE|GOINSECURE"
+_PRESENCE: Final = re.compile(_VEILED)
+_IN_JSON: Final = re.compile(rf'^(\s*"(?:{_VEILED})": ").+(",?)$', re.MULTILINE)
+_IN_LINES: Final = re.compile(rf"^((?:{_VEILED})=).+$", re.MULTILINE)
 SET: Final = "(set)"
 """Stands for the value of a variable that may hold a secret."""
 
@@ -82,6 +85,15 @@ def secret(name: str) -> bool:
     return _PRESENCE.fullmatch(name) is not None
 
 
+def veiled(text: str) -> str:
+    """Return what ``go env`` prints or keeps without values that may hold a secret: only that they are set."""
+    return _IN_LINES.sub(rf"\1{SET}", _IN_JSON.sub(rf"\1{SET}\2", text))
+
+
+VEILED: Final = frozenset({"go_env", "go_env_changed"})
+"""Commands whose output is veiled."""
+SETTINGS: Final = ("Version", "MaximumDeploymentTarget", "CanonicalName")
+"""What is recorded of an SDK's settings; nothing else of Apple's is copied."""
 SDK_FOLDERS: Final = ("/Library/Developer/CommandLineTools/SDKs",)
 IN_DEVELOPER_DIR: Final = "Platforms/MacOSX.platform/Developer/SDKs"
 IN_BREW: Final = ("lib", "include", "lib/pkgconfig", "share/pkgconfig", "opt")

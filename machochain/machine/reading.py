@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from machochain.machine.script import read_framed
+from machochain.machine.script import START, read_framed
 from machochain.machine.snapshot import LARGEST, Snapshot, is_snapshot, parse
 from machochain.model.errors import InputError
 from machochain.source.disk import read_bytes
@@ -23,6 +23,6 @@ def read_snapshot(path: str) -> Snapshot:
 
 
 def looks_recorded(path: str) -> bool:
-    """Whether a file is a snapshot."""
+    """Whether a file is a snapshot, or what the script printed."""
     data = read_bytes(path, 4 * LARGEST)
-    return data is not None and is_snapshot(data[:5000])
+    return data is not None and (is_snapshot(data[:5000]) or START in data[:5000])

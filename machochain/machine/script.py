@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from machochain.machine.probes import IN_BREW, IN_DEVELOPER_DIR, LISTED, PROBES
+from machochain.machine.probes import IN_BREW, IN_DEVELOPER_DIR, LISTED, PROBES, SETTINGS, VEILED, veiled
 from machochain.machine.snapshot import (
     KINDS,
     LARGEST_OUTPUT,
@@ -49,9 +49,31 @@ run() { # id command...
   kill "$w" > /dev/null 2>&1
   emit command "$id" "$rc"
 }
+hide() { # of what go env says: that a value is set, not what it is
+  for n in GOPROXY GOAUTH GOSUMDB GONOPROXY GONOSUMDB GOPRIVATE GOINSECURE; do
+    printf '%s\n' "s/^\([[:space:]]*\"$n\": \"\)..*\(\",\{0,1\}\)\$/\1(set)\2/" "s/^\($n=\)..*\$/\1(set)/"
+  done > "$d/s"
+  sed -f "$d/s" "$@"
+}
+veil() { # command...
+  "$@" > "$d/v"; r=$?
+  hide "$d/v"
+  return "$r"
+}
 text() { # path
-  : > "$d/e"; printf '%s' "$1" > "$d/e"
-  if [ -f "$1" ]; then head -c @TEXT@ "$1" > "$d/o" 2> /dev/null; emit text - 0; fi
+  if [ -f "$1" ]; then
+    printf '%s' "$1" > "$d/e"; head -c @TEXT@ "$1" 2> /dev/null | hide > "$d/o"; emit text - 0
+  else look "$1"; fi
+}
+settings() { # SDK: three fields of its settings
+  [ -f "$1/SDKSettings.json" ] || return 0
+  printf '%s' "$1/SDKSettings.json" > "$d/e"
+  for n in @SETTINGS@; do
+    tr ',{}' '\n\n\n' < "$1/SDKSettings.json" |
+      sed -n "s/^[[:space:]]*\(\"$n\"\)[[:space:]]*:[[:space:]]*\(\"[^\"]*\"\)[[:space:]]*\$/\1: \2/p" |
+      head -n 1
+  done | sed '$!s/$/,/' | tr '\n' ' ' > "$d/v"
+  printf '{%s}' "$(cat "$d/v")" > "$d/o"; emit text - 0
 }
 look() { # path
   printf '%s' "$1" > "$d/e"; kind=absent
@@ -59,7 +81,7 @@ look() { # path
   printf '%s' "$kind" > "$d/o"; emit file - 0
 }
 list() { # path
-  [ -d "$1" ] || return 0
+  [ -d "$1" ] || { look "$1"; return 0; }
   printf '%s' "$1" > "$d/e"; ls -1 "$1" 2> /dev/null | head -n @NAMES@ > "$d/o"; emit list - 0
 }
 go=$(command -v go 2> /dev/null) || go=go
@@ -92,7 +114,8 @@ def script() -> str:
     lines = []
     for probe in PROBES:
         words = " ".join(_PROGRAMS.get(w, w) for w in probe.words)
-        lines.append(f"run {probe.id} {words.replace('-###', chr(39) + '-###' + chr(39))}")
+        veil = "veil " if probe.id in VEILED else ""
+        lines.append(f"run {probe.id} {veil}{words.replace('-###', chr(39) + '-###' + chr(39))}")
     lines.append("dev=$(xcode-select -p 2> /dev/null)")
     lines.append(
         f'[ -n "$dev" ] && {{ look "$dev"; list "$dev/{IN_DEVELOPER_DIR}"; text "${{dev%/*}}/version.plist"; }}'
@@ -100,9 +123,10 @@ def script() -> str:
     lines.append(
         'for s in "$(xcrun --show-sdk-path 2> /dev/null)" "$(xcrun --sdk macosx --show-sdk-path 2> /dev/null)"; do'
     )
-    lines.append('  [ -n "$s" ] && look "$s"')
+    lines.append('  [ -n "$s" ] && { look "$s"; settings "$s"; }')
     lines.append("done")
     lines += [f'list "{path}"' for path in LISTED]
+    lines.append('[ -n "$DEVELOPER_DIR" ] && look "$DEVELOPER_DIR"')
     lines.append("b=$(brew --prefix 2> /dev/null)")
     lines += [f'[ -n "$b" ] && list "$b/{name}"' for name in IN_BREW]
     lines.append("g=$(go env GOENV 2> /dev/null)")
@@ -111,13 +135,14 @@ def script() -> str:
     head = _HEAD
     for key, value in (
         ("@OUTPUT@", LARGEST_OUTPUT), ("@SECONDS@", SECONDS), ("@TEXT@", LARGEST_TEXT), ("@NAMES@", MOST_NAMES),
+        ("@SETTINGS@", " ".join(SETTINGS)),
     ):  # fmt: skip
         head = head.replace(key, str(value))
     return head + body + _TAIL
 
 
 _FRAME: Final = re.compile(rb"@@ (command|env|dyld|text|file|list) (\S+) ([0-9]{1,9}) ([0-9]{1,9}) ([0-9]{1,9})\n")
-_START: Final = b"@@ machochain-snapshot 1\n"
+START: Final = b"@@ machochain-snapshot 1\n"
 
 
 def read_framed(data: bytes, path: str) -> Snapshot:
@@ -126,10 +151,10 @@ def read_framed(data: bytes, path: str) -> Snapshot:
     Raises:
         InputError: It is no output of the script.
     """
-    at = data.find(_START)
+    at = data.find(START)
     if at < 0:
         raise InputError("neither a snapshot nor the output of its script", path=path)
-    at += len(_START)
+    at += len(START)
     found = Snapshot(collector={"name": "machochain", "version": "", "shell": True})
     words = {probe.id: probe.words for probe in PROBES}
     while True:
@@ -148,6 +173,7 @@ def read_framed(data: bytes, path: str) -> Snapshot:
             stopped = rc in (137, 143)
             code = None if stopped or rc in (126, 127) else rc
             cut = max(int(frame[4]), int(frame[5])) >= LARGEST_OUTPUT
+            out = veiled(out) if name in VEILED else out
             found.commands[name] = Recorded(words.get(name, ()), code, out, err, stopped, cut)
         elif kind == "env":
             found.environment[name] = out.removesuffix("\n")

@@ -51,6 +51,8 @@ def write(value: Diagnosed, context: RenderContext) -> str:
 def _text(value: Diagnosed, style: Style) -> Iterator[str]:
     case = value.case
     yield _verdict(case, style)
+    if case.snapshot.more.get("truncated"):
+        yield style.paint("the record was cut off: what came behind was not recorded", "doubt")
     for title, rules in _GROUPS:
         yield ""
         yield style.paint(title, "bold")
@@ -72,16 +74,23 @@ def _text(value: Diagnosed, style: Style) -> Iterator[str]:
         yield style.paint(f"{hidden} {'note' if hidden == 1 else 'notes'} not shown (-v shows them)", "dim")
     if case.skipped:
         yield ""
-        yield f"{len(case.skipped)} rules could not be asked:"
+        yield f"{len(case.skipped)} {'rule' if len(case.skipped) == 1 else 'rules'} could not be asked:"
         for rule, why in sorted(case.skipped.items()):
             yield f"  ? {rule} {printable(why)}"
+    by_why: dict[str, list[str]] = {}
+    for rule, why in sorted(case.unnamed.items()):
+        by_why.setdefault(why, []).append(rule)
+    if by_why:
+        yield ""
+    for why, names in by_why.items():
+        yield style.paint(f"not asked, {why}  ({', '.join(names)})", "dim")
     if value.ci is not None:
         yield from _decision(value.ci, style)
 
 
 def _verdict(case: MachineCase, style: Style) -> str:
     facts = case.facts
-    mac = f"macOS {facts.macos or '?'} {facts.arch or '?'}"
+    mac = f"macOS {facts.macos or '?'} {printable(facts.arch or '?')}"
     warnings = sum(f.severity is Severity.WARNING for f in case.findings)
     errors = sum(f.severity is Severity.ERROR for f in case.findings)
     counted = f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}"
@@ -116,7 +125,7 @@ def _group(case: MachineCase, rules: tuple[str, ...], style: Style) -> Iterator[
             continue
         mark, plain, kind = _MARKS[state]
         yield f"  {style.paint(mark if style.unicode else plain, kind)} {RULES[rule].title} ({rule})"
-    asked = [r for r in rules if r not in case.skipped and r not in worst]
+    asked = [r for r in rules if r not in case.skipped and r not in case.unnamed and r not in worst]
     if asked:
         mark, plain, kind = _MARKS["good"]
         count = f"{len(asked)} rule{'' if len(asked) == 1 else 's'} hold{'s' if len(asked) == 1 else ''}"
@@ -128,7 +137,7 @@ def _facts(facts: MachineFacts, first: str) -> Iterator[str]:
         yield f"developer directory {printable(facts.developer_dir or 'not known')}"
         yield f"SDK {facts.sdk_version or '?'} {printable(facts.sdk or 'not known')}"
     elif first == "MC751":
-        yield f"{facts.go or 'not known'} for {facts.goarch or '?'}"
+        yield f"{printable(facts.go or 'not known')} for {printable(facts.goarch or '?')}"
     elif first == "MC748":
         mode = f", {facts.mode.value}" if facts.mode is not None else ""
         yield f"{printable(facts.cc or 'no compiler known')}{mode}"
@@ -141,14 +150,14 @@ def _decision(answer: CiAnswer, style: Style) -> Iterator[str]:
     yield ""
     kind = {"cgo": "good", "pure-go": "doubt", "cross": "doubt"}.get(answer.decision.value, "bad")
     yield f"decision: {style.paint(answer.decision.value, kind)}"
-    yield from (f"  {name}: {value}" for name, value in answer.inputs)
+    yield from (f"  {name}: {printable(value)}" for name, value in answer.inputs)
     yield from (f"  - {printable(reason)}" for reason in answer.reasons)
 
 
 def summary_table(value: Diagnosed) -> str:
     """Return what a step adds to ``$GITHUB_STEP_SUMMARY``."""
     assert value.ci is not None
-    rows = "".join(f"| {name} | {printable(text)} |\n" for name, text in value.ci.inputs)
+    rows = "".join(f"| {name} | {printable(text).replace('|', chr(92) + '|')} |\n" for name, text in value.ci.inputs)
     reasons = "".join(f"- {printable(reason)}\n" for reason in value.ci.reasons)
     return f"### machochain: {value.ci.decision.value}\n\n| | |\n|---|---|\n{rows}\n{reasons}"
 
@@ -167,7 +176,7 @@ def write_json(value: Diagnosed, _: RenderContext) -> str:
         "can_build": None if case.source is None else case.can_build.value,
         "facts": facts_fields(case.facts),
         "findings": [finding_fields(f) for f in case.findings],
-        "skipped": [{"rule": rule, "why": why} for rule, why in sorted(case.skipped.items())],
+        "skipped": [{"rule": rule, "why": why} for rule, why in sorted({**case.skipped, **case.unnamed}.items())],
         "ci": None if ci is None else {
             "decision": ci.decision.value, "cgo_enabled": ci.cgo_enabled, "reasons": list(ci.reasons),
             "inputs": dict(ci.inputs), "vanishing": list(ci.vanishing),

@@ -16,6 +16,8 @@ from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.paths import TargetPath
 
 _LARGEST: Final = 16 << 20
+_NO_NAME: Final = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
+"""What no name of a file has, though a JSON text may say so."""
 _OTHERS: Final = re.compile(r"/(?:(?:usr|opt|Library|System)(?:/|\Z)|(?:private/)?(?:var/)?tmp/?\Z)")
 """Where every Unix has directories of its own: those of another system say nothing of a Mac."""
 
@@ -203,7 +205,7 @@ def regular_names(path: str) -> tuple[str, ...]:
     Raises:
         OSError: It cannot be read.
     """
-    if "\0" in path:
+    if _NO_NAME.search(path):
         raise FileNotFoundError(2, "No such file or directory", path)
     with os.scandir(path) as entries:
         return tuple(

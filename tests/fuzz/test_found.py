@@ -177,3 +177,16 @@ def test_a_command_that_was_stopped_says_nothing() -> None:
     found = read_framed(framed, "x")
     assert found.commands["which_cc"].timed_out
     assert (facts_of(found).cc, facts_of(found).translated) == (None, None)
+
+
+def test_nothing_a_recorded_mac_says_steers_a_terminal(tmp_path: Path) -> None:
+    for out, go_env in (({"uname": "Darwin 25 \x1b[2J\n"}, {"GOARCH": "\x1b[2J"}), ({}, {"GOHOSTARCH": "\x1b[1m"})):
+        (tmp_path / "mac.json").write_text(json.dumps(document(mac(out=out, go_env=go_env))))
+        done = run("doctor", str(tmp_path / "mac.json"))
+        assert "\x1b" not in done.stdout
+        assert "\\x1b" in done.stdout
+
+
+def test_a_directory_with_half_a_character_in_its_name_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text('{"ImportPath": "x/y", "Dir": "/\\ud800", "CgoFiles": ["x.go"]}')
+    assert examine(write(tmp_path / "m", {"go.mod": GO_MOD}), go_list=tmp_path / "list.json").packages

@@ -20,6 +20,7 @@ from machochain.model.result import Severity
 from machochain.report.doctor import Diagnosed
 from machochain.report.registry import Document, render
 from tests.cli.running import run
+from tests.golang.test_buildinfo import image_with, inline
 from tests.machine.macs import DEVELOPER, SDK, Changes, mac
 from tests.source.modules import GO_MOD, cgo, write
 
@@ -29,7 +30,8 @@ NO_SDK = 'xcodebuild: error: SDK "macosx" cannot be located'
 OTHER_SDK = "/Applications/Xcode.app/Contents/Developer/Platforms/MacOSX.platform/Developer/SDKs/MacOSX26.1.sdk"
 LICENCE = "You have not agreed to the Xcode license agreements."
 PLAIN = {"go.mod": GO_MOD, "x.go": "package m\n"}
-WITH_CGO = {"go.mod": GO_MOD, "x.go": cgo("#cgo LDFLAGS: -L/opt/homebrew/lib -lssl -lz")}
+WITH_CGO = {"go.mod": GO_MOD, "x.go": cgo("#cgo LDFLAGS: -L/opt/homebrew/lib -lssl -lz", "#cgo pkg-config: foo")}
+ZIG = "zig cc -target aarch64-macos"
 
 
 def doctor(tmp_path: Path, snapshot: Snapshot, files: dict[str, str] | None = None, **more: object) -> Diagnosed:
@@ -49,12 +51,11 @@ def test_a_healthy_mac_has_no_findings_and_can_build(tmp_path: Path) -> None:
 
     assert rules(found) == []
     assert found.case.can_build is Buildable.YES
-    assert set(found.case.skipped) == {"MC763"}, "no program was named"
+    assert found.case.skipped == {}
+    assert set(found.case.unnamed) == {"MC763"}, "no program was named"
 
 
-@pytest.mark.parametrize(
-    ("rule", "changes", "severity"),
-    [
+TOLD: list[tuple[str, Changes, str]] = [
         ("MC741", {"out": {"developer_dir": "/gone\n"}, "files": {"/gone": "absent"}}, "error"),
         ("MC741", {"rc": {"sdk_path": 1}, "err": {"sdk_path": GONE}}, "error"),
         ("MC742", {"env": {"DEVELOPER_DIR": "/Applications/Xcode_15.app"}}, "warning"),
@@ -82,8 +83,40 @@ def test_a_healthy_mac_has_no_findings_and_can_build(tmp_path: Path) -> None:
         ("MC762", {"env": {"CGO_CFLAGS": "-DX"}}, "warning"),
         ("MC764", {"env": {"CGO_LDFLAGS": '"-lx'}}, "error"),
         ("MC792", {"out": {"sdk_version": "no number\n"}}, "info"),
-    ],
-)  # fmt: skip
+        ("MC759", {"env": {"CC": ZIG}}, "warning"),
+]  # fmt: skip
+QUIET: list[tuple[str, Changes]] = [
+        ("MC741", {"files": {DEVELOPER: "link"}}),
+        ("MC742", {"env": {"DEVELOPER_DIR": DEVELOPER}}),
+        ("MC743", {"rc": {"sdk_path_macosx": 1}, "err": {"sdk_path_macosx": NO_SDK}}),
+        ("MC744", {"out": {"sdk_path_macosx": f"{DEVELOPER}/SDKs/MacOSX26.1.sdk"}}),
+        ("MC745", {"out": {"clt": "version: 26.0.0.0.1\n"}}),
+        ("MC746", {"rc": {"cc_version": 1}, "err": {"cc_version": "clang: error: no such file"}}),
+        ("MC747", {"err": {"ld_version": "@(#)PROGRAM:ld64  PROJECT:ld64-609.8\n"}}),
+        ("MC748", {"out": {"which_cc": "/opt/homebrew/opt/llvm/bin/clang\n"}, "env": {"SDKROOT": SDK}}),
+        ("MC749", {"listings": {"/usr/local/lib": ["libzzz.dylib", "libz.txt"]}}),
+        ("MC749", {"listings": {"/x": []}, "files": {"/usr/local/lib": "absent"}}),
+        ("MC749", {"listings": {"/usr/local/lib": ["libz.dylib"]}, "env": {"SDKROOT": SDK}}),
+        ("MC751", {"rc": {"translated": 1}, "out": {"translated": ""}}),
+        ("MC752", {"go_env": {"GOARCH": "amd64"}, "out": {"brew_prefix": "/usr/local\n"}}),
+        ("MC753", {"env": {"DYLD_LIBRARY_PATH": "/x"}}),
+        ("MC753", {"env": {"DYLD_LIBRARY_PATH": "/x"}, "err": {
+            "go_signature": "flags=0x10000(runtime) com.apple.security.cs.allow-dyld-environment-variables"}}),
+        ("MC754", {"env": {"CGO_ENABLED": "1"}}),
+        ("MC755", {"out": {"which_cc": "/usr/bin/cc\n"}, "env": {"CC": "cc"}}),
+        ("MC756", {"env": {"MACOSX_DEPLOYMENT_TARGET": "13.0"}}),
+        ("MC757", {"env": {"SDKROOT": ""}}),
+        ("MC758", {"env": {"PKG_CONFIG": "/x/pkg-config-static"}}),
+        ("MC759", {"env": {"CC": ZIG, "PKG_CONFIG_LIBDIR": "/sdk/pc"}}),
+        ("MC760", {"kept": "GOBIN=/x\nCGO_CFLAGS=\n"}),
+        ("MC761", {"out": {"go_version": "go version go1.24.0 darwin/arm64\n"}}),
+        ("MC762", {"env": {"CGO_CFLAGS": "-g -O1", "CGO_CPPFLAGS": "-DX"}}),
+        ("MC764", {"env": {"CGO_LDFLAGS": '-lx"'}}),
+        ("MC792", {"without": ("sdk_version",)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "changes", "severity"), TOLD)
 def test_what_is_wrong_is_told_and_a_healthy_mac_says_nothing(
     tmp_path: Path, rule: str, changes: Changes, severity: str
 ) -> None:
@@ -94,33 +127,42 @@ def test_what_is_wrong_is_told_and_a_healthy_mac_says_nothing(
     assert finding.remedy
 
 
-@pytest.mark.parametrize(
-    ("rule", "changes"),
-    [
-        ("MC741", {"without": ("developer_dir",)}),
-        ("MC742", {"without": ("developer_dir",)}),
-        ("MC743", {"without": ("sdk_path",)}),
-        ("MC744", {"without": ("sdk_path_macosx",)}),
-        ("MC745", {"without": ("clt",)}),
-        ("MC745", {"without": ("sw_vers",)}),
-        ("MC747", {"without": ("ld_version",)}),
-        ("MC748", {"without": ("which_cc",), "environment": False}),
-        ("MC749", {"listings": {"/x": []}}),
-        ("MC751", {"without": ("uname",)}),
-        ("MC752", {"without": ("brew_prefix",)}),
-        ("MC753", {"dyld": False}),
-        ("MC753", {"without": ("go_signature",)}),
-        ("MC754", {"without": ("go_env",)}),
-        ("MC755", {"without": ("which_cc",)}),
-        ("MC756", {"without": ("sw_vers",)}),
-        ("MC757", {"environment": False}),
-        ("MC758", {"environment": False}),
-        ("MC760", {"kept": None}),
-        ("MC761", {"without": ("go_version",)}),
-        ("MC762", {"environment": False}),
-        ("MC764", {"environment": False}),
-    ],
-)
+@pytest.mark.parametrize(("rule", "changes"), QUIET)
+def test_what_is_nearly_wrong_is_not_told_and_the_rule_was_asked(tmp_path: Path, rule: str, changes: Changes) -> None:
+    case = doctor(tmp_path, mac(**changes)).case
+    assert rule not in {f.rule for f in case.findings}
+    assert rule not in case.skipped
+
+
+SKIPPED: list[tuple[str, Changes]] = [
+    ("MC741", {"without": ("developer_dir",)}),
+    ("MC742", {"without": ("developer_dir",)}),
+    ("MC743", {"without": ("sdk_path",)}),
+    ("MC744", {"without": ("sdk_path_macosx",)}),
+    ("MC745", {"without": ("clt",)}),
+    ("MC745", {"without": ("sw_vers",)}),
+    ("MC747", {"without": ("ld_version",)}),
+    ("MC746", {"without": ("xcodebuild", "cc_version", "sdk_path", "find_clang")}),
+    ("MC748", {"without": ("which_cc",), "environment": False}),
+    ("MC749", {"listings": {"/x": []}}),
+    ("MC751", {"without": ("uname",)}),
+    ("MC752", {"without": ("brew_prefix",)}),
+    ("MC753", {"dyld": False}),
+    ("MC753", {"without": ("go_signature",)}),
+    ("MC754", {"without": ("go_env",)}),
+    ("MC755", {"without": ("which_cc",)}),
+    ("MC756", {"without": ("sw_vers",)}),
+    ("MC757", {"environment": False}),
+    ("MC758", {"environment": False}),
+    ("MC759", {"environment": False}),
+    ("MC760", {"kept": None}),
+    ("MC761", {"without": ("go_version",)}),
+    ("MC762", {"environment": False}),
+    ("MC764", {"environment": False}),
+]
+
+
+@pytest.mark.parametrize(("rule", "changes"), SKIPPED)
 def test_a_rule_whose_facts_were_not_recorded_is_skipped_and_never_passed(
     tmp_path: Path, rule: str, changes: Changes
 ) -> None:
@@ -137,7 +179,7 @@ def test_findings_are_weighed_by_what_the_module_needs(tmp_path: Path) -> None:
     assert {"MC754", "MC755"} <= set(rules(doctor(tmp_path / "a", broken)))
     assert rules(doctor(tmp_path / "b", broken, PLAIN)) == []
     assert doctor(tmp_path / "b", broken, PLAIN).case.can_build is Buildable.YES
-    assert "MC754" in doctor(tmp_path / "c", broken, {}).case.skipped, "no module was named"
+    assert "MC754" in doctor(tmp_path / "c", broken, {}).case.unnamed, "no module was named"
 
 
 def test_a_release_wants_a_deployment_target(tmp_path: Path) -> None:
@@ -146,10 +188,46 @@ def test_a_release_wants_a_deployment_target(tmp_path: Path) -> None:
     assert rules(doctor(tmp_path / "b", given, release=True)) == ["MC757"]
 
 
-def test_every_rule_of_a_machine_has_a_case_here() -> None:
-    text = Path(__file__).read_text()
-    wanted = [r for r in RULES if "MC741" <= r <= "MC792" and r != "MC791"]
-    assert [r for r in wanted if r not in text] == []
+def test_every_rule_of_a_machine_is_tried_true_nearly_true_and_with_its_facts_missing() -> None:
+    wanted = {r for r in RULES if "MC741" <= r <= "MC764"} - {"MC763"}
+    assert {rule for rule, _, _ in TOLD} == wanted | {"MC792"}
+    assert {rule for rule, _ in QUIET} == wanted | {"MC792"}
+    assert {rule for rule, _ in SKIPPED} == wanted, "MC792 tells what was recorded; nothing can be missing for it"
+    assert {r for r in RULES if "MC771" <= r < "MC79"} == {"MC771", "MC772", "MC773"} == set(DECIDED) | {"MC773"}
+
+
+DECIDED: dict[str, tuple[str, Changes]] = {
+    "MC771": ("fallback = 'cross'", {"rc": {"which_cc": 1}, "out": {"which_cc": ""}}),
+    "MC772": ("fallback = 'none'", {"rc": {"which_cc": 1}, "out": {"which_cc": ""}}),
+}
+
+
+@pytest.mark.parametrize("rule", DECIDED)
+def test_a_decision_is_told_where_the_toolchain_is_broken_and_not_where_it_works_or_is_not_known(
+    tmp_path: Path, rule: str
+) -> None:
+    policy, broken = DECIDED[rule]
+    declared = tmp_path / "policy.toml"
+    declared.write_text(f"[machochain.ci]\n{policy}\n")
+    told = doctor(tmp_path / "a", mac(**broken), policy=declared)
+    works = doctor(tmp_path / "b", mac(), policy=declared)
+    missing = doctor(tmp_path / "c", mac(without=("which_cc",)), policy=declared)
+    assert (rule in rules(told), rules(works), rules(missing)) == (True, [], [])
+    assert missing.ci is not None
+    assert missing.ci.decision is Decision.UNKNOWN
+    assert "MC755" in missing.case.skipped
+
+
+def test_flags_of_a_program_are_compared_where_they_and_a_program_are_known(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(image_with(inline(lines='path\tx\nbuild\tCGO_LDFLAGS="-L/x -lfoo"\n')))
+    same = mac(env={"CGO_LDFLAGS": "-L/x -lfoo"})
+    assert "MC763" in rules(doctor(tmp_path / "a", mac(), binary=program))
+    assert "MC763" not in rules(doctor(tmp_path / "b", same, binary=program))
+    assert doctor(tmp_path / "c", mac()).case.unnamed == {"MC763": "no program was named: --binary BIN"}
+    unknown = doctor(tmp_path / "d", mac(environment=False), binary=program).case
+    assert "MC763" in unknown.skipped
+    assert "MC763" not in {f.rule for f in unknown.findings}
 
 
 def test_a_cross_build_asks_for_libraries_of_its_own(tmp_path: Path) -> None:
@@ -245,6 +323,10 @@ def test_an_image_that_changed_under_its_label_is_told(tmp_path: Path) -> None:
     done = run("diff", str(tmp_path / "a.json"), str(tmp_path / "b.json"))
     assert "info[MC773] macos26: ImageVersion 20261101.1 became 20261120.2" in done.stdout
     assert "MC773" not in run("diff", str(tmp_path / "a.json"), str(tmp_path / "a.json")).stdout
+    (tmp_path / "c.json").write_text(json.dumps(document(mac(env={"ImageOS": "macos26"}))))
+    less = run("diff", str(tmp_path / "a.json"), str(tmp_path / "c.json")).stdout
+    assert "ImageVersion: 20261101.1 → not recorded" in less
+    assert "MC773" not in less, "of one of them the version is not known"
 
 
 # -- documents and exit codes --
@@ -265,7 +347,7 @@ def test_documents_keep_to_their_schemas(tmp_path: Path) -> None:
         "macOS 26.1 arm64: what is needed to build example.org/m with cgo is there: no"
     )
     assert "decision: fail" in text
-    assert "? MC763 not recorded: binary" in text
+    assert "not asked, no program was named: --binary BIN  (MC763)" in text
     assert f"developer directory {DEVELOPER}" in text
 
 
@@ -279,7 +361,9 @@ def test_exit_codes_and_what_github_is_told(tmp_path: Path, monkeypatch: pytest.
 
     assert run("doctor", str(path), "--source", module).returncode == 1
     assert run("doctor", str(path), "--source", module, "--fail-on", "never").returncode == 0
-    assert run("doctor", str(path), "--strict").returncode == 3, "rules were skipped"
+    assert run("doctor", str(path), "--strict").returncode == 0, "what no module was named for is not missing"
+    (tmp_path / "less.json").write_text(json.dumps(document(mac(without=("which_cc",)))))
+    assert run("doctor", str(tmp_path / "less.json"), "--strict").returncode == 3, "a rule was skipped"
     assert run("doctor", str(tmp_path / "gone.json")).returncode == 2
     done = run("doctor", str(path), "--source", module, "--policy", str(declared), "--github")
     assert done.returncode == 1

@@ -150,4 +150,4 @@ def test_the_script_is_syntax_that_old_shells_read() -> None:
     for shell in SHELLS:
         done = subprocess.run([shell, "-n"], input=script(), text=True, capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
-    assert not [word for word in ("[[", "function ", "local ", "<(", "$'", "&>", "declare ") if word in script()]
+    assert not [word for word in ("[[ ", "function ", "local ", "<(", "$'", "&>", "declare ") if word in script()]

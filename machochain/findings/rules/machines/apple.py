@@ -30,9 +30,9 @@ DEVELOPER_DIR: Final = register(
 OVERRIDE: Final = register(
     Rule(
         "MC742", "developer-dir-override", "DEVELOPER_DIR overrides the selected Xcode", Severity.WARNING,
-        "The variable names another directory than `xcode-select -p`.",
+        "The variable names another directory than `xcode-select -p`, or one that is not there.",
         "Shells with and without it build with different compilers and SDKs.",
-        ("`unset DEVELOPER_DIR`, or set it everywhere.",),
+        ("`unset DEVELOPER_DIR`, or set it everywhere.",), milder="error if the directory is not there",
         since=_SINCE, references=("xcrun(1)",),
     )
 )  # fmt: skip
@@ -107,6 +107,9 @@ _LEAST: Final = {27: 27, 26: 26, 15: 16, 14: 15, 13: 14, 12: 14, 11: 13}
 @machine_rule(DEVELOPER_DIR, "developer_dir")
 def _developer_dir(case: MachineCase) -> Iterator[Finding]:
     facts = case.facts
+    chosen = facts.environment.get("DEVELOPER_DIR", "").rstrip("/")
+    if chosen and facts.developer_dir_there is False and facts.developer_dir == chosen:
+        return  # xcode-select says what the variable says: MC742 tells it, with the remedy that helps
     if facts.developer_dir_error or facts.developer_dir_there is False or facts.developer_dir == "":
         why = facts.developer_dir_error or (
             f"{facts.developer_dir} does not exist" if facts.developer_dir else "no developer directory is selected"
@@ -120,6 +123,13 @@ def _developer_dir(case: MachineCase) -> Iterator[Finding]:
 def _override(case: MachineCase) -> Iterator[Finding]:
     given = case.facts.environment.get("DEVELOPER_DIR")
     if not given:
+        return
+    record = case.snapshot.files.get(given)
+    if record is not None and record.kind == "absent":
+        yield machine_finding(
+            OVERRIDE, case, f"DEVELOPER_DIR is {printable(given)}, which does not exist", subject=given,
+            severity=Severity.ERROR, remedies=(command("unset DEVELOPER_DIR"),),
+        )  # fmt: skip
         return
     if given.rstrip("/") not in ((case.facts.developer_dir or "").rstrip("/"), _of_app(case.facts.developer_dir or "")):
         selected = printable(case.facts.developer_dir or "")
@@ -135,7 +145,9 @@ def _of_app(path: str) -> str:
 @machine_rule(SDK, "sdk")
 def _sdk(case: MachineCase) -> Iterator[Finding]:
     facts = case.facts
-    if facts.sdk_error or facts.sdk_there is False:
+    if facts.sdk_error and facts.sdk_error == facts.developer_dir_error:
+        case.skipped[SDK.id] = "without a developer directory no SDK was looked for (MC741)"
+    elif facts.sdk_error or facts.sdk_there is False:
         why = facts.sdk_error or f"{facts.sdk} does not exist"
         yield machine_finding(SDK, case, printable(why), remedies=(_SELECT,), sdk=facts.sdk)
 
@@ -203,6 +215,9 @@ def _no_sdk(case: MachineCase) -> Iterator[Finding]:
 def _implicit(case: MachineCase) -> Iterator[Finding]:
     mode = case.facts.mode
     listing = case.snapshot.listings.get("/usr/local/lib")
+    there = case.snapshot.files.get("/usr/local/lib")
+    if listing is None and there is not None and there.kind == "absent":
+        listing = ()
     if listing is None:
         case.skipped[IMPLICIT.id] = "not recorded: names in /usr/local/lib"
         return

@@ -59,8 +59,10 @@ def of_drift(case: MachineCase, differences: tuple[Difference, ...]) -> tuple[Fi
     facts = {d.fact: d for d in differences}
     if "ImageOS" in facts or not case.facts.environment.get("ImageOS"):
         return ()
-    changed = [facts[n] for n in ("ImageVersion", "Xcode", "SDK version") if n in facts]
+    seen = {n: d for n, d in facts.items() if d.old is not None and d.new is not None}
+    changed = [seen[n] for n in ("ImageVersion", "Xcode", "SDK version") if n in seen]
     if not changed:
         return ()
     text = ", ".join(f"{d.fact} {d.old} became {d.new}" for d in changed)
-    return (machine_finding(DRIFT, case, f"{case.facts.environment['ImageOS']}: {printable(text)}"),)
+    image = printable(case.facts.environment["ImageOS"])
+    return (machine_finding(DRIFT, case, f"{image}: {printable(text)}"),)

@@ -134,8 +134,8 @@ def _arch(case: MachineCase) -> Iterator[Finding]:
     host = (facts.go_env or {}).get("GOHOSTARCH", "")
     mac = {"arm64": "arm64", "x86_64": "amd64"}.get(facts.arch or "", "")
     if facts.translated or (host and mac and host != mac):
-        how = "under Rosetta" if facts.translated else f"on {facts.arch}"
-        yield machine_finding(ARCH, case, f"go is for {host or 'amd64'} and runs {how}", subject=host)
+        how = "under Rosetta" if facts.translated else f"on {printable(facts.arch or '')}"
+        yield machine_finding(ARCH, case, f"go is for {printable(host or 'amd64')} and runs {how}", subject=host)
 
 
 @machine_rule(BREW, "brew_prefix", "go_env", "cgo")
@@ -152,7 +152,8 @@ def _brew(case: MachineCase) -> Iterator[Finding]:
     if uses:
         yield machine_finding(
             BREW, case,
-            f"Homebrew in {prefix} holds {holds} code, Go builds for {goarch}: {listed([s.name for s in uses])}",
+            f"Homebrew in {prefix} holds {holds} code, Go builds for {printable(goarch or '?')}: "
+            f"{listed([s.name for s in uses])}",
             subject=prefix or "",
         )  # fmt: skip
 
@@ -295,7 +296,7 @@ def _defaults(case: MachineCase) -> Iterator[Finding]:
             )
 
 
-@machine_rule(SHELL, "binary")
+@machine_rule(SHELL, "environment", "binary")
 def _shell(case: MachineCase) -> Iterator[Finding]:
     assert case.binary is not None
     for name in ("CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS"):
