@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import click
@@ -44,6 +46,33 @@ def test_it_prints_what_the_page_shows(shown: Shown, monkeypatch: pytest.MonkeyP
         words[words.index("message.txt")] = str(message)
     printed = CliRunner().invoke(cli, words).output.replace(str(ROOT), "/tmp/machochain")
     assert agree(shown.output, printed), printed
+
+
+MENTIONED = [
+    (f"{page.relative_to(ROOT)}:{number}", command)
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
+    for command in re.findall(r"(?<!\w)`[^`|]*(?:\\?\| )?\bmachochain ([a-z][^`]*)`", line)
+]
+
+
+@pytest.mark.parametrize(("place", "found"), MENTIONED, ids=[place for place, _ in MENTIONED])
+def test_a_command_in_the_text_is_one_of_ours(place: str, found: str) -> None:
+    """A mention may stop at the command's name, or at an option's; what stands there exists and means something."""
+    whole = re.split(r" (?:\\?\||>|&&|;) |\)\"$", found)[0]
+    try:
+        takes([word for word in shlex.split(whole, comments=True) if word != "…"])
+    except click.exceptions.Exit:
+        pass  # --help
+    except click.MissingParameter:
+        pass
+    except click.BadOptionUsage as error:
+        if "requires an argument" not in str(error):
+            raise
+
+
+def test_the_pages_mention_many_commands() -> None:
+    assert len(MENTIONED) > 80
 
 
 def test_most_outputs_of_the_pages_are_compared() -> None:
