@@ -435,8 +435,14 @@ def diagnose(text: str | bytes) -> Diagnosis:
         InputError: The data is binary.
     """
     from machochain.diagnosis import diagnose
+    from machochain.world.system.advising import asks, settled
 
-    return diagnose(text)
+    found = diagnose(text)
+    if not any(map(asks, found.answers)):
+        return found
+    from machochain.world.system.opening import open_system
+
+    return settled(found, open_system())
 
 
 def render(  # noqa: PLR0913  # each is the caller's to say

@@ -53,7 +53,8 @@ def command(
     pbpaste | machochain diagnose
     machochain diagnose crash.ips --binary ./server
     """
-    from machochain.diagnosis import diagnose, forms
+    from machochain.api import diagnose
+    from machochain.diagnosis import forms
     from machochain.report import diagnosis as report
 
     if listed:

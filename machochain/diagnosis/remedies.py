@@ -108,7 +108,9 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
                 *_go_needs(e),
             )
         case Cause.SYSTEM_LIBRARY_GONE:
-            return ("link /usr/lib/libSystem.B.dylib, not its private parts", "update the package that asks")
+            inner = library.startswith("/usr/lib/system/")
+            whole = ("link /usr/lib/libSystem.B.dylib, not its private parts",) if inner else ()
+            return (*whole, "update the package that asks")
         case Cause.SWIFT_RUNTIME:
             return (
                 "link with -Wl,-rpath,/usr/lib/swift, and ship the library for older macOS",

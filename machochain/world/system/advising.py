@@ -1,0 +1,178 @@
+"""What is known of the OS, laid beside what a message says: which release has the symbol, what became of the library.
+
+A message that names a library of macOS does not say whether the system is too old or the library is gone; the facts of
+the SDKs often do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import evolve
+
+from machochain.diagnosis.conclusions import helps_for
+from machochain.diagnosis.elision import is_elided
+from machochain.diagnosis.explain import headline_of
+from machochain.diagnosis.remedies import remedies
+from machochain.diagnosis.table import forms
+from machochain.model.cause import Cause
+from machochain.model.diagnosis import Answer, Diagnosis, Fact, Help
+from machochain.model.evidence import Era, EvidenceKind
+from machochain.model.filesystem import Presence
+from machochain.model.ospaths import FRAMEWORKS
+from machochain.model.paths import leaf
+from machochain.model.result import Confidence
+from machochain.model.version import Version
+from machochain.world.system.facts import LibraryFacts, SystemFacts
+
+_SYSTEM: Final = ("/usr/lib/", "/System/Library/")
+_FIRST: Final = Version.of(11)
+"""The oldest release whose programs are judged; what is older says nothing to a reader of today."""
+_OF_12: Final = frozenset({Era.DYLD4_EARLY, Era.DYLD4_QUOTED, Era.DYLD4})
+"""Words of macOS 12 or later."""
+_OF_SYSTEM: Final = frozenset({Cause.NEWER_MACOS, Cause.SYSTEM_LIBRARY_GONE})
+_OF_FLAT: Final = frozenset({Cause.NEWER_MACOS, Cause.FLAT_SYMBOL})
+
+
+def asks(answer: Answer) -> bool:
+    """Whether the facts of the OS may settle what an answer leaves open."""
+    e = answer.evidence
+    if e.kind is EvidenceKind.LIBRARY_MISSING:
+        return answer.cause in _OF_SYSTEM and (e.library or "").startswith(_SYSTEM) and not is_elided(e.library)
+    if e.kind is not EvidenceKind.SYMBOL_MISSING or not e.symbol or is_elided(e.symbol):
+        return False
+    if (e.expected_in or "").startswith(_SYSTEM):
+        return answer.cause is Cause.NEWER_MACOS and not is_elided(e.expected_in)
+    return e.expected_in == "flat namespace" and answer.cause in _OF_FLAT
+
+
+def settled(diagnosis: Diagnosis, facts: SystemFacts) -> Diagnosis:
+    """Return a diagnosis with what the facts of the OS say of its symbols and libraries.
+
+    Args:
+        diagnosis: What was read from a text alone.
+        facts: The embedded facts, or SDKs.
+    """
+    return evolve(diagnosis, answers=tuple(_one(a, facts) if asks(a) else a for a in diagnosis.answers))
+
+
+def _one(answer: Answer, facts: SystemFacts) -> Answer:
+    e = answer.evidence
+    if e.kind is EvidenceKind.LIBRARY_MISSING:
+        return _library(answer, e.library or "", facts)
+    if e.expected_in == "flat namespace":
+        return _anywhere(answer, e.symbol or "", facts)
+    return _expected(answer, e.expected_in or "", e.symbol or "", facts)
+
+
+def _expected(answer: Answer, library: str, symbol: str, facts: SystemFacts) -> Answer:
+    """A symbol that was expected in a library of macOS: since when has it been there?"""
+    newest = facts.sources[-1].high
+    known = facts.lookup(library, symbol, newest)
+    if known.presence is Presence.ABSENT and known.present_in is None:
+        why = f"No release of macOS that is known has it in {leaf(library)}: it was linked against another copy."
+        return _changed(answer, Cause.ABI_MISMATCH, why, {})
+    if known.presence is not Presence.PRESENT or known.present_in is None:
+        return answer
+    since = _words(known.present_in)
+    if known.absent_in is not None:
+        since += f", not yet in {_words(known.absent_in)}"
+    return _changed(
+        answer,
+        Cause.NEWER_MACOS,
+        f"{leaf(library)} is known to have it from macOS {since}.",
+        {"since": str(known.present_in)},
+    )
+
+
+def _anywhere(answer: Answer, symbol: str, facts: SystemFacts) -> Answer:
+    """A symbol that was left to be found anywhere: is it one of macOS, and was its library merely not linked?"""
+    owners = [name for name in facts.providers([symbol]).get(symbol, ()) if _is_public(name)]
+    if not owners:
+        if answer.cause is Cause.FLAT_SYMBOL:
+            rest = tuple(c for c in answer.alternatives if c is not Cause.NEWER_MACOS)
+            return evolve(answer, alternatives=rest)
+        return answer
+    newest = facts.sources[-1].high
+    known = facts.lookup(owners[0], symbol, newest)
+    name = leaf(owners[0])
+    flag = f"-framework {name}" if ".framework/" in owners[0] else f"-l{name.removeprefix('lib').partition('.')[0]}"
+    told: dict[str, Fact] = {"provider": owners[0]}
+    if known.present_in is not None and known.present_in > _FIRST:
+        told["since"] = str(known.present_in)
+        why = f"{name} is known to have it from macOS {_words(known.present_in)}."
+        return _changed(answer, Cause.NEWER_MACOS, why, told)
+    why = f"{name} of macOS has it: that library was not linked."
+    found = _changed(answer, Cause.FLAT_SYMBOL, why, told, out=(Cause.NEWER_MACOS,))
+    step = f"link with {flag}"
+    return evolve(found, helps=(Help("relink", step), *found.helps), remedy=(step, *found.remedy))
+
+
+def _library(answer: Answer, library: str, facts: SystemFacts) -> Answer:
+    """A library of macOS that was not there: not yet, or no longer?"""
+    known = facts.library(library)
+    if known is None:
+        return answer
+    if known.removed:
+        version, _ = known.removed[0]
+        return _changed(
+            answer, Cause.SYSTEM_LIBRARY_GONE, f"macOS {_words(version)} removed it.", {"removed_in": str(version)}
+        )
+    first, last = _span(known, facts)
+    if last is not None and last < _FIRST:
+        why = f"The newest macOS known to have it is {_words(last)}."
+        return _changed(answer, Cause.SYSTEM_LIBRARY_GONE, why, {"until": str(last)})
+    if first is not None and first > facts.sources[0].high:
+        why = f"It is known from macOS {_words(first)} on."
+        return _changed(answer, Cause.NEWER_MACOS, why, {"since": str(first)})
+    if first is not None and answer.evidence.era in _OF_12:
+        why = "Every macOS that is known has it: this process could not see it, or the system is damaged."
+        found = _changed(answer, Cause.UNKNOWN, why, {}, out=(*_OF_SYSTEM, Cause.BUILD_MACHINE_PATH))
+        return evolve(found, alternatives=(Cause.SANDBOX, Cause.OS_DAMAGED), helps=(), remedy=())
+    return answer
+
+
+def _span(known: LibraryFacts, facts: SystemFacts) -> tuple[Version | None, Version | None]:
+    """Return the oldest and the newest release that a library is known to be in."""
+    sdks = [s for s in facts.sources if s.id in known.sdks]
+    low = [s.low for s in sdks] + [version for version, _, _ in known.introduced]
+    high = [s.high for s in sdks] + [last or version for version, _, last in known.introduced]
+    high += [version for version, _ in known.seen]
+    if known.observed is not None:
+        high.append(known.observed[1])
+    return min(low, default=None), max(high, default=None)
+
+
+def _is_public(library: str) -> bool:
+    return library.startswith(FRAMEWORKS) or (
+        library.startswith("/usr/lib/") and "/" not in library[len("/usr/lib/") :]
+    )
+
+
+def _words(version: Version) -> str:
+    return str(version).removesuffix(".0")
+
+
+def _changed(answer: Answer, cause: Cause, why: str, told: dict[str, Fact], *, out: tuple[Cause, ...] = ()) -> Answer:
+    """Return an answer whose cause the facts name; what it was before is a rival, unless it is ruled out."""
+    rivals: Iterable[Cause] = (answer.cause, *answer.alternatives)
+    facts = (*answer.facts, *told.items())
+    found = evolve(
+        answer,
+        cause=cause,
+        because=(*(answer.because if cause is answer.cause else ()), why),
+        alternatives=tuple(dict.fromkeys(c for c in rivals if c is not cause and c not in out)),
+        facts=facts,
+    )
+    if cause is answer.cause:
+        return found
+    row = forms()[answer.form or ""]
+    helps = tuple(helps_for([row], cause, dict(facts)))
+    return evolve(
+        found,
+        confidence=Confidence.LIKELY,
+        headline=headline_of(answer.evidence, cause),
+        helps=helps,
+        remedy=remedies(cause, answer.evidence, answer.process) or tuple(h.text for h in helps),
+    )
