@@ -1,6 +1,24 @@
-"""``python -m machochain`` is the command ``machochain``."""
+"""The command ``machochain``, and ``python -m machochain``: a process of its own.
 
-from machochain.cli import main
+What Python's search for garbage costs is decided here, before anything is imported.
+"""
+
+import gc
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    # What a run makes are values without cycles, nearly all kept to its end: looking for garbage among them every
+    # 700 allocations finds none and took a fifth of the time of a large audit.
+    gc.set_threshold(50_000, 50, 50)
+    from machochain.cli import main as run  # noqa: PLC0415  # see above
+
+    try:
+        run()
+    finally:
+        # The process ends: what is left need not be searched once more.
+        gc.freeze()
+
 
 if __name__ == "__main__":
     main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -146,7 +147,8 @@ def _workers(count: int) -> Iterator[Executor]:
 
 
 def _prepare() -> None:
-    """Set what a worker answers to signals."""
+    """Set what a worker answers to signals, and that it seldom looks for garbage, as the command does."""
+    gc.set_threshold(50_000, 50, 50)
     signal.signal(signal.SIGINT, _remember)
     signal.signal(signal.SIGTERM, _end)
 

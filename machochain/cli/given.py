@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
@@ -73,6 +72,7 @@ class Spooled(click.Path):
         """Return the path of the file."""
         if value != "-" or ctx is None or ctx.resilient_parsing:
             return super().convert(value, param, ctx)
+        from pathlib import Path
         from tempfile import TemporaryDirectory
 
         data = _read()

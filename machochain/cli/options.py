@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -201,7 +200,11 @@ def _absolute(path: str) -> str:
 
 
 def _main(path: str | None) -> TargetPath | None:
-    return None if path is None else TargetPath(str(Path(path).absolute()))
+    if path is None:
+        return None
+    from pathlib import Path
+
+    return TargetPath(str(Path(path).absolute()))
 
 
 def together_option() -> Callable[[F], F]:

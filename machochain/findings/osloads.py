@@ -14,7 +14,8 @@ from machochain.model.ospaths import IOS_SUPPORT
 from machochain.model.result import Load
 
 _ABORTING: Final = frozenset({"/usr/lib/libcrypto.dylib", "/usr/lib/libssl.dylib"})
-_OPENSSL: Final = re.compile(r"/usr/lib/lib(?:ssl|crypto)\.[0-9][0-9.]*\.dylib")
+_OPENSSL_START: Final = ("/usr/lib/libssl.", "/usr/lib/libcrypto.")
+_OPENSSL: Final = r"/usr/lib/lib(?:ssl|crypto)\.(?:[0-9][0-9.]*\.)?dylib"
 _PRIVATE: Final = "/PrivateFrameworks/"
 SWIFT: Final = "/usr/lib/swift/"
 """Where the OS has the libraries of Swift."""
@@ -55,7 +56,7 @@ def ends_processes(name: str) -> bool:
 
 def is_openssl(name: str) -> bool:
     """Whether it is an OpenSSL of the system."""
-    return name in _ABORTING or _OPENSSL.fullmatch(name) is not None
+    return name.startswith(_OPENSSL_START) and re.fullmatch(_OPENSSL, name) is not None
 
 
 def left_sdk(facts: OSFacts, name: str, header: Image) -> tuple[str, str] | None:

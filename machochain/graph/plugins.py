@@ -11,7 +11,7 @@ from machochain.model.image import FileType
 from machochain.model.paths import leaf
 from machochain.model.result import LoadedImage
 
-_PYTHON_MODULE: Final = re.compile(r"\.(?:cpython-\d+[^.]*|abi3|pypy\d+[^.]*|cp\d+-[^.]*)\.so\Z")
+_PYTHON_MODULE: Final = r"\.(?:cpython-\d+[^.]*|abi3|pypy\d+[^.]*|cp\d+-[^.]*)\.so\Z"
 _SITE_PACKAGES: Final = ("/site-packages/", "/dist-packages/")
 
 
@@ -26,7 +26,7 @@ def host_of(image: LoadedImage, exports: Callable[[str], bool]) -> PluginHost | 
     stem = name.partition(".")[0]
     if name.endswith(".node"):
         return PluginHost.NODE
-    if _PYTHON_MODULE.search(name) or (name.endswith(".so") and exports(f"_PyInit_{stem}")):
+    if re.search(_PYTHON_MODULE, name) or (name.endswith(".so") and exports(f"_PyInit_{stem}")):
         return PluginHost.PYTHON
     if name.endswith(".so") and (exports("_nif_init") or exports("_driver_init")):
         return PluginHost.ERLANG

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import PurePath
+from os import PathLike, fspath
 from typing import Final
 
 from attrs import evolve, field
@@ -70,15 +70,16 @@ def _arch(value: str | None) -> str | None:
     raise UsageError(f"an architecture is a text such as 'arm64', not {value!r}")
 
 
-def _target_path(value: str | PurePath | None) -> TargetPath | None:
+def _target_path(value: str | PathLike[str] | None) -> TargetPath | None:
     if value is None:
         return None
-    if isinstance(value, (str, PurePath)):
-        return TargetPath(str(value))
+    text = fspath(value) if isinstance(value, (str, PathLike)) else None
+    if isinstance(text, str):
+        return TargetPath(text)
     raise UsageError(f"a path on the modelled Mac is a text, not {value!r}")
 
 
-def _directory(value: str | PurePath) -> str:
+def _directory(value: str | PathLike[str]) -> str:
     path = _target_path(value)
     if path is None or not path.startswith("/"):
         raise UsageError(f"the working directory is an absolute path of the modelled Mac, not {value!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
@@ -92,6 +91,8 @@ def arch_name(text: str) -> str:
     name = _SPELLINGS.get(text, text)
     if name in _NAMES.values() or re.fullmatch(r"\d+-\d+", name):
         return name
+    from difflib import get_close_matches  # noqa: PLC0415  # most runs make no mistake
+
     near = get_close_matches(name, _BY_NAME, 1)
     hint = f"did you mean {near[0]}?" if near else "arm64, x86_64, arm64e, x86_64h and i386 are on Macs"
     raise UsageError(f"no architecture is called {text!r}: {hint}")

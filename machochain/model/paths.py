@@ -29,12 +29,12 @@ def printable_lines(message: str) -> list[str]:
     return ["\t".join(printable(part) for part in line.split("\t")) for line in message.rstrip("\n").split("\n")]
 
 
-_LONE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+_LONE: Final = "[\ud800-\udc7f\udd00-\udfff]"
 
 
 def encodable(text: str) -> str:
     """Return text whose surrogates each stand for a byte; JSON can state others, which no file name can hold."""
-    return text if text.isascii() else _LONE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return text if text.isascii() else re.sub(_LONE, "\N{REPLACEMENT CHARACTER}", text)
 
 
 def printable(text: str) -> str:

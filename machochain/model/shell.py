@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Final
 
-_PLAIN: Final = re.compile(r"[\w@%+=:,./ -]*")
+_PLAIN: Final = r"[\w@%+=:,./ -]*"
 """What means nothing to a shell between double quotes."""
-_SPLITS: Final = re.compile(r"[\s'\"]")
+_SPLITS: Final = r"[\s'\"]"
 
 
 def quoted(text: str) -> str:
     """Return a word for a shell: POSIX, but for names that cannot be printed, which bash and zsh read as bytes."""
     if text.isprintable():
+        import shlex  # noqa: PLC0415  # what launches proposes nothing
+
         return shlex.quote(text)
     raw = text.encode("utf-8", "surrogateescape")
     return "$'" + "".join(chr(b) if 0x20 <= b < 0x7F and b not in b"'\\" else f"\\x{b:02x}" for b in raw) + "'"
@@ -21,7 +22,7 @@ def quoted(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """Whether nothing in a text means anything to a shell between double quotes."""
-    return _PLAIN.fullmatch(text) is not None
+    return re.fullmatch(_PLAIN, text) is not None
 
 
 def file_word(path: str) -> str:
@@ -32,7 +33,7 @@ def file_word(path: str) -> str:
 def flags_word(*flags: str) -> str:
     """Return flags as one word, as cmd/go splits ``CGO_LDFLAGS`` again (Go 1.27, ``cmd/internal/quoted``)."""
     text = " ".join(go_word(flag) for flag in flags)
-    return f'"{text}"' if _PLAIN.fullmatch(text) else quoted(text)
+    return f'"{text}"' if re.fullmatch(_PLAIN, text) else quoted(text)
 
 
 def more_ldflags(*flags: str) -> str:
@@ -44,6 +45,6 @@ def more_ldflags(*flags: str) -> str:
 
 def go_word(flag: str) -> str:
     """Return a flag as cmd/go reads it: quotes protect spaces and each other, and nothing protects both."""
-    if not _SPLITS.search(flag):
+    if not re.search(_SPLITS, flag):
         return flag
     return f'"{flag}"' if "'" in flag else f"'{flag}'"

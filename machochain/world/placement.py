@@ -1,13 +1,12 @@
 """The user's description of the modelled Mac, and where on it the files of this machine stand."""
 
 # A host path is the raw string the system or the user gave; pathlib would rewrite it, and costs more than the look.
-# ruff: noqa: PTH100, PTH110, PTH112, PTH116, PTH118, PTH206
+# ruff: noqa: PTH100, PTH110, PTH112, PTH114, PTH116, PTH118, PTH206
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field
@@ -38,8 +37,9 @@ def _host(path: StrPath) -> HostPath:
 
 
 def _target(path: str) -> TargetPath:
-    if isinstance(path, (str, PurePath)):
-        return TargetPath(str(path))
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if isinstance(text, str):
+        return TargetPath(text)
     raise UsageError(f"a path on the modelled Mac is a text, not {path!r}")
 
 
@@ -212,7 +212,7 @@ def _mount_base(world: World, mounts: MountTree, places: _Places) -> None:
     for prefix in OS_PREFIXES:
         mounts.at(prefix).state = MountState.EMPTY
     for name in _LINKS_OF_LINUX:
-        if Path(name).is_symlink():
+        if os.path.islink(name):
             mounts.at(name).state = MountState.ABSENT
 
 

@@ -6,9 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 from machochain.model.errors import InputError, UsageError
 
@@ -29,22 +27,24 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-_USER: Final = re.compile(r"(?<=://)[^/?#\s]*@")
-_QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
+_USER: Final = r"(?<=://)[^/?#\s]*@"
+_QUERY: Final = r"(?s)[?#].*"
 
 
 def redacted(address: str) -> str:
     """Return an address as it may be told: without user, password, query and fragment, where tokens stand."""
     return "::".join(
-        _QUERY.sub(lambda found: f"{found[0][0]}***", _USER.sub("***@", part)) for part in address.split("::")
+        re.sub(_QUERY, lambda found: f"{found[0][0]}***", re.sub(_USER, "***@", part)) for part in address.split("::")
     )
 
 
 def _without_secrets(text: str, address: str) -> str:
     """Return a foreign error's text without what `redacted` leaves out, however it is quoted there."""
+    from urllib.parse import unquote  # noqa: PLC0415  # as below: most runs fetch nothing
+
     text = text.replace(address, redacted(address))
-    secrets = [found[0].rstrip("@") for found in _USER.finditer(address)]
-    secrets += [found[0][1:] for part in address.split("::") for found in _QUERY.finditer(part)]
+    secrets = [found[0].rstrip("@") for found in re.finditer(_USER, address)]
+    secrets += [found[0][1:] for part in address.split("::") for found in re.finditer(_QUERY, part)]
     secrets += [piece for secret in secrets for piece in re.split(r"[:&;]", secret)]
     secrets += [secret.partition("=")[2] for secret in secrets]
     for secret in sorted({s for s in (*secrets, *map(unquote, secrets)) if len(s) > _SHORT}, key=len, reverse=True):
@@ -78,6 +78,8 @@ def fetched(address: str, limit: int = LIMIT, timeout: float = TIMEOUT) -> Itera
 
     folder = tempfile.mkdtemp(prefix="machochain-")
     try:
+        from pathlib import Path  # noqa: PLC0415
+
         local = Path(folder).resolve() / _name(address)
         with local.open("wb") as copy:
             _copy(address, copy, limit, timeout)

@@ -136,10 +136,10 @@ def test_the_wheel_starts_by_its_name_and_as_a_module(wheel: Path, tmp_path: Pat
         file.extractall(tmp_path)
         scripts = file.read(f"machochain-{__version__}.dist-info/entry_points.txt").decode()
     assert scripts.split() == [
-        *("[console_scripts]", "machochain", "=", "machochain.cli:main"),
+        *("[console_scripts]", "machochain", "=", "machochain.__main__:main"),
         *("[pytest11]", "machochain", "=", "machochain.pytest_plugin"),
     ]
-    call = "import sys; from machochain.cli import main; sys.exit(main())"
+    call = "import sys; from machochain.__main__ import main; sys.exit(main())"
     for command in (["-m", "machochain"], ["-c", call]):
         done = subprocess.run(
             [sys.executable, *command, "--version"],

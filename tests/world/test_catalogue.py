@@ -322,7 +322,7 @@ def test_facts_of_a_library_name_the_sdks_behind_them(embedded: EmbeddedCatalogu
     assert embedded.library("/usr/lib/libnothing.dylib") is None
 
 
-@pytest.mark.parametrize("data", [b"", b"MCCAT\x01\x05\x00\x00\x00junk!", b"MCCAT\x02" + bytes(20)])
+@pytest.mark.parametrize("data", [b"", b"MCCAT\x01\x05\x00\x00\x00junk!", b"MCCAT\x03" + bytes(20)])
 def test_a_broken_catalogue_is_an_input_error(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "c.bin"
     file.write_bytes(data)
@@ -355,7 +355,7 @@ def assembled(header: dict[str, Any], tables: dict[str, bytes]) -> bytes:
 
 NAME = "/usr/lib/a.dylib"
 SOURCE = {"id": "12.0", "low": "12.0", "high": "12.0", "complete": [], "missing": [], "links": True, "origin": []}
-TABLES = {"libraries": f"{NAME}\t1\t\t", "aliases": "", "details": f'{NAME}\t{{"12.0": {{}}}}'}
+TABLES = {"libraries": f"{NAME}\t1\t\t", "aliases": "", "umbrellas": "", "details": f'{NAME}\t{{"12.0": {{}}}}'}
 
 
 def tables(**changed: str) -> dict[str, bytes]:
@@ -364,7 +364,7 @@ def tables(**changed: str) -> dict[str, bytes]:
 
 
 def every(place: list[Any]) -> dict[str, list[Any]]:
-    return {name: list(place) for name in ("libraries", "aliases", "details", "symbols")}
+    return {name: list(place) for name in ("libraries", "aliases", "umbrellas", "details", "symbols")}
 
 
 def ask_everything(file: Path) -> None:
@@ -419,6 +419,9 @@ def test_a_header_that_makes_no_sense_is_told(tmp_path: Path, header: dict[str, 
         {"details": f"{NAME}\t[]"},
         {"details": f'{NAME}\t{{"12.0": {{"reexports": [1]}}}}'},
         {"details": f'{NAME}\t{{"12.0": {{"reexports": {{}}}}}}'},
+        {"umbrellas": f'{NAME}\t{{"12.0": {{"reexports": [1]}}}}'},
+        {"umbrellas": f"{NAME}\t[]"},
+        {"umbrellas": NAME},
     ],
 )
 def test_a_table_that_makes_no_sense_is_told(tmp_path: Path, changed: dict[str, str]) -> None:

@@ -56,7 +56,7 @@ def test_an_index_can_be_built_upon_a_catalogue(tmp_path: Path, embedded: Embedd
 
 
 def test_the_embedded_catalogue_is_built_again_from_its_own_facts(embedded: EmbeddedCatalogue) -> None:
-    assert build(embedded.documents()) == EMBEDDED.read_bytes()
+    assert build(embedded.documents()) == Path(EMBEDDED).read_bytes()
 
 
 def test_an_sdk_without_version_cannot_be_indexed(tmp_path: Path, embedded: EmbeddedCatalogue) -> None:

@@ -370,7 +370,9 @@ def _write(
     homes: _Homes,
 ) -> bytes:
     chunks = bytearray()
-    rows, details = [], []
+    rows: list[str] = []
+    umbrellas: list[str] = []
+    details: list[str] = []
     for name in sorted(libraries):
         library = libraries[name]
         place = ""
@@ -382,7 +384,10 @@ def _write(
         table = {**library["facts"], **({"documented": documented} if documented else {})}
         facts = json.dumps(table, separators=(",", ":"), sort_keys=True) if table else ""
         rows.append(f"{name}\t{library['mask']:x}\t{place}\t{facts}")
-        details.append(f"{name}\t{json.dumps(library['details'], separators=(',', ':'), sort_keys=True)}")
+        reexports = any(detail.get("reexports") for detail in library["details"].values())
+        (umbrellas if reexports else details).append(
+            f"{name}\t{json.dumps(library['details'], separators=(',', ':'), sort_keys=True)}"
+        )
     links = []
     for alias, (target, mask) in sorted(aliases.items()):
         implied = squeeze(alias) == squeeze(target) and (target not in libraries or leads_to(alias, target))
@@ -391,6 +396,7 @@ def _write(
     sections = {
         "libraries": _packed(rows),
         "aliases": _packed(links),
+        "umbrellas": _packed(umbrellas),
         "details": _packed(details),
         "symbols": bytes(chunks),
     }

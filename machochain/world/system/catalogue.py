@@ -7,11 +7,11 @@ The facts are names and numbers read from linker stubs of many SDKs and from rel
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
@@ -19,11 +19,11 @@ from machochain.model.ospaths import SYSTEM_PREFIXES, inside_cryptex
 from machochain.model.paths import TargetPath
 from machochain.model.version import Version
 from machochain.world.system.availability import judge_library, judge_link, judge_symbol, lacks_certainly
-from machochain.world.system.catalogue_file import CatalogueFile
+from machochain.world.system.catalogue_file import CatalogueFile, StrPath
 from machochain.world.system.facts import Block, GivenSdk, Group, LibraryFacts, Source, SymbolFacts
 from machochain.world.system.names import normalise, plain_variant, stored_name
 
-EMBEDDED: Final = Path(__file__).parent / "data" / "catalogue.bin"
+EMBEDDED: Final = os.path.join(os.path.dirname(__file__), "data", "catalogue.bin")  # noqa: PTH118, PTH120
 
 FIRST_ARM: Final = 11
 """The first release for Macs with an arm64 processor."""
@@ -87,7 +87,7 @@ class EmbeddedCatalogue:
     One object keeps what it has read; it never changes an answer.
     """
 
-    def __init__(self, file: Path = EMBEDDED) -> None:
+    def __init__(self, file: StrPath = EMBEDDED) -> None:
         """Open the catalogue; only its header is read.
 
         Args:
@@ -264,7 +264,7 @@ class EmbeddedCatalogue:
             later: Leave out those the next SDK after the release no longer names, if there is one.
         """
         name = self.canonical(library)
-        if name is None:
+        if name not in self._tables.umbrellas:
             return ()
         having, details = self._tables.of(self._tables.row(name).mask), self._tables.details(name)
         block = self._tables.block(name)

@@ -6,10 +6,10 @@ A first question costs the table of libraries, a question about symbols the bloc
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Iterable
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any, Final
 
 from machochain.model.errors import InputError, UsageError
@@ -17,7 +17,8 @@ from machochain.model.version import Version
 from machochain.world.system.facts import Block, Group, Row, Source
 from machochain.world.system.names import leads_to, normalise, squeeze
 
-MAGIC: Final = b"MCCAT\x03"
+StrPath = str | os.PathLike[str]
+MAGIC: Final = b"MCCAT\x04"
 FACTS: Final = {
     "introduced": (3, 4),
     "removed": (3, 3),
@@ -29,7 +30,7 @@ FACTS: Final = {
     "patterns": (4, 4),
 }
 """Tables of facts on libraries that come from elsewhere than SDKs: fewest and most fields of a row."""
-_SECTIONS: Final = ("libraries", "aliases", "details", "symbols")
+_SECTIONS: Final = ("libraries", "aliases", "umbrellas", "details", "symbols")
 _MOST: Final = 64 << 20
 """Bytes of one table, unpacked: many times what the embedded catalogue needs."""
 _DAMAGE: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, UsageError)
@@ -103,24 +104,26 @@ def _text(value: object) -> str:
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise TypeError("no list where a list belongs")
-    return tuple(map(_text, value))
+    if not set(map(type, value)) <= {str}:
+        raise TypeError("no text where a text belongs")
+    return tuple(value)
 
 
 class CatalogueFile:
     """The tables of one catalogue. What was read is kept; nothing is judged here."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: StrPath) -> None:
         """Open the catalogue; only its header is read.
 
         Raises:
             InputError: The file cannot be read or is no catalogue of this version.
         """
-        self._file = file
+        self._file = os.fspath(file)
         try:
-            with file.open("rb") as stream:
+            with open(file, "rb") as stream:  # noqa: PTH123
                 start = stream.read(len(MAGIC) + 4)
                 if start[:-4] != MAGIC:
-                    raise InputError("not a catalogue of this version", path=str(file))
+                    raise InputError("not a catalogue of this version", path=self._file)
                 length = int.from_bytes(start[-4:], "little")
                 self._base = len(start) + length
                 self._size = stream.seek(0, 2) - self._base
@@ -129,8 +132,9 @@ class CatalogueFile:
                 stream.seek(len(start))
                 packed = stream.read(length)
         except OSError as error:
-            raise InputError(f"cannot read the catalogue: {error}", path=str(file)) from None
+            raise InputError(f"cannot read the catalogue: {error}", path=self._file) from None
         self._rows: dict[str, Row] = {}
+        self._details: dict[str, dict[str, dict[str, Any]]] = {}
         self._blocks: dict[str, Block] = {}
         self._sets: dict[int, tuple[Source, ...]] = {}
         self._sections: dict[str, tuple[int, int]] = {}
@@ -145,7 +149,7 @@ class CatalogueFile:
 
     def _damaged(self, why: object) -> InputError:
         words = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
-        return InputError(f"the catalogue is damaged: {words}", path=str(self._file))
+        return InputError(f"the catalogue is damaged: {words}", path=self._file)
 
     @staticmethod
     def _place(offset: object, length: object, size: int) -> tuple[int, int]:
@@ -162,11 +166,11 @@ class CatalogueFile:
 
     def _raw(self, offset: int, length: int) -> bytes:
         try:
-            with self._file.open("rb") as stream:
+            with open(self._file, "rb") as stream:  # noqa: PTH123
                 stream.seek(self._base + offset)
                 return stream.read(length)
         except OSError as error:
-            raise InputError(f"cannot read the catalogue: {error}", path=str(self._file)) from None
+            raise InputError(f"cannot read the catalogue: {error}", path=self._file) from None
 
     def _unpacked(self, data: bytes) -> bytes:
         stream = zlib.decompressobj()
@@ -208,13 +212,25 @@ class CatalogueFile:
         return {name.casefold(): name for name in (*self.aliases, *self.rows)}
 
     @cached_property
+    def umbrellas(self) -> dict[str, str]:
+        """The table of libraries that re-export others in some SDK, with what each SDK says about them as text."""
+        return self._table("umbrellas")
+
+    @cached_property
     def _detail_texts(self) -> dict[str, str]:
         return self._table("details")
 
     def details(self, name: str) -> dict[str, dict[str, Any]]:
         """Return what each SDK says about a library; all of them at once would be a megabyte of JSON."""
+        details = self._details.get(name)
+        if details is None:
+            details = self._details[name] = self._parse_details(name)
+        return details
+
+    def _parse_details(self, name: str) -> dict[str, dict[str, Any]]:
+        text = self.umbrellas.get(name)
         try:
-            table = json.loads(self._detail_texts[name])
+            table = json.loads(self._detail_texts[name] if text is None else text)
             return {source.id: _detail(table[source.id]) for source in self.of(self.row(name).mask)}
         except _DAMAGE as error:
             raise self._damaged(error) from None

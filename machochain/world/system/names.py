@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_VERSIONS: Final = re.compile(r"(\.framework)/Versions/[^/]+")
-_VARIANT: Final = re.compile(r"(.+)_(?:asan|debug|profile)(\.dylib)?")
+_VERSIONS: Final = r"(\.framework)/Versions/[^/]+"
+_VARIANTS: Final = ("_asan", "_debug", "_profile")
 
 
 def squeeze(path: str) -> str:
     """Return a framework path without its ``Versions/A`` parts: the key under which its links meet."""
-    return _VERSIONS.sub(r"\1", path)
+    return re.sub(_VERSIONS, r"\1", path)
 
 
 def normalise(path: str) -> str:
@@ -36,8 +36,9 @@ def plain_variant(path: str) -> str | None:
 
     SDKs have such stubs (their install name is the plain one) and links for the linker; released systems have not.
     """
-    match = _VARIANT.fullmatch(path)
-    return match[1] + (match[2] or "") if match else None
+    stem = path.removesuffix(".dylib")
+    mark = next((mark for mark in _VARIANTS if stem.endswith(mark)), None)
+    return stem.removesuffix(mark) + path[len(stem) :] if mark is not None and stem != mark else None
 
 
 def leads_to(link: str, name: str) -> bool:

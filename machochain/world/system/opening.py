@@ -7,15 +7,17 @@ import stat
 import threading
 from collections.abc import Iterable
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from machochain.macho.source import FileSource
 from machochain.model.paths import HostPath
 from machochain.world.named import read_named
 from machochain.world.system.catalogue import EMBEDDED, EmbeddedCatalogue
+from machochain.world.system.catalogue_file import StrPath
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from machochain.world.system.facts import SystemFacts
 
 _MOST: Final = 256 << 20
@@ -46,7 +48,7 @@ def open_system(sdks: Iterable[HostPath] = ()) -> SystemFacts:
         InputError: One of them cannot be read as what it is.
     """
     given = tuple(sdks)
-    state = tuple((path, _state(path)) for path in (HostPath(str(EMBEDDED)), *given))
+    state = tuple((path, _state(path)) for path in (HostPath(EMBEDDED), *given))
     if state != _last.state:
         _last.system = _opened(given)
         _last.state = state
@@ -69,14 +71,14 @@ def _state(path: HostPath) -> tuple[object, ...]:
 def _opened(sdks: tuple[HostPath, ...]) -> SystemFacts:
     folders: list[HostPath] = []
     facts: list[HostPath] = []
-    base = EMBEDDED
+    base = HostPath(EMBEDDED)
     for path in sdks:
         if os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
             folders.append(path)
         elif kind_of(path) is not Given.CATALOGUE:
             facts.append(path)
         else:
-            base = Path(path)
+            base = path
     catalogue = EmbeddedCatalogue(merged(base, facts) if facts else base)
     if not folders:
         return catalogue
@@ -87,7 +89,7 @@ def _opened(sdks: tuple[HostPath, ...]) -> SystemFacts:
     return SdkLibraries([Sdk(folder) for folder in folders], catalogue)
 
 
-def merged(base: Path, facts: Iterable[HostPath]) -> Path:
+def merged(base: StrPath, facts: Iterable[HostPath]) -> Path:
     """Return a catalogue with further facts in it, built once and kept in the cache folder.
 
     Facts are documents, or shared caches that hold them. What is kept counts only while it is what was written: its
@@ -126,14 +128,15 @@ def _passing_folder() -> Path:
     import atexit  # noqa: PLC0415
     import shutil  # noqa: PLC0415
     import tempfile  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
 
     folder = tempfile.mkdtemp(prefix="machochain-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
-def _bytes(path: Path) -> bytes:
-    return read_named(str(path), _MOST)
+def _bytes(path: StrPath) -> bytes:
+    return read_named(os.fspath(path), _MOST)
 
 
 class Given(Enum):
@@ -164,6 +167,8 @@ def read_document(path: HostPath) -> dict[str, Any]:
     Raises:
         InputError: They cannot be read.
     """
+    from pathlib import Path  # noqa: PLC0415
+
     from machochain.world.system.fact_documents import checked, read_facts  # noqa: PLC0415
 
     if kind_of(path) is Given.CACHE:
@@ -181,4 +186,4 @@ def _fingerprint(path: HostPath) -> bytes:
     if kind_of(path) is Given.CACHE:
         with FileSource(path) as file:
             return file.read(0, 1024) + str(file.size).encode()
-    return _bytes(Path(path))
+    return _bytes(path)
