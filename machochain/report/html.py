@@ -86,13 +86,18 @@ def render_html(report: AuditReport) -> str:
     return "\n".join(parts)
 
 
-def render_fragment(report: AuditReport) -> str:
-    """Return what stands in the page, for a page that brings the style sheet, the script and a policy of its own."""
+def render_fragment(report: AuditReport, *, banner: bool = True) -> str:
+    """Return what stands in the page, for a page that brings the style sheet, the script and a policy of its own.
+
+    Args:
+        report: The audit.
+        banner: Whether the verdict is told, too.
+    """
     merged = merge(report)
     drawn = picture(merged, report)
     return "\n".join(
         (
-            *_banner(report),
+            *(_banner(report) if banner else ()),
             *_findings(report),
             *_graph(drawn),
             *_processes(report),

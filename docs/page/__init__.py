@@ -1,0 +1,1 @@
+"""The page that answers in the browser: ``python -m docs.page OUT`` builds it. See docs/try.md."""
