@@ -20,7 +20,6 @@ from attrs import evolve, frozen
 
 from machochain.auditing.places import InputPaths
 from machochain.findings.bundles import find_bundles
-from machochain.findings.remedies import is_go
 from machochain.graph.mac import Mac
 from machochain.macho.details import sections
 from machochain.model.audit import AuditBinary
@@ -272,7 +271,7 @@ def _json(mac: Mac, path: str) -> Mapping[str, Any]:
 
 def _go_info(mac: Mac, binary: AuditBinary) -> GoBuildInfo | None:
     """Return the modules of a program that Go made."""
-    if not is_go(binary.image):
+    if not binary.image.made_by_go:
         return None
     from machochain.golang.buildinfo import read_traces  # noqa: PLC0415  # most runs never meet a Go file
 

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from machochain.dyld.profile import PROFILES
 from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, FileCase, GoImage, ReleaseCase, Scene
+from machochain.findings.folding import folded
 from machochain.findings.registry import load, of_file, of_process, of_release, of_walk
 from machochain.model.errors import InputError
 from machochain.model.execution import Cause
@@ -65,6 +66,7 @@ class Checker:
         self._static: dict[_FileKey, tuple[Draft, ...]] = {}
         self._on_release: dict[tuple[_FileKey, bool, int], tuple[Draft, ...]] = {}
         self._reach: dict[tuple[str, str], bool] = {}
+        self._near: dict[str, str] = {}
         self._go: dict[tuple[tuple[int, int], int], GoImage | None] = {}
         self._last: tuple[Scene, tuple[Draft, ...]] | None = None
 
@@ -79,7 +81,7 @@ class Checker:
         drafts = [*of_process.of(case), *of_scene]
         for image in case.files:
             drafts += self._of_release(image, case)
-        drafts = [d for d in drafts if not _said_of_kernel(d, case.result)]
+        drafts = list(folded([d for d in drafts if not _said_of_kernel(d, case.result)]))
         return tuple(sorted((d.finish(case.result, case.facts) for d in _with_go(drafts, case)), key=order))
 
     def stage(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:  # noqa: ARG002
@@ -119,7 +121,8 @@ class Checker:
         slices = tuple(s.arch.name for s in file.slices) if isinstance(file, MachOFile) else ()
         go = {i.id: found for i in scene.made_by_go if (found := self._go_of(mac, i)) is not None}
         return Facts(
-            looked, find_system, self._tree, slices, go=go, os=self._os, locate=locate, read=read, reach=self._reach
+            looked, find_system, self._tree, slices, go=go, os=self._os, locate=locate, read=read, reach=self._reach,
+            near=self._near,
         )  # fmt: skip
 
     def _go_of(self, mac: Mac, image: LoadedImage) -> GoImage | None:

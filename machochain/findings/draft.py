@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import Factory, define, field
@@ -12,11 +13,10 @@ from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.names import library_base
 from machochain.findings.outcomes import KNOWN_VARIABLES, FailedLoad, Fate, failures, passed_over
 from machochain.findings.registry import RULES
-from machochain.findings.remedies import is_go
 from machochain.model.filesystem import Node, Presence, SystemAnswer
 from machochain.model.image import FileType, Image, LinkedDylib
 from machochain.model.location import Location
-from machochain.model.paths import HostPath, TargetPath, directory, leaf, printable
+from machochain.model.paths import MOST_SHOWN, HostPath, TargetPath, directory, leaf, printable, shortened
 from machochain.model.platform import Platform
 from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
@@ -71,6 +71,7 @@ class Facts:
         locate: Where an image lies on this machine; None if nobody knows.
         read: The bytes of a small file of the modelled Mac; None if there is none.
         reach: What is known already of files: whether one lies at (directory, tail).
+        near: The names of the tree by what they are but for version and case; filled when first asked for.
     """
 
     look: Callable[[str], Node] | None = None
@@ -83,6 +84,16 @@ class Facts:
     locate: Callable[[TargetPath], Location | None] | None = None
     read: Callable[[str], bytes | None] | None = None
     reach: MutableMapping[tuple[str, str], bool] = Factory(dict)
+    near: MutableMapping[str, str] = Factory(dict)
+
+    def nearest(self, base: str) -> str | None:
+        """Return the shortest name of a library of the tree that is this one but for version and case."""
+        if not self.near and self.tree:
+            self.near[""] = ""
+            for name in sorted(self.tree, key=lambda name: (len(name), name)):
+                if name.endswith(".dylib"):
+                    self.near.setdefault(library_base(name).casefold(), name)
+        return self.near.get(base.casefold()) or None
 
 
 NO_FACTS: Final = Facts()
@@ -222,7 +233,7 @@ class Scene:
     @cached_property
     def made_by_go(self) -> tuple[LoadedImage, ...]:
         """The images that Go made."""
-        return tuple(i for i in self.files if i.image is not None and is_go(i.image))
+        return tuple(i for i in self.files if i.image is not None and i.image.made_by_go)
 
 
 @define(slots=False)
@@ -307,9 +318,8 @@ class Case:
         name = leaf(load.dylib.name)
         if not name.endswith(".dylib") or name in self.facts.tree:
             return None
-        base = library_base(name).casefold()
-        near = [n for n in self.facts.tree if n.endswith(".dylib") and library_base(n).casefold() == base]
-        return self.facts.tree[min(near, key=lambda n: (len(n), n))][0] if near else None
+        near = self.facts.nearest(library_base(name))
+        return self.facts.tree[near][0] if near is not None else None
 
     def elsewhere(self, load: Load) -> TargetPath | None:
         """Return where the analysed tree, or a usual place beside the requester, has a file of the wanted name."""
@@ -376,11 +386,33 @@ def load_draft(
     dylib = load.dylib
     command = None if load.inserted or dylib.command_index < 0 else dylib.command_index
     facts: dict[str, Any] = {"command": "DYLD_INSERT_LIBRARIES" if load.inserted else dylib.command}
-    if load.tried:
-        facts["tried"] = [[a.candidate.path, a.reason + a.suffix] for a in load.tried]
-    if load.reason is not None:
-        facts["reason"] = load.reason
+    facts.update(_attempts(load))
     facts.update(evidence)
     return Draft(
         rule, severity, case.requester(load).path, command, dylib.name, message, facts, remedy, confidence
     )  # fmt: skip
+
+
+MOST_TRIED: Final = 200
+"""Paths that a finding repeats of a search; the search itself (``loads`` in JSON) has all."""
+
+
+def _attempts(load: Load) -> Iterator[tuple[str, Any]]:
+    """Yield what was tried, as far as a finding repeats it, how much it leaves out, and dyld's words."""
+    tried = tuple(repeated(load.tried))
+    if tried:
+        yield "tried", [[a.candidate.path, a.reason + a.suffix] for a in tried]
+    if len(tried) < len(load.tried):
+        yield "tried_more", len(load.tried) - len(tried)
+    if load.reason is not None:
+        yield "reason", shortened(load.reason)
+
+
+def repeated(tried: Iterable[Attempt]) -> Iterator[Attempt]:
+    """Yield the first of many attempts, or of long ones."""
+    room = MOST_SHOWN
+    for attempt in islice(tried, MOST_TRIED):
+        room -= len(attempt.candidate.path)
+        if room < 0:
+            return
+        yield attempt

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import evolve
 
 from machochain.findings.draft import Case, Draft, GoImage
-from machochain.findings.remedies import advice, command, is_go
+from machochain.findings.remedies import advice, command
 from machochain.findings.runpaths import without_origin
 from machochain.graph.mac import Mac
 from machochain.macho.details import sections
@@ -26,7 +26,7 @@ from machochain.model.shell import flags_word, is_plain, more_ldflags
 def read_go_image(mac: Mac, image: LoadedImage) -> GoImage | None:
     """Read Go's data of an image; None if Go did not make it or its file cannot be read any more."""
     header = image.image
-    if header is None or not is_go(header):
+    if header is None or not header.made_by_go:
         return None
     from machochain.golang.buildinfo import read_traces  # noqa: PLC0415  # most runs never meet a Go file
     from machochain.golang.marks import describe  # noqa: PLC0415

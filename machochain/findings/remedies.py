@@ -80,7 +80,7 @@ def add_run_path(run_path: str, image: str, header: Image | None) -> tuple[Remed
         Remedy(RemedyKind.ADD_RUN_PATH, image, run_path),
         advice(f"link with -Wl,-rpath,{quoted(run_path)}", also=True),
     ]
-    if header is not None and is_go(header):
+    if header is not None and header.made_by_go:
         ways.append(command(f"{more_ldflags(f'-Wl,-rpath,{run_path}')} go build", also=True))
     return tuple(ways)
 
@@ -101,14 +101,6 @@ def reach(name: str, library: str, image: str, header: Image | None) -> tuple[Re
     if "/" not in tail or library.casefold().endswith("/" + tail.casefold()):
         return add_run_path(run_path_to(library, tail, image), image, header)
     return change(name, beside(library, image), image)
-
-
-def is_go(image: Image) -> bool:
-    """Whether the headers alone show that Go's toolchain made an image.
-
-    Section names of Go 1.18 to 1.27: ``__go_buildinfo``, or where that was taken out ``__gopclntab``.
-    """
-    return b"__go_buildinfo\0" in image.raw or b"__gopclntab\0" in image.raw
 
 
 def bundle(library: str, image: str) -> tuple[Remedy, ...]:

@@ -405,13 +405,20 @@ class _Run(Search, ClassicSearch):
         return found
 
     def _search(self, request: LoadRequest) -> Found:
-        if self._attempts_left > 0:
-            found = self._find_classic(request) if self.config.profile.classic else self._find_current(request)
-            self._tried += len(found.tried)
-            self._attempts_left -= len(found.tried) + (FAILURE if found.image is None else 0)
-            if self._attempts_left > 0 or found.image is not None:
-                return found
-        return Found(None, None, (), None, unknown=Unknown(UnknownKind.GIVEN_UP, (str(self._tried),)))
+        before = self._given_up
+        if before is not None:
+            return self._not_searched(before)
+        found = self._find_classic(request) if self.config.profile.classic else self._find_current(request)
+        self._tried += len(found.tried)
+        self._attempts_left -= len(found.tried) + (FAILURE if found.image is None else 0)
+        self._text_left -= sum(len(attempt.candidate.path) for attempt in found.tried)
+        broken_off = self._given_up  # by the search itself
+        if broken_off is None and (self._attempts_left <= 0 or self._text_left <= 0):
+            self._given_up = UnknownKind.GIVEN_UP if self._attempts_left <= 0 else UnknownKind.TOO_LONG
+        return found if broken_off is None or found.image is not None else self._not_searched(broken_off)
+
+    def _not_searched(self, why: UnknownKind) -> Found:
+        return Found(None, None, (), None, unknown=Unknown(why, (str(self._tried),)))
 
 
 def _with_run_paths(*images: LoadedImage) -> tuple[LoadedImage, ...]:

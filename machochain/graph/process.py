@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from attrs import evolve
@@ -27,7 +28,7 @@ from machochain.model.ospaths import (
 )
 from machochain.model.paths import TargetPath, leaf
 from machochain.model.platform import Platform
-from machochain.model.result import Load, LoadedImage, Origin, Unknown
+from machochain.model.result import Load, LoadedImage, Origin, Unknown, UnknownKind
 from machochain.model.search import Attempt, Candidate, Objection, ObjectionKind, SearchRule
 
 _NEVER_MACOS: Final = frozenset({Platform.TVOS, Platform.WATCHOS, Platform.BRIDGEOS, Platform.VISIONOS})
@@ -35,7 +36,12 @@ _NEVER_MACOS: Final = frozenset({Platform.TVOS, Platform.WATCHOS, Platform.BRIDG
 MOST_ATTEMPTS: Final = 50_000
 """Paths that are tried in one process: load commands times run paths may be more than anybody waits for. No
 process of numpy, scipy and vtk needs more than 58."""
-FAILURE: Final = 3
+MOST_TEXT: Final = 4 << 20
+"""Characters of the paths that are tried in one process: a run path may be as long as the load commands. Each path is
+told up to five times, in the search, in what dyld says and in findings. No process of PySide6 needs more than 7,964."""
+MOST_SEARCH_TEXT: Final = 16 << 20
+"""The same of one search: one that has begun is not broken off where others were long, for it may decide the launch."""
+FAILURE: Final = 20
 """What a search that fails counts beside the paths it tries: it is told of as well."""
 
 
@@ -73,7 +79,9 @@ class Process:
         # A directory that begins with a variable is another one for each program, or each image that asks.
         self._remembers = not any(d.startswith("@") for d in _directories(self.config))
         self._attempts_left = MOST_ATTEMPTS
+        self._text_left = MOST_TEXT
         self._tried = 0
+        self._given_up: UnknownKind | None = None
         self._searches: list[tuple[LoadRequest, Found]] = []
 
     def result(self) -> Walk:
@@ -88,6 +96,16 @@ class Process:
             tuple(self._implied),
             len(self.images) if self._launched is None else self._launched,
         )
+
+    def _affordable(self, candidates: Iterator[Candidate]) -> Iterator[Candidate]:
+        """Yield the paths of a search while there are tries and text left; what is left out ends all searches."""
+        tries, text = self._attempts_left, MOST_SEARCH_TEXT
+        for candidate in candidates:
+            tries, text = tries - 1, text - len(candidate.path)
+            if tries < 0 or text < 0:
+                self._given_up = UnknownKind.GIVEN_UP if tries < 0 else UnknownKind.TOO_LONG
+                return
+            yield candidate
 
     def _halted(self) -> bool:
         """Whether dyld has given up; the run that tells all that is missing never does."""

@@ -33,7 +33,7 @@ from machochain.model.execution import ExecOutcome, ExecVerdict, Host, Launcher,
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.image import DefectKind, FileType, Image, MachOFile, Slice, file_type_name
-from machochain.model.paths import TargetPath
+from machochain.model.paths import TargetPath, shortened
 from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
 from machochain.model.signature import Signature, SignatureFlag
 from machochain.model.value import frozen
@@ -288,7 +288,7 @@ def resolve_slice(
         macos=macos,
         hardened=config.hardened,
         launches=True,
-        message=walked.message,
+        message=None if walked.message is None else shortened(walked.message),
         images=walked.images,
         loads=walked.loads,
         unknowns=walked.unknowns,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Final
 
 from attrs import evolve
@@ -51,7 +50,7 @@ class Search(Process):
             if answer is not None and answer.path is not None and answer.path != path:
                 path = answer.path
             current = request if path == request.path else evolve(request, path=path)
-            for candidate in islice(candidates(self.config, current), self._attempts_left):
+            for candidate in self._affordable(candidates(self.config, current)):
                 found = self._probe(candidate, request, path, tried)
                 if found is not None:
                     return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from attrs import evolve
 
 from machochain.dyld import classic, messages
@@ -48,7 +46,7 @@ class ClassicSearch(Process):
             if known is not None:
                 return Found(self.images[known], candidate, (), None)
         tried: list[Attempt] = []
-        for candidate in islice(classic.candidates(self.config, request, paths, opening=True), self._attempts_left):
+        for candidate in self._affordable(classic.candidates(self.config, request, paths, opening=True)):
             found = self._open_classic(candidate, request, tried)
             if found is not None:
                 return found

@@ -171,7 +171,7 @@ class _Commands(Collected):
             if at >= end:
                 self._malformed(index, count, "off end of load commands")
             return
-        _, length = _TWO.unpack_from(self.buffer, at)
+        length = int.from_bytes(self.buffer[at + 4 : at + 8], "little")  # what is cut off is mapped as zeros
         if length < 8:
             self._malformed(index, count, f"size (0x{length:X}) too small")
         elif at + length > end:

@@ -350,6 +350,14 @@ class Image:
         count = int.from_bytes(self.raw[16:20], "little")
         return tuple(Command(*found) for found in walk_commands(self.raw, self.header_size, count, len(self.raw)))
 
+    @cached_property
+    def made_by_go(self) -> bool:
+        """Whether the headers alone show that Go's toolchain made it.
+
+        Section names of Go 1.18 to 1.27: ``__go_buildinfo``, or where that was taken out ``__gopclntab``.
+        """
+        return b"__go_buildinfo\0" in self.raw or b"__gopclntab\0" in self.raw
+
     @property
     def commands_end(self) -> int:
         """Bytes from the start of the slice to the end of the last load command that could be walked."""

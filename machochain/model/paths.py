@@ -24,6 +24,17 @@ def directory(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+MOST_SHOWN: Final = 1 << 16
+"""Characters of a text made of what a file names. No message about numpy, scipy, vtk and PySide6 has more than 575."""
+
+
+def shortened(text: str) -> str:
+    """Return a text, or as much of it as anybody reads and how much is left out."""
+    if len(text) <= MOST_SHOWN:
+        return text
+    return f"{text[:MOST_SHOWN]} … ({len(text) - MOST_SHOWN} more characters)"
+
+
 def printable_lines(message: str) -> list[str]:
     """Return the lines of a message of dyld, each as `printable` shows it but for the tabs, which are dyld2's own."""
     return ["\t".join(printable(part) for part in line.split("\t")) for line in message.rstrip("\n").split("\n")]

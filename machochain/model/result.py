@@ -193,6 +193,7 @@ class UnknownKind(Enum):
     UNKNOWN_PROCESS = "{0}: depends on the process that loads {1}"
     EARLIER_PATH = "{1} comes before {2} for {0}, and nobody looked there"
     GIVEN_UP = "{0} paths were tried; the rest was not looked for"
+    TOO_LONG = "{0} paths were tried, and their names are longer than any process needs; the rest was not looked for"
     SILENT = (
         "{0} is missing, but dyld of this release says nothing and goes on: "
         "the process ends at the first symbol that is bound to it"

@@ -18,6 +18,7 @@ _WHY: Final = {
     UnknownKind.UNKNOWN_PROCESS: "it depends on the process that loads it (--main)",
     UnknownKind.EARLIER_PATH: "an earlier path nobody looked at may serve",
     UnknownKind.GIVEN_UP: "too many paths to try",
+    UnknownKind.TOO_LONG: "paths too long to try them all",
     UnknownKind.SILENT: "dyld says nothing of what is missing",
     UnknownKind.VERSIONED_LIBRARY: "a versioned path may replace a library",
     UnknownKind.VERSIONED_FOLDER: "a versioned path may replace a library",

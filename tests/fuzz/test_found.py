@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from machochain.judging.policy_file import read_policy
 from machochain.machine.facts import facts_of
 from machochain.machine.script import read_framed
 from machochain.machine.snapshot import document, parse
+from machochain.macho.header import parse_image
 from machochain.model.errors import InputError, UsageError
+from machochain.model.image import DefectKind
 from machochain.report.diagnosis import as_document, render_text
 from machochain.source.disk import read_bytes
 from machochain.tbd.reader import read as read_stubs
@@ -190,3 +193,12 @@ def test_nothing_a_recorded_mac_says_steers_a_terminal(tmp_path: Path) -> None:
 def test_a_directory_with_half_a_character_in_its_name_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text('{"ImportPath": "x/y", "Dir": "/\\ud800", "CgoFiles": ["x.go"]}')
     assert examine(write(tmp_path / "m", {"go.mod": GO_MOD}), go_list=tmp_path / "list.json").packages
+
+
+def test_load_commands_that_claim_more_than_there_is_end_wherever_the_file_does() -> None:
+    whole = MachO().bytes()
+    for length in range(28, 1000):
+        cut = bytearray(whole[:length])
+        struct.pack_into("<II", cut, 16, 0x7FFFFFFF, 0x7FFFFFFF)
+        image = parse_image(bytes(cut), size=length)
+        assert any(defect.kind is DefectKind.COMMANDS_EXCEED_FILE for defect in image.defects)

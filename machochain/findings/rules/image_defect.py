@@ -13,7 +13,7 @@ from machochain.findings.draft import Draft, ReleaseCase
 from machochain.findings.go_words import uuid_remedy
 from machochain.findings.refusal import BY_QUESTION, rule_of
 from machochain.findings.registry import of_release, register
-from machochain.findings.remedies import advice, is_go, sign
+from machochain.findings.remedies import advice, sign
 from machochain.findings.rule import Rule
 from machochain.findings.sources import LOAD_COMMANDS, POLICY, RESIGN
 from machochain.model.image import Defect, DefectKind, Image, Question
@@ -243,7 +243,7 @@ def _remedy(path: str, header: Image, defect: Defect, release: str | None) -> tu
     if question is Question.NO_DUPLICATE_RPATHS:
         return (Remedy(RemedyKind.DELETE_REPEATED_RUN_PATH, path, _subject(defect)),)
     if question is Question.HAS_UUID:
-        if is_go(header):
+        if header.made_by_go:
             return (*uuid_remedy(release), Remedy(RemedyKind.ADD_UUID, path, also=True))
         return (advice("link again without -Wl,-no_uuid"), Remedy(RemedyKind.ADD_UUID, path, also=True))
     if question is Question.NO_DUPLICATE_DYLIBS:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from machochain.dyld.facts import might_be_in_shared_cache
-from machochain.findings.draft import Case, Draft, load_draft
+from machochain.findings.draft import Case, Draft, load_draft, repeated
 from machochain.findings.outcomes import Fate
 from machochain.findings.places import place_of
 from machochain.findings.registry import of_process, register
@@ -91,6 +92,7 @@ def made_at_install(case: Case, load: Load) -> str | None:
     return None
 
 
+@lru_cache(16)  # one file answers for all that an add-on misses
 def _scripts(package: bytes) -> dict[str, str]:
     try:
         found = json.loads(package)
@@ -103,7 +105,7 @@ def _scripts(package: bytes) -> dict[str, str]:
 def _owners(case: Case, load: Load) -> list[list[str]]:
     """Return the run paths that were tried with the images they belong to, each once, in order."""
     pairs: dict[tuple[str, str], None] = {}
-    for attempt in load.tried:
+    for attempt in repeated(load.tried):
         candidate = attempt.candidate
         if candidate.image is not None and candidate.run_path is not None:
             owner = case.result.images[candidate.image]

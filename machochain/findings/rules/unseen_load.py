@@ -61,7 +61,7 @@ PROCESS: Final = register(
 def check(case: Case) -> Iterator[Draft]:
     """Yield why a load is neither served nor missing, and where a path nobody looked at comes before what served."""
     failed = case.survey.failed
-    given_up = next((x for x in case.result.unknowns if x.kind is UnknownKind.GIVEN_UP), None)
+    given_up = next((x for x in case.result.unknowns if x.kind in _NOT_FOLLOWED), None)
     if given_up is not None:
         rest = sum(1 for _ in takewhile(_was_not_looked_for, reversed(failed)))
         if rest:
@@ -73,6 +73,10 @@ def check(case: Case) -> Iterator[Draft]:
     for load in case.survey.odd:
         if any(a.unseen for a in load.tried):
             yield _earlier(case, load)
+
+
+_NOT_FOLLOWED: Final = (UnknownKind.GIVEN_UP, UnknownKind.TOO_LONG)
+"""A walk ended before it had looked for all."""
 
 
 def _was_not_looked_for(load: Load) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ _MOST_ANSWERS: Final = 1 << 16
 """Answers about symbols that are kept: names are the input's, and there is no end of them."""
 _NO_BLOCK: Final = Block(0, 0, {})
 _UNKNOWN_SYMBOL: Final = Group(0, 0)
+_MANY: Final = 100
+"""Symbols that were looked for in vain, from which on a list of all that are known is made."""
 
 
 class Reached:
@@ -66,6 +68,20 @@ class Reached:
 
     _following_of: str | None = None
     """The library found last, while what it re-exports has not been asked for."""
+    absent = 0
+    """How many symbols were looked for in vain."""
+    _listed: frozenset[str] | None = None
+
+    @property
+    def many_absent(self) -> bool:
+        """Whether so many symbols were looked for in vain that one list of all that are known serves the next."""
+        return self.absent >= _MANY
+
+    def listed(self, names: Callable[[str], Iterable[str]]) -> frozenset[str]:
+        """Return the symbols that any of the libraries lists."""
+        if self._listed is None:
+            self._listed = frozenset().union(*(names(library) for library in self))
+        return self._listed
 
 
 def family_of(arch: str | None) -> str:
@@ -101,6 +117,7 @@ class EmbeddedCatalogue:
         self._judged: dict[tuple[str, Group, int, str], SymbolAnswer] = {}
         self._libraries: dict[tuple[str, int], SystemAnswer] = {}
         self._lookup = lru_cache(_MOST_ANSWERS)(self._judge_lookup)
+        self._concluded: dict[tuple[object, ...], SymbolAnswer] = {}
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -321,12 +338,11 @@ class EmbeddedCatalogue:
         if start is None:
             return SymbolAnswer(Presence.UNSEEN, why=f"{library} is in none of the SDKs known here")
         closure = self._reached(start, macos)
-        answers = []
-        strangers = []
+        if "$" not in stored and closure.many_absent and stored not in closure.listed(self._names):
+            return self._concluded_for(start, (), macos, family)
+        listing: list[tuple[str, Group, bool]] = []
         for name in closure:
             group = listed = self._names(name).get(stored)
-            if listed is None:
-                strangers.append(name)
             if "$" in stored:
                 group = self._patterned(name, stored, group)
             if group is None:  # who never listed it cannot be known to have it
@@ -336,7 +352,27 @@ class EmbeddedCatalogue:
                 return answer
             if answer.presence is Presence.ABSENT and lacks_certainly(group, self._having(group, family), macos):
                 return answer
-            answers.append(answer)
+            listing.append((name, group, listed is not None))
+        closure.absent += not listing
+        return self._concluded_for(start, listing, macos, family)
+
+    def _concluded_for(
+        self, start: str, listing: Sequence[tuple[str, Group, bool]], macos: Version, family: str
+    ) -> SymbolAnswer:
+        """Give thousands of symbols that the same members list, or none, one answer."""
+        key = (start, macos.packed, family, *listing)
+        found = self._concluded.get(key)
+        if found is None:
+            found = self._concluded[key] = self._conclude(start, listing, macos, family)
+        return found
+
+    def _conclude(
+        self, start: str, listing: Sequence[tuple[str, Group, bool]], macos: Version, family: str
+    ) -> SymbolAnswer:
+        """Answer for a symbol that none of those that list it settles: each with its facts, and if by a stub."""
+        answers = [self._judge_symbol(name, group, macos, family) for name, group, _ in listing]
+        by_stub = {name for name, _, listed in listing if listed}
+        strangers = [name for name in self._reached(start, macos) if name not in by_stub]
         # Who is about to leave the closure gains no symbol any more.
         staying = set(self._reached(start, macos, later=True)) if strangers else ()
         answers += [self._judge_symbol(name, _UNKNOWN_SYMBOL, macos, family) for name in strangers if name in staying]
