@@ -13,6 +13,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from machochain.golang.fragments import Fragments, fragments, words_of
+
 _FIELD: Final = re.compile(r"\s*([A-Za-z0-9_.\-]+)\s*([:=])\s*(.*)", re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
 _DEPENDENCY: Final = re.compile(r"([^\s,<>=!]+)(?:\s*(<=|>=|!=|<|>|=)\s*([^\s,]+))?")
@@ -103,7 +105,7 @@ def parse_pc(text: str, path: str, *, sysroot: str = "", defined: Mapping[str, s
         if match is None:
             continue
         key, sign, value = match.group(1), match.group(2), match.group(3).strip()
-        expanded = _expand(value, variables)
+        expanded = _expand(value, variables, sysroot.rstrip("/"))
         if sign == "=":
             if key not in fixed:
                 variables[key] = expanded.strip('"') if expanded[:1] == expanded[-1:] == '"' else expanded
@@ -126,11 +128,21 @@ def _lines(text: str) -> Iterator[str]:
         yield pending
 
 
-def _expand(text: str, variables: Mapping[str, str], depth: int = 0) -> str:
+def _expand(text: str, variables: Mapping[str, str], sysroot: str, depth: int = 0) -> str:
+    """Put variables into a text; a text that begins with a slash gets the sysroot, once (``pkgconf_tuple_parse``)."""
+    before = sysroot if text.startswith("/") and not text.startswith(sysroot) else ""
     if "$" not in text or depth > _DEPTH:
-        return text
-    expanded = _VARIABLE.sub(lambda m: _expand(variables.get(m.group(1), ""), variables, depth + 1), text)
-    return expanded.replace("$$", "$")
+        return before + text
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        known = variables.get(name, "")
+        return known if name == "pc_sysrootdir" else _expand(known, variables, sysroot, depth + 1)
+
+    expanded = before + _VARIABLE.sub(value, text).replace("$$", "$")
+    if sysroot and expanded.startswith("/") and sysroot in expanded[len(sysroot) :]:
+        return expanded[len(sysroot) :]
+    return expanded
 
 
 def split_fragments(text: str) -> tuple[str, ...]:
@@ -233,7 +245,7 @@ class PkgConfig:
         self.sysroot = sysroot.rstrip("/")
         self._read = read
         self._names = list_names
-        self._system = frozenset(f"-L{path}" for path in system)
+        self._system = frozenset(system)
         self._files: dict[str, PcFile | None] = {}
 
     def find(self, name: str) -> PcFile | None:
@@ -276,17 +288,18 @@ class PkgConfig:
         problems: list[PcProblem] = []
         every = self._closure(wanted, problems, private=True)
         plain = every if static else self._closure(wanted, [], private=False)
-        cflags = [w for f, _ in every for w in self._fragments(f, "cflags")]
-        if static:
-            cflags += [w for f, _ in every for w in self._fragments(f, "cflags.private")]
-        libs: list[tuple[str, bool]] = []
+        cflags, libs = Fragments([]), Fragments([])
+        for each, _ in every:
+            self._copy(each, "cflags", cflags, private=False)
+        for each, _ in every if static else ():
+            self._copy(each, "cflags.private", cflags, private=True)
         for each, is_private in plain:
-            libs += [(word, is_private) for word in self._fragments(each, "libs")]
+            self._copy(each, "libs", libs, private=is_private)
             if static:
-                libs += [(word, True) for word in self._fragments(each, "libs.private")]
+                self._copy(each, "libs.private", libs, private=True)
         return PcFlags(
-            tuple(_once(w for w in cflags if w != "-I/usr/include")),
-            tuple(_libraries((w, private) for w, private in libs if w not in self._system)),
+            tuple(words_of(f for f in cflags.items if (f.kind, f.data) != ("I", "/usr/include"))),
+            tuple(words_of(f for f in libs.items if f.kind != "L" or f.data not in self._system)),
             tuple({f.path: f for f, _ in every}.values()),
             tuple(problems),
         )
@@ -334,75 +347,6 @@ class PkgConfig:
             visit(each, "")
         return order
 
-    def _fragments(self, file: PcFile, key: str) -> Iterator[str]:
-        words = split_fragments(file.fields.get(key, ""))
-        at = 0
-        while at < len(words):
-            word = words[at]
-            at += 1
-            if word in ("-I", "-L", "-F", "-isystem", "-idirafter", "-framework", "-include") and at < len(words):
-                if word in ("-I", "-L"):
-                    yield word + self._placed(words[at])
-                else:
-                    yield word
-                    yield words[at]
-                at += 1
-            elif word[:2] in ("-I", "-L"):
-                yield word[:2] + self._placed(word[2:])
-            else:
-                yield word
-
-    def _placed(self, path: str) -> str:
-        root = self.sysroot
-        return path if not root or root == "/" or path.startswith(root) else root + path
-
-
-def _once(words: Iterator[str]) -> Iterator[str]:
-    """Yield compiler flags, each once; a pair is kept together."""
-    seen: set[str] = set()
-    pending = ""
-    for word in words:
-        if pending:
-            if f"{pending} {word}" not in seen:
-                seen.add(f"{pending} {word}")
-                yield pending
-                yield word
-            pending = ""
-        elif word in ("-F", "-isystem", "-idirafter", "-framework", "-include"):
-            pending = word
-        elif word not in seen:
-            seen.add(word)
-            yield word
-    if pending:
-        yield pending
-
-
-def _libraries(words: Iterator[tuple[str, bool]]) -> Iterator[str]:
-    """Yield linker flags (``pkgconf_fragment_copy``).
-
-    Directories stand once, where they come first; libraries once, where they come last; what only a static link needs
-    is never merged.
-    """
-    pairs: list[tuple[tuple[str, ...], bool]] = []
-    pending = ""
-    for word, private in words:
-        if pending:
-            pairs.append(((pending, word), private))
-            pending = ""
-        elif word in ("-F", "-framework"):
-            pending = word
-        else:
-            pairs.append(((word,), private))
-    if pending:
-        pairs.append(((pending,), False))
-    kept: list[tuple[str, ...]] = []
-    for pair, private in pairs:
-        if not private:
-            if pair[0][:2] in ("-L", "-F", "-I"):
-                if pair in kept:
-                    continue
-            elif pair in kept:
-                kept.remove(pair)
-        kept.append(pair)
-    for pair in kept:
-        yield from pair
+    def _copy(self, file: PcFile, key: str, into: Fragments, *, private: bool) -> None:
+        for each in fragments(split_fragments(file.fields.get(key, "")), self.sysroot):
+            into.copy(each, private=private)
