@@ -30,7 +30,7 @@ def chain() -> Toolchain:
     return install()
 
 
-def built(chain: Toolchain, folder: Path, *args: str, check: bool = True, **extra: str) -> Any:
+def built(chain: Toolchain, folder: Path, *args: str, check: bool = True, **extra: Any) -> Any:
     """Run go. The cache is that of all tests but for what lies in this folder, which no other test has."""
     variables = {"GOPATH": str(folder.parent / "gopath"), **extra}
     return chain.go(folder, *args, cgo=True, extra=variables, check=check)
@@ -105,7 +105,9 @@ INSTALLED = "gopath/bin/darwin_arm64/m"
 def test_an_output_that_is_there_keeps_the_library_it_was_linked_with(
     chain: Toolchain, tmp_path: Path, command: tuple[str, ...], output: str
 ) -> None:
-    flags = {"CGO_LDFLAGS": f"-L{chain.stubs / 'usr/lib'} -F{chain.stubs / 'System/Library/Frameworks'}"}
+    flags: dict[str, Any] = {
+        "CGO_LDFLAGS": f"-L{chain.stubs / 'usr/lib'} -F{chain.stubs / 'System/Library/Frameworks'}"
+    }
     module = write(tmp_path / "module", {"go.mod": GO_MOD, "m.go": MAIN, "m_test.go": TEST})
     library, program = module / "lib" / "libfoo.dylib", tmp_path / output
 
