@@ -16,6 +16,7 @@ from attrs import evolve
 
 from machochain.report.html import render_html
 from tests.report.audits import audit, finding, hello
+from tests.report.test_html import large
 
 pytestmark = pytest.mark.browser
 
@@ -108,6 +109,29 @@ def test_choosing_an_image_shows_its_details_and_what_it_is_joined_with(browser:
     near = {name for name, classes in boxes(dom).items() if "near" in classes}
     assert "greeter" not in near
     assert {"greeter-broken", "libSystem.B.dylib"} <= near
+
+
+def shown(dom: str) -> set[str]:
+    """Return the files of the large picture that are drawn."""
+    found = re.findall(r'<a class="(node[^"]*)"[^>]*data-folder="[^"]*" data-name="([^" ]*)', dom)
+    return {name.rpartition("/")[2] for classes, name in found if "away" not in classes.split()}
+
+
+def test_of_many_files_those_of_a_folder_or_a_program_are_drawn_alone(browser: Browser) -> None:
+    html = render_html(large())
+    assert len(shown(browser.dom(html))) == 71
+    good = element(html, r'data-id="(folder-\d+)" data-name="good"')
+    dom = browser.dom(html, f"#{good}")
+    assert shown(dom) == {"libx.dylib", *(f"p{n}.so" for n in range(35))}
+    assert "good: 35 files, and 1 elsewhere that they load." in element(dom, r'<p [^>]*id="focus"[^>]*>(.*?)</p>')
+    assert "open" in element(dom, r'<details id="files"([^>]*)>')
+    one = element(html, r'data-id="(image-\d+)" data-folder="[^"]*" data-name="/opt/app/good/p7.so"')
+    dom = browser.dom(html, f"#{one}")
+    assert shown(dom) == {"libx.dylib", "p7.so"}
+    assert "p7.so: loads 1 of these files, is loaded by 0." in element(dom, r'<p [^>]*id="focus"[^>]*>(.*?)</p>')
+    size = re.search(r'<svg [^>]*height="(\d+)', dom[dom.index('<div id="canvas"') :])
+    assert size is not None
+    assert int(size[1]) < 100
 
 
 def test_no_request_leaves_the_page_even_if_markup_got_in(browser: Browser) -> None:

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from attrs import evolve
 
+from machochain.model.audit import AuditReport
 from machochain.model.result import Outcome, Severity
 from machochain.report.html import render_fragment, render_html
 from machochain.report.merged import merge
@@ -135,6 +136,58 @@ def test_a_finding_marks_the_box_of_its_image() -> None:
     report = audit(one, results=(process([]),))
     assert "warning" in picture(merge(report), report).nodes[0].kinds
     assert picture(merge(audit(results=(process([]),))), audit()).nodes[0].kinds == ("root",)
+
+
+def large() -> AuditReport:
+    """Seventy plug-ins in two folders, each with a library that one folder has and the other lacks."""
+    served, lacking = [("/opt/app/lib/libx.dylib", Outcome.LOADED)], [("@rpath/gone.dylib", Outcome.MISSING)]
+    results = [
+        process(loads, path=f"/opt/app/{name}{n}.so", given=f"dist/app/{name}{n}.so")
+        for name, loads in (("good/p", served), ("bad/q", lacking))
+        for n in range(35)
+    ]
+    return audit(results=tuple(results))
+
+
+def test_many_files_are_drawn_by_folder_and_every_folder_leads_to_its_files() -> None:
+    text = render_html(large())
+    reader = Reader(text)
+    ids = [str(attrs["id"]) for _, attrs in reader.seen if attrs.get("id")]
+    assert len(ids) == len(set(ids))
+    overview = text[text.index('<div id="overview"') : text.index('<details id="files">')]
+    assert [label for label in ("bad (35)", "good (35)", "lib (1)", "1 missing") if label in overview] == [
+        "bad (35)", "good (35)", "lib (1)", "1 missing",
+    ]  # fmt: skip
+    boxes = [a for a in reader.all("a") if str(a.get("data-id")).startswith("folder-")]
+    assert {str(box["href"])[1:] for box in boxes} <= set(ids)
+    assert overview.count('class="edge') == 2
+    files = [a for a in reader.all("a") if a.get("data-folder")]
+    assert len(files) == 71
+
+
+def test_what_fares_alike_in_a_folder_shares_a_row_and_what_fails_comes_first() -> None:
+    text = render_html(large())
+    table = text[text.index("<table>") : text.index("</table>")]
+    assert table.count("<tr>") == 3
+    assert table.index("35 files in <code>bad</code>") < table.index("35 files in <code>good</code>")
+    assert "<code>bad/q34.so</code>" in table
+    few = render_html(hello())
+    assert "files in" not in few[few.index("<table>") : few.index("</table>")]
+
+
+def test_a_program_can_be_chosen_that_which_fails_first() -> None:
+    text = render_html(large())
+    select = text[text.index('<select id="program">') : text.index("</select>")]
+    assert select.index('<optgroup label="do not start">') < select.index('<optgroup label="start">')
+    assert select.count("<option ") == 71
+    assert '<select id="program">' not in render_html(hello())
+
+
+def test_of_many_findings_of_one_rule_the_first_stand_in_the_open() -> None:
+    text = render_html(audit(*(finding(subject=f"@rpath/lib{n}.dylib") for n in range(30))))
+    Reader(text)
+    assert "<summary>and 22 more</summary>" in text
+    assert all(f"tool loads @rpath/lib{n}.dylib" in text for n in range(30))
 
 
 def test_an_empty_audit_is_a_page_too() -> None:
