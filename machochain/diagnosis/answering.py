@@ -15,6 +15,7 @@ from machochain.diagnosis.conclusions import (
     beside_of,
     by_form,
     causes_of,
+    each_once,
     evidence_of,
     helps_for,
     is_block,
@@ -26,6 +27,7 @@ from machochain.diagnosis.conclusions import (
     next_of_form,
     of_facts,
     of_wrappers,
+    rivals_of,
     unique_forms,
     with_forms,
 )
@@ -177,12 +179,12 @@ class _Answers:
             cause=cause,
             confidence=sure,
             because=tuple(printable(b) for b in (*because_of(rules, known), *place_words(place, evidence))),
-            alternatives=tuple(r.cause for r in rules[1:4]) if sure is Confidence.LIKELY or names_rivals(form) else (),
+            alternatives=rivals_of(rules) if sure is Confidence.LIKELY or names_rivals(form) else (),
             attempts=attempts,
             process=process,
             place=place,
             remedy=steps or tuple(h.text for h in helps),
-            avoid=tuple(dict.fromkeys((*warnings(cause, evidence, process), *avoid_of(form, cause)))),
+            avoid=each_once((*warnings(cause, evidence, process), *avoid_of(form, cause))),
             form=form.name,
             forms=tuple(dict.fromkeys((form.name, *(h.form.name for h in hits)))),
             sure=Sure(form.form_sure, "certain" if sure is Confidence.CERTAIN and loud else "likely"),
@@ -334,7 +336,7 @@ class _Answers:
         rules = holding(form.causes, known, frozenset())
         first = rules[0] if rules else None
         cause = first.cause if first is not None else Cause.UNKNOWN
-        rivals = tuple(r.cause for r in rules[1:4])
+        rivals = rivals_of(rules)
         settled = first is not None and (
             first.proved or (form.cause_sure == "certain" and (bool(first.conditions) or not rivals))
         )

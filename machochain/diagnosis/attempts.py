@@ -122,7 +122,7 @@ class _Search:
                     SearchRule.RAW_PATH_ON_DISK if self._new(items, path) else SearchRule.RAW_PATH,
                     self._real_words(path),
                 )
-            elif self._tells and leaf(path) == leaf(library):
+            elif self._tells and self._is_clean(path) and leaf(path) == leaf(library):
                 folder = directory(path)
                 self.custom.append(folder)
                 self._add(tried, SearchRule.CUSTOM_FALLBACK, f"perhaps DYLD_FALLBACK_LIBRARY_PATH has {folder}")
@@ -190,10 +190,14 @@ class _Search:
             return True
         return "/Cellar/" in path or "/Versions/" in path or bool(self.defaults)
 
+    def _is_clean(self, path: str) -> bool:
+        """Whether a path may tell of a variable: an absolute one, in a list that dyld4 printed whole."""
+        return path.startswith("/") and not _DIRTY.search(path) and "Did find" not in (self.evidence.reason or "")
+
     def _override(self, tried: Tried) -> None:
         folder = directory(tried.path)
         partial = framework_partial(self.library)
-        if not self._tells or leaf(tried.path) != leaf(self.library):
+        if not self._tells or leaf(tried.path) != leaf(self.library) or not self._is_clean(tried.path):
             self._add(tried, None, "nothing explains it, and the list is not whole")
             return
         name = "DYLD_FRAMEWORK_PATH" if partial else "DYLD_LIBRARY_PATH"
@@ -369,6 +373,8 @@ class _Search:
 
 
 _ABSENT: Final = re.compile(r"no such file|not a file|$")
+_DIRTY: Final = re.compile(r"[\[\]<>|\t]| {2}|: ")
+"""What is hardly part of a path: a log's or a runner's prefix is."""
 NO_PATH: Final = re.compile(r"^file system relative paths not allowed")
 _RESTRICTED: Final = re.compile(
     r"in hardened program|security policy does not allow|with restricted binary|using Library Validation"

@@ -77,6 +77,17 @@ def avoid_of(form: table.Form, cause: Cause) -> tuple[str, ...]:
     return form.avoid
 
 
+def rivals_of(rules: Sequence[table.CauseRule]) -> tuple[Cause, ...]:
+    """Return the classes that hold behind the first; that nothing is known is none."""
+    return tuple(r.cause for r in rules[1:] if r.cause is not Cause.UNKNOWN)[:3]
+
+
+def each_once(items: Iterable[str]) -> tuple[str, ...]:
+    """Return sentences each once; one that another begins with is left to that."""
+    found = tuple(dict.fromkeys(items))
+    return tuple(one for one in found if not any(other != one and other.startswith(one) for other in found))
+
+
 def is_consequence(form: table.Form, present: set[str]) -> bool:
     """Whether another form of the same text explains this one."""
     return any(name != form.name and name.startswith(prefix) for prefix in form.follows for name in present)

@@ -40,6 +40,11 @@ _BUILD: Final = re.compile(r"OS Version:\s{1,40}(?:macOS|Mac OS X) (?P<os>[\d.]{
 _PRINTED: Final = re.compile(r"Build ?Version:\s{1,20}(?P<build>\w{3,12})")
 _REGION: Final = re.compile(r"^--->\s{1,8}(?P<region>[A-Za-z_][\w ()-]{1,40}?)\s{2,60}[0-9a-f]{4,20}-", re.MULTILINE)
 _TRANSLATED: Final = re.compile(r"proc_translated:\s*1\b")
+_NOWHERE: Final = re.compile(
+    r"Exception Codes:[^\n]{1,80}?, 0x0*(?P<address>[0-9a-f]{4,16})[^0-9a-f](?:[^\n]{0,400}\n){1,60}?"
+    r"(?:> )?0[ \t]{1,8}\?\?\?[ \t]{1,60}0x0*(?P=address) 0 \+ \d"
+)
+"""The first frame lies in no image, and is the very address that failed."""
 _THREAD: Final = re.compile(r"^Crashed Thread:\s{1,40}(?P<thread>\d{1,4})\b", re.MULTILINE)
 HEAD: Final = 1 << 20
 """Characters of a text that are searched for context."""
@@ -57,6 +62,8 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         if arch:
             found["arch"] = arch
         found["translated"] = match["how"] == "Translated"
+    if _NOWHERE.search(head):
+        found["nowhere"] = True
     if (match := _THREAD.search(head)) and match["thread"] != "0":
         found["thread"] = "another"
     if match := _BUILD.search(head):

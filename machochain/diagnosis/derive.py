@@ -270,6 +270,7 @@ def _of_symbol(facts: dict[str, Fact], evidence: Evidence, asker: str) -> None:
         space, version = match["space"], match["version"]
         facts["sym.versioned"] = True
         facts["sym.version"] = f"{space} {version}" if space else next(g for g in match.groups() if g)
+    facts["expected.private"] = expected.startswith("/System/Library/PrivateFrameworks/")
     facts["expected.system"] = expected.startswith(SYSTEM)
     facts["expected.swift"] = _SWIFT.search(expected) is not None
     facts["expected.host"] = _HOSTS.search(expected) is not None

@@ -29,9 +29,9 @@ _FULL_LINE: Final = 60
 _NOISE: Final = re.compile(
     r"\s*(?:zsh:|bash:|sh:|fish:|Abort trap|Trace/BPT|Killed|SIGABRT|signal:|"
     r"exit status|FAIL\b|ok\s|\[\d+\]\s|Traceback|"
-    r"[$%#] |make(?:\[\d+\])?:|```|\(terminated at launch|[A-Z]\w*Error\b|Error:|error:|at [\w.]+\(|Caused by|Stderr|"
-    r"Press |Exception |Thread \d|Binary Images|Dyld Error|Backtrace|Application Specific|Triggered by|Termination |"
-    r"VM Region|Crashed Thread|</?(?:details|summary|pre|code|p|div|br|li)\b|During handling|File \")"
+    r"[$%#] |make(?:\[\d+\])?:|```|\(terminated at launch|[A-Z]\w*Error\b|Error:|error:|at [\w.$<>/@-]+\(|Caused by"
+    r"|Stderr|Press |Exception |Thread \d|Binary Images|Dyld Error|Backtrace|Application Specific|Triggered by"
+    r"|Termination |VM Region|Crashed Thread|</?(?:details|summary|pre|code|p|div|br|li)\b|During handling|File \")"
 )
 _PHRASES: Final = (
     "tried: '",

@@ -40,6 +40,8 @@ _INSERTED: Final = re.compile(
     r" (?:could not be loaded:|because|into hardened process because)\s*"
 )
 _CANDIDATE: Final = re.compile(r"^\s*(?P<path>\S[^\n]*?): (?P<why>[^\n]*)$")
+_BEGINS: Final = "/@.~<\u2026"
+_LATER: Final = re.compile(r"[^/]{1,80}[ \t](?=/)")
 _BLOCKED: Final = re.compile(
     r"(?:file system relative paths not allowed|file system sandbox blocked \w{2,8}\(\) of '?(?P<path>[^'\n]{0,4096}))"
 )
@@ -299,7 +301,10 @@ def _candidate(line: str, library: str | None) -> Tried | None:
     match = _CANDIDATE.match(text)
     if match is None or ("/" not in match["path"] and match["path"] != library):
         return None
-    return Tried(match["path"], match["why"])
+    path = match["path"]
+    if path[:1] not in _BEGINS and (at := _LATER.search(path)) is not None:  # what a runner put before it
+        path = path[at.end() :]
+    return Tried(path, match["why"])
 
 
 def _library(body: str, base: Evidence) -> tuple[Evidence, bool]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from machochain.diagnosis.languages import in_english
 from machochain.diagnosis.paste import Lines, Paste, numbered
-from machochain.diagnosis.wrapped import brackets, escapes, fragments, tails
+from machochain.diagnosis.wrapped import addresses, brackets, broken_heads, escapes, fragments, tails
 
 MOST_PREFIXES: Final = 60_000
 """Pairs of lines looked at for a prefix they share."""
@@ -41,6 +41,7 @@ _FACT_PREFIX: Final = re.compile(
     r"Dyld |(?:dyld|xctest|objc|ruby|node|python\S{0,8})\[|ld: |clang|File \"|CMake|/|ERROR|WARN|error"
     r"|warning|#cgo|In |file "
 )
+_TAGS: Final = re.compile(r"(?:\[(?=[^\]\n]{0,80}[A-Za-z])[^\]\n]{1,80}\][ \t]{0,8}(?:[>|][ \t]{1,8})?){1,4}")
 _STAMP: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|\s?[+-]\d\d:?\d\d)?"
 _KNOWN: Final = re.compile(
     rf"(?:[ \t]{{0,8}}(?:>[ \t]|>$){{1,6}})?"
@@ -63,7 +64,18 @@ def normalise(text: str) -> Paste:
     """
     held = numbered(text)
     whole_report = text.lstrip()[:1] == "{" and '"termination"' in text
-    steps = (_markdown, _known_prefixes, _shaped_prefixes, _common_prefixes, escapes, brackets, tails, _languages)
+    steps = (
+        addresses,
+        broken_heads,
+        _markdown,
+        _known_prefixes,
+        _shaped_prefixes,
+        _common_prefixes,
+        escapes,
+        brackets,
+        tails,
+        _languages,
+    )
     for step in steps:
         if not whole_report:
             step(held)
@@ -176,8 +188,8 @@ def _common_prefixes(held: Lines) -> None:
             at += 1
             continue
         tries += 1
-        prefix = _shared(line, below)
-        if not prefix or _FACT_PREFIX.match(prefix) or not _STARTS.match(line[len(prefix) :]):
+        prefix = _shared(line, below) or _tagged(line, below)
+        if not prefix or _FACT_PREFIX.match(prefix):
             at += 1
             continue
         held.note(at, f"taken off each line: {prefix.strip()!r}")
@@ -185,6 +197,17 @@ def _common_prefixes(held: Lines) -> None:
         while at < len(lines) and lines[at].startswith(prefix):
             lines[at] = lines[at][len(prefix) :]
             at += 1
+
+
+def _tagged(line: str, below: str) -> str:
+    """Return the tags in brackets, and the marks, with which a runner begins both lines; ``""`` for none.
+
+    A number alone in brackets is a job's or a process's, and a fact.
+    """
+    match = _TAGS.match(line)
+    if match is None or not below.startswith(match.group().rstrip()) or not any(w in line for w in _STARTING_WORDS):
+        return ""
+    return match.group().rstrip() + " " if below.startswith(match.group().rstrip() + " ") else ""
 
 
 def _shared(line: str, below: str) -> str:

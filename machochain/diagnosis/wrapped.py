@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
+from urllib.parse import unquote_plus
 
 from machochain.diagnosis.paste import Lines
 
@@ -20,6 +21,7 @@ _ESCAPED: Final = re.compile(
     rf"|dlopen\([^\n]{{1,2000}}\\['\"n]|Failed to load NIF library: \\'"
     r"|\\n(?:clang|ld|collect2)(?:\+\+)?: |Undefined symbols for architecture \w{1,20}:\\n|\\nIn subcomponent: "
 )
+_QUERY: Final = re.compile(r"https?://[^\s?]{1,400}\?(?:[^\s&]{1,400}&)?\w{1,40}=(?P<text>[^\s&]{20,20000})")
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _CHARS: Final = {"n": "\n", "t": "\t", "r": ""}
 _ANCHOR: Final = re.compile(
@@ -40,6 +42,27 @@ _OPEN: Final = re.compile(r"\((?=dlopen(?:_preflight)?\()")
 _BRACKET: Final = re.compile(r"[()]")
 _REASONS: Final = re.compile(r'"reasons"\s{0,8}:\s{0,8}\[')
 _STATED: Final = re.compile(r'"(?P<key>namespace|indicator|code)"\s{0,8}:\s{0,8}(?P<value>"[^"\n]{0,200}"|\d{1,10})')
+
+
+def addresses(held: Lines) -> None:
+    """A message inside of a web address, as tools that offer a search print it."""
+    if not held.has("%3A", "%3a"):
+        return
+    for at, line in enumerate(held.lines):
+        match = _QUERY.search(line) if "%" in line and len(line) < LONGEST_MESSAGE else None
+        if match is not None and _ANCHOR.search(text := unquote_plus(match["text"])):
+            held.note(at, "a message inside of an address was decoded")
+            held.replace(at, text.split("\n"))
+
+
+def broken_heads(held: Lines) -> None:
+    """``Library not loaded`` whose colon stands on the next line."""
+    if not held.has("not loaded\n:", "not found\n:"):
+        return
+    for at in range(len(held.lines) - 1, 0, -1):
+        if held.lines[at].startswith(": ") and held.lines[at - 1].endswith(("Library not loaded", "Symbol not found")):
+            held.lines[at - 1 : at + 1] = [held.lines[at - 1] + held.lines[at]]
+            del held.source[at]
 
 
 def escapes(held: Lines) -> None:

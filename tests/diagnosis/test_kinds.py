@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from machochain.diagnosis import diagnose
+from machochain.model.cause import Cause
 
 
 def _kinds() -> dict[str, tuple[frozenset[str], str]]:
@@ -70,3 +71,39 @@ def test_a_path_in_json_may_hold_commas_and_null_is_no_value() -> None:
     text += ' "message": "The binary is not signed.",'
     (found,) = diagnose(text).answers
     assert (found.fact("path"), found.fact("code")) == ("Tin.zip/a, b.so", None)
+
+
+def test_what_a_runner_puts_before_each_line_is_no_path_and_tells_of_no_variable() -> None:
+    text = (
+        "[junit4:junit4]    > Throwable #1: java.lang.UnsatisfiedLinkError: /w/T/libtin.dylib: dlopen(/w/T/libtin.dylib, 1):"
+        " no suitable image found.  Did find:\n"
+        "[junit4:junit4]    > \t/w/T/libtin.dylib: code signature in (/w/T/libtin.dylib) not valid for use in process using"
+        " Library Validation: library load disallowed by system policy\n"
+        "[junit4:junit4]    > \tat java.lang.ClassLoader$NativeLibrary.load(Native Method)\n"
+    )
+    (found,) = diagnose(text).answers
+    assert found.cause is Cause.QUARANTINE
+    assert [t.path for t in found.evidence.attempts] == ["/w/T/libtin.dylib"]
+    assert not any("java" in (t.reason or "") for t in found.evidence.attempts)
+    assert not any("DYLD_" in a.why for a in found.attempts)
+    assert not any("junit4" in step for step in found.remedy)
+
+
+@pytest.mark.parametrize("path", ["[tin] > libpan.dylib", "w libpan.dylib", "/a\t/libpan.dylib", "[x]/libpan.dylib"])
+def test_only_a_clean_absolute_path_tells_of_a_variable(path: str) -> None:
+    text = (
+        "dyld[3]: Library not loaded: /w/libpan.dylib\n  Referenced from: <1B0E5C11-2222-3A01-AC01-000000000001> /w/tin\n"
+        f"  Reason: tried: '{path}' (no such file), '/w/libpan.dylib' (no such file)"
+    )
+    (found,) = diagnose(text).answers
+    assert not found.process.library_path
+    assert not any("DYLD_" in a.why for a in found.attempts)
+
+
+def test_what_does_not_help_is_said_once() -> None:
+    text = (
+        "dyld[3]: Library not loaded: @rpath/libpan.dylib\n  Referenced from: <1B0E5C11-2222-3A01-AC01-000000000001> /w/tin"
+        "\n  Reason: no LC_RPATH's found"
+    )
+    (found,) = diagnose(text).answers
+    assert sum("LD_LIBRARY_PATH" in each and "DYLD" not in each for each in found.avoid) == 1

@@ -43,7 +43,7 @@ def asks(answer: Answer) -> bool:
     if e.kind is not EvidenceKind.SYMBOL_MISSING or not e.symbol or is_elided(e.symbol):
         return False
     if (e.expected_in or "").startswith(_SYSTEM):
-        return answer.cause is Cause.NEWER_MACOS and not is_elided(e.expected_in)
+        return answer.cause in _OF_SYSTEM and not is_elided(e.expected_in)
     return e.expected_in == "flat namespace" and answer.cause in _OF_FLAT
 
 
@@ -73,8 +73,18 @@ def _expected(answer: Answer, library: str, symbol: str, facts: SystemFacts) -> 
     if known.presence is Presence.ABSENT and known.present_in is None:
         why = f"No release of macOS that is known has it in {leaf(library)}: it was linked against another copy."
         return _changed(answer, Cause.ABI_MISMATCH, why, {})
-    if known.presence is not Presence.PRESENT or known.present_in is None:
+    here = answer.evidence.macos
+    if known.present_in is None:
         return answer
+    if known.presence is not Presence.PRESENT:
+        if here is None or here < known.present_in or known.absent_in is not None:
+            return answer
+        why = f"{leaf(library)} of macOS {_words(known.present_in)} had it, and nothing vouches for it since."
+        return _changed(answer, Cause.SYSTEM_LIBRARY_GONE, why, {"seen_in": str(known.present_in)})
+    low = here or (answer.evidence.macos_range.low if answer.evidence.macos_range else None)
+    if low is not None and low >= known.present_in:
+        why = f"{leaf(library)} is known to have it from macOS {_words(known.present_in)} on: another file answered."
+        return _changed(answer, Cause.UNKNOWN, why, {}, out=(Cause.NEWER_MACOS,))
     since = _words(known.present_in)
     if known.absent_in is not None:
         since += f", not yet in {_words(known.absent_in)}"
