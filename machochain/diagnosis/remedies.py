@@ -26,9 +26,33 @@ _NO_DYLD_HARDENED: Final = "DYLD_* variables: the process is hardened and ignore
 _NO_DYLD: Final = "DYLD_LIBRARY_PATH for good: SIP and hardened programs take it away"
 
 
+def _of_go(cause: Cause, e: Evidence) -> tuple[str, ...]:
+    """Return what helps a program that cmd/go made for one run: never an edit of a file that is temporary."""
+    verb, library = _go_verb(e), e.library or ""
+    if not verb:
+        return ()
+    if cause is Cause.NOT_PACKAGED:
+        rename = quoted("@rpath/" + leaf(library))
+        return (
+            f"in the library: install_name_tool -id {rename} {file_word(leaf(library))}", "then link anew:",
+            *_build_anew(verb),
+        )  # fmt: skip
+    if cause not in {Cause.BUILD_MACHINE_PATH, Cause.STALE_DEPENDENT, Cause.UNDECLARED_DEPENDENCY}:
+        return ()
+    install = f"install what brings {printable(leaf(library))}"
+    if formula_of(library):
+        install = f"brew install {quoted(formula_of(library))}"
+    if place_of(e.referenced_from).kind is PlaceKind.GO_RUN_CACHED:
+        return (
+            "go run -a …   # Go's cache kept a program that was linked with a library that is gone",
+            f"if the library is not installed at all: {install}",
+        )
+    return (install,)
+
+
 def remedies(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
     """Return the steps for a class; commands name the image that asks as ``$BIN``, which the first step sets."""
-    steps = _steps(cause, evidence, facts)
+    steps = _of_go(cause, evidence) or _steps(cause, evidence, facts)
     if any(_BIN in step for step in steps):
         asker = evidence.referenced_from or evidence.process or _dlopened(evidence)
         return (f"BIN={_whole(asker, 'THE_BINARY_THAT_ASKS')}", *steps)
