@@ -61,6 +61,7 @@ def test_a_flat_symbol_no_system_library_has_is_not_said_to_need_a_newer_macos()
         (f"{FRAMEWORKS}/Python.framework/Versions/2.7/Python", Cause.SYSTEM_LIBRARY_GONE),
         ("/usr/lib/libssl.0.9.8.dylib", Cause.SYSTEM_LIBRARY_GONE),
         (f"{FRAMEWORKS}/SwiftUI.framework/Versions/A/SwiftUI", Cause.NEWER_MACOS),
+        ("/usr/lib/libtinpan.3.dylib", Cause.BUILD_MACHINE_PATH),
         ("/System/Library/PrivateFrameworks/Tin.framework/Versions/A/Tin", Cause.NEWER_MACOS),
     ],
 )

@@ -29,6 +29,8 @@ from machochain.world.system.facts import LibraryFacts, SystemFacts
 _SYSTEM: Final = ("/usr/lib/", "/System/Library/")
 _FIRST: Final = Version.of(11)
 """The oldest release whose programs are judged; what is older says nothing to a reader of today."""
+_DIRECT: Final = 3
+"""Slashes in the path of a library that lies in /usr/lib itself."""
 _OF_12: Final = frozenset({Era.DYLD4_EARLY, Era.DYLD4_QUOTED, Era.DYLD4})
 """Words of macOS 12 or later."""
 _OF_SYSTEM: Final = frozenset({Cause.NEWER_MACOS, Cause.SYSTEM_LIBRARY_GONE})
@@ -122,6 +124,9 @@ def _anywhere(answer: Answer, symbol: str, facts: SystemFacts) -> Answer:
 def _library(answer: Answer, library: str, facts: SystemFacts) -> Answer:
     """A library of macOS that was not there: not yet, or no longer?"""
     known = facts.library(library)
+    if known is None and library.startswith("/usr/lib/") and library.count("/") == _DIRECT:
+        why = "No macOS that is known has it: it is a file of the machine the program was built on."
+        return _changed(answer, Cause.BUILD_MACHINE_PATH, why, {})
     if known is None:
         return answer
     if known.removed:
