@@ -8,6 +8,7 @@ from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import sdk_before
 from machochain.model.image import FileType
 from machochain.model.ospaths import CRYPTEX
+from machochain.model.paths import leaf
 from machochain.model.platform import Platform
 from machochain.model.result import LoadedImage
 from machochain.model.search import Candidate, SearchRule
@@ -156,13 +157,17 @@ def _without_versions(image: LoadedImage, tail: str, config: ProcessConfig) -> s
     dyld-1378, Loader.cpp: forEachResolvedAtPathVar(): only for dylibs of an old SDK whose path ends in
     ``/Versions/X/leaf``, with the leaf of their install name and a one-letter version.
     """
+    folder = framework_folder(image)
+    if folder is None or image.image is None or not sdk_before(image.image, config.profile.real_loader_paths_sdk):
+        return None
+    return folder + tail
+
+
+def framework_folder(image: LoadedImage) -> str | None:
+    """Return what dyld takes for the framework a dylib lies in; None for any other, as in `_without_versions`."""
     header = image.image
-    if header is None or header.file_type != FileType.MH_DYLIB or header.install_name is None:
+    if header is None or header.file_type != FileType.MH_DYLIB or "/" not in (header.install_name or ""):
         return None
-    if not sdk_before(header, config.profile.real_loader_paths_sdk) or "/" not in header.install_name:
-        return None
-    install_leaf = "/" + header.install_name.rpartition("/")[2]
+    install_leaf = "/" + leaf(header.install_name or "")
     cut = len(image.path) - len(install_leaf) - 11
-    if cut <= 0 or not image.path[cut:].startswith("/Versions/"):
-        return None
-    return image.path[:cut] + tail
+    return image.path[:cut] if cut > 0 and image.path[cut:].startswith("/Versions/") else None

@@ -142,6 +142,28 @@ class ProcessConfig:
         return self.platform in (Platform.MAC_CATALYST, Platform.IOS)
 
     @property
+    def searching(self) -> tuple[object, ...]:
+        """What of the generation of dyld counts where a load command is looked for (`dyld.plan`, `dyld.atpaths`).
+
+        Where this is the same, so are the paths that are tried and dyld's words for one at which nothing lies.
+        """
+        profile = self.profile
+        fallbacks = profile.catalyst_fallback, profile.ios_fallback_local_only
+        return (
+            profile.generation,
+            self.cryptex,
+            profile.cryptex_for_at_paths,
+            profile.default_fallbacks_need_old_sdk,
+            fallbacks if self.platform != Platform.MACOS else None,
+            profile.folds_executable_path,
+            profile.real_loader_paths_sdk,
+            profile.errno_reasons,
+            profile.cache_note,
+            profile.wording,
+            self.hardened and profile.protects_libsystem,
+        )
+
+    @property
     def cryptex(self) -> bool:
         """Whether the OS cryptex is searched; simulator programs run another dyld with its own root."""
         return self.profile.cryptex and not self.is_simulator

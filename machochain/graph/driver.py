@@ -135,27 +135,39 @@ class _Run(Search, ClassicSearch):
         """Whether this process comes to all that another release came to.
 
         What a walk does beside its searches depends on the images alone, but for what is looked at first here. So if
-        each search, one after the other, finds the same in the same way, the walks are the same.
+        each search, one after the other, finds the same in the same way, the walks are the same: searches that are
+        known to go the same way on both releases need not be made again.
         """
         if any(does_more(config) for config in (self.config, like.config)):
             return False
         if self.config.profile.use_flags != like.config.profile.use_flags and has_use_flags(like.images):
             return False
+        if like.trails is not None and like.trails <= self._trails.gone:
+            return all(map(self._may_begin, like.begun))
         for request, found in like.searches:
             requester = request.chain[0].id
             if requester == len(self.images) and not self._begins_with(like.images[requester]):
                 return False
+            if found.trail in self._trails.gone:
+                if found.image is not None and found.fresh:
+                    self._add(found.image)
+                self._count(found)
+                continue
             if not agree(self._search(request), found):
                 return False
         return all(self._begins_with(image) for image in like.images[len(self.images) :])
 
     def _begins_with(self, image: LoadedImage) -> bool:
         """Add an image nobody searched for: the main executable, or a library that is opened. False if dyld refuses."""
+        self._add(image)
+        return self._may_begin(image)
+
+    def _may_begin(self, image: LoadedImage) -> bool:
+        """Whether dyld takes the main executable, or a library that is opened."""
         assert image.image is not None
         main = image.image.file_type == FileType.MH_EXECUTE
         if main and self.config.is_simulator and self.config.root_path is None:
             return False
-        self._add(image)
         return first_refusal(image.image, self.config.profile, main=main) is None
 
     def launch(self, main: LoadedImage) -> None:
@@ -409,13 +421,17 @@ class _Run(Search, ClassicSearch):
         if before is not None:
             return self._not_searched(before)
         found = self._find_classic(request) if self.config.profile.classic else self._find_current(request)
+        broken_off = self._given_up  # by the search itself
+        self._count(found)
+        return found if broken_off is None or found.image is not None else self._not_searched(broken_off)
+
+    def _count(self, found: Found) -> None:
+        """Count what was tried: there is an end to it."""
         self._tried += len(found.tried)
         self._attempts_left -= len(found.tried) + (FAILURE if found.image is None else 0)
         self._text_left -= sum(len(attempt.candidate.path) for attempt in found.tried)
-        broken_off = self._given_up  # by the search itself
-        if broken_off is None and (self._attempts_left <= 0 or self._text_left <= 0):
+        if self._given_up is None and (self._attempts_left <= 0 or self._text_left <= 0):
             self._given_up = UnknownKind.GIVEN_UP if self._attempts_left <= 0 else UnknownKind.TOO_LONG
-        return found if broken_off is None or found.image is not None else self._not_searched(broken_off)
 
     def _not_searched(self, why: UnknownKind) -> Found:
         return Found(None, None, (), None, unknown=Unknown(why, (str(self._tried),)))

@@ -7,10 +7,13 @@ from typing import Final
 
 from attrs import evolve
 
+from machochain.dyld.atpaths import framework_folder
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import needs_fallbacks
-from machochain.dyld.profile import PROFILES
+from machochain.dyld.profile import NEWEST, PROFILES
+from machochain.graph.sharing import Asked, Trails, Ways
 from machochain.graph.starting import NO_SIGNATURE, SliceSignature, read_slice_signature
+from machochain.graph.walked import Trail
 from machochain.kernel.libraries import MapRefusal
 from machochain.kernel.libraries import refusal as library_refusal
 from machochain.macho.reader import read_source, slice_reader
@@ -22,8 +25,6 @@ from machochain.model.image import FileType, MachOFile, Slice
 from machochain.model.ospaths import OS_FOLDERS
 from machochain.model.paths import TargetPath, directory
 from machochain.model.result import LoadedImage
-from machochain.model.search import Attempt, Candidate
-from machochain.model.value import frozen
 from machochain.model.version import Version
 from machochain.world.filesystem import ENOENT, ReadableFileSystem
 
@@ -57,29 +58,6 @@ _HOW_MUCH: Final = {False: _NO_PAGES, None: 1, True: 2}
 
 Fitting = dict[tuple[tuple[int, int] | None, bool], Slice]
 """By identity of the file and whether a load command asks."""
-
-
-@frozen
-class Trail:
-    """How a search comes to a file that no image of the process has answered for.
-
-    Attributes:
-        requester: Id of the image that asked, in the process that went first; attempts and candidate name it.
-        tried: What failed before.
-        candidate: The path that served.
-        node: What lies there.
-        piece: The slice that was taken.
-    """
-
-    requester: int
-    tried: tuple[Attempt, ...]
-    candidate: Candidate
-    node: Node
-    piece: Slice
-
-
-Trails = dict[tuple[int, str], Trail]
-"""By standpoint of the image that asks, and the load path."""
 
 
 class Mac:
@@ -116,7 +94,10 @@ class Mac:
         self._known: dict[str, bool] = {}
         self._fitting: dict[tuple[Arch, int, bool, Version, Validation], Fitting] = {}
         self._trails: dict[tuple[ProcessConfig, str], Trails] = {}
-        self._standpoints: dict[tuple[str, int], int] = {}
+        self._kinds: dict[tuple[object, Version], Trails] = {}
+        self._last_trails: dict[object, dict[Asked, Trail]] = {}
+        self._ways: Ways = {}
+        self._standpoints: dict[tuple[str, int, str | None], int] = {}
         self._standpoint_numbers: dict[tuple[object, ...], int] = {}
 
     def look(self, path: str, cwd: str = "/") -> Node:
@@ -209,28 +190,47 @@ class Mac:
         return self._fitting.setdefault(kind, {})
 
     def trails(self, config: ProcessConfig, cwd: str) -> Trails:
-        """Return the ways to files that processes of this kind have found; it grows with use.
+        """Return the ways of searches that processes of this kind have gone; it grows with use.
 
-        They are the same whatever the main executable is: none leads through ``@executable_path`` or the run paths of
-        another image than the one that asks.
+        They are the same whatever the main executable is, but for what stands for it in a `standpoint`.
         """
-        return self._trails.setdefault((evolve(config, main_path=None), cwd), {})
+        known = self._trails.get((config, cwd))
+        if known is None:
+            alike = evolve(config, main_path=None, profile=PROFILES[-1], macos=NEWEST), config.searching, cwd
+            kind = alike, config.macos  # which has a profile of its own
+            known = self._kinds.get(kind)
+            if known is None:
+                known = self._kinds[kind] = Trails(self._last_trails.setdefault(alike, {}), self._ways)
+            self._trails[config, cwd] = known
+        return known
 
-    def standpoint(self, image: LoadedImage) -> int:
-        """Return a number that images share which search from one directory by the same run paths."""
-        key = (image.path, image.slice_offset)
+    def standpoint(self, image: LoadedImage, main_path: str | None = None) -> int:
+        """Return a number that images share which search from one directory by the same run paths.
+
+        Args:
+            image: The image that asks, or has run paths.
+            main_path: The process's main executable.
+        """
+        key = (image.path, image.slice_offset, main_path)
         known = self._standpoints.get(key)
         if known is None:
             header = image.image
             run_paths = tuple(r.path for r in header.run_paths) if header is not None else ()
-            # What lies in a framework is searched for by its whole path (``Malformed::loaderPathsAreReal``).
-            place = key if "/Versions/" in image.path else directory(image.path)
+            # A framework's library of an old SDK is searched for as if it lay elsewhere, too.
+            place = key if framework_folder(image) is not None else directory(image.path)
             old = header is not None and needs_fallbacks(header)
             main = header is not None and header.file_type == FileType.MH_EXECUTE
-            what = (place, run_paths, old, main)
+            whose = main_path if any(r.startswith("@executable_path") for r in run_paths) else None
+            what = (place, run_paths, old, main, whose)
             known = self._standpoint_numbers.setdefault(what, len(self._standpoint_numbers))
             self._standpoints[key] = known
         return known
+
+    def standpoints(self, chain: tuple[LoadedImage, ...], main_path: str | None) -> int:
+        """Return a number for all the images whose run paths count for a search, one behind the other."""
+        ids = [image.id for image in chain]
+        what = tuple((self.standpoint(image, main_path), ids.index(image.id)) for image in chain)
+        return self._standpoint_numbers.setdefault(what, len(self._standpoint_numbers))
 
     def read(self, node: Node) -> MachOFile | InputError:
         """Return the headers of a file, or why they cannot be read."""

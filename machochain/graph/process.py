@@ -16,7 +16,7 @@ from machochain.dyld.facts import (
 from machochain.dyld.slices import FAT, choose_slice, classic_choose_slice, not_mach_o, platform_text, refusal
 from machochain.graph.mac import Mac
 from machochain.graph.versioned import find_overrides
-from machochain.graph.walked import Found, Walk, image_of
+from machochain.graph.walked import Found, Trail, Walk, image_of
 from machochain.kernel.libraries import MapRefusal
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, SystemAnswer
@@ -83,9 +83,16 @@ class Process:
         self._tried = 0
         self._given_up: UnknownKind | None = None
         self._searches: list[tuple[LoadRequest, Found]] = []
+        # What the OS was asked for in the last search.
+        self._answers: dict[str, SystemAnswer] = {}
+        # The images whose run paths count for the last search, and the number of their standpoints.
+        self._chain: tuple[tuple[LoadedImage, ...], int] = (), 0
 
     def result(self) -> Walk:
         """Return what was found so far."""
+        fresh = {found.image.id for _, found in self._searches if found.image is not None and found.fresh}
+        trails = frozenset(found.trail for _, found in self._searches if found.trail is not None)
+        follows = all(found.trail is not None for _, found in self._searches)
         return Walk(
             tuple(self.images),
             tuple(self.loads),
@@ -95,6 +102,8 @@ class Process:
             tuple(self._searches),
             tuple(self._implied),
             len(self.images) if self._launched is None else self._launched,
+            tuple(image for image in self.images if image.id not in fresh),
+            trails if follows else None,
         )
 
     def _affordable(self, candidates: Iterator[Candidate]) -> Iterator[Candidate]:
@@ -141,22 +150,34 @@ class Process:
     def _load_system(self, answer: SystemAnswer, candidate: Candidate, tried: list[Attempt]) -> Found | None:
         """Load a library of the cache, or note why none of them serves."""
         misfit = self._system_misfit()
-        if misfit is not None:
-            tried.append(Attempt(candidate, misfit))
-            return None
+        if misfit is None:
+            return self._take_system(answer.path or TargetPath(candidate.path), candidate, tuple(tried))
+        tried.append(Attempt(candidate, misfit))
+        return None
+
+    def _take_system(
+        self, name: TargetPath, candidate: Candidate, tried: tuple[Attempt, ...], trail: Trail | None = None
+    ) -> Found:
+        """Load a library of the cache by its install name."""
         # dyld4 records the path that led there, an alias too (makeDyldCacheLoader()).
-        name = answer.path or TargetPath(candidate.path)
         path = name if self.config.profile.classic else TargetPath(candidate.path)
         image = LoadedImage(len(self.images), path, Origin.OS, install_name=name)
         self._add(image)
-        return Found(image, candidate, tuple(tried), None, fresh=True)
+        return Found(image, candidate, tried, None, fresh=True, trail=trail)
 
-    def _take(self, node: Node, piece: Slice, candidate: Candidate, tried: tuple[Attempt, ...]) -> Found:
+    def _take(
+        self,
+        node: Node,
+        piece: Slice,
+        candidate: Candidate,
+        tried: tuple[Attempt, ...],
+        trail: Trail | None = None,
+    ) -> Found:
         """Load a slice of a file."""
         image = image_of(node, piece, len(self.images))
         self._found_as[image.id] = candidate.path
         self._add(image)
-        return Found(image, candidate, tried, None, fresh=True)
+        return Found(image, candidate, tried, None, fresh=True, trail=trail)
 
     def _choose(self, node: Node, candidate: Candidate, request: LoadRequest) -> Slice | Objection:
         """Return the slice of a file that the process takes, or dyld's reason for taking none."""

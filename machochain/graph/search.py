@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from attrs import evolve
@@ -13,15 +14,16 @@ from machochain.dyld.facts import (
     might_be_in_shared_cache,
 )
 from machochain.dyld.plan import candidates
-from machochain.graph.mac import Trail
 from machochain.graph.process import Process, names_a_system_library
-from machochain.graph.walked import Found
+from machochain.graph.sharing import Asked
+from machochain.graph.walked import BY_NAME, Found, Trail
 from machochain.model.filesystem import Node, NodeKind, Presence, SystemAnswer
 from machochain.model.image import Slice
 from machochain.model.ospaths import (
     LIBSYSTEM,
 )
-from machochain.model.result import LoadedImage, Unknown, UnknownKind
+from machochain.model.paths import TargetPath
+from machochain.model.result import LoadedImage, Origin, Unknown, UnknownKind
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind, Objection, ObjectionKind
 
 PROTECTED: Final = frozenset(
@@ -30,21 +32,31 @@ PROTECTED: Final = frozenset(
 """Libraries a hardened process never overrides (dyld-1378, isProtectedLibSystemPath())."""
 
 
+_FILELESS: Final = frozenset({ObjectionKind.NO_SUCH_FILE, ObjectionKind.STAT_FAILED, ObjectionKind.NOT_A_FILE})
+"""Why nothing is taken at a path where there is no file to be judged."""
+
+
 class Search(Process):
     """The searches of macOS 12 and newer."""
 
-    def _find_current(self, request: LoadRequest) -> Found:  # noqa: C901  # the order of its steps is the rule
-        """Search as dyld4 does (Loader.cpp: getLoader())."""
-        path = request.path
+    def _find_current(self, request: LoadRequest) -> Found:
+        """Search as dyld4 does, by a way that another process has found if there is one."""
         known = self._loaded_by_run_path_name(request)
         if known is not None:
-            return Found(known, None, (), None)
-        trail = self._trails.get((self.mac.standpoint(request.chain[0]), path)) if request.static else None
-        found = self._follow(trail, request) if trail is not None else None
-        if found is not None:
-            return found
+            return Found(known, None, (), None, trail=BY_NAME)
+        for asked in self._asked(request):
+            trail = self._trails.get(asked)
+            if trail is not None and self._holds(trail, request):
+                found = self._follow(trail, request)
+                if found is not None:
+                    return found
+        return self._remember(request, self._explore(request))
+
+    def _explore(self, request: LoadRequest) -> Found:
+        """Search without knowing the way (Loader.cpp: getLoader())."""
+        path = request.path
         tried: list[Attempt] = []
-        unknown: Unknown | None = None
+        self._answers.clear()
         for _ in range(2):
             answer = self._canonical(path)
             if answer is not None and answer.path is not None and answer.path != path:
@@ -65,47 +77,109 @@ class Search(Process):
             if real is None or path.startswith(real):
                 break
             path = real
+        failure = self._failure(request, tuple(tried))
+        return Found(None, None, tuple(tried), failure, unknown=self._unknown(request, tried))
+
+    def _unknown(self, request: LoadRequest, tried: Sequence[Attempt]) -> Unknown | None:
+        """Return why nobody can tell that a search fails."""
         seen = next((a for a in tried if a.unseen), None)
         if seen is not None:
-            unknown = Unknown(UnknownKind.UNSEEN_PATH, (request.path, seen.candidate.path))
-        elif self._depends_on_process(request):
-            unknown = Unknown(UnknownKind.UNKNOWN_PROCESS, (request.path, request.chain[0].path))
-        return Found(None, None, tuple(tried), self._failure(request, tuple(tried)), unknown=unknown)
+            return Unknown(UnknownKind.UNSEEN_PATH, (request.path, seen.candidate.path))
+        if self._depends_on_process(request):
+            return Unknown(UnknownKind.UNKNOWN_PROCESS, (request.path, request.chain[0].path))
+        return None
+
+    def _asked(self, request: LoadRequest) -> Iterator[Asked]:
+        """Yield by what a way is known: who asks and for what, then also whose run paths count."""
+        if not request.static or request.inserted or not self._remembers:
+            return
+        path, main_path = request.path, self.config.main_path
+        yield (
+            self.mac.standpoint(request.chain[0], main_path),
+            path,
+            main_path if path.startswith("@executable_path") else None,
+        )
+        if path.startswith("@rpath/"):
+            if self._chain[0] is not request.chain:
+                self._chain = request.chain, self.mac.standpoints(request.chain, main_path)
+            yield self._chain[1], path, None
+
+    def _holds(self, trail: Trail, request: LoadRequest) -> bool:
+        """Whether a way is one of this release too: so it is if files are missing alike, and the OS answers alike."""
+        if trail in self._trails.gone:
+            return True
+        macos = self.config.macos
+        for path, presence, name in trail.answers:
+            answer = self.mac.find_system(path, macos)
+            if answer.presence is not presence or answer.path != name:
+                return False
+        if not all(attempt.kind in _FILELESS for attempt in trail.tried):
+            return False
+        node, candidate = trail.node, trail.candidate
+        takes = self._choose(node, candidate, request) if trail.piece and node and candidate else None
+        if takes is not trail.piece:
+            return False
+        self._trails.gone.add(trail)
+        return True
 
     def _follow(self, trail: Trail, request: LoadRequest) -> Found | None:
-        """Take the way that led another process to a file; None if something loaded here answers on the way."""
+        """Go the way another process went; None if something loaded here answers on the way."""
         names = self._names
-        if len(trail.tried) >= self._attempts_left or any(a.candidate.path in names for a in trail.tried):
+        if len(trail.tried) >= self._attempts_left or not names.keys().isdisjoint(trail.passed):
             return None
-        tried, candidate = trail.tried, trail.candidate
-        requester = request.chain[0].id
-        if trail.requester != requester:
-            tried = tuple(evolve(a, candidate=asked_by(a.candidate, requester)) for a in tried)
-            candidate = asked_by(candidate, requester)
+        tried, candidate = trail.seen_by(tuple(image.id for image in request.chain))
+        if candidate is None:
+            return Found(None, None, tried, trail.failure, unknown=self._unknown(request, tried), trail=trail)
         known = names.get(candidate.path)
-        if known is None and trail.node.identity is not None:
+        if known is None and trail.system is not None:
+            known = names.get(trail.system)
+        if known is None and trail.node is not None and trail.node.identity is not None:
             known = self._identities.get(trail.node.identity)
         if known is not None:
-            return Found(self.images[known], candidate, tried, None)
-        return self._take(trail.node, trail.piece, candidate, tried)
+            return Found(self.images[known], candidate, tried, None, trail=trail)
+        if trail.loads_system and trail.system is not None:
+            return self._take_system(trail.system, candidate, tried, trail)
+        if trail.node is not None and trail.piece is not None:
+            return self._take(trail.node, trail.piece, candidate, tried, trail)
+        return None
 
-    def _remember(self, request: LoadRequest, found: Found, node: Node, piece: Slice) -> None:
-        """Keep the way to a file if no other process of this kind can go another: see `Mac.trails`."""
-        requester = request.chain[0]
-        if not self._remembers or not request.static or request.inserted or request.path.startswith("@executable_path"):
-            return
-        if requester.image is None or any(r.path.startswith("@executable_path") for r in requester.image.run_paths):
-            return
-        assert found.candidate is not None
-        if request.path.startswith("@rpath/") and found.candidate.image != requester.id:
-            return  # the run paths of whoever led here came before
-        ways = (found.candidate, *(attempt.candidate for attempt in found.tried))
-        if any(c.image not in (None, requester.id) for c in ways):
-            return
-        if any(self.mac.find_system(c.path, self.config.macos).presence is Presence.PRESENT for c in ways):
-            return  # whether the library of the OS that has this name is loaded differs
-        asked = self.mac.standpoint(requester), request.path
-        self._trails[asked] = Trail(requester.id, found.tried, found.candidate, node, piece)
+    def _remember(self, request: LoadRequest, found: Found) -> Found:
+        """Keep the way of a search if every process of this kind goes it in which nothing answers before."""
+        ways = list(self._asked(request))
+        if not ways or self._given_up is not None or not _is_plain(request, found, self.config.hardened):
+            return found
+        # The run paths of whoever led here matter unless the image's own led to something.
+        first = request.chain[0].id
+        own = (
+            found.candidate is not None
+            and found.candidate.image == first
+            and all(attempt.candidate.image in (None, first) for attempt in found.tried)
+        )
+        asked = ways[0] if own or len(ways) == 1 else ways[1]
+        return evolve(found, trail=self._trails.add(asked, self._trail(request, found)))
+
+    def _trail(self, request: LoadRequest, found: Found) -> Trail:
+        """Return the way a search went."""
+        candidate, fresh = found.candidate, found.fresh
+        passed = {a.candidate.path for a in found.tried}
+        passed.update(a.path for path, a in self._answers.items() if path in passed and a.path is not None)
+        trail = Trail(
+            tuple(image.id for image in request.chain),
+            found.tried,
+            candidate,
+            frozenset(passed),
+            failure=found.failure,
+            answers=tuple((path, answer.presence, answer.path) for path, answer in self._answers.items()),
+        )
+        if candidate is None or found.image is None:
+            return trail
+        answer = self.mac.find_system(candidate.path, self.config.macos)
+        system = (answer.path or TargetPath(candidate.path)) if answer.presence is Presence.PRESENT else None
+        if found.image.origin is Origin.OS:
+            return evolve(trail, system=system, loads_system=fresh)
+        node = self.mac.look(candidate.path, self.cwd)
+        piece = self._choose(node, candidate, request) if fresh else None
+        return evolve(trail, node=node, system=system, piece=piece if isinstance(piece, Slice) else None)
 
     def _failure(self, request: LoadRequest, tried: tuple[Attempt, ...]) -> Failure | None:
         """Return why a search failed; None if dyld has no words and goes on in silence."""
@@ -133,14 +207,19 @@ class Search(Process):
         """Return the OS library a path or its real path stands for (canonicalDylibPathInCache())."""
         if path.startswith("@"):
             return None
-        answer = self.mac.find_system(path, self.config.macos)
+        answer = self._system(path)
         if answer.presence is Presence.PRESENT:
             return answer
         real = self.mac.realpath(path, self.cwd)
         if real is None or real == path or not might_be_in_shared_cache(real):
             return None
-        answer = self.mac.find_system(real, self.config.macos)
+        answer = self._system(real)
         return answer if answer.presence is Presence.PRESENT else None
+
+    def _system(self, path: str) -> SystemAnswer:
+        """Ask the OS for a library, and keep in mind that the way of the search depends on it."""
+        answer = self._answers[path] = self.mac.find_system(path, self.config.macos)
+        return answer
 
     def _probe(self, candidate: Candidate, request: LoadRequest, load_path: str, tried: list[Attempt]) -> Found | None:  # noqa: PLR0911  # one answer a case
         """Try one path; return what it gave, or note why it did not serve."""
@@ -153,7 +232,7 @@ class Search(Process):
             reason = "relative path not allowed in hardened program"
             tried.append(Attempt(candidate, Objection(ObjectionKind.RELATIVE_PATH, reason)))
             return None
-        answer = self.mac.find_system(path, self.config.macos)
+        answer = self._system(path)
         if answer.presence is Presence.PRESENT:
             # An alias of a cached library that is loaded counts even where only the disk is searched.
             known = self._names.get(answer.path or path)
@@ -193,13 +272,13 @@ class Search(Process):
             if chosen.kind is ObjectionKind.ABORTS and not self._aborted:
                 self._abort(chosen.text)
             return None
-        found = self._take(node, chosen, candidate, tuple(tried))
-        self._remember(request, found, node, chosen)
-        return found
+        return self._take(node, chosen, candidate, tuple(tried))
 
 
-def asked_by(candidate: Candidate, requester: int) -> Candidate:
-    """Return a candidate as another process has it, where the requester has another id."""
-    if candidate.image is None:
-        return candidate
-    return Candidate(candidate.path, candidate.rule, requester, candidate.run_path)
+def _is_plain(request: LoadRequest, found: Found, hardened: bool) -> bool:
+    """Whether the way of a search says all about it: nothing was asked by name at its end, and something was tried."""
+    if found.candidate is None and (found.image is not None or not found.tried):
+        return False
+    if hardened and is_file_relative(request.path):
+        return False
+    return not any(attempt.kind is ObjectionKind.ABORTS for attempt in found.tried)

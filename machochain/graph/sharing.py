@@ -1,10 +1,58 @@
-"""Whether a release comes to the same walk as another one, so that both can share it."""
+"""What processes and releases share: the ways of searches, and by them whole walks."""
 
 from __future__ import annotations
 
 from machochain.dyld.config import ProcessConfig
-from machochain.graph.walked import Found
+from machochain.graph.walked import BY_NAME, Found, Trail
 from machochain.model.result import LoadedImage
+
+Asked = tuple[int, str, str | None]
+"""Who asks, by the number of a standpoint; the load path; the main executable if the load path begins there."""
+Ways = dict[Asked, list[Trail]]
+"""All ways there are, on any release, each once."""
+
+
+class Trails:
+    """The ways that searches of processes of one kind on one release go."""
+
+    def __init__(self, last: dict[Asked, Trail], ways: Ways) -> None:
+        """Start with none.
+
+        Args:
+            last: The ways that releases share on which dyld searches alike.
+            ways: Those of all kinds and releases.
+        """
+        self._ways = ways
+        self._last = last
+        self.gone: set[Trail] = {BY_NAME}
+        """Those that searches here have gone, or are known to go."""
+
+    def get(self, asked: Asked) -> Trail | None:
+        """Return the way the last such search went, here or where dyld searches alike."""
+        return self._last.get(asked)
+
+    def add(self, asked: Asked, trail: Trail) -> Trail:
+        """Note the way a search went; return the one object that stands for it on all releases."""
+        ways = self._ways.setdefault(asked, [])
+        known = next((way for way in ways if _same(way, trail)), None)
+        if known is None:
+            known = trail
+            ways.append(trail)
+        self._last[asked] = known
+        self.gone.add(known)
+        return known
+
+
+def _same(one: Trail, other: Trail) -> bool:
+    return (
+        one.piece is other.piece
+        and one.node is other.node
+        and one.loads_system is other.loads_system
+        and one.passed == other.passed
+        and one.failure == other.failure
+        and one.seen_by(other.chain) == (other.tried, other.candidate)
+        and one.system == other.system
+    )
 
 
 def agree(one: Found, other: Found) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from machochain.dyld.atpaths import LoadRequest
 from machochain.dyld.config import ProcessConfig
-from machochain.model.filesystem import Node
+from machochain.model.filesystem import Node, Presence
 from machochain.model.image import Slice
+from machochain.model.paths import TargetPath
 from machochain.model.result import Load, LoadedImage, Origin, Unknown
 from machochain.model.search import Attempt, Candidate, Failure
 from machochain.model.value import frozen
@@ -25,6 +29,8 @@ class Walk:
             same.
         implied: What stands for a load command in images without any: libSystem, as their first library.
         launched: How many images were there when the launch was over; what follows was opened.
+        begun: The images nobody searched for: the main executable, and what is opened.
+        trails: The ways all the searches went; None if one of them may go another way next time.
     """
 
     images: tuple[LoadedImage, ...]
@@ -35,6 +41,57 @@ class Walk:
     searches: tuple[tuple[LoadRequest, Found], ...] = ()
     implied: tuple[Load, ...] = ()
     launched: int = 0
+    begun: tuple[LoadedImage, ...] = ()
+    trails: frozenset[Trail] | None = None
+
+
+@frozen(eq=False)
+class Trail:
+    """How a search ends if no image of the process answers on the way: that depends on who asks and on the release.
+
+    Ways that are the same on several releases are one object.
+
+    Attributes:
+        chain: Ids of the images that were asked, in the process that went first; attempts and candidate name them.
+        tried: What failed before.
+        candidate: The path that served; None if none did.
+        passed: The names of images that would have answered before that.
+        node: What lies there, if it is a file.
+        piece: The slice of it that is loaded; None if none is.
+        system: The install name of the library of the OS that is there.
+        loads_system: Whether that one is loaded.
+        failure: Why no path serves.
+        answers: What the OS was asked for, and answered.
+    """
+
+    chain: tuple[int, ...] = ()
+    tried: tuple[Attempt, ...] = ()
+    candidate: Candidate | None = None
+    passed: frozenset[str] = frozenset()
+    node: Node | None = None
+    piece: Slice | None = None
+    system: TargetPath | None = None
+    loads_system: bool = False
+    failure: Failure | None = None
+    answers: tuple[tuple[str, Presence, TargetPath | None], ...] = ()
+
+    def seen_by(self, chain: tuple[int, ...]) -> tuple[tuple[Attempt, ...], Candidate | None]:
+        """Return what was tried and what served, where the images that are asked have other ids."""
+        if chain == self.chain:
+            return self.tried, self.candidate
+        ids = dict(reversed([*zip(self.chain, chain, strict=False)]))  # the first of several counts
+        tried = tuple(Attempt(_of(a.candidate, ids), a.objection, a.suffix, a.unseen) for a in self.tried)
+        return tried, None if self.candidate is None else _of(self.candidate, ids)
+
+
+def _of(candidate: Candidate, ids: Mapping[int, int]) -> Candidate:
+    if candidate.image is None:
+        return candidate
+    return Candidate(candidate.path, candidate.rule, ids[candidate.image], candidate.run_path)
+
+
+BY_NAME: Final = Trail()
+"""The way of a search that an image answers by its name before any path is tried: the same on all releases."""
 
 
 @frozen
@@ -48,6 +105,7 @@ class Found:
         failure: Why not, with dyld's words; None if it has none.
         fresh: Whether the image was loaded just now.
         unknown: Why nobody can tell what dyld would find.
+        trail: The way it went; None if it may go another one next time.
     """
 
     image: LoadedImage | None
@@ -56,6 +114,7 @@ class Found:
     failure: Failure | None
     fresh: bool = False
     unknown: Unknown | None = None
+    trail: Trail | None = None
 
     @property
     def reason(self) -> str | None:

@@ -10,9 +10,12 @@ from typing import Any, Final
 
 import pytest
 
+from machochain.dyld.atpaths import LoadRequest
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED
 from machochain.graph.mac import Mac
-from machochain.graph.walked import Walk
+from machochain.graph.search import Search
+from machochain.graph.walked import Found, Trail, Walk
+from machochain.model.search import Candidate, SearchRule
 from tests.graph.modelled import GENERATIONS, Libraries, examine, launch, libraries, make_mac
 from tests.graph.test_driver_properties import Tree, made, told
 
@@ -91,3 +94,26 @@ def test_every_process_comes_to_what_it_comes_to_alone(start: int) -> None:
                 repeated += root in like and found.images is like[root].images
                 like[root] = found
     assert repeated
+
+
+def test_a_search_is_made_once_for_all_releases_on_which_dyld_searches_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    explored: list[str] = []
+    explore = Search._explore
+
+    def counted(self: Search, request: LoadRequest) -> Found:
+        explored.append(request.path)
+        return explore(self, request)
+
+    monkeypatch.setattr(Search, "_explore", counted)
+    program = made(None, (("@rpath/a", 0), ("@rpath/gone", 1)), ("/two",), "arm64", "15.0")
+    mac = make_mac({"/one/P": program, "/two/a": made("@rpath/a", (), (), "arm64", "15.0")})
+    first = launch(mac, "/one/P", "13.5")
+    assert "@rpath/gone" in explored
+    explored.clear()
+    assert launch(mac, "/one/P", "26", like=first).images is first.images
+    assert not explored
+
+
+def test_a_way_names_the_first_of_the_images_that_stand_on_the_run_path_stack_twice() -> None:
+    trail = Trail((3, 3, 0), candidate=Candidate("/lib/a", SearchRule.RPATH, 3, 0))
+    assert trail.seen_by((5, 6, 0))[1] == Candidate("/lib/a", SearchRule.RPATH, 5, 0)
