@@ -6,15 +6,13 @@ dyld-1378, Loader.cpp: resolveSymbol(), hasExportedSymbol().
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
-
-from attrs import evolve
 
 from machochain.dyld import messages
 from machochain.dyld.config import ProcessConfig
 from machochain.graph.plugins import host_of
-from machochain.graph.symbol_tables import CRASH, NO, YES, Answer, SymbolTables, Wanted
+from machochain.graph.symbol_tables import CRASH, NO, YES, Answer, SymbolTables, Verdicts, Wanted
 from machochain.graph.walked import Walk
 from machochain.graph.wiring import Wiring, in_order
 from machochain.model.host import PluginHost
@@ -61,6 +59,10 @@ _WITHOUT_WEAK: Final = frozenset(
 """Libraries of the OS without weak definitions: written in C."""
 _ALWAYS: Final = ("/usr/lib/libc++abi.dylib", "/usr/lib/libobjc.A.dylib")
 """Libraries of the OS that libSystem brings along into every process; of the first the weak definitions count too."""
+
+
+_Lacking = dict[int, tuple[Mapping[str, Answer], str | None, Lookup]]
+"""By library ordinal: the names that are not found, where dyld expects them, and how they were looked up."""
 
 
 class Binding:
@@ -139,51 +141,50 @@ class Binding:
         """Return what one image asks for in vain."""
         if image.image is None:
             return ()
-        number = self.numbers[image.id]
-        wanted = self.tables.wanted(image, number)
-        missing = self._two_level(image, wanted) if wanted.two_level else ()
+        wanted, verdicts, stops = self.wiring.asks(image)
+        missing = self._two_level(image, wanted, verdicts) if verdicts is not None else ()
         if missing and image.id in self._overriding:
             # what takes the place of a cached library may lack what it binds to in one library (resolveSymbol())
             missing = tuple(m for m in missing if m.fatal)
         others = tuple(self._by_name(image, wanted.by_name)) if wanted.by_name else ()
-        stops = () if self.config.profile.classic else self.tables.stops(number)
+        stops = () if self.config.profile.classic else stops
         if not stops and not (missing and others):
             return missing or others
         return tuple(in_order(self.tables.imports(image), missing, others, stops, image.id))
 
-    def _two_level(self, image: LoadedImage, wanted: Wanted) -> tuple[MissingSymbol, ...]:
+    def _two_level(self, image: LoadedImage, wanted: Wanted, verdicts: Verdicts) -> tuple[MissingSymbol, ...]:
         """Look up two-level imports; shared between processes in which the image's providers are the same."""
-        key = (self.numbers[image.id], self.config.macos.packed, self.wiring.providers(image.id))
-        known = self.tables.verdicts.get(key)
+        known = verdicts.get(self.config.macos.packed)
         if known is None:
-            known = self.tables.verdicts[key] = tuple(self._check_two_level(image, wanted))
-        # Ids differ from process to process; all else is the same.
-        return tuple(m if m.source == image.id else evolve(m, source=image.id) for m in known) if known else ()
+            lacking: _Lacking = {}
+            for ordinal, names in wanted.names.items():
+                found = self._from_library(image, ordinal, names, wanted.asked[ordinal])
+                if found[0]:
+                    lacking[ordinal] = found
+            what = lacking, self.config.profile.classic
+            make = partial(self._told, image, wanted, lacking)
+            known = verdicts.settle(self.config.macos.packed, what, make)
+        return known.of(image.id)
 
-    def _check_two_level(self, image: LoadedImage, wanted: Wanted) -> Iterator[MissingSymbol]:
-        """Yield what is not found, in the order of the tables: names are looked up library by library before."""
-        lacking: dict[int, tuple[Mapping[str, Answer], str | None, Lookup]] = {}
-        for ordinal, names in wanted.names.items():
-            answers, expected, lookup = self._from_library(image, ordinal, names)
-            if answers:
-                lacking[ordinal] = answers, expected, lookup
-        if not lacking:
-            return
-        for entry in wanted.two_level:
+    def _told(self, image: LoadedImage, wanted: Wanted, lacking: _Lacking) -> tuple[MissingSymbol, ...]:
+        """Return what is not found, in the order of the tables: names were looked up library by library."""
+        told: list[MissingSymbol] = []
+        for entry in wanted.two_level if lacking else ():
             if entry.ordinal in lacking:
                 answers, expected, lookup = lacking[entry.ordinal]
                 answer = answers.get(entry.name)
                 if answer is not None:
                     fatal = lookup is Lookup.BAD_ORDINAL and not self.config.profile.classic
-                    yield _missing(entry, image, expected, answer, lookup, fatal=fatal)
+                    told.append(_missing(entry, image, expected, answer, lookup, fatal=fatal))
+        return tuple(told)
 
     def _from_library(  # noqa: PLR0911  # one answer a case
-        self, image: LoadedImage, ordinal: int, names: tuple[str, ...]
+        self, image: LoadedImage, ordinal: int, names: tuple[str, ...], asked: frozenset[str]
     ) -> tuple[Mapping[str, Answer], str | None, Lookup]:
         """Return which names a library ordinal does not provide, and where dyld expects them."""
         library, absent = Lookup.LIBRARY, Lookup.ABSENT_LIBRARY
         if ordinal == ORDINAL_SELF:
-            return self._lacking(image, names), image.path, library
+            return self._lacking(image, names, asked), image.path, library
         load = self.loads.get(image.id, {}).get(ordinal)
         if load is None:
             if ordinal <= self._dependents(image):
@@ -197,7 +198,7 @@ class Binding:
             if provider.origin is Origin.DISK and self._has_all(provider, names):
                 self.tables.served.add(key)
                 return {}, provider.path, library
-            return self._lacking(provider, names), provider.path, library
+            return self._lacking(provider, names, asked), provider.path, library
         if load.outcome is Outcome.UNKNOWN:
             unseen = Answer(None, f"{load.dylib.name} could not be looked at")
             return dict.fromkeys(names, unseen), load.dylib.name, library
@@ -206,13 +207,16 @@ class Binding:
             return dict.fromkeys(names, Answer(None, f"{load.dylib.name} is missing")), None, absent
         return dict.fromkeys(names, NO), None, absent
 
-    def _lacking(self, provider: LoadedImage, names: tuple[str, ...]) -> Mapping[str, Answer]:
+    def _lacking(self, provider: LoadedImage, names: tuple[str, ...], asked: frozenset[str]) -> Mapping[str, Answer]:
         """Return which names neither a library nor what it re-exports has, with the reason."""
         if provider.origin is Origin.OS:
-            given = self.tables.system(
-                provider.install_name or provider.path, names, self.config.macos, self.config.arch.name
-            )
-            return {name: answer for name in names if (answer := given[name]) is not YES}
+            what = provider.install_name or provider.path
+            macos, arch = self.config.macos, self.config.arch.name
+            others = self.tables.not_in_system(what, asked, macos, arch)
+            if not others:
+                return {}
+            given = self.tables.system(what, others, macos, arch)
+            return {name: given[name] for name in names if name in others}
         known = self.tables.exports(provider, self.numbers[provider.id], names)
         if known is None:
             return dict.fromkeys(names, Answer(None, f"{provider.path} could not be read"))

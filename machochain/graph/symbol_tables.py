@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
+from attrs import evolve
+
 from machochain.graph.mac import Mac
 from machochain.macho.exports import Exports, open_exports
 from machochain.macho.imports import read_imports
@@ -30,12 +32,14 @@ class Wanted:
     Attributes:
         two_level: Imports by library ordinal, self included, in the order of the tables.
         names: The same: ordinal to names, each once.
+        asked: The same without an order.
         by_name: Imports by name alone, and those with an ordinal dyld does not know.
         strong: Those of a library that must be there: its ordinal to names, and whether each is bound lazily alone.
     """
 
     two_level: tuple[Import, ...]
     names: Mapping[int, tuple[str, ...]]
+    asked: Mapping[int, frozenset[str]]
     by_name: tuple[Import, ...]
     strong: Mapping[int, Mapping[str, bool]]
 
@@ -62,6 +66,46 @@ YES = Answer(True)
 NO = Answer(False)
 
 
+class Verdicts:
+    """What one image looks up in vain in the libraries it names, by release: the same wherever these serve it."""
+
+    def __init__(self) -> None:
+        """Start without a release."""
+        self._on: dict[int, Verdict] = {}
+        self._all: list[tuple[object, Verdict]] = []
+
+    def get(self, macos: int) -> Verdict | None:
+        """Return that of a release; None if nobody has looked yet."""
+        return self._on.get(macos)
+
+    def settle(self, macos: int, lacking: object, make: Callable[[], tuple[MissingSymbol, ...]]) -> Verdict:
+        """Note that of a release; where the same is lacking as on another one, it is the same object."""
+        known = next((verdict for other, verdict in self._all if other == lacking), None)
+        if known is None:
+            known = Verdict(make())
+            self._all.append((lacking, known))
+        self._on[macos] = known
+        return known
+
+
+class Verdict:
+    """The symbols that an image looks up in vain; its id differs from process to process, all else is the same."""
+
+    def __init__(self, missing: tuple[MissingSymbol, ...]) -> None:
+        """Take what is missing."""
+        self._by_source = {missing[0].source: missing} if missing else {}
+        self._first = missing
+
+    def of(self, source: int) -> tuple[MissingSymbol, ...]:
+        """Return what is missing, for a process in which the image has an id."""
+        if not self._first:
+            return ()
+        known = self._by_source.get(source)
+        if known is None:
+            known = self._by_source[source] = tuple(evolve(m, source=source) for m in self._first)
+        return known
+
+
 class SymbolTables:
     """Imports and exports of images, read once for all processes of a run.
 
@@ -79,11 +123,12 @@ class SymbolTables:
         self._exports: dict[int, Exports | None] = {}
         self._found: dict[int, dict[str, Export | None]] = {}
         self._answers: dict[tuple[str, Version, str | None], dict[str, Answer]] = {}
+        self._present: dict[tuple[str, Version, str | None], set[str]] = {}
         self._exporters: dict[str, tuple[set[int], dict[int, Export]]] = {}
         self._provider_numbers: dict[tuple[object, ...], int] = {}
         self._wiring: tuple[object, Any] | None = None
         self._stops: dict[int, tuple[tuple[int, str], ...]] = {}
-        self.verdicts: dict[tuple[int, int, int], tuple[MissingSymbol, ...]] = {}
+        self._verdicts: dict[tuple[int, int], Verdicts] = {}
         self.not_of_host: dict[tuple[int, PluginHost | None], tuple[Import, ...]] = {}
         """Of a file, the flat imports that the program it is made for does not bring."""
         self.served: set[tuple[int, int, int]] = set()
@@ -96,6 +141,10 @@ class SymbolTables:
     def providers(self, identified: tuple[object, ...]) -> int:
         """Return a number that stands for what an image binds to."""
         return self._provider_numbers.setdefault(identified, len(self._provider_numbers))
+
+    def verdicts(self, number: int, providers: int) -> Verdicts:
+        """Return what is known of an image that certain libraries serve; it grows with use."""
+        return self._verdicts.setdefault((number, providers), Verdicts())
 
     def wiring(self, images: object, make: Callable[[], T]) -> T:
         """Return what is known of a process by its images; releases that come to the same walk follow one another."""
@@ -150,7 +199,13 @@ class SymbolTables:
                     needed = strong.setdefault(entry.ordinal, {})
                     needed[entry.name] = needed.get(entry.name, True) and entry.lazy
             by_name = tuple(e for e in entries if e.ordinal < 0)
-            found = self._wanted[number] = Wanted(two_level, {k: tuple(v) for k, v in names.items()}, by_name, strong)
+            found = self._wanted[number] = Wanted(
+                two_level,
+                {k: tuple(v) for k, v in names.items()},
+                {k: frozenset(v) for k, v in names.items()},
+                by_name,
+                strong,
+            )
         return found
 
     def reexports(self, image: LoadedImage, number: int) -> bool:
@@ -212,6 +267,18 @@ class SymbolTables:
             if name not in known:
                 known[name] = judged(lookup(library, name, macos, arch), library, macos)
         return known
+
+    def not_in_system(
+        self, library: str, names: frozenset[str], macos: Version, arch: str | None = None
+    ) -> frozenset[str]:
+        """Return those of some names of which an OS library is not known to give them, as `system` says."""
+        present = self._present.setdefault((library, macos, arch), set())
+        others = names - present
+        if others:
+            answers = self.system(library, others, macos, arch)
+            present.update(name for name in others if answers[name] is YES)
+            others -= present
+        return others
 
     def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:
         """Return all that is known of a symbol of an OS library."""

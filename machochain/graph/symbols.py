@@ -34,8 +34,9 @@ RTLD_LOCAL: Final = 4
 def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: SymbolTables) -> Result:
     """Add what symbols are missing to a result; a strong one that is bound at launch ends it."""
     process = Binding(walk, config, tables, result.path if result.file_type != "MH_EXECUTE" else None)
-    missing = [each for image in _bind_order(walk, classic=config.profile.classic) for each in process.check(image)]
-    result = evolve(result, missing_symbols=tuple(missing), symbols_checked=True, host=process.host)
+    found = [process.check(image) for image in _bind_order(walk, classic=config.profile.classic)]
+    missing = process.wiring.together([each for each in found if each])
+    result = evolve(result, missing_symbols=missing, symbols_checked=True, host=process.host)
     strong = [m for m in missing if m.fatal or (not m.weak and _decides(m, process))]
     fatal = next((m for m in strong if m.unknown is None), None)
     if result.launches is not False and fatal is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from machochain.graph.symbol_tables import SymbolTables
+from machochain.graph.symbol_tables import SymbolTables, Verdicts, Wanted
 from machochain.graph.walked import Walk
 from machochain.model.result import (
     Load,
+    LoadedImage,
     Lookup,
     MissingSymbol,
     Origin,
@@ -17,6 +19,20 @@ from machochain.model.result import (
 from machochain.model.symbols import (
     Import,
 )
+
+
+class Asks(NamedTuple):
+    """What one image of a process asks for.
+
+    Attributes:
+        wanted: The symbols.
+        verdicts: Those it looks up in vain by library ordinal, by release; None if it looks up none that way.
+        stops: Where dyld stops in its tables.
+    """
+
+    wanted: Wanted
+    verdicts: Verdicts | None
+    stops: tuple[tuple[int, str], ...]
 
 
 class Wiring:
@@ -35,6 +51,27 @@ class Wiring:
         self.incomplete = any(load.to is None and load.outcome is not Outcome.WEAK_MISSING for load in walk.loads)
         self._tables = tables
         self._providers: dict[int, int] = {}
+        self._asks: dict[int, Asks] = {}
+        self.last: tuple[list[tuple[MissingSymbol, ...]], tuple[MissingSymbol, ...]] = [], ()
+        """What is missing on the release before: by image, and together."""
+
+    def asks(self, image: LoadedImage) -> Asks:
+        """Return what an image asks for, with what is known of it where the same libraries serve it."""
+        known = self._asks.get(image.id)
+        if known is None:
+            number = self.numbers[image.id]
+            wanted = self._tables.wanted(image, number)
+            verdicts = self._tables.verdicts(number, self.providers(image.id)) if wanted.two_level else None
+            known = self._asks[image.id] = Asks(wanted, verdicts, self._tables.stops(number))
+        return known
+
+    def together(self, found: list[tuple[MissingSymbol, ...]]) -> tuple[MissingSymbol, ...]:
+        """Put together what is missing by image: releases that miss the same share one tuple."""
+        before, joined = self.last
+        if len(before) != len(found) or any(one is not other for one, other in zip(before, found, strict=True)):
+            joined = tuple(each for missing in found for each in missing)
+            self.last = found, joined
+        return joined
 
     def providers(self, image: int) -> int:
         """Return a number that stands for the libraries an image binds to, with all they re-export."""
