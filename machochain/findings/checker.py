@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from attrs import evolve
 
@@ -32,12 +32,22 @@ _SMALL: Final = 1 << 20
 """Bytes of a file that a rule may read whole."""
 _FileKey = tuple[tuple[int, int] | None, int, str]
 """Identity of the file, offset of the slice, path."""
+_Timeline = dict[int, tuple[Draft, ...]]
+"""What is said of an image, by release."""
 
 
 def order(finding: Finding) -> tuple[int, str, str, int, str]:
     """Return the sort key of findings: worst first, then by rule, image, load command and subject."""
     command = -1 if finding.load_command is None else finding.load_command
     return -finding.severity.rank, finding.rule, finding.image, command, finding.subject
+
+
+class _Known(NamedTuple):
+    """What is the same on every release that comes to the same walk."""
+
+    scene: Scene
+    facts: Facts
+    drafts: tuple[Draft, ...]
 
 
 class Checker:
@@ -64,11 +74,11 @@ class Checker:
         self._locations = locations or {}
         self._os = os
         self._static: dict[_FileKey, tuple[Draft, ...]] = {}
-        self._on_release: dict[tuple[_FileKey, bool, int], tuple[Draft, ...]] = {}
+        self._on_release: dict[_FileKey, _Timeline] = {}
         self._reach: dict[tuple[str, str], bool] = {}
         self._near: dict[str, str] = {}
         self._go: dict[tuple[tuple[int, int], int], GoImage | None] = {}
-        self._last: tuple[Scene, tuple[Draft, ...]] | None = None
+        self._last: _Known | None = None
 
     def check(self, result: Result, facts: Facts = NO_FACTS) -> tuple[Finding, ...]:
         """Return what all rules say about one process, sorted by `order`."""
@@ -79,20 +89,22 @@ class Checker:
         if case.scene.made_by_go or case.result.prediction is not None:
             load("golang")
         drafts = [*of_process.of(case), *of_scene]
-        for image in case.files:
-            drafts += self._of_release(image, case)
+        macos = case.result.macos.packed
+        for image, by_release in zip(case.files, self._timelines(case.scene), strict=True):
+            found = by_release.get(macos)
+            drafts += self._of_release(image, case, by_release) if found is None else found
         drafts = list(folded([d for d in drafts if not _said_of_kernel(d, case.result)]))
         return tuple(sorted((d.finish(case.result, case.facts) for d in _with_go(drafts, case)), key=order))
 
     def stage(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:  # noqa: ARG002
         """Add the findings to a result: a stage for ``graph.resolve.resolve_node``."""
         # Releases that come to the same walk follow one another and share its images.
-        known = self._last if self._last is not None and self._last[0].images is walk.images else None
-        scene = known[0] if known is not None else Scene.of(result)
-        case = Case(result, self._facts(mac, scene), scene)
-        if known is None:
-            known = self._last = scene, tuple(self._of_scene(case))
-        return evolve(result, findings=self._finished(case, known[1]))
+        if self._last is None or self._last.scene.images is not walk.images:
+            scene = Scene.of(result)
+            case = Case(result, self._facts(mac, scene), scene)
+            self._last = _Known(scene, case.facts, tuple(self._of_scene(case)))
+        known = self._last
+        return evolve(result, findings=self._finished(Case(result, known.facts, known.scene), known.drafts))
 
     def _facts(self, mac: Mac, scene: Scene) -> Facts:
         look = mac.look
@@ -153,15 +165,22 @@ class Checker:
             found = self._static[key] = tuple(of_file.of(examined))
         return found
 
-    def _of_release(self, image: LoadedImage, case: Case) -> tuple[Draft, ...]:
+    def _timelines(self, scene: Scene) -> list[_Timeline]:
+        """Return what is known of the images of a process on each release; those without an identity share nothing."""
+        if scene.timelines is None:
+            scene.timelines = [
+                self._on_release.setdefault((image.identity, image.slice_offset, image.path), {})
+                if image.identity is not None
+                else {}
+                for image in scene.files
+            ]
+        return scene.timelines
+
+    def _of_release(self, image: LoadedImage, case: Case, by_release: _Timeline) -> tuple[Draft, ...]:
         assert image.image is not None
         macos, main = case.result.macos, image.image.file_type == FileType.MH_EXECUTE
-        key = ((image.identity, image.slice_offset, image.path), main, macos.packed)
-        found = self._on_release.get(key) if image.identity is not None else None
-        if found is None:
-            found = tuple(of_release.of(ReleaseCase(image, image.image, case.facts, macos=macos, main=main)))
-            if image.identity is not None:
-                self._on_release[key] = found
+        found = tuple(of_release.of(ReleaseCase(image, image.image, case.facts, macos=macos, main=main)))
+        by_release[macos.packed] = found
         return found
 
 

@@ -14,6 +14,7 @@ from machochain.findings.names import library_base
 from machochain.findings.outcomes import KNOWN_VARIABLES, FailedLoad, Fate, failures, passed_over
 from machochain.findings.registry import RULES
 from machochain.model.filesystem import Node, Presence, SystemAnswer
+from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.image import FileType, Image, LinkedDylib
 from machochain.model.location import Location
 from machochain.model.paths import MOST_SHOWN, HostPath, TargetPath, directory, leaf, printable, shortened
@@ -109,7 +110,7 @@ class Draft:
     load_command: int | None
     subject: str
     message: str
-    evidence: Mapping[str, Any] = Factory(dict)
+    evidence: Mapping[str, Any] = field(factory=FrozenDict, converter=frozen_dict)
     remedy: tuple[Remedy, ...] = ()
     confidence: Confidence = Confidence.CERTAIN
 
@@ -159,16 +160,28 @@ class Scene:
         images: In load order.
         loads: In the order dyld asks.
         path: Of the image the result is about.
+        timelines: What is known of each file on each release, for the one who checks them.
     """
 
     images: tuple[LoadedImage, ...]
     loads: tuple[Load, ...]
     path: str
+    timelines: list[dict[int, tuple[Draft, ...]]] | None = None
 
     @classmethod
     def of(cls, result: Result) -> Scene:
         """Return that of a result."""
         return cls(result.images, result.loads, result.path)
+
+    @cached_property
+    def failures(self) -> Mapping[Fate, tuple[FailedLoad, ...]]:
+        """The loads that led to no image, by what became of them, each group in the order dyld asks."""
+        return failures(self.survey.failed)
+
+    @cached_property
+    def passed_over(self) -> tuple[tuple[Load, Attempt], ...]:
+        """The files dyld refused on the way to one that served, each once, with the first load that met it."""
+        return passed_over(self.survey.odd)
 
     @cached_property
     def files(self) -> tuple[LoadedImage, ...]:
@@ -290,15 +303,15 @@ class Case:
         go = self.facts.go
         return tuple((i, i.image, go[i.id]) for i in self.scene.made_by_go if i.image is not None and i.id in go)
 
-    @cached_property
+    @property
     def failures(self) -> Mapping[Fate, tuple[FailedLoad, ...]]:
-        """The loads that led to no image, by what became of them, each group in the order dyld asks."""
-        return failures(self.survey.failed)
+        """As in `Scene`."""
+        return self.scene.failures
 
-    @cached_property
+    @property
     def passed_over(self) -> tuple[tuple[Load, Attempt], ...]:
-        """The files dyld refused on the way to one that served, each once, with the first load that met it."""
-        return passed_over(self.survey.odd)
+        """As in `Scene`."""
+        return self.scene.passed_over
 
     @property
     def by_run_path(self) -> Mapping[tuple[int, int], tuple[Load, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from machochain.findings.draft import Case, Draft, load_draft
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_walk, register
 from machochain.findings.remedies import advice, change
 from machochain.findings.rule import Rule
 from machochain.model.paths import leaf, printable
@@ -26,7 +26,7 @@ RULE: Final = register(
 )
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield the loads that are served by a name of other case."""
     if not any(image.case_differs for image in case.result.images):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from machochain.findings.draft import Case, Draft, load_draft
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_walk, register
 from machochain.findings.remedies import change
 from machochain.findings.rule import Rule
 from machochain.findings.sources import VARIANTS
@@ -35,7 +35,7 @@ RULE: Final = register(
 )
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield the loads that only a default fallback serves."""
     for load in case.survey.odd:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from machochain.findings.draft import Case, Draft
 from machochain.findings.refusal import OF_SIGNATURES
-from machochain.findings.registry import of_audited, of_process, register
+from machochain.findings.registry import of_audited, of_walk, register
 from machochain.findings.remedies import advice, sign
 from machochain.findings.rule import Rule
 from machochain.findings.rules.unsigned_arm64 import unsigned_library
@@ -49,7 +49,7 @@ RULE: Final = register(
 )
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield the libraries the kernel does not let the process map because of their signature."""
     told: set[str] = set()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from machochain.findings.draft import Case, Draft, load_draft
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_walk, register
 from machochain.findings.remedies import add_run_path, change
 from machochain.findings.rule import Rule
 from machochain.findings.sources import RESIGN, VARIANTS
@@ -38,7 +38,7 @@ _VARIABLES: Final = {
 }
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield the loads that a variable serves."""
     for load in case.survey.odd:

@@ -7,7 +7,7 @@ from typing import Final
 
 from machochain.findings.draft import Case, Draft
 from machochain.findings.osfacts import macos_build
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_walk, register
 from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
 from machochain.model.paths import leaf, printable
@@ -39,7 +39,7 @@ POOR: Final = register(
 )
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield what is wrong with the SDKs."""
     facts, header, path = case.facts.os, case.subject.image, case.subject.path

@@ -106,9 +106,12 @@ _OF_SYSTEM: Final = (
 @of_process
 def check(case: Case) -> Iterator[Draft]:
     """Yield a draft for each image and library between which symbols are missing, or may be."""
+    if not case.result.missing_symbols:
+        return
     paths: dict[str, LoadedImage] = {image.path: image for image in case.result.images}
     groups: dict[tuple[int, str | None, Lookup, str, bool, bool], list[MissingSymbol]] = {}
-    for missing in case.result.missing_symbols:
+    # Most are those of a library that is missing itself, which is told of that.
+    for missing in [m for m in case.result.missing_symbols if m.unknown is None or m.place is not None]:
         rule = _rule(missing, paths, case)
         if rule is not None:
             late = missing.lazy and not missing.fatal and not case.binds_now(missing.source)

@@ -12,7 +12,7 @@ from typing import Final
 from machochain.findings.draft import Case, Draft, load_draft
 from machochain.findings.outcomes import Fate
 from machochain.findings.refusal import OF_SIGNATURES, rule_of
-from machochain.findings.registry import RULES, of_process, register
+from machochain.findings.registry import RULES, of_walk, register
 from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
 from machochain.findings.sources import GET_LOADER, RESIGN
@@ -135,7 +135,7 @@ UNIVERSAL: Final = register(
 )
 
 
-@of_process
+@of_walk
 def refused(case: Case) -> Iterator[Draft]:
     """Yield the loads for which dyld takes none of the files that are there."""
     for failure in case.failures[Fate.REFUSED]:
@@ -154,7 +154,7 @@ def refused(case: Case) -> Iterator[Draft]:
         yield load_draft(rule.id, Severity.ERROR, case, load, message, steps, file=first.candidate.path)
 
 
-@of_process
+@of_walk
 def forbidden(case: Case) -> Iterator[Draft]:
     """Yield the loads whose every path the restrictions of the process forbid."""
     for failure in case.failures[Fate.FORBIDDEN]:
@@ -163,7 +163,7 @@ def forbidden(case: Case) -> Iterator[Draft]:
         yield load_draft(HARDENED.id, Severity.ERROR, case, load, message, HARDENED.advice)
 
 
-@of_process
+@of_walk
 def passed_over(case: Case) -> Iterator[Draft]:
     """Yield the files dyld refuses on the way to one that serves."""
     for load, attempt in case.passed_over:

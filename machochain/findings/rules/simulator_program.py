@@ -7,7 +7,7 @@ from typing import Final
 
 from machochain.dyld.facts import process_platform
 from machochain.findings.draft import Case, Draft
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_walk, register
 from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
 from machochain.model.arch import CPU_ARM64, CPU_X86_64
@@ -33,7 +33,7 @@ _SIMULATORS: Final = frozenset(
 )
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield a program that needs a simulator."""
     first = case.result.images[0]

@@ -8,7 +8,7 @@ from typing import Final
 from machochain.findings.draft import Case, Draft, load_draft
 from machochain.findings.osloads import is_unknown_to_every_sdk, told_elsewhere
 from machochain.findings.outcomes import Fate
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_walk, register
 from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
 from machochain.model.paths import printable
@@ -29,7 +29,7 @@ RULE: Final = register(
 )
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield the loads of system libraries that no SDK lists."""
     for failure in case.failures[Fate.UNDECIDED]:

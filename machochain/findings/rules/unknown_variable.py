@@ -7,7 +7,7 @@ from typing import Final
 
 from machochain.findings.draft import Case, Draft, load_draft
 from machochain.findings.outcomes import KNOWN_VARIABLES, Fate
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_walk, register
 from machochain.findings.remedies import change
 from machochain.findings.rule import Rule
 from machochain.findings.sources import AT_PATHS, RESIGN
@@ -30,7 +30,7 @@ RULE: Final = register(
 )
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield the loads by such a path, served by something else or not at all."""
     for failure in case.failures[Fate.UNKNOWN_VARIABLE]:

@@ -9,7 +9,7 @@ from typing import Final
 from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.draft import Case, Draft, load_draft
 from machochain.findings.osloads import is_unknown_to_every_sdk, told_elsewhere
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_process, of_walk, register
 from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
 from machochain.findings.sources import AT_PATHS
@@ -57,18 +57,17 @@ PROCESS: Final = register(
 )
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield why a load is neither served nor missing, and where a path nobody looked at comes before what served."""
-    failed = case.survey.failed
     given_up = next((x for x in case.result.unknowns if x.kind in _NOT_FOLLOWED), None)
-    if given_up is not None:
-        rest = sum(1 for _ in takewhile(_was_not_looked_for, reversed(failed)))
-        if rest:
-            yield _not_looked_for(case, failed[-rest:], given_up.text)
-            failed = failed[:-rest]
-    for load in failed:
-        if load.outcome is Outcome.UNKNOWN and not (is_unknown_to_every_sdk(case, load) or told_elsewhere(case, load)):
+    looked_for, rest = _looked_for(case)
+    if given_up is not None and rest:
+        yield _not_looked_for(case, rest, given_up.text)
+    for load in looked_for:
+        if load.outcome is not Outcome.UNKNOWN or might_be_in_shared_cache(load.dylib.name):
+            continue
+        if not told_elsewhere(case, load):
             yield _undecided(case, load)
     for load in case.survey.odd:
         if any(a.unseen for a in load.tried):
@@ -77,6 +76,31 @@ def check(case: Case) -> Iterator[Draft]:
 
 _NOT_FOLLOWED: Final = (UnknownKind.GIVEN_UP, UnknownKind.TOO_LONG)
 """A walk ended before it had looked for all."""
+
+
+@of_process
+def of_system(case: Case) -> Iterator[Draft]:
+    """Yield the loads of libraries of the OS of which nobody knows whether a release has them."""
+    for load in _looked_for(case)[0]:
+        if load.outcome is not Outcome.UNKNOWN or not might_be_in_shared_cache(load.dylib.name):
+            continue
+        if is_unknown_to_every_sdk(case, load) or told_elsewhere(case, load):
+            continue
+        message = (
+            f"{case.who(load)} loads {printable(load.dylib.name)}: the facts at hand do not say whether macOS "
+            f"{case.result.macos} has it"
+        )
+        remedy = (advice("name an SDK of that release: --sdk DIR"),)
+        yield load_draft(UNKNOWN_SYSTEM.id, Severity.INFO, case, load, message, remedy)
+
+
+def _looked_for(case: Case) -> tuple[tuple[Load, ...], tuple[Load, ...]]:
+    """Return the failed loads that were looked for, and those for which a walk had no tries left."""
+    failed = case.survey.failed
+    if not any(x.kind in _NOT_FOLLOWED for x in case.result.unknowns):
+        return failed, ()
+    end = len(failed) - sum(1 for _ in takewhile(_was_not_looked_for, reversed(failed)))
+    return failed[:end], failed[end:]
 
 
 def _was_not_looked_for(load: Load) -> bool:
@@ -95,10 +119,6 @@ def _undecided(case: Case, load: Load) -> Draft:
     name = printable(load.dylib.name)
     who = case.who(load)
     unseen = next((a.candidate.path for a in load.tried if a.unseen), None)
-    if might_be_in_shared_cache(load.dylib.name):
-        message = f"{who} loads {name}: the facts at hand do not say whether macOS {case.result.macos} has it"
-        remedy = (advice("name an SDK of that release: --sdk DIR"),)
-        return load_draft(UNKNOWN_SYSTEM.id, Severity.INFO, case, load, message, remedy)
     if unseen is not None:
         message = f"{who} loads {name}: {printable(unseen)} may or may not exist, nobody looked there"
         remedy = (advice(f"--map {quoted(unseen)}=HOST_PATH, or --root DIR"),)

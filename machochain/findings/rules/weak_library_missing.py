@@ -7,7 +7,7 @@ from typing import Final
 
 from machochain.findings.draft import Case, Draft, load_draft
 from machochain.findings.outcomes import Fate
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_walk, register
 from machochain.findings.rule import Rule
 from machochain.findings.sources import LOAD_DEPENDENTS
 from machochain.model.paths import printable
@@ -27,7 +27,7 @@ RULE: Final = register(
 )
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
     """Yield the weak loads that led to nothing."""
     for failure in case.failures[Fate.WEAK]:
