@@ -134,14 +134,14 @@ def parse_vendor(text: str) -> tuple[VendoredModule, ...]:
     for line in text.split("\n"):
         if line.startswith("# "):
             words = line[2:].split()
-            if not words:
-                continue
             replaced = None
             if "=>" in words:
                 at = words.index("=>")
                 new = words[at + 1 :]
                 replaced = ModuleVersion(new[0], new[1] if len(new) > 1 else "") if new else None
                 words = words[:at]
+            if not words:
+                continue
             found.append((words[0], words[1] if len(words) > 1 else "", [], replaced))
         elif line and not line.startswith("#") and found:
             found[-1][2].append(line.strip())

@@ -18,6 +18,7 @@ LARGEST_OUTPUT: Final = 256 << 10
 LARGEST_TEXT: Final = 64 << 10
 MOST_NAMES: Final = 5000
 SECONDS: Final = 10
+DEEPEST: Final = 50
 KINDS: Final = ("file", "directory", "link", "absent")
 
 
@@ -131,6 +132,8 @@ def parse(text: str, path: str) -> Snapshot:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else None
         raise InputError(f"not a snapshot of {SCHEMA}" + (f", but {found!r}" if found else ""), path=path)
+    if _deeper(data, DEEPEST):
+        raise InputError("not a snapshot: nested deeper than any", path=path)
     seen = _table(data.get("environment_seen"))
     known = {
         "schema", "taken", "collector", "redacted", "commands", "environment", "environment_seen", "files", "listings",
@@ -150,6 +153,17 @@ def parse(text: str, path: str) -> Snapshot:
         },
         {str(k): v for k, v in data.items() if k not in known},
     )  # fmt: skip
+
+
+def _deeper(data: object, most: int) -> bool:
+    """Whether lists and tables are nested deeper: keys nobody knows are kept as they are."""
+    level = [data]
+    for _ in range(most):
+        level = [v for each in level for v in (each.values() if isinstance(each, dict) else each)
+                 if isinstance(v, dict | list)]  # fmt: skip
+        if not level:
+            return False
+    return True
 
 
 def _table(value: object) -> dict[str, Any]:

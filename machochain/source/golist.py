@@ -27,6 +27,7 @@ def read_go_list(text: str, source: str) -> list[Mapping[str, Any]]:
         InputError: It is no such output.
     """
     decoder = json.JSONDecoder()
+    halves = "\\ud" in text.lower()
     found: list[Mapping[str, Any]] = []
     at = 0
     while True:
@@ -36,6 +37,7 @@ def read_go_list(text: str, source: str) -> list[Mapping[str, Any]]:
             return found
         try:
             value, at = decoder.raw_decode(text, at)
+            value = _whole(value) if halves else value
         except (ValueError, RecursionError) as error:
             raise InputError(f"not the output of go list -json: {error}", path=source) from None
         values = value if isinstance(value, list) else [value]
@@ -47,6 +49,13 @@ def read_go_list(text: str, source: str) -> list[Mapping[str, Any]]:
                 if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
                     raise InputError(f"not the output of go list -json: {key} is a list of texts", path=source)
         found += values
+
+
+def _whole(value: Any) -> Any:
+    """Return a value without halves of characters: no name of a file and no text has them."""
+    return json.loads(
+        json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
 
 
 def packages_of_list(listed: Iterable[Mapping[str, Any]], settings: Settings, own: Modules) -> dict[str, PackageFacts]:

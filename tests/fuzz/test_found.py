@@ -11,6 +11,7 @@ import pytest
 
 from machochain import Target, doctor, examine, resolve
 from machochain.diagnosis import diagnose, read
+from machochain.golang.modules import VendoredModule, parse_vendor
 from machochain.judging import baseline
 from machochain.judging.baseline import read_baseline
 from machochain.judging.policy_file import read_policy
@@ -21,6 +22,7 @@ from machochain.macho.header import parse_image
 from machochain.model.errors import InputError, UsageError
 from machochain.model.image import DefectKind
 from machochain.report.diagnosis import as_document, render_text
+from machochain.report.registry import Document, render
 from machochain.source.disk import read_bytes
 from machochain.tbd.reader import read as read_stubs
 from machochain.world.archives.opening import open_artifact
@@ -202,3 +204,25 @@ def test_load_commands_that_claim_more_than_there_is_end_wherever_the_file_does(
         struct.pack_into("<II", cut, 16, 0x7FFFFFFF, 0x7FFFFFFF)
         image = parse_image(bytes(cut), size=length)
         assert any(defect.kind is DefectKind.COMMANDS_EXCEED_FILE for defect in image.defects)
+
+
+def test_a_replacement_of_nothing_in_modules_txt_is_passed_over() -> None:
+    assert parse_vendor("# => ./d\nx\n# a v1\nb\n") == (VendoredModule("a", "v1", ("b",)),)
+
+
+def test_half_a_character_gets_out_of_a_list_of_packages_in_no_form(tmp_path: Path) -> None:
+    package = (
+        '{"ImportPath": "x/\\ud800", "Dir": "/\\udc00", "CgoFiles": ["\\ud83d\\ude00.go"], "CgoLDFLAGS": ["-l\\ud800"]}'
+    )
+    (tmp_path / "list.json").write_text(package)
+    report = examine(write(tmp_path / "m", {"go.mod": GO_MOD}), go_list=tmp_path / "list.json")
+    assert report.packages["darwin/arm64"]["x/\ufffd"].files["CgoFiles"] == ("\U0001f600.go",)
+    for name in ("sarif", "json", "text", "dot"):
+        "".join(render(report, name, document=Document.SOURCE)).encode()
+
+
+def test_a_recorded_mac_nested_deeper_than_any_is_told() -> None:
+    for opened, closed in (("[", "]"), ('{"a":', "}")):
+        text = f'{{"schema": "machochain.snapshot/1", "x": {opened * 400}1{closed * 400}}}'
+        with pytest.raises(InputError, match="nested deeper than any"):
+            parse(text, "x")
