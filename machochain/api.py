@@ -305,11 +305,10 @@ def doctor(
     from machochain.findings.registry import of_machine
     from machochain.findings.rules.machines.ci import of_decision
     from machochain.gomodule import needs_of, on_the_mac
-    from machochain.machine.ci import decide, parse_policy
+    from machochain.machine.ci import decide
     from machochain.machine.doctor import case_of
-    from machochain.machine.reading import read_snapshot
+    from machochain.machine.reading import read_policy, read_snapshot
     from machochain.report.doctor import Diagnosed
-    from machochain.source.disk import read_bytes
     from machochain.source.examine import SourceRequest, examine
 
     target, world = target or Target(), world or World()
@@ -326,22 +325,21 @@ def doctor(
             "Then: machochain doctor FILE"
         )
     case.release = release
+    declared = None
+    if policy is not None:
+        declared = read_policy(os.fspath(policy))
     if source is not None:
         goarch = case.facts.goarch
         goarchs = (goarch,) if goarch in ("arm64", "amd64") else ("arm64", "amd64")
+        if declared is not None:
+            goarchs = tuple(target.partition("/")[2] for target in declared.targets)
         request = SourceRequest(os.fspath(source), goarchs, environment=target.environment, macos=target.macos[-1])
         case.source = examine(on_the_mac(request, case), world, open_system(world.sdks))
     if binary is not None:
         case.binary = needs_of(_inspected_program(os.fspath(binary)))
     case.findings = tuple(of_machine.of(case))
-    if policy is None:
-        return Diagnosed(case)
-    data = read_bytes(os.fspath(policy))
-    if data is None:
-        raise InputError("cannot be read", path=os.fspath(policy))
-    declared = parse_policy(data.decode("utf-8", "replace"), os.fspath(policy))
     if declared is None:
-        raise UsageError(f"{os.fspath(policy)}: has no table [machochain.ci]")
+        return Diagnosed(case)
     answer = decide(case, declared)
     case.findings = (*case.findings, *of_decision(case, answer))
     return Diagnosed(case, answer)

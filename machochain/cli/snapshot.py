@@ -62,7 +62,8 @@ def command(as_script: bool, framed: str | None, *, redact: bool, dyld: tuple[st
         snapshot.dyld_seen = snapshot.dyld_seen or bool(given)
     elif sys.platform != "darwin":
         raise UsageError(
-            "this is no Mac: print a script for one with --script, or turn its output into JSON with --import"
+            "this is no Mac: machochain snapshot --script > collect.sh writes a script for one; run "
+            "sh collect.sh > mac.txt there, and machochain snapshot --import mac.txt here"
         )
     else:
         from machochain.machine.collect import collect

@@ -16,7 +16,9 @@ from attrs import frozen
 
 from machochain.machine.doctor import MachineCase
 from machochain.model.errors import UsageError
+from machochain.model.version import Version
 
+_TARGETS = ("darwin/arm64", "darwin/amd64")
 _TOOLCHAIN = frozenset({"MC741", "MC742", "MC743", "MC746", "MC754", "MC755", "MC758", "MC764"})
 
 
@@ -103,6 +105,14 @@ def parse_policy(text: str, path: str) -> CiPolicy | None:
         raise UsageError(f"{path}: targets is a list of texts")
     if not isinstance(pure, bool) or not isinstance(low, str):
         raise UsageError(f"{path}: pure_go_ok is true or false, min_macos a text")
+    for target in targets:
+        if target not in _TARGETS:
+            raise UsageError(f"{path}: targets are {' and '.join(_TARGETS)}, not {target!r}")
+    if low:
+        try:
+            Version.parse(low)
+        except UsageError:
+            raise UsageError(f"{path}: min_macos is a version such as 12.0, not {low!r}") from None
     try:
         fallback = Fallback(table.get("fallback", "none"))
     except ValueError:
@@ -120,6 +130,7 @@ def decide(case: MachineCase, policy: CiPolicy) -> CiAnswer:
         ("declared fallback", policy.fallback.value),
         ("pure Go may be shipped", "yes" if policy.pure_go_ok else "no"),
         ("targets", ", ".join(policy.targets)),
+        ("minimum macOS", policy.min_macos or "not declared"),
     )
     vanishing = tuple(_vanishing(case))
     if case.cgo is None:
@@ -127,7 +138,8 @@ def decide(case: MachineCase, policy: CiPolicy) -> CiAnswer:
     if case.cgo is False:
         return CiAnswer(Decision.PURE_GO, False, ("the module uses no cgo",), inputs)
     if not broken and not unseen:
-        return CiAnswer(Decision.CGO, True, ("the module uses cgo, and the toolchain works",), inputs)
+        reasons = ("the module uses cgo, and the toolchain works", *_pinned(case, policy))
+        return CiAnswer(Decision.CGO, True, reasons, inputs)
     if not broken:
         return CiAnswer(Decision.UNKNOWN, None, tuple(f"{rule} {case.skipped[rule]}" for rule in unseen), inputs)
     reasons = tuple(f"{f.rule}: {f.message}" for f in broken)
@@ -137,10 +149,20 @@ def decide(case: MachineCase, policy: CiPolicy) -> CiAnswer:
     if policy.fallback is Fallback.PURE_GO:
         reasons = (*reasons, "pure Go is declared, but pure_go_ok is not")
     elif policy.fallback is Fallback.CROSS:
-        return CiAnswer(Decision.CROSS, True, (*reasons, "declared: a cross compiler"), inputs)
+        reasons = (*reasons, "declared: a cross compiler", *_pinned(case, policy))
+        return CiAnswer(Decision.CROSS, True, reasons, inputs)
     elif policy.fallback is Fallback.NATIVE:
         reasons = (*reasons, "declared: run this job on a Mac")
     return CiAnswer(Decision.FAIL, None, reasons, inputs, vanishing)
+
+
+def _pinned(case: MachineCase, policy: CiPolicy) -> Iterator[str]:
+    """Say how the declared minimum gets into what is built, unless variables say it already."""
+    low, settings = policy.min_macos, case.facts.settings
+    flags = " ".join(settings.get(name).value for name in ("CGO_CPPFLAGS", "CGO_LDFLAGS"))
+    if low and settings.process.get("MACOSX_DEPLOYMENT_TARGET") != low and f"version-min={low}" not in flags:
+        flag = f"-mmacosx-version-min={low}"
+        yield f'set CGO_CPPFLAGS={flag} and CGO_LDFLAGS="-O2 -g {flag}" for macOS {low}'
 
 
 def _vanishing(case: MachineCase) -> Iterator[str]:

@@ -29,7 +29,7 @@ class Weight(Enum):
 
 @frozen
 class Difference:
-    """One fact that differs; None was not recorded.
+    """One fact that differs; None was not recorded, ``""`` is not set or not installed.
 
     Attributes:
         fact: Its name.
@@ -92,14 +92,17 @@ def _differences(old: MachineFacts, new: MachineFacts) -> Iterator[Difference]:
             yield from one(name, _variable(old, name), _variable(new, name), weight)
     if old.brew is not None and new.brew is not None:
         for name in sorted({*old.brew, *new.brew}):
-            yield from one(f"brew {name}", old.brew.get(name), new.brew.get(name), Weight.REST)
+            yield from one(f"brew {name}", old.brew.get(name, ""), new.brew.get(name, ""), Weight.REST)
     for name in ("ImageOS", "ImageVersion"):
-        yield from one(name, old.environment.get(name), new.environment.get(name), Weight.REST)
+        yield from one(name, _variable(old, name), _variable(new, name), Weight.REST)
 
 
 def _variable(facts: MachineFacts, name: str) -> str | None:
     setting = facts.settings.get(name)
-    return None if setting.origin.value == "default" else setting.value
+    if setting.origin.value != "default":
+        return setting.value
+    # PATH is always among variables that were recorded.
+    return "" if facts.environment else None
 
 
 def _first(text: str | None) -> str | None:

@@ -216,7 +216,7 @@ def render_differences(
         if each.weight is not last:
             lines += ["", style.paint(each.weight.value, "bold")]
             last = each.weight
-        before, after = (printable("not recorded" if v is None else v or "(empty)") for v in (each.old, each.new))
+        before, after = (printable("not recorded" if v is None else v or "(none)") for v in (each.old, each.new))
         lines.append(f"  {printable(each.fact)}: {before} {style.arrow} {after}")
     for finding in findings:
         lines += ["", f"{finding.severity.value}[{finding.rule}] {printable(finding.message)}"]

@@ -18,7 +18,7 @@ from machochain.model.paths import TargetPath
 _LARGEST: Final = 16 << 20
 _NO_NAME: Final = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
 """What no name of a file has, though a JSON text may say so."""
-_OTHERS: Final = re.compile(r"/(?:(?:usr|opt|Library|System)(?:/|\Z)|(?:private/)?(?:var/)?tmp/?\Z)")
+_OTHERS: Final = re.compile(r"/(?:(?:usr|opt|Library|System)(?:/|\Z)|(?:private/)?(?:var/)?tmp(?:/[^/]*)?\Z)")
 """Where every Unix has directories of its own: those of another system say nothing of a Mac."""
 
 

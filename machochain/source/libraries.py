@@ -89,7 +89,8 @@ class Libraries:
                 if system is not None:
                     winner, facts, by_system = system[0], system[1], True
                     tried.append(TriedPath(winner, PathState.IN_SDK, directory.origin, whose))
-                elif winner is None and directory.path is None:
+                elif winner is None and (directory.path is None or self.disk.exists(directory.path) is None):
+                    # An SDK that is not at hand may have what the catalogue does not name.
                     unseen = True
                 continue
             if directory.implicit and not directory.system and not self.disk.stands_for_mac:

@@ -275,6 +275,28 @@ def test_a_pipeline_is_decided_by_what_was_declared(
     assert lines[-1] == lines[2].removeprefix("reasons<<")
 
 
+def test_the_declared_minimum_and_targets_count(tmp_path: Path) -> None:
+    declared = tmp_path / "policy.toml"
+    declared.write_text("[machochain.ci]\nmin_macos = '12.0'\ntargets = ['darwin/amd64']\n")
+    only = {**PLAIN, "x_amd64.go": cgo("#cgo LDFLAGS: -lz")}
+    found = doctor(tmp_path / "a", mac(), only, policy=declared).ci
+    assert found is not None
+    assert (found.decision, ("minimum macOS", "12.0") in found.inputs) == (Decision.CGO, True)
+    assert found.reasons[1].startswith("set CGO_CPPFLAGS=-mmacosx-version-min=12.0 and CGO_LDFLAGS=")
+    set_already = doctor(tmp_path / "b", mac(env={"MACOSX_DEPLOYMENT_TARGET": "12.0"}), only, policy=declared).ci
+    assert set_already is not None
+    assert len(set_already.reasons) == 1
+
+
+def test_what_is_not_set_or_not_installed_is_not_called_unrecorded(tmp_path: Path) -> None:
+    for name, changes in (("a", {}), ("b", {"env": {"SDKROOT": SDK}, "out": {"brew_list": "zlib 1.3.1\n"}})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document(mac(**changes))))  # type: ignore[arg-type]
+    done = run("diff", str(tmp_path / "a.json"), str(tmp_path / "b.json"))
+    assert f"SDKROOT: (none) → {SDK}" in done.stdout
+    assert "brew openssl@3: 3.5.0 → (none)" in done.stdout
+    assert "not recorded" not in done.stdout
+
+
 def test_a_policy_is_read_strictly() -> None:
     assert parse_policy("[machochain]\n", "p") is None
     found = parse_policy("[machochain.ci]\nfallback='cross'\ntargets=['darwin/amd64']\n", "p")
@@ -285,6 +307,8 @@ def test_a_policy_is_read_strictly() -> None:
         "[machochain.ci]\nfallback='maybe'",
         "[machochain.ci]\nfalback='none'",
         "[machochain.ci]\npure_go_ok=1",
+        "[machochain.ci]\ntargets=['linux/amd64']",
+        "[machochain.ci]\nmin_macos='soon'",
     ):
         with pytest.raises(UsageError):
             parse_policy(bad, "p")
@@ -325,7 +349,7 @@ def test_an_image_that_changed_under_its_label_is_told(tmp_path: Path) -> None:
     assert "MC773" not in run("diff", str(tmp_path / "a.json"), str(tmp_path / "a.json")).stdout
     (tmp_path / "c.json").write_text(json.dumps(document(mac(env={"ImageOS": "macos26"}))))
     less = run("diff", str(tmp_path / "a.json"), str(tmp_path / "c.json")).stdout
-    assert "ImageVersion: 20261101.1 → not recorded" in less
+    assert "ImageVersion: 20261101.1 → (none)" in less
     assert "MC773" not in less, "of one of them the version is not known"
 
 

@@ -122,3 +122,12 @@ def test_what_one_package_loses_is_one_finding(tmp_path: Path) -> None:
         "go mod vendor does not copy c/ (2 directories) of example.org/m: a.h, b.h, e.h are needed by "
         "example.org/m, and the build cache does not notice when that changes"
     )
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there the machine's own directories are a Mac's")
+def test_an_sdk_that_is_not_at_hand_lacks_nothing(tmp_path: Path) -> None:
+    lines = cgo("#cgo LDFLAGS: -framework Webkit -L/tmp -lpact -lz", "#include <a.h>")
+    report = look(tmp_path, {"x.go": lines}, seen=False, sdk=False, env={"SDKROOT": "/nix/store/x/MacOSX14.sdk"})
+    assert [search(report, n).outcome for n in ("Webkit", "pact", "a.h")] == [SearchOutcome.UNKNOWN] * 3
+    assert search(report, "z").outcome is SearchOutcome.FOUND
+    assert rules(report) == ["MC719"]

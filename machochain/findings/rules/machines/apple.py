@@ -115,7 +115,11 @@ def _developer_dir(case: MachineCase) -> Iterator[Finding]:
             f"{facts.developer_dir} does not exist" if facts.developer_dir else "no developer directory is selected"
         )
         yield machine_finding(
-            DEVELOPER_DIR, case, printable(why), remedies=(_SELECT,), developer_dir=facts.developer_dir
+            DEVELOPER_DIR,
+            case,
+            printable(why),
+            developer_dir=facts.developer_dir,
+            remedies=(_SELECT, command("sudo xcode-select -s /Library/Developer/CommandLineTools")),
         )
 
 

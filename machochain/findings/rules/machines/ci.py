@@ -59,7 +59,7 @@ def of_drift(case: MachineCase, differences: tuple[Difference, ...]) -> tuple[Fi
     facts = {d.fact: d for d in differences}
     if "ImageOS" in facts or not case.facts.environment.get("ImageOS"):
         return ()
-    seen = {n: d for n, d in facts.items() if d.old is not None and d.new is not None}
+    seen = {n: d for n, d in facts.items() if d.old and d.new}
     changed = [seen[n] for n in ("ImageVersion", "Xcode", "SDK version") if n in seen]
     if not changed:
         return ()
