@@ -330,7 +330,7 @@ def doctor(
         declared = read_policy(os.fspath(policy))
     if source is not None:
         goarch = case.facts.goarch
-        goarchs = (goarch,) if goarch in ("arm64", "amd64") else ("arm64", "amd64")
+        goarchs: tuple[str, ...] = (goarch,) if goarch in ("arm64", "amd64") else ("arm64", "amd64")
         if declared is not None:
             goarchs = tuple(target.partition("/")[2] for target in declared.targets)
         request = SourceRequest(os.fspath(source), goarchs, environment=target.environment, macos=target.macos[-1])

@@ -98,9 +98,13 @@ def lost_in_vendor(report: SourceReport, search: Search) -> bool:
     )
 
 
-def vendoring(report: SourceReport) -> str:
-    """Return the command that vendors: a workspace has one of its own."""
-    return "go work vendor" if report.module.workspace else "go mod vendor"
+def vendoring(report: SourceReport, *, own: bool = False) -> str:
+    """Return the command that vendors: a workspace has one of its own.
+
+    What a module loses that is worked on, it loses where others require it: ``go work vendor`` copies no module of
+    the workspace (Go 1.27, ``cmd/go/internal/modcmd/vendor.go``: ``MainModules.Contains``).
+    """
+    return "go work vendor" if report.module.workspace and not own else "go mod vendor"
 
 
 PACKAGES = (

@@ -155,9 +155,9 @@ def parse(text: str, path: str) -> Snapshot:
     )  # fmt: skip
 
 
-def _deeper(data: object, most: int) -> bool:
+def _deeper(data: Any, most: int) -> bool:
     """Whether lists and tables are nested deeper: keys nobody knows are kept as they are."""
-    level = [data]
+    level: list[Any] = [data]
     for _ in range(most):
         level = [v for each in level for v in (each.values() if isinstance(each, dict) else each)
                  if isinstance(v, dict | list)]  # fmt: skip

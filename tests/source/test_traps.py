@@ -134,13 +134,19 @@ def test_a_macro_that_names_a_header_is_not_known_unless_it_is_defined_for_sure(
 
 
 def test_a_workspace_has_a_command_of_its_own_to_vendor(tmp_path: Path) -> None:
-    files = {
-        "../go.work": "go 1.22\n\nuse ./module\n", "x.go": cgo("#cgo CFLAGS: -Iinc", '#include "i.h"'), "inc/i.h": "",
+    lossy = {"x.go": cgo("#cgo CFLAGS: -Iinc", '#include "i.h"'), "inc/i.h": ""}
+    own = only(look(tmp_path / "a", {"../go.work": "go 1.22\n\nuse ./module\n", **lossy}), "MC731")
+    required = {
+        "../go.work": "go 1.22\n\nuse ./module\n", "x.go": 'package m\n\nimport _ "example.org/d"\n',
+        "go.mod": GO_MOD + "require example.org/d v1.0.0\n\nreplace example.org/d => ../d\n",
+        "../d/go.mod": "module example.org/d\n", **{f"../d/{name}": text for name, text in lossy.items()},
     }  # fmt: skip
-    finding = only(look(tmp_path, files), "MC731")
+    other = only(look(tmp_path / "b", required), "MC731")
 
-    assert finding.message.startswith("go work vendor does not copy inc/")
-    assert finding.remedy[-1] == "or build with -mod=readonly"
+    assert other.message.startswith("go work vendor does not copy inc/")
+    assert other.remedy[-1] == "or build with -mod=readonly"
+    assert own.message.startswith("go mod vendor does not copy inc/"), "go work vendor copies none of its modules"
+    assert own.remedy[-1] == "or build with -mod=mod"
 
 
 @pytest.mark.parametrize(("level", "words"), [("v1", 0), ("v2", 1), ("v3", 2)])

@@ -204,6 +204,10 @@ def _target(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[
         )  # fmt: skip
 
 
+def _worked_on(report: SourceReport, package: str) -> bool:
+    return any(packages[package].own for packages in report.packages.values() if package in packages)
+
+
 def _lost(report: SourceReport) -> Iterator[Finding]:
     from machochain.source.values import Need  # noqa: PLC0415
 
@@ -229,7 +233,7 @@ def _lost(report: SourceReport) -> Iterator[Finding]:
             VENDOR, report, package=package, subject=f"{top}/" if top else told[0].file, place=told[0].place,
             severity=Severity.ERROR if sure else Severity.WARNING, remedies=tuple(_kept(report, module, package, told)),
             message=(
-                f"{vendoring(report)} does not copy {what} of {printable(module)}: "
+                f"{vendoring(report, own=_worked_on(report, package))} does not copy {what} of {printable(module)}: "
                 f"{'it' if alone else names} {needed} by "
                 f"{printable(package)}{more}{unnoticed}{nested}"
             ),
@@ -262,7 +266,8 @@ def _kept(report: SourceReport, module: str, package: str, lost: Iterable[LostFi
     elif not patterns:
         yield advice("put the file itself in the place of the link")
         return
-    yield advice(f"build with -mod={'readonly' if report.module.workspace else 'mod'}", also=True)
+    workspace = report.module.workspace and not _worked_on(report, package)
+    yield advice(f"build with -mod={'readonly' if workspace else 'mod'}", also=True)
 
 
 def _incomplete(report: SourceReport, target: str, facts: PackageFacts) -> Iterator[Finding]:
