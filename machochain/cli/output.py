@@ -94,7 +94,8 @@ class Output:
         colour = coloured(self.colour, os.environ, terminal=terminal)
         from machochain.report.style import Style  # with -q nothing is written
 
-        return Style.of_terminal(colour=colour, unicode="utf" in encoding, verbose=self.verbose)
+        links = terminal and linked(os.environ)
+        return Style.of_terminal(colour=colour, unicode="utf" in encoding, verbose=self.verbose, links=links)
 
 
 def coloured(wanted: str, environment: Mapping[str, str], *, terminal: bool) -> bool:
@@ -109,6 +110,32 @@ def coloured(wanted: str, environment: Mapping[str, str], *, terminal: bool) -> 
     if any(environment.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
         return True
     return terminal and environment.get("CLICOLOR") != "0" and environment.get("TERM") != "dumb"
+
+
+_PROGRAMS: Final = frozenset({"iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "Tabby", "rio", "mintty", "zed"})
+_TERMINALS: Final = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm", "contour")
+_VTE: Final = 5000
+"""VTE 0.50: the first with hyperlinks (GNOME Terminal and its kin)."""
+
+
+def linked(environment: Mapping[str, str]) -> bool:
+    """Say whether a terminal has hyperlinks: those are asked for that are known to, as FORCE_HYPERLINK allows.
+
+    A terminal without them shows the text alone if it does what it should, and the address as rubbish if not.
+    """
+    wanted = environment.get("FORCE_HYPERLINK")
+    if wanted:
+        return wanted != "0"
+    term = environment.get("TERM", "")
+    if term == "dumb" or environment.get("CI"):
+        return False
+    version = environment.get("VTE_VERSION", "")
+    return (
+        environment.get("TERM_PROGRAM") in _PROGRAMS
+        or term.startswith(_TERMINALS)
+        or (version.isascii() and version.isdigit() and int(version) >= _VTE)
+        or any(name in environment for name in ("WT_SESSION", "KONSOLE_VERSION", "DOMTERM"))
+    )
 
 
 def standard_output() -> IO[str]:

@@ -12,7 +12,16 @@ from machochain.findings.rule import Rule
 from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.paths import printable
 from machochain.model.result import Severity
-from machochain.report.audit_words import about, releases, sentence, tally, verdict, why_suppressed
+from machochain.report.audit_words import (
+    about,
+    host_file,
+    releases,
+    sentence,
+    tally,
+    verdict,
+    where_so,
+    why_suppressed,
+)
 from machochain.report.context import RenderContext
 from machochain.report.coverage import coverage_words, passed_over_lines
 from machochain.report.resolution import tool
@@ -62,15 +71,16 @@ def _causes(findings: Iterable[AuditFinding]) -> list[list[AuditFinding]]:
 def _cause(cause: Sequence[AuditFinding], report: AuditReport, style: Style) -> Iterator[str]:
     first = cause[0]
     rule = RULES[first.finding.rule]
-    label = style.paint(f"{first.severity.value}[{rule.id}]", _STYLES[first.severity])
-    if len(cause) == 1:
-        yield from _wrapped(f"{label} {printable(sentence(first))}", "", style, more="  ")
-    else:
-        subject = printable(about(cause))
-        yield from _wrapped(f"{label} {rule.title}: {subject} ({len(cause)} files)", "", style, more="  ")
+    text = printable(sentence(first))
+    if len(cause) > 1:
+        where = where_so(cause)
+        text = f"{rule.title}: {printable(about(cause))} ({len(cause)} files){f', {printable(where)}' if where else ''}"
+    label, tone = f"{first.severity.value}[{rule.id}]", _STYLES[first.severity]
+    yield from style.wrap(label, tone, text, url=first.finding.url)
     shown = cause if style.verbose else cause[:_PLACES]
     for finding in shown:
-        yield f"  in {_place(finding, report)}{_archs(finding)}"
+        place = style.file(_place(finding, report), host_file(finding, report.inputs))
+        yield f"  in {place}{_archs(finding)}"
     if len(shown) < len(cause):
         yield style.paint(f"  and {len(cause) - len(shown)} more (-v shows them)", "dim")
     if first.finding.remedies:

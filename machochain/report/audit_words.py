@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
 
 from machochain.dyld.profile import PROFILES, profile_for
+from machochain.findings.osfacts import spoken
 from machochain.model.audit import AuditFinding, AuditInput, AuditReport, Suppression
 from machochain.model.paths import printable
 from machochain.model.result import Severity
@@ -88,19 +89,34 @@ _NAMED: Final = 3
 
 
 def about(cause: Sequence[AuditFinding]) -> str:
-    """Return what findings of one cause are about: their subject, and the symbols that a library lacks."""
-    symbols: dict[str, None] = {}
+    """Return what findings of one cause are about: their subject, and the symbols that a library lacks, since when."""
+    symbols: dict[str, str] = {}
     for found in cause:
         evidence = found.finding.evidence
-        for each in evidence.get("symbols") or evidence.get("bounds") or ():
-            name = each["symbol"] if isinstance(each, Mapping) else each[0] if not isinstance(each, str) else each
-            symbols[str(name)] = None
+        for each in evidence.get("symbols") or ():
+            symbols.setdefault(str(each if isinstance(each, str) else each[0]), "")
+        for bound in evidence.get("bounds") or ():
+            since = bound.get("present_in")
+            symbols[str(bound["symbol"])] = f" (known from macOS {since} on)" if since else ""
     subject = cause[0].finding.subject
-    names = [name for name in symbols if name != subject]
+    names = [f"{name}{since}" for name, since in symbols.items() if name != subject]
     if not names:
-        return subject
+        return subject + symbols.get(subject, "")
     more = len(names) - _NAMED
     return f"{subject}: {', '.join(names[:_NAMED])}{f' and {more} more' if more > 0 else ''}"
+
+
+def where_so(cause: Sequence[AuditFinding]) -> str:
+    """Return on which releases findings of one cause hold; empty where that is on all that were looked at."""
+    words = {found.when for found in cause}
+    if len(words) == 1 and (same := words.pop()):
+        return same
+    broken = {text for found in cause for text in found.finding.evidence.get("broken_on") or ()}
+    if broken:
+        return f"on {spoken(Version.parse(str(text)) for text in broken)}"
+    return (
+        f"on macOS {releases(v for found in cause for v in found.macos)}" if any(found.when for found in cause) else ""
+    )
 
 
 def sentence(finding: AuditFinding) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -60,11 +59,8 @@ def _text(value: Diagnosed, style: Style) -> Iterator[str]:
     shown = [f for f in case.findings if f.severity is not Severity.INFO or style.verbose]
     for finding in sorted(shown, key=lambda f: -f.severity.rank):
         yield ""
-        label = style.paint(f"{finding.severity.value}[{finding.rule}]", _STYLES[finding.severity])
-        yield from textwrap.wrap(
-            f"{label} {printable(finding.message)}", style.width, subsequent_indent="  ", break_long_words=False,
-            break_on_hyphens=False,
-        )  # fmt: skip
+        label, tone = f"{finding.severity.value}[{finding.rule}]", _STYLES[finding.severity]
+        yield from style.wrap(label, tone, printable(finding.message), url=finding.url)
         if finding.remedy:
             yield "  fix:"
             yield from (f"    {printable(step)}" for step in finding.remedy)

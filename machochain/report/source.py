@@ -126,11 +126,8 @@ def _findings(findings: Sequence[Finding], style: Style) -> Iterator[str]:
         if finding.severity.rank < floor:
             continue
         yield ""
-        label = style.paint(f"{finding.severity.value}[{finding.rule}]", _STYLES[finding.severity])
-        yield from textwrap.wrap(
-            f"{label} {printable(finding.message)}", style.width, subsequent_indent="  ", break_long_words=False,
-            break_on_hyphens=False,
-        )  # fmt: skip
+        label, tone = f"{finding.severity.value}[{finding.rule}]", _STYLES[finding.severity]
+        yield from style.wrap(label, tone, printable(finding.message), url=finding.url)
         if finding.remedy:
             yield "  fix:"
             yield from ("    " + printable(step) for step in finding.remedy)

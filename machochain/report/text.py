@@ -368,10 +368,10 @@ def _findings(findings: Sequence[Finding], style: Style) -> Iterator[str]:
     groups = sorted(seen.values(), key=lambda group: -group[0].severity.rank)
     for group in groups:
         first = group[0]
-        label = style.paint(f"{first.severity.value}[{first.rule}]", _SEVERITY_STYLE[first.severity])
+        label, tone = f"{first.severity.value}[{first.rule}]", _SEVERITY_STYLE[first.severity]
         yield ""
         times = f" ({len(group)} times)" if len(group) > 1 else ""
-        yield from _wrapped(f"{label} {printable(first.message)}{times}", "", style, more="  ")
+        yield from style.wrap(label, tone, f"{printable(first.message)}{times}", url=first.url)
         if first.remedies:
             yield "  fix:"
             yield from ("    " + printable(step.pasted) for step in first.steps)

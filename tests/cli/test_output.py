@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import subprocess
@@ -11,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from machochain.cli.output import coloured, write_file
+from machochain.cli.output import coloured, linked, write_file
 from machochain.model.errors import UsageError
 from tests.cli.running import run
 
 HELLO = Path(__file__).parents[2] / "testdata" / "hello" / "bin"
+BROKEN = HELLO / "greeter-broken"
 COMMAND = [sys.executable, "-m", "machochain"]
 
 
@@ -106,3 +108,46 @@ def test_colours_can_be_asked_for() -> None:
     assert "\x1b[" in run("resolve", greeter, "--color", "always").stdout
     assert "\x1b[" in run("audit", "--no-config", greeter, "--color", "always").stdout
     assert "\x1b[" not in run("resolve", greeter).stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"TERM": "xterm-256color"}, False),
+        ({"TERM": "xterm-kitty"}, True),
+        ({"TERM_PROGRAM": "WezTerm", "TERM": "dumb"}, False),
+        ({"TERM_PROGRAM": "iTerm.app", "CI": "true"}, False),
+        ({"TERM_PROGRAM": "vscode"}, True),
+        ({"TERM_PROGRAM": "Apple_Terminal"}, False),
+        ({"VTE_VERSION": "4999"}, False),
+        ({"VTE_VERSION": "7603"}, True),
+        ({"VTE_VERSION": "\u0669\u0669\u0669\u0669"}, False),
+        ({"WT_SESSION": "x"}, True),
+        ({"WT_SESSION": "x", "FORCE_HYPERLINK": "0"}, False),
+        ({"FORCE_HYPERLINK": "1"}, True),
+        ({}, False),
+    ],
+)
+def test_links_are_for_terminals_that_have_them(environment: dict[str, str], expected: bool) -> None:
+    assert linked(environment) is expected
+
+
+def test_there_are_links_in_a_terminal_and_none_in_a_pipe_or_a_file(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    command = [sys.executable, "-m", "machochain", "audit", "--no-config", str(BROKEN)]
+    environment = {**os.environ, "FORCE_HYPERLINK": "1", "MACHOCHAIN_DOCS": "https://docs.example.org", "TERM": "xterm"}
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=theirs, env=environment):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how the end of a terminal is told
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert b"\x1b]8;;https://docs.example.org/rules/MC101.html\x1b\\\x1b[31merror[MC101]" in shown
+    piped = subprocess.run([*command, "--color", "always"], capture_output=True, env=environment, check=False).stdout
+    assert b"\x1b[31m" in piped
+    assert b"\x1b]8" not in piped
+    file = tmp_path / "report.txt"
+    subprocess.run([*command, "-o", str(file)], env=environment, check=False)
+    assert "\x1b" not in file.read_text()

@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 
 from machochain.findings import RULES
+from machochain.model.audit import AuditFinding
 from machochain.report.audit_text import render_audit, render_rule, render_rules
 from machochain.report.style import Style
 from tests.report.audits import REASONED, audit, finding, full, hostile
@@ -74,3 +75,23 @@ def test_grouped_findings_name_the_symbols_that_a_library_lacks() -> None:
     ]
 
     assert "/usr/lib/libz.1.dylib: _a, _b (2 files)" in " ".join(render_audit(audit(*missing), PLAIN).split())
+
+
+def test_grouped_findings_name_the_release_of_symbols_and_where_they_fail() -> None:
+    def one(path: str, since: str, broken: list[str]) -> AuditFinding:
+        found = finding("MC206", "symbol-newer-than-minimum", subject="/usr/lib/libSystem.B.dylib", path=path)
+        bounds = [{"symbol": "_f", "absent_in": "10.14", "present_in": since, "why": "x"}]
+        return evolve(found, when="", finding=evolve(found.finding, evidence={"bounds": bounds, "broken_on": broken}))
+
+    report = audit(one("a.so", "10.15", ["10.13"]), one("b.so", "10.15", ["10.9", "10.14"]))
+    text = " ".join(render_audit(report, PLAIN).split())
+    assert "libSystem.B.dylib: _f (known from macOS 10.15 on) (2 files), on macOS 10.9 to 10.14" in text
+
+
+def test_grouped_findings_say_once_on_which_releases_they_hold() -> None:
+    text = " ".join(render_audit(audit(finding(path="a"), finding(path="b")), PLAIN).split())
+    assert "@rpath/libx.dylib (2 files), fails on macOS 26, launches before" in text
+    mixed = audit(finding(path="a"), evolve(finding(path="b"), when="fails on macOS 12 only"))
+    assert "(2 files), on macOS 26" in " ".join(render_audit(mixed, PLAIN).split())
+    always = audit(*(evolve(finding(path=p), when="") for p in "ab"))
+    assert "@rpath/libx.dylib (2 files) in" in " ".join(render_audit(always, PLAIN).split())
