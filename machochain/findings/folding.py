@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -42,6 +41,8 @@ def _order(draft: Draft) -> tuple[int, int, str]:
 
 def _rest(rest: Sequence[Draft]) -> Draft:
     first = rest[0]
+    import hashlib  # noqa: PLC0415  # few images have as many findings alike
+
     digest = hashlib.sha256("\0".join(draft.subject for draft in rest).encode("utf-8", "surrogateescape")).hexdigest()
     certain = all(draft.confidence is Confidence.CERTAIN for draft in rest)
     return evolve(
