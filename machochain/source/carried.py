@@ -103,9 +103,6 @@ class Repository:
         return any(f"{path}/".startswith(f"{each}/") for each in self.submodules)
 
 
-NO_REPOSITORY: Final = Repository("")
-
-
 def is_pointer(path: str) -> bool:
     """Whether a file is what git-lfs keeps in git: fewer than 1,024 bytes that begin in one way (its spec)."""
     try:
@@ -223,38 +220,52 @@ def uncarried(
         repositories: The repository around a module's directory.
     """
     told: set[tuple[str, str]] = set()
+    folders: dict[str, NotCarried | None] = {}
     for uses, there in ((used, True), (wanted, False)):
         for facts, path, _, place in uses:
             module = roots(facts)
             if module is None or (facts.path, path) in told:
                 continue
-            why = _why_not(path, place.file, module[1], repositories(module[1]) or NO_REPOSITORY, there=there)
+            if there:
+                folder = os.path.dirname(path)
+                if folder not in folders:
+                    folders[folder] = _of_folder(folder, module[1])
+                why = folders[folder] or _of_file(path, place.file, module[1], repositories(module[1]))
+            else:
+                why = _of_absent(path, module[1], repositories(module[1]))
             if why is not None:
                 told.add((facts.path, path))
                 yield UncarriedFile(module[0], os.path.relpath(path, module[1]), why, facts.path, place)
 
 
-def _why_not(path: str, asking: str, root: str, found: Repository, *, there: bool) -> NotCarried | None:
-    if _below(f"{path}/", root) is None:
-        return None if there else NotCarried.OUTSIDE
-    if not there:
-        return NotCarried.SUBMODULE if found.in_submodule(path) else NotCarried.ABSENT
-    if other_module(os.path.dirname(path), root):
+def _of_folder(folder: str, root: str) -> NotCarried | None:
+    """Say why nothing in a folder comes with the module; None if something may."""
+    if _below(f"{folder}/", root) is None:
+        return None
+    if other_module(folder, root):
         return NotCarried.OUTSIDE
-    if _by_link(path, root):
+    while _below(folder, root) is not None:
+        if os.path.islink(folder):
+            return NotCarried.LINK
+        folder = os.path.dirname(folder)
+    return None
+
+
+def _of_file(path: str, asking: str, root: str, found: Repository | None) -> NotCarried | None:
+    if _below(path, root) is None:
+        return None
+    if os.path.islink(path):
+        # A zip of a module holds regular files.
         return NotCarried.LINK
-    if found.root:
+    if found is not None:
         return found.why_not(path, asking)
     return NotCarried.LFS if is_pointer(path) else None
 
 
-def _by_link(path: str, root: str) -> bool:
-    """Whether a file below a module is a symbolic link, or is reached by one: zips of modules hold regular files."""
-    while _below(path, root) is not None:
-        if os.path.islink(path):
-            return True
-        path = os.path.dirname(path)
-    return False
+def _of_absent(path: str, root: str, found: Repository | None) -> NotCarried:
+    if _below(f"{path}/", root) is None:
+        return NotCarried.OUTSIDE
+    return NotCarried.SUBMODULE if found is not None and found.in_submodule(path) else NotCarried.ABSENT
 
 
 def outside_words(facts: PackageFacts, root: str) -> Iterator[Use]:

@@ -176,6 +176,7 @@ class _Examination:
         self.listed: dict[str, tuple[object, ...]] = {}
         self._imported: frozenset[str] = frozenset()
         self._planners: dict[str, LinkPlanner] = {}
+        self._judged: set[tuple[str, str]] = set()
         self._repositories: dict[str, Repository | None] = {}
 
     def all(self, sdks: Sequence[str]) -> None:
@@ -288,9 +289,12 @@ class _Examination:
         wanted = [*outside, *absent_files(searches, packages, module_of)]
         found = around(self.modules.main.directory)
         self.report.repository = found is not None and found.tracked is not None
+        # A file that is there is the same for each target.
+        fresh = [use for use in used if (use[0].path, use[1]) not in self._judged]
+        self._judged.update((facts.path, path) for facts, path, _, _ in fresh)
         known = {(each.package, each.path) for each in self.report.uncarried}
         self.report.uncarried += [
-            each for each in uncarried(used, wanted, module_of, around) if (each.package, each.path) not in known
+            each for each in uncarried(fresh, wanted, module_of, around) if (each.package, each.path) not in known
         ]
 
     def _replaced(self, facts: PackageFacts) -> bool:
@@ -417,10 +421,13 @@ class _Examination:
                 link.result = resolve_link(link, self.mac, f"{facts.directory}/{name}", self.request.macos)
                 self.report.links.append(link)
                 self._take(link, told)
+        linked = {package for package, _, _ in told}
         for facts in packages.values():
             # A package that no program or test takes is linked with nothing; its own flags are looked at all the same.
-            if facts.cgo and not any(s[0] == facts.path for s in told):
-                self._take(planner.plan(facts, self.settings, test=False), told)
+            if facts.cgo and facts.path not in linked:
+                link = planner.plan(facts, self.settings, test=False)
+                self._take(link, told)
+                linked.update(search.package for search in link.searches)
 
     def _take(self, link: Link, told: set[tuple[str, str, str]]) -> None:
         for search in link.searches:
