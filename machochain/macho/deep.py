@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from attrs import frozen
 
+from machochain.macho.apart import LIEF
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports
-from machochain.macho.interop import LiefImage, lief_image, lief_text
-from machochain.macho.symtab import N_EXT, N_STAB, N_TYPE
 from machochain.model.errors import InputError
 from machochain.model.image import Image, Section
 from machochain.model.reading import ReadAt
-from machochain.model.symbols import ORDINAL_WEAK, Export, Import, ImportKind, Imports, TableDefect
-
-if TYPE_CHECKING:
-    import lief
+from machochain.model.symbols import Export, Import, ImportKind, Imports, TableDefect
 
 _TYPES: Final = {0x0: "undefined", 0x2: "absolute", 0xA: "indirect", 0xC: "prebound", 0xE: "section"}
 """``n_type & N_TYPE`` (<mach-o/nlist.h>)."""
@@ -114,74 +110,47 @@ def read_deep(image: Image, sections: Iterable[Section], read: ReadAt, size: int
     objc = any(name in _OBJC for name in names)
     swift = any(name.startswith("__swift") for name in names)
     try:
-        theirs = lief_image(read(0, size))
+        theirs = LIEF.ask(read(0, size))
     except InputError as error:
         return DeepFacts(imports, exports, table.defects, objc, swift, error=error.reason)
-    binary = theirs.binary
-    symbols, stabs = _symbols(theirs, found)
-    starts = binary.function_starts
     return DeepFacts(
         imports,
         exports,
         table.defects,
         objc,
         swift,
-        f"LIEF {theirs.version}",
+        f"LIEF {theirs['version']}",
         None,
-        symbols,
-        stabs,
-        sum(1 for _ in binary.bindings),
-        len(binary.relocations),
-        len(starts.functions) if starts is not None else None,
+        tuple(_symbols(theirs["symbols"], found)),
+        theirs["debug_symbols"],
+        theirs["bindings"],
+        theirs["relocations"],
+        theirs["functions"],
         (
-            *_imports(binary, imports),
-            *_exports(binary, image, exports),
+            *_imports(theirs, imports),
+            *_exports(theirs, image, exports),
         ),
     )
 
 
-def _symbols(theirs: LiefImage, sections: Sequence[Section]) -> tuple[tuple[DeepSymbol, ...], int]:
-    import lief  # noqa: PLC0415  # loaded already: an image of it is here
-
-    binary = theirs.binary
+def _symbols(theirs: Iterable[Sequence[Any]], sections: Sequence[Section]) -> Iterator[DeepSymbol]:
     places = [f"{s.segment},{s.name}" for s in sections]
-    found: list[DeepSymbol] = []
-    stabs = 0
-    for symbol in binary.symbols:
-        if symbol.origin != lief.MachO.Symbol.ORIGIN.SYMTAB:
-            continue
-        number = symbol.raw_type
-        if number & N_STAB:
-            stabs += 1
-            continue
-        kind = _TYPES.get(number & N_TYPE, f"type {number & N_TYPE}")
-        index = symbol.numberof_sections
+    for name, number, external, value, index, ordinal in theirs:
+        kind = _TYPES.get(number, f"type {number}")
         section = places[index - 1] if kind == "section" and 0 < index <= len(places) else None
-        ordinal = symbol.library_ordinal if kind == "undefined" else None
-        name = _name(symbol)
-        found.append(DeepSymbol(name, kind, bool(number & N_EXT), symbol.value, section, ordinal))
-    return tuple(found), stabs
+        yield DeepSymbol(name, kind, external, value, section, ordinal)
 
 
-def _name(symbol: lief.MachO.Symbol | None) -> str:
-    if symbol is None:
-        return ""
-    try:
-        return lief_text(symbol.name)
-    except UnicodeDecodeError as error:
-        return bytes(error.object).decode("utf-8", "surrogateescape")
-
-
-def _imports(binary: lief.MachO.Binary, imports: Imports) -> Iterator[Disagreement]:
-    theirs = _lief_imports(binary, imports)
-    known = {name for name, _ in theirs}
+def _imports(theirs: Mapping[str, Any], imports: Imports) -> Iterator[Disagreement]:
+    found = _lief_imports(theirs, imports)
+    known = {name for name, _ in found}
     ours = {
         (each.name, _import_words(each.ordinal, weak=_weak(each)))
         for each in imports.entries
         # dyld looks up every entry of the import table; LIEF lists those that a chain leads to.
         if each.kind is not ImportKind.CHAINED or each.name in known
     }
-    yield from _compare("imports", ours, theirs)
+    yield from _compare("imports", ours, found)
 
 
 def _weak(each: Import) -> bool:
@@ -193,34 +162,20 @@ def _import_words(ordinal: int, *, weak: bool) -> str:
     return f"library {ordinal}{', weak' if weak else ''}"
 
 
-def _lief_imports(binary: lief.MachO.Binary, ours: Imports) -> set[tuple[str, str]]:
-    import lief  # noqa: PLC0415  # loaded already: an image of it is here
-
+def _lief_imports(theirs: Mapping[str, Any], ours: Imports) -> set[tuple[str, str]]:
     if any(each.kind is ImportKind.SYMBOL_TABLE for each in ours.entries):
         # LIEF does not interpret ordinals of images without fixups: the names are what can be compared.
         words = {each.name: _import_words(each.ordinal, weak=each.weak) for each in ours.entries}
-        undefined = lief.MachO.Symbol.CATEGORY.UNDEFINED
-        names = {_name(s) for s in binary.symbols if s.category == undefined}
-        return {(name, words.get(name, "undefined")) for name in names}
-    found = set()
-    for binding in binary.bindings:
-        coalesced = (
-            isinstance(binding, lief.MachO.DyldBindingInfo)
-            and binding.binding_class == lief.MachO.DyldBindingInfo.CLASS.WEAK
-        )
-        ordinal = ORDINAL_WEAK if coalesced else binding.library_ordinal
-        weak = not coalesced and binding.weak_import
-        found.add((_name(binding.symbol), _import_words(ordinal, weak=weak)))
-    return found
+        return {(name, words.get(name, "undefined")) for name in theirs["undefined"]}
+    return {(name, _import_words(ordinal, weak=weak)) for name, ordinal, weak in theirs["bound"]}
 
 
-def _exports(binary: lief.MachO.Binary, image: Image, exports: Iterable[Export]) -> Iterator[Disagreement]:
-    table = binary.dyld_exports_trie or binary.dyld_info
-    if image.linkedit.exports_trie is None or table is None:
+def _exports(theirs: Mapping[str, Any], image: Image, exports: Iterable[Export]) -> Iterator[Disagreement]:
+    if image.linkedit.exports_trie is None or theirs["exports"] is None:
         return
     ours = {(e.name, _export_words(e.flags, 0 if e.reexport else e.value)) for e in exports}
-    theirs = {(_name(e.symbol), _export_words(e.flags, e.address)) for e in table.exports}
-    yield from _compare("exports", ours, theirs)
+    found = {(name, _export_words(flags, address)) for name, flags, address in theirs["exports"]}
+    yield from _compare("exports", ours, found)
 
 
 def _export_words(flags: int, value: int) -> str:

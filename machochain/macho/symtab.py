@@ -41,7 +41,7 @@ def name_budget(table_size: int) -> int:
     Entries may share the bytes of their names, so a small hostile table could ask for terabytes.
     Real tables stay below ten times their size.
     """
-    return 64 * table_size + (16 << 20)
+    return 16 * table_size + (4 << 20)
 
 
 def external_symbols(image: Image, read: ReadAt) -> Symbols:
