@@ -132,6 +132,10 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         _forget_output()
         code = 0
+    except MemoryError:
+        complain("there is not enough memory for this; fewer inputs or releases at once need less")
+        code = EXIT_USAGE
+        _forget_output()
     except Exception:  # noqa: BLE001  # whatever it is, it is our fault, and the contract has a code for that
         import traceback
 
