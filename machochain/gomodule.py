@@ -10,6 +10,7 @@ from attrs import evolve
 from machochain.graph.inspect import Inspection
 from machochain.graph.mac import Mac
 from machochain.machine.doctor import BinaryNeeds, MachineCase
+from machochain.machine.snapshot import MOST_NAMES
 from machochain.model.paths import TargetPath
 from machochain.source.disk import read_bytes
 from machochain.source.examine import SourceRequest
@@ -37,7 +38,9 @@ def on_the_mac(request: SourceRequest, case: MachineCase) -> SourceRequest:
     environment = {n: v for n, v in facts.environment.items() if v != "(set)"} | dict(request.environment)
     if facts.go_env is not None and facts.go_env.get("GOMODCACHE"):
         environment.setdefault("GOMODCACHE", facts.go_env["GOMODCACHE"])
-    listings = {path: tuple(e[0] for e in entries) for path, entries in case.snapshot.listings.items()}
+    # Of a listing that was cut nobody can tell what it lacks.
+    whole = {path: names for path, names in case.snapshot.listings.items() if len(names) < MOST_NAMES}
+    listings = {path: tuple(e[0] for e in entries) for path, entries in whole.items()}
     listings |= {path: () for path, file in case.snapshot.files.items() if file.kind == "absent"}
     return evolve(
         request, environment=environment, kept=dict(facts.kept or {}) | dict(request.kept),

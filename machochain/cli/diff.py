@@ -63,8 +63,13 @@ def command(  # noqa: PLR0913  # each is the caller's to say
     machochain diff mine.json ci.json --source .
     """
     from machochain.machine.reading import looks_recorded
+    from machochain.model.errors import UsageError
 
-    if looks_recorded(old) and looks_recorded(new):
+    recorded = [path for path in (old, new) if looks_recorded(path)]
+    if len(recorded) == 1 and old != new:
+        other = new if recorded == [old] else old
+        raise UsageError(f"{recorded[0]} is a recorded Mac and {other} is not: name two of a kind")
+    if recorded:
         ctx.exit(_recorded(old, new, source, output, fail_on))
     from machochain.auditing import diff
 

@@ -297,6 +297,31 @@ def test_what_is_not_set_or_not_installed_is_not_called_unrecorded(tmp_path: Pat
     assert "not recorded" not in done.stdout
 
 
+def test_a_directory_without_a_package_does_not_pass(tmp_path: Path) -> None:
+    (tmp_path / "mac.json").write_text(json.dumps(document(mac())))
+    (tmp_path / "empty").mkdir()
+    for command in (["doctor", str(tmp_path / "mac.json"), "--source"], ["source"]):
+        done = run(*command, str(tmp_path / "empty"))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "no Go package that is built for macOS lies there" in done.stderr
+
+
+def test_a_recorded_mac_and_something_else_are_not_compared(tmp_path: Path) -> None:
+    (tmp_path / "mac.json").write_text(json.dumps(document(mac())))
+    done = run("diff", str(tmp_path / "mac.json"), str(ROOT / "testdata/hello/bin/greeter"))
+    assert done.returncode == 2
+    assert "is a recorded Mac and" in done.stderr
+
+
+def test_of_a_listing_that_was_cut_nothing_is_absent(tmp_path: Path) -> None:
+    names = [f"lib{n}.dylib" for n in range(5000)]
+    recorded = mac(listings={"/usr/local/lib": names, "/opt/homebrew/lib": names})
+    case = doctor(tmp_path, recorded).case
+    assert "MC749" in case.skipped
+    assert case.source is not None
+    assert {s.outcome.value for s in case.source.searches if s.name == "ssl"} == {"unknown"}
+
+
 def test_a_policy_is_read_strictly() -> None:
     assert parse_policy("[machochain]\n", "p") is None
     found = parse_policy("[machochain.ci]\nfallback='cross'\ntargets=['darwin/amd64']\n", "p")

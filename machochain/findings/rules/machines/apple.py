@@ -9,6 +9,7 @@ from machochain.findings.machined import machine_finding, machine_rule
 from machochain.findings.registry import register
 from machochain.findings.remedies import advice, command
 from machochain.findings.rule import Rule
+from machochain.machine.snapshot import MOST_NAMES
 from machochain.model.paths import printable
 from machochain.model.result import Confidence, Finding, Severity
 
@@ -222,8 +223,8 @@ def _implicit(case: MachineCase) -> Iterator[Finding]:
     there = case.snapshot.files.get("/usr/local/lib")
     if listing is None and there is not None and there.kind == "absent":
         listing = ()
-    if listing is None:
-        case.skipped[IMPLICIT.id] = "not recorded: names in /usr/local/lib"
+    if listing is None or len(listing) >= MOST_NAMES:
+        case.skipped[IMPLICIT.id] = "not recorded: names in /usr/local/lib, or not all of them"
         return
     assert case.source is not None
     names = {entry[0] for entry in listing}
