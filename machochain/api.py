@@ -13,15 +13,14 @@ from machochain.graph.resolve import Target
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import TargetPath
 from machochain.model.result import Result
-from machochain.resolving import apart, awaited, existing, resolve_group
-from machochain.session import StrPath, check_place, is_archive
+from machochain.resolving import apart, awaited, chosen_of, joined, resolve_group
+from machochain.session import StrPath, is_archive
 from machochain.world.handed import (
     Handed,
     OnDisk,
     Source,
     Sources,
     called,
-    found_within,
     handed_over,
     on_disk,
     with_archives,
@@ -68,22 +67,14 @@ def resolve(
     handed = handed_over(paths)
     target = target or Target()
     world = world or World()
-    check_place([called(each) for each in handed], world)
-    chosen, absent = existing(handed)
-    chosen = with_archives(chosen)
+    chosen, absent = chosen_of(handed, world)
     groups = [chosen] if together else apart(chosen) if executor is None else [[each] for each in chosen]
     if executor is None or len(groups) < 2:
         parts = [resolve_group(group, target, world, together=together) for group in groups]
     else:
         futures = [executor.submit(resolve_group, group, target, world) for group in groups]
         parts = [awaited(future, group) for future, group in zip(futures, groups, strict=True)]
-    errors = (*absent, *(e for part in parts for e in part.errors))
-    passed_over = tuple(each for part in parts for each in part.passed_over)
-    empty = {name for part in parts for name in part.unexamined}
-    holding = {within for e in chosen if (within := found_within(e)) is not None and called(e) not in empty}
-    named = dict.fromkeys(called(e) for e in chosen if found_within(e) is None)
-    unexamined = tuple(name for name in named if name in empty and name not in holding)
-    return Report(tuple(r for part in parts for r in part.results), errors, passed_over, unexamined)
+    return joined(chosen, absent, parts)
 
 
 def explain(
@@ -374,18 +365,24 @@ def inspect(paths: Sources, *, deep: bool = False) -> tuple[Inspection, ...]:
     Raises:
         UsageError: The request makes no sense.
     """
-    return tuple(found for handed in with_archives(handed_over(paths)) for found in _inspections(handed, deep=deep))
+    return tuple(inspections(paths, deep=deep))
 
 
-def _inspections(handed: Handed, *, deep: bool) -> list[Inspection]:
+def inspections(paths: Sources, *, deep: bool = False) -> Iterator[Inspection]:
+    """Yield what `inspect` returns, each as soon as its file has been read."""
+    for handed in with_archives(handed_over(paths)):
+        yield from _inspections(handed, deep=deep)
+
+
+def _inspections(handed: Handed, *, deep: bool) -> Iterator[Inspection]:
     from machochain.graph.inspect import Inspection
 
     try:
         with on_disk(handed) as given:
-            return [_told(given, found) for found in _inspected(given, deep=deep)]
+            yield from (_told(given, found) for found in _inspected(given, deep=deep))
     except InputError as error:
         name = called(handed)
-        return [Inspection(name, "unrecognised", error=error.at(name))]
+        yield Inspection(name, "unrecognised", error=error.at(name))
 
 
 def _inspected(given: OnDisk, *, deep: bool) -> Iterator[Inspection]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from machochain.graph.answers import Report
 from machochain.graph.resolve import Target
 from machochain.model.errors import InputError
-from machochain.session import Session, is_archive, members_lost, placed_main, resolve_inputs
-from machochain.world.handed import Handed, SurveyedFolder, called, on_disk
+from machochain.session import Session, check_place, is_archive, members_lost, placed_main, resolve_inputs
+from machochain.world.handed import Handed, SurveyedFolder, called, found_within, on_disk, with_archives
 from machochain.world.placement import World
 from machochain.world.remote import is_remote
 
@@ -29,6 +29,29 @@ def awaited(future: Future[Report], group: Sequence[Handed]) -> Report:
     except BrokenExecutor:
         reason = "was not finished: the process that looked at it was killed, perhaps for want of memory"
         return Report((), tuple(InputError(reason, path=called(each)) for each in group))
+
+
+def chosen_of(handed: Sequence[Handed], world: World) -> tuple[list[Handed], list[InputError]]:
+    """Return what is looked at, archives in folders too, and why the rest is not.
+
+    Raises:
+        UsageError: There is one place for several inputs.
+        InputError: None exists.
+    """
+    check_place([called(each) for each in handed], world)
+    chosen, absent = existing(handed)
+    return with_archives(chosen), absent
+
+
+def joined(chosen: Sequence[Handed], absent: Sequence[InputError], parts: Sequence[Report]) -> Report:
+    """Return what several tasks found out as one report."""
+    errors = (*absent, *(e for part in parts for e in part.errors))
+    passed_over = tuple(each for part in parts for each in part.passed_over)
+    empty = {name for part in parts for name in part.unexamined}
+    holding = {within for e in chosen if (within := found_within(e)) is not None and called(e) not in empty}
+    named = dict.fromkeys(called(e) for e in chosen if found_within(e) is None)
+    unexamined = tuple(name for name in named if name in empty and name not in holding)
+    return Report(tuple(r for part in parts for r in part.results), errors, passed_over, unexamined)
 
 
 def existing(handed: Sequence[Handed]) -> tuple[list[Handed], list[InputError]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from machochain.graph.resolve import Target
     from machochain.judging.policy import Policy
     from machochain.model.audit import AuditReport
+    from machochain.report.context import RenderContext
 
 EXIT_INTERRUPTED = 130
 _FORMATS = formats(Document.AUDIT)
@@ -133,17 +135,23 @@ def command(  # noqa: PLR0913  # each is the caller's to say
 
     if wants_materials(Document.AUDIT, (destination.format for destination in destinations)):
         modelled = evolve(modelled, world=evolve(modelled.world, materials=True))
-    parts, skipped = _look(paths, policy, target, modelled, jobs or os.cpu_count() or 1, together=together)
+
+    def finished(parts: Sequence[AuditPart]) -> AuditReport:
+        return finish_audit(parts, policy, target=target, baseline=known, skipped=())
+
+    places = [
+        Output(each.format, each.path, output["verbose"], output["quiet"], colour=output["colour"])
+        for each in destinations
+    ]
+    with _streams(places, finished, context) as told:
+        parts, skipped = _look(paths, policy, target, modelled, jobs or os.cpu_count() or 1, told, together=together)
     report = finish_audit(parts, policy, target=target, baseline=known, skipped=skipped)
     if write_baseline is not None and _write_baseline(Path(write_baseline), report):
         known = read_baseline(Path(write_baseline))
         report = finish_audit(parts, policy, target=target, baseline=known, skipped=skipped)
 
-    for destination in destinations:
-        place = Output(
-            destination.format, destination.path, output["verbose"], output["quiet"], colour=output["colour"]
-        )
-        if place.wanted:
+    for place in places:
+        if place.wanted and place.format != "jsonl":
             place.write(render(report, place.format, evolve(context, style=place.style), document=Document.AUDIT))
     if wants_annotations(os.environ, output["github"]):
         click.echo(guarded(annotate(report, os.environ, context).rstrip("\n"), "github"), err=True)
@@ -180,8 +188,36 @@ def _policy(file: str | None, profile: str | None, fail_on: str | None, *, searc
     return evolve(policy, fail_on=None if fail_on == "never" else Severity(fail_on))
 
 
-def _look(
-    paths: Sequence[str], policy: Policy, target: Target, modelled: Modelled, jobs: int, *, together: bool
+@contextlib.contextmanager
+def _streams(
+    places: Sequence[Output], finished: Callable[[Sequence[AuditPart]], AuditReport], context: RenderContext
+) -> Iterator[Callable[[AuditPart], None]]:
+    """Give what is told of each input that is finished: those who want lines have one at once."""
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(place.lines()) for place in places if place.format == "jsonl"]
+
+        def told(part: AuditPart) -> None:
+            if not writers:
+                return
+            from machochain.report.lines import write_audits
+
+            report = finished([part])
+            if report.inputs:  # an archive in a folder may hold nothing worth telling
+                for write in writers:
+                    write(write_audits(report, context))
+
+        yield told
+
+
+def _look(  # what the command was given
+    paths: Sequence[str],
+    policy: Policy,
+    target: Target,
+    modelled: Modelled,
+    jobs: int,
+    told: Callable[[AuditPart], None],
+    *,
+    together: bool,
 ) -> tuple[list[AuditPart], tuple[str, ...]]:
     """Look at each input; return what was found out and, after Ctrl-C, which were not looked at."""
     from machochain.auditing import audit_parts
@@ -193,6 +229,7 @@ def _look(
     try:
         for part in audit_parts(handed, policy, target=target, world=modelled.world, jobs=jobs, together=together):
             parts.append(part)
+            told(part)
             if progress:
                 click.echo(f"\r\x1b[K{len(parts)}/{len(handed)} {printable(leaf(part.input.path))}", err=True, nl=False)
     except KeyboardInterrupt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from machochain.cli import EXIT_USAGE, complain
@@ -9,6 +11,9 @@ from machochain.cli.given import FILE, given
 from machochain.cli.options import output_options
 from machochain.cli.output import Output
 from machochain.report.registry import Document
+
+if TYPE_CHECKING:
+    from machochain.graph.inspect import Inspection
 
 
 @click.command("inspect")
@@ -24,8 +29,18 @@ def command(ctx: click.Context, files: tuple[str, ...], deep: bool, output: Outp
     """
     from machochain import api
 
-    found = api.inspect(given(files), deep=deep)
-    output.render(found, Document.INSPECTIONS)
+    if output.format == "jsonl":
+        from machochain.report.context import RenderContext
+        from machochain.report.lines import write_inspections
+
+        found: list[Inspection] = []
+        with output.lines() as write:
+            for each in api.inspections(given(files), deep=deep):
+                found.append(each)
+                write(write_inspections([each], RenderContext()))
+    else:
+        found = list(api.inspect(given(files), deep=deep))
+        output.render(found, Document.INSPECTIONS)
     for each in found:
         if each.error is not None:
             complain(str(each.error))

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from attrs import Factory
@@ -75,6 +76,39 @@ class Output:
             raise
         except OSError as error:
             raise UsageError(f"standard output cannot be written: {error.strerror}") from error
+
+    @contextlib.contextmanager
+    def lines(self) -> Iterator[Callable[[Iterable[str]], None]]:
+        """Give what writes lines that can be read as soon as they are written, to a file too.
+
+        Raises:
+            UsageError: They cannot be written.
+        """
+        from machochain.report.guard import guarded
+
+        with contextlib.ExitStack() as stack:
+            stream: IO[str]
+            try:
+                if self.path is not None and self.to_file:
+                    stream = stack.enter_context(open(self.path, "w", encoding="utf-8"))  # noqa: PTH123
+                else:
+                    stream = standard_output()
+            except OSError as error:
+                raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+            def write(lines: Iterable[str]) -> None:
+                if not self.wanted:
+                    return
+                try:
+                    for line in lines:
+                        stream.write(guarded(line, self.format))
+                        stream.flush()
+                except BrokenPipeError:
+                    raise
+                except OSError as error:
+                    raise UsageError(f"{self.path or 'standard output'} cannot be written: {error.strerror}") from error
+
+            yield write
 
     def render(self, value: object, document: Document) -> None:
         """Write a value in the chosen format."""

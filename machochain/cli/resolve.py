@@ -41,13 +41,35 @@ def command(
     """
     from machochain import api
 
-    report = api.resolve(given(paths), target=modelled.target, world=modelled.world, together=together)
-    output.render(report, Document.RESOLUTION)
+    if output.format == "jsonl" and not together:
+        report = _line_by_line(paths, modelled, output)
+    else:
+        report = api.resolve(given(paths), target=modelled.target, world=modelled.world, together=together)
+        output.render(report, Document.RESOLUTION)
     for error in report.errors:
         complain(str(error))
     for path in report.unexamined:
         complain(f"no Mach-O file in {path}")
     ctx.exit(_exit_code(report, strict=strict))
+
+
+def _line_by_line(paths: tuple[str, ...], modelled: Modelled, output: Output) -> Report:
+    """Resolve one input after the other, and write what each gives as soon as it is known."""
+    from machochain.graph.answers import Report
+    from machochain.report.context import RenderContext
+    from machochain.report.lines import write_resolutions
+    from machochain.resolving import chosen_of, joined, resolve_group
+    from machochain.world.handed import handed_over
+
+    chosen, absent = chosen_of(handed_over(given(paths)), modelled.world)
+    parts: list[Report] = []
+    with output.lines() as write:
+        for each in chosen:
+            parts.append(resolve_group([each], modelled.target, modelled.world))
+            write(write_resolutions(parts[-1], RenderContext()))
+        if absent:
+            write(write_resolutions(Report((), tuple(absent)), RenderContext()))
+    return joined(chosen, absent, parts)
 
 
 def _exit_code(report: Report, *, strict: bool) -> int:

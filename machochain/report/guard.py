@@ -13,7 +13,7 @@ from typing import Final
 
 _ANYWHERE: Final = re.compile(r"##(?=\[|vso\[|teamcity\[)", re.IGNORECASE)
 _AT_THE_START: Final = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
-_JSON: Final = frozenset({"json", "sarif", "cyclonedx", "node-link", "spdx", "statement"})
+_JSON: Final = frozenset({"json", "jsonl", "sarif", "cyclonedx", "node-link", "spdx", "statement"})
 _MARKUP: Final = frozenset({"html", "junit", "graphml", "dot"})
 
 

@@ -56,6 +56,7 @@ class Format:
 _PEOPLE: Final = "people at a terminal"
 _SCRIPTS: Final = "scripts; the schema is in [schema/](schema/audit-1.json)"
 _BILL: Final = "a bill of materials (1.6) whose dependencies are the loads dyld follows"
+_STREAMS: Final = "scripts that do not wait: the same documents, one a line, each as soon as its input is finished"
 _STATEMENT: Final = "whoever has to know what was examined, with which answer, and what was not, in the manner of VEX"
 
 FORMATS: Final = (
@@ -65,10 +66,12 @@ FORMATS: Final = (
     Format(Document.RESOLUTION, "mermaid", "graphs:write_mermaid", "Markdown pages"),
     Format(Document.RESOLUTION, "graphml", "graphs:write_graphml", "yEd, Gephi and other editors of graphs"),
     Format(Document.RESOLUTION, "node-link", "graphs:write_node_link", "networkx and D3"),
+    Format(Document.RESOLUTION, "jsonl", "lines:write_resolutions", _STREAMS),
     Format(Document.EXPLANATIONS, "text", "explanation:write", _PEOPLE),
     Format(Document.EXPLANATIONS, "json", "explanation:write_json", _SCRIPTS),
     Format(Document.INSPECTIONS, "text", "inspection:write", _PEOPLE),
     Format(Document.INSPECTIONS, "json", "inspection:write_json", _SCRIPTS),
+    Format(Document.INSPECTIONS, "jsonl", "lines:write_inspections", _STREAMS),
     Format(Document.SCENARIOS, "text", "scenario:write", _PEOPLE),
     Format(Document.SCENARIOS, "json", "scenario:write_json", _SCRIPTS),
     Format(Document.SCENARIOS, "markdown", "scenario:write_markdown", "issues and merge requests"),
@@ -76,6 +79,7 @@ FORMATS: Final = (
     Format(Document.DIAGNOSES, "json", "diagnosis:write_json", _SCRIPTS),
     Format(Document.AUDIT, "text", "audit_text:write", _PEOPLE),
     Format(Document.AUDIT, "json", "audit_json:write", _SCRIPTS),
+    Format(Document.AUDIT, "jsonl", "lines:write_audits", _STREAMS),
     Format(Document.AUDIT, "sarif", "sarif:write", "GitHub code scanning and other SARIF readers"),
     Format(Document.AUDIT, "junit", "junit:write", "GitLab, Jenkins, and whatever else shows tests"),
     Format(Document.AUDIT, "github", "github:write", "annotations in GitHub Actions; on by itself there"),

@@ -65,6 +65,8 @@ def test_each_row_writes_its_document(written: dict[Format, str]) -> None:
         assert text.endswith("\n"), row
         if row.name in {"json", "sarif", "cyclonedx", "spdx", "statement", "node-link"}:
             json.loads(text)
+        elif row.name == "jsonl":
+            assert [json.loads(line) for line in text.splitlines()]
         elif row.name in {"junit", "graphml"}:
             ET.fromstring(text)
 
