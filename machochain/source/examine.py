@@ -206,7 +206,8 @@ class _Examination:
             self._target(target, packages, headers)
         self.report.targets = tuple(targets)
         if not any(self.report.packages.values()):
-            raise InputError("no Go package that is built for macOS lies there", path=self.request.directory)
+            names = " or ".join(target.name for target in targets)
+            raise InputError(f"no Go package that is built for {names} lies there", path=self.request.directory)
         self.report.binary = self.request.binary
         if self.request.binary is not None:
             hold(self.request.binary, self.report.packages, self.settings, self._planners, self.disk.host)

@@ -303,7 +303,7 @@ def test_a_directory_without_a_package_does_not_pass(tmp_path: Path) -> None:
     for command in (["doctor", str(tmp_path / "mac.json"), "--source"], ["source"]):
         done = run(*command, str(tmp_path / "empty"))
         assert (done.returncode, done.stdout) == (2, "")
-        assert "no Go package that is built for macOS lies there" in done.stderr
+        assert "no Go package that is built for darwin/arm64" in done.stderr
 
 
 def test_a_recorded_mac_and_something_else_are_not_compared(tmp_path: Path) -> None:
