@@ -42,7 +42,7 @@ _REGION: Final = re.compile(r"^--->\s{1,8}(?P<region>[A-Za-z_][\w ()-]{1,40}?)\s
 _TRANSLATED: Final = re.compile(r"proc_translated:\s*1\b")
 _NOWHERE: Final = re.compile(
     r"Exception Codes:[^\n]{1,80}?, 0x0*(?P<address>[0-9a-f]{4,16})[^0-9a-f](?:[^\n]{0,400}\n){1,60}?"
-    r"(?:> )?0[ \t]{1,8}\?\?\?[ \t]{1,60}0x0*(?P=address) 0 \+ \d"
+    r"[^\n]{0,60}?\b0[ \t]{1,8}\?\?\?[ \t]{1,60}0x0*(?P=address) 0 \+ \d"
 )
 """The first frame lies in no image, and is the very address that failed."""
 _THREAD: Final = re.compile(r"^Crashed Thread:\s{1,40}(?P<thread>\d{1,4})\b", re.MULTILINE)

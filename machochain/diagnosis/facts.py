@@ -11,6 +11,7 @@ from machochain.diagnosis.attempts import NO_PATH
 from machochain.diagnosis.derive import elided_names, wheel_dots
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.matching import Hit
+from machochain.diagnosis.names import app_name
 from machochain.diagnosis.text import trimmed
 from machochain.model.diagnosis import Fact
 from machochain.model.evidence import Era, Evidence, EvidenceKind, Request
@@ -25,20 +26,7 @@ _COMPAT: Final = re.compile(
     r"requires version (?P<need>[\d.]{1,20}) or later, but [^\n]{1,400} provides version (?P<have>[\d.]{1,20})"
 )
 _PATHS: Final = frozenset({"file", "sub", "path", "path1", "path2", "app"})
-MOST_WORDS: Final = 4
-"""Words the name of an app has at most, where no quotes say where it begins."""
-_SAYS: Final = re.compile(
-    r"[\"\u201c\u201d\u00ab\u201e\u300c]|: |\b(?:says?|saying|that|reports?|errors?|messages?|because)\b"
-)
-_NO_NAME: Final = re.compile(r"(?i)(?:(?:the|this|your|my) )?(?:app|application|file|it|program|binary|.*\bi\b.*)")
 _DLOPEN_FORMS: Final = {True: "dyld.dlopen", False: "dyld.dlopen.old"}
-
-
-def app_name(value: str) -> str:
-    """Return the name of an app that a sentence ends with; ``""`` where a name cannot be told from the words before."""
-    told = _SAYS.split(value)
-    name = next((part.strip(" \t'*_`\u2018\u2019") for part in reversed(told) if part.strip()), "")
-    return "" if len(name.split()) > MOST_WORDS or _NO_NAME.fullmatch(name) else name
 
 
 def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # the order of its steps is the rule

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from machochain.diagnosis.names import MARKS, without_sentence
+
 Facts = dict[str, str | tuple[str, ...]]
 Joiner = Callable[[str, int, "re.Match[str]"], tuple[Facts, int]]
 MAX_LINES: Final = 200
@@ -92,7 +94,7 @@ def _minos(text: str, at: int, _: re.Match[str]) -> tuple[Facts, int]:
         match = _MINOS.match(line)
         if match is None:
             break
-        files.append(match["file"].strip())
+        files.append(without_sentence(MARKS.sub("", match["file"].strip())))
         versions.append(match["new"])
         end = stop
     if not files:

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from machochain.diagnosis import table
 from machochain.diagnosis.joiners import JOINERS
+from machochain.diagnosis.names import FILES, MARKS, PLACES, SENTENCE_END, place_in, without_sentence
 from machochain.diagnosis.notation import Anchor, Compiled, literal_pattern
 
 CHUNK: Final = 1 << 18
@@ -172,8 +173,9 @@ def _facts(match: re.Match[str]) -> dict[str, str | tuple[str, ...]]:
             continue
         name = group.partition("__")[0]
         value = trimmed(raw, leading=leading and match.start(group) - match.start() < 200)
-        if leading and name in _FILES:
-            value = without_sentence(value)
+        if leading and name in FILES | PLACES:
+            value = MARKS.sub("", value)
+            value = without_sentence(value) if name in FILES else place_in(value)
         leading = False
         if not value and name not in {"words", "any"}:
             continue
@@ -195,29 +197,9 @@ _BEFORE: Final = re.compile(
 )
 
 
-_FILES: Final = frozenset({"file", "lib", "path", "real", "asker", "file1"})
-_OPENS: Final = ("/", "./", "../", "~", "@", "$", "<", "\u2026")
-MOST_WORDS: Final = 4
-"""Words a file name has at most, where nothing says where it begins."""
-
-
-_SENTENCE_END: Final = re.compile(r"`[.,;:)]{1,2}$")
-
-
-def without_sentence(value: str) -> str:
-    """Return the file a line names, without the sentence before it; ``""`` where nothing says where its name begins."""
-    if value.startswith(_OPENS) or " " not in value:
-        return value
-    if value.count("`") % 2:
-        value = value.rpartition("`")[2]
-    at = next((i for i in (value.find(" /"), value.find(" ./"), value.find(" ~/"), value.find(" @")) if i >= 0), -1)
-    value = value[at + 1 :] if at >= 0 else value.rpartition(": ")[2]
-    return value if at >= 0 or len(value.split()) <= MOST_WORDS else ""
-
-
 def trimmed(value: str, *, leading: bool) -> str:
     """Take off what a log, a shell or a writer puts around a value."""
-    value = _SENTENCE_END.sub("", value.strip(_TAIL))
+    value = SENTENCE_END.sub("", value.strip(_TAIL))
     if leading:
         for _ in range(6):
             match = _BEFORE.match(value)

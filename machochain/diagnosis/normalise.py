@@ -66,12 +66,12 @@ def normalise(text: str) -> Paste:
     whole_report = text.lstrip()[:1] == "{" and '"termination"' in text
     steps = (
         addresses,
-        broken_heads,
         _markdown,
         _known_prefixes,
         _shaped_prefixes,
         _common_prefixes,
         escapes,
+        broken_heads,
         brackets,
         tails,
         _languages,

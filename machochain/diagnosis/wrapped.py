@@ -40,6 +40,10 @@ _RUBY_TAIL: Final = re.compile(r" - (?P<path>[^\n]{1,4096}?)[ \t`]*$")
 _NSERROR: Final = re.compile(r", (?:NSBundlePath|NSLocalized\w{1,40}|NSFilePath|NSUnderlyingError)=[^\n]*$")
 _OPEN: Final = re.compile(r"\((?=dlopen(?:_preflight)?\()")
 _BRACKET: Final = re.compile(r"[()]")
+_TEXT_KEYS: Final = ('"msg"', '"message"', '"log"', '"text"', '"error"', '"line"')
+"""What loggers call the text of a line."""
+_ANSWERS: Final = frozenset({"id", "status", "issues", "namespace", "code", "termination", "severity"})
+"""What objects have that are answers of services or reports themselves."""
 _REASONS: Final = re.compile(r'"reasons"\s{0,8}:\s{0,8}\[')
 _STATED: Final = re.compile(r'"(?P<key>namespace|indicator|code)"\s{0,8}:\s{0,8}(?P<value>"[^"\n]{0,200}"|\d{1,10})')
 
@@ -57,16 +61,19 @@ def addresses(held: Lines) -> None:
 
 def broken_heads(held: Lines) -> None:
     """``Library not loaded`` whose colon stands on the next line."""
-    if not held.has("not loaded\n:", "not found\n:"):
+    if not held.has("not loaded\n", "not found\n", "not loaded\\n:", "not found\\n:"):
         return
     for at in range(len(held.lines) - 1, 0, -1):
-        if held.lines[at].startswith(": ") and held.lines[at - 1].endswith(("Library not loaded", "Symbol not found")):
-            held.lines[at - 1 : at + 1] = [held.lines[at - 1] + held.lines[at]]
+        below = held.lines[at].lstrip(" \t")
+        if below[:2] == ": " and held.lines[at - 1].endswith(("Library not loaded", "Symbol not found")):
+            held.lines[at - 1 : at + 1] = [held.lines[at - 1] + below]
             del held.source[at]
 
 
 def escapes(held: Lines) -> None:
     """One layer of escapes, inside a string that holds a message."""
+    if held.has("\\", *_TEXT_KEYS):
+        _objects(held)
     if not held.has("\\"):
         return
     at = 0
@@ -88,6 +95,35 @@ def escapes(held: Lines) -> None:
             parts.append(rest)
         held.replace(at, parts)
         at += len(parts)
+
+
+def _objects(held: Lines) -> None:
+    """Lines of a log that are objects of JSON: the text one of their values is."""
+    at = 0
+    while at < len(held.lines):
+        line = held.lines[at].strip()
+        inner = ""
+        if line[:1] == "{" and line[-1:] == "}" and len(line) <= LONGEST_MESSAGE:
+            inner = _text_of(line)
+        if inner:
+            held.note(at, "read from an object of JSON")
+            held.replace(at, inner.split("\n"))
+        at += inner.count("\n") + 1
+
+
+def _text_of(line: str) -> str:
+    """Return the one value of an object that is a text of several lines, or called a message; ``""`` for none."""
+    if "\\n" not in line and not any(key in line for key in _TEXT_KEYS):
+        return ""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return ""
+    values = found.values() if isinstance(found, dict) else ()
+    texts = [v for v in values if isinstance(v, str) and ("\n" in v or "\\" in v)]
+    if not texts and isinstance(found, dict) and not _ANSWERS & found.keys():
+        texts = [v for key in _TEXT_KEYS if isinstance(v := found.get(key.strip('"{')), str) and " " in v]
+    return texts[0] if len(texts) == 1 else ""
 
 
 def _unescaped(match: re.Match[str]) -> str:
