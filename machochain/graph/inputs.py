@@ -19,10 +19,10 @@ from machochain.model.location import Location
 from machochain.model.paths import HostPath
 from machochain.model.value import frozen
 from machochain.world.placement import WorldView
-from machochain.world.survey import Survey, survey
 
 if TYPE_CHECKING:
     from machochain.model.artifact import Artifact
+    from machochain.world.survey import Survey
 
 
 @frozen
@@ -50,6 +50,12 @@ class Input:
     )
 
 
+def _walked(folder: str) -> Survey:
+    from machochain.world.survey import survey  # noqa: PLC0415  # who names files walks through no folder
+
+    return survey(HostPath(folder))
+
+
 def find_inputs(
     mac: Mac, view: WorldView, path: str, group: int, walked: Survey | None = None
 ) -> Iterator[Input | InputError | PassedOver]:
@@ -61,7 +67,7 @@ def find_inputs(
     if not os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
         yield _named(mac, view, path, group)
         return
-    found_there = walked or survey(HostPath(path))
+    found_there = walked or _walked(path)
     yield from found_there.errors
     for item in found_there.images:
         found = _in_folder(mac, view, item, group)

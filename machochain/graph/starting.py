@@ -12,7 +12,6 @@ from machochain.kernel.libraries import LibrarySignature, validation_of
 from machochain.kernel.policy import SignatureState, restricted_entitlement
 from machochain.kernel.releases import EXACT_HASH_PAGES, LIBRARY_CONSTRAINT
 from machochain.kernel.verdict import Start, default_host, first_choice, judge, killed_by_library
-from machochain.macho.cms import signed_digest_fits
 from machochain.macho.constants import LC_CODE_SIGNATURE
 from machochain.macho.signature import parse_signature, verify_pages
 from machochain.model.arch import CPU_X86, CPU_X86_64, Arch
@@ -133,11 +132,18 @@ def read_slice_signature(image: Image, read: ReadAt, size: int, *, pages: bool |
         taken,
         apple=certified and signature.team_id is None and (signature.identifier or "").startswith("com.apple."),
         developer_id=b"Developer ID Certification Authority" in cms,
-        foreign_cms=bool(cms) and signed_digest_fits(cms, data) is False,
+        foreign_cms=bool(cms) and _is_of_another(cms, data),
         bad_page=bad_page,
         first_pages_bad=bad_page is not None and bad_page * page_size < end,
         checked=checked,
     )
+
+
+def _is_of_another(cms: bytes, data: bytes) -> bool:
+    """Whether the certificate signed another file than this."""
+    from machochain.macho.cms import signed_digest_fits  # noqa: PLC0415  # most are signed ad hoc
+
+    return signed_digest_fits(cms, data) is False
 
 
 def cms_of(image: Image, read: ReadAt) -> bytes:

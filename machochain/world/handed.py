@@ -9,7 +9,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from attrs import field
 
@@ -20,7 +20,9 @@ from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.model.value import frozen
 from machochain.world.placement import World
 from machochain.world.remote import TIMEOUT, fetched, is_remote, redacted
-from machochain.world.survey import Survey, survey
+
+if TYPE_CHECKING:
+    from machochain.world.survey import Survey
 
 StrPath = str | os.PathLike[str]
 
@@ -105,12 +107,18 @@ def called(handed: Handed) -> str:
     return "<mapping>" if isinstance(handed, MemoryTree) else handed.path
 
 
+def _walked(folder: str) -> Survey:
+    from machochain.world.survey import survey  # noqa: PLC0415  # who names files walks through no folder
+
+    return survey(HostPath(folder))
+
+
 def with_archives(handed: Iterable[Handed]) -> list[Handed]:
     """Walk through the folders among some inputs, and put the archives that are in each behind it."""
     found: list[Handed] = []
     for each in handed:
         if isinstance(each, str) and not is_remote(each) and "\0" not in each and os.path.isdir(each):
-            walked = survey(HostPath(each))
+            walked = _walked(each)
             found.append(SurveyedFolder(each, walked))
             found += [FoundArchive(path, each) for path in walked.archives]
         else:
@@ -326,7 +334,7 @@ def _laid_out(handed: MemoryFile | MemoryTree, folder: str) -> OnDisk:
         if handed.absolute:
             maps.append((TargetPath(path), HostPath(host)))
     at = None if handed.absolute else _downloaded("input")
-    walked = survey(HostPath(folder))
+    walked = _walked(folder)
     return OnDisk(folder, called(handed), False, at, tuple(maps), whole=True, survey=walked)
 
 

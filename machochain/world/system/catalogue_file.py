@@ -185,8 +185,8 @@ class CatalogueFile:
     def _table(self, section: str) -> dict[str, str]:
         text = self._unpacked(self._raw(*self._sections[section])).decode("utf-8", "surrogateescape")
         try:
-            return {(parts := line.split("\t", 1))[0]: parts[1] for line in text.split("\n") if line}
-        except IndexError as error:
+            return dict([line.split("\t", 1) for line in text.split("\n") if line])
+        except ValueError as error:
             raise self._damaged(error) from None
 
     @cached_property
