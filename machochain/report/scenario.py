@@ -166,8 +166,8 @@ def _table(matrix: Matrix, group: _Group, style: Style) -> list[str]:
     folded = len(matrix.rows) - len(shown)
     room = max(20, style.width - 4 - wide * len(heads) - 10)
     os_row = f"{folded} from the OS"
-    lengths = [len(printable(r.name)) for r in shown] + [len(os_row)] * bool(folded)
-    width = min(room, max(*lengths, len("launches") + 4))
+    lengths = [len(printable(r.name)) for r in shown] + [len(os_row)] * bool(folded) + [len("launches") + 4]
+    width = min(room, max(lengths))
     lines = [_headline(matrix, group, style), "", f"  {'':{width}}  " + "".join(f"{h:{wide}}" for h in heads).rstrip()]
     for row in shown:
         marks = _marks([_state(row.cells[i]) for i in group.columns], wide, style)

@@ -226,3 +226,12 @@ def test_a_recorded_mac_nested_deeper_than_any_is_told() -> None:
         text = f'{{"schema": "machochain.snapshot/1", "x": {opened * 400}1{closed * 400}}}'
         with pytest.raises(InputError, match="nested deeper than any"):
             parse(text, "x")
+
+
+def test_a_program_that_loads_nothing_has_a_table_of_launches_alone(tmp_path: Path) -> None:
+    data = bytearray(MachO().bytes())
+    struct.pack_into("<I", data, 36, 0x7FFFFFFF)  # the first load command does not end
+    (tmp_path / "alone").write_bytes(data)
+    done = run("scenario", str(tmp_path / "alone"), "--contexts", "in-place,install:/opt", "--macos", "15.4")
+    assert done.returncode in (0, 1)
+    assert "launches" in done.stdout

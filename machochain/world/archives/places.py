@@ -6,7 +6,9 @@ installer would choose; what else lies there on a user's Mac, nobody can tell.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from attrs import evolve, frozen
@@ -83,21 +85,25 @@ def place_artifact(world: World, artifact: Artifact) -> World:
         The Mac with the archive on it, and without ``at``. A nested archive whose place is taken (one package for
         several platforms in one release) comes to lie in a folder of its own below /Users/user/Downloads.
     """
-    found = _joined(world, placing(artifact, world.at))
-    for inner in artifact.nested:
+    found = [placing(artifact, world.at)]
+    taken = {_key(target) for target, _ in (*world.maps, *found[0].maps)}
+    leaves: Counter[str] = Counter()
+    for inner in islice(artifact.all(), 1, None):
         here = placing(inner)
-        taken = {_key(target) for target, _ in found.maps}
         if any(_key(target) in taken for target, _ in here.maps):
             leaf = inner.path.rpartition(":")[2]
-            here = placing(inner, TargetPath(f"{DOWNLOADS}/{artifact.name}.unpacked/{leaf}"))
-        found = _joined(found, here)
-    return evolve(found, at=None)
-
-
-def _joined(world: World, more: Placing) -> World:
-    unseen = dict.fromkeys((*world.unseen, *more.unseen))
-    beside = dict.fromkeys((*world.beside, *more.beside))
-    return evolve(world, maps=(*world.maps, *more.maps), unseen=tuple(unseen), beside=tuple(beside))
+            again = f"-{leaves[leaf]}" if leaves[leaf] else ""
+            leaves[leaf] += 1
+            here = placing(inner, TargetPath(f"{DOWNLOADS}/{artifact.name}.unpacked{again}/{leaf}"))
+        taken.update(_key(target) for target, _ in here.maps)
+        found.append(here)
+    return evolve(
+        world,
+        maps=(*world.maps, *(pair for each in found for pair in each.maps)),
+        unseen=tuple(dict.fromkeys((*world.unseen, *(path for each in found for path in each.unseen)))),
+        beside=tuple(dict.fromkeys((*world.beside, *(path for each in found for path in each.beside)))),
+        at=None,
+    )
 
 
 def _key(target: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from machochain import resolve
 from machochain.model.artifact import Artifact, ArtifactKind, Limits
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.paths import HostPath, TargetPath
@@ -243,3 +244,13 @@ def test_a_placing_tells_maps_and_unseen_prefixes(tmp_path: Path) -> None:
     with open_artifact(tmp_path / "x.zip") as artifact:
         found = placing(artifact, TargetPath("/opt/x/"))
         assert (found.maps, found.unseen) == (((TargetPath("/opt/x"), artifact.folder),), ())
+
+
+def test_archives_of_every_level_lie_on_the_modelled_mac_and_each_at_a_place_of_its_own(tmp_path: Path) -> None:
+    inner = zip_bytes([("libx.dylib", LIBRARY)])
+    middle = zip_bytes([(f"{n}/in.zip", inner) for n in range(4)])
+    (tmp_path / "out.zip").write_bytes(zip_bytes([("a/mid.zip", middle), ("b/mid.zip", middle)]))
+    report = resolve([tmp_path / "out.zip"])
+    places = [result.path for result in report.results]
+    assert len(places) == len(set(places)) == 8
+    assert all(place.startswith("/Users/user/Downloads/") for place in places)
