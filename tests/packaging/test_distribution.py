@@ -72,13 +72,14 @@ def test_the_wheel_holds_the_package_its_data_and_its_licence_and_nothing_else(w
     }
     info = f"machochain-{__version__}.dist-info"
     told = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
-    assert names == sources | {f"{info}/{name}" for name in told}
+    manual = f"machochain-{__version__}.data/data/share/man/man1/machochain.1"
+    assert names == sources | {f"{info}/{name}" for name in told} | {manual}
     assert "machochain/py.typed" in names
 
 
 def test_the_page_says_whose_each_file_of_the_wheel_is(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
-        others = {name for name in file.namelist() if not name.endswith(".py") and ".dist-info/" not in name}
+        others = {name for name in file.namelist() if not name.endswith((".py", ".1")) and ".dist-info/" not in name}
     listed = ("py.typed", "report/assets/report.css", "report/assets/report.js", "world/system/data/catalogue.bin")
     forms = {
         path.relative_to(ROOT).as_posix() for path in (ROOT / "machochain" / "diagnosis" / "forms").glob("*.forms")
