@@ -131,7 +131,15 @@ def finish_audit(
         passed_over=tuple(each for part in parts for each in part.passed_over),
         tool=__version__,
         materials=tuple(part.materials for part in parts if part.materials is not None),
+        page=_page,
     )
+
+
+def _page(report: AuditReport) -> str:
+    from machochain.report.guard import guarded  # noqa: PLC0415  # only notebooks ask for it
+    from machochain.report.html import render_html  # noqa: PLC0415
+
+    return guarded(render_html(report), "html")
 
 
 def _worth_telling(part: AuditPart) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from enum import Enum
 
@@ -12,7 +12,7 @@ from machochain.model.coverage import Coverage, PassedOver, coverage_of
 from machochain.model.errors import InputError
 from machochain.model.image import Image
 from machochain.model.materials import Materials
-from machochain.model.notebook import table
+from machochain.model.notebook import framed, table
 from machochain.model.paths import TargetPath
 from machochain.model.result import Finding, Result, Severity
 from machochain.model.signature import Signature
@@ -198,6 +198,7 @@ class AuditReport:
         passed_over: What in the inputs was not looked at: archives that were not opened, code for other systems.
         tool: Version of this program.
         materials: What each input is made of, if that was asked for.
+        page: Makes the HTML page of it, for notebooks; None where nobody brought one.
     """
 
     results: tuple[Result, ...] = field(repr=False)
@@ -211,6 +212,7 @@ class AuditReport:
     passed_over: tuple[PassedOver, ...] = ()
     tool: str = ""
     materials: tuple[Materials, ...] = field(default=(), repr=False)
+    page: Callable[[AuditReport], str] | None = field(default=None, eq=False, repr=False)
 
     @property
     def active(self) -> tuple[AuditFinding, ...]:
@@ -270,8 +272,10 @@ class AuditReport:
         return "failed" if self.failing else "passed" if self.passed else "not complete"
 
     def _repr_html_(self) -> str:
-        """Return a table for notebooks."""
+        """Return what notebooks show: a table, and behind it the whole page."""
         rows = [(f.severity.value, f.finding.rule, f.path, f.finding.message, f.when) for f in self.active]
         rows += [("not read", "", e.path or "", e.reason, "") for e in self.errors]
         head = table(("severity", "rule", "file", "what is so", "when"), rows)
-        return f"<p><b>{self._verdict}</b>: {len(self.results)} processes of {len(self.inputs)} inputs</p>{head}"
+        inputs = "input" if len(self.inputs) == 1 else "inputs"
+        verdict = f"<p><b>{self._verdict}</b>: {len(self.results)} processes of {len(self.inputs)} {inputs}</p>"
+        return verdict + head + (framed(self.page(self)) if self.page is not None else "")

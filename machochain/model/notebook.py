@@ -21,6 +21,28 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
+MOST_BYTES: Final = 4 << 20
+"""Of a page within a notebook: it is stored with it."""
+
+
+def framed(page: str) -> str:
+    """Return a page as part of a notebook, closed at first: a frame that shares nothing with what is around it.
+
+    The frame may run the page's own script, but has no origin: it sees neither the notebook nor its cookies, and the
+    page's policy lets it ask for nothing.
+    """
+    if len(page) > MOST_BYTES:
+        return (
+            "<p>The whole report is too large for a notebook: "
+            "<code>open('report.html', 'w').write(machochain.render(report, 'html'))</code></p>"
+        )
+    return (
+        "<details><summary>The whole report</summary>"
+        f'<iframe sandbox="allow-scripts" width="100%" height="800" srcdoc="{escape(page, quote=True)}"></iframe>'
+        "</details>"
+    )
+
+
 def _row(tag: str, cells: Sequence[str]) -> str:
     return f"<tr>{''.join(f'<{tag}>{_cell(text)}</{tag}>' for text in cells)}</tr>"
 

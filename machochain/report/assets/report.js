@@ -1,6 +1,10 @@
 "use strict";
 // Zoom, filter and details for the picture. Without this script the page is complete; nothing here fetches anything.
 (() => {
+  const remember = (id) => {
+    // A frame without an address keeps none.
+    try { history.replaceState(null, "", "#" + id); } catch { /* it works as well */ }
+  };
   const canvas = document.getElementById("canvas");
   const svg = canvas && canvas.querySelector("svg");
   if (!svg) return;
@@ -246,7 +250,7 @@
   search.addEventListener("input", () => filter(search.value));
   svg.addEventListener("click", (event) => {
     const node = event.target.closest(".node");
-    if (node && !moved) history.replaceState(null, "", "#" + node.dataset.id);
+    if (node && !moved) remember(node.dataset.id);
     if (!node && moved) return;
     event.preventDefault();
     choose(node && !moved ? node.dataset.id : "");
@@ -255,7 +259,7 @@
     const link = event.target.closest("a[href^='#']");
     if (link && byId.has(link.hash.slice(1))) {
       event.preventDefault();
-      history.replaceState(null, "", link.hash);
+      remember(link.hash.slice(1));
       choose(link.hash.slice(1));
     }
   });
@@ -265,8 +269,8 @@
   // After the browser has gone to the element of that name by itself.
   const bring = (part) => requestAnimationFrame(() => part.scrollIntoView());
   // #q=NAME filters, #image-N chooses, #folder-N shows what lies in it: links to a view can be passed on.
-  function follow() {
-    let hash = location.hash.slice(1);
+  function follow(wanted) {
+    let hash = wanted;
     try { hash = decodeURIComponent(hash); } catch { return; }
     if (hash.startsWith("q=")) {
       search.value = hash.slice(2);
@@ -285,8 +289,8 @@
     }
   }
   function show(hash) {
-    history.replaceState(null, "", "#" + hash);
-    follow();
+    remember(hash);
+    follow(hash);
   }
   if (overview) {
     programs.addEventListener("change", () => show(programs.value || "files"));
@@ -297,7 +301,19 @@
       show(box.dataset.id);
     });
   }
-  window.addEventListener("hashchange", follow);
+  window.addEventListener("hashchange", () => follow(location.hash.slice(1)));
+  // In a notebook the page is in a frame without an address of its own: its links would lead out of it.
+  if (window.parent !== window) {
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest("a[href^='#']");
+      if (!link || event.defaultPrevented) return;
+      event.preventDefault();
+      const id = link.getAttribute("href").slice(1);
+      show(id);
+      const part = byId.has(id) ? null : document.getElementById(id);
+      if (part) bring(part);
+    });
+  }
   if (width > canvas.clientWidth * 1.02) zoom(Math.max(0.6, (canvas.clientWidth - 30) / width), 0, 0);
-  follow();
+  follow(location.hash.slice(1));
 })();
