@@ -20,6 +20,7 @@ from machochain.diagnosis.conclusions import (
     helps_for,
     is_block,
     is_consequence,
+    is_undone,
     kin,
     merged_answers,
     names_rivals,
@@ -260,6 +261,7 @@ class _Answers:
             h for h in hits if not is_consequence(h.form, present) and not is_block(h.form, read=bool(failures))
         ]
         loud = [h for h in standing if level[id(h)] >= table.ERROR]
+        loud = [h for h in loud if not is_undone(self.paste.text, h, [o for o in loud if o.begin > h.begin])]
         decisive = [h for h in loud if level[id(h)] == table.DECISIVE]
         heads = decisive or loud
         if not heads and not failures:

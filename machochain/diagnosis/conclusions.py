@@ -93,6 +93,15 @@ def is_consequence(form: table.Form, present: set[str]) -> bool:
     return any(name != form.name and name.startswith(prefix) for prefix in form.follows for name in present)
 
 
+def is_undone(text: str, hit: Hit, later: Sequence[Hit]) -> bool:
+    """Whether a session at a prompt went on past a refused file: its mode was set, or it was a folder to go into."""
+    if hit.form.name != "exec.permission" or not later:
+        return False
+    file = hit.facts.get("file")
+    between = text[hit.end : max(h.begin for h in later)]
+    return "chmod " in between or (isinstance(file, str) and f"cd {file}" in between)
+
+
 HEADS: Final = (
     "dyld.launch",
     "dyld.symbol",

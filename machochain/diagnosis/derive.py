@@ -25,6 +25,7 @@ _TOOLS: Final = re.compile(
     r"|/Xcode[^/]*\.app/Contents/Developer/(?:usr|Toolchains)/"
 )
 _VERSIONED: Final = re.compile(r"[.-]\d+(?:\.\d+)*(?:\.dylib|\.so)?$|\.\d+\.dylib$|\.so\.\d+|-?\d+(?:\.\d+)+\.dylib$")
+_IN_VERSION: Final = re.compile(r"/\d+\.\d+(?:\.\d+)*(?:_\d+)?/")
 _APPLE_SYMBOL: Final = re.compile(
     r"_(?:k?Sec[A-Z]|k?CF[A-Z]|NS[A-Z]|k?CG[A-Z]|k?CT[A-Z]|k?SC[A-Z]|k?IO[A-Z]|k?AX[A-Z]|objc_|os_(?:log|unfair|sync)|dispatch_|"
     r"xpc_|DNSService|MTL[A-Z]|OBJC_CLASS_\$_NS)"
@@ -102,6 +103,7 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
     reasons = [t.reason or "" for t in evidence.attempts]
     _of_paths(facts, evidence, process, library, asker)
     _of_symbol(facts, evidence, asker)
+    facts["unasked"] = not asker
     facts["inserted"] = evidence.request is Request.INSERTED
     facts["restricted"] = evidence.kind is EvidenceKind.RESTRICTED
     facts["refused"] = (
@@ -151,7 +153,10 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["lib.sanitizer"] = _SANITIZER.search(library) is not None
     facts["lib.swift"] = _SWIFT.search(library) is not None
     facts["lib.packaged"] = library.startswith(_PACKAGED)
-    facts["lib.versioned"] = bool(_VERSIONED.search(leaf(library)) or framework_partial(library))
+    facts["lib.in_version"] = _IN_VERSION.search(library) is not None
+    facts["lib.versioned"] = bool(
+        facts["lib.in_version"] or _VERSIONED.search(leaf(library)) or framework_partial(library)
+    )
     facts["lib.r_version"] = bool(re.match(r"/Library/Frameworks/R\.framework/Versions/[\d.]+(?:-\w+)?/", library))
     facts["asker.local_build"] = _COMPILED_HERE.search(asker) is not None
     facts["asker.module"] = place_of(asker).kind in {
