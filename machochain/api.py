@@ -394,6 +394,8 @@ def _inspected(given: OnDisk, *, deep: bool) -> Iterator[Inspection]:
             yield Inspection(error.path or path, "unrecognised", error=error)
         for image in given.survey.images:
             yield inspect_file(image, deep=deep)
+        if not (given.survey.errors or given.survey.images or given.survey.archives):
+            yield Inspection(path, "unrecognised", error=InputError("no Mach-O file in it", path=path))
         return
     if not is_archive(path):
         yield inspect_file(path, deep=deep)

@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 @output_options(Document.INSPECTIONS)
 @click.pass_context
 def command(ctx: click.Context, files: tuple[str, ...], deep: bool, output: Output) -> None:
-    """Show the facts of Mach-O files and archives.
+    r"""Show the facts of Mach-O files and archives.
 
     Per slice load commands, install name, run paths, versions, uuid, signature, what dyld objects to, Go build info and
-    cgo marks; per static library its members and cgo pragmas. Of a wheel, zip or tar each such file in it.
+    cgo marks; per static library its members and cgo pragmas. Of a folder, an .app, a wheel, zip or tar each such file
+    in it.
+
+    \b
+    machochain inspect ./server
+    machochain inspect MyApp.app
+    machochain inspect pkg.whl --json
     """
     from machochain import api
 

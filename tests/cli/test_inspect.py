@@ -32,6 +32,25 @@ def test_a_wheel_without_binaries_says_so_and_is_no_error(tmp_path: Path) -> Non
     assert "no Mach-O file in it" in done.stdout
 
 
+def test_of_a_folder_or_an_app_each_file_is_shown_and_of_an_archive_in_it(tmp_path: Path) -> None:
+    app = tmp_path / "X.app" / "Contents" / "MacOS"
+    app.mkdir(parents=True)
+    (app / "x").write_bytes((HELLO / "bin" / "greeter").read_bytes())
+    wheel(tmp_path / "x-1-py3-none-any.whl", {"x/a.so": dylib("@rpath/a.so")})
+    done = run("inspect", str(tmp_path))
+    assert done.returncode == 0
+    shown = [line for line in done.stdout.splitlines() if line.startswith(str(tmp_path))]
+    assert shown == [f"{app}/x  macho", f"{tmp_path}/x-1-py3-none-any.whl:x/a.so  macho"]
+    assert run("inspect", str(tmp_path / "X.app")).stdout.splitlines()[0] == f"{app}/x  macho"
+
+
+def test_a_folder_without_binaries_is_an_input_in_which_nothing_was_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").write_text("text")
+    done = run("inspect", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr == f"machochain: {tmp_path}: no Mach-O file in it\n"
+
+
 def test_a_cut_wheel_is_an_input_that_cannot_be_read(tmp_path: Path) -> None:
     path = Path(wheel(tmp_path / "x-1-py3-none-any.whl", {"x/a.so": dylib("@rpath/a.so")}))
     path.write_bytes(path.read_bytes()[:200])

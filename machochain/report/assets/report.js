@@ -314,6 +314,18 @@
       if (part) bring(part);
     });
   }
-  if (width > canvas.clientWidth * 1.02) zoom(Math.max(0.6, (canvas.clientWidth - 30) / width), 0, 0);
+  function settle() {
+    const narrow = width > canvas.clientWidth * 1.02 && !svg.classList.contains("alone");
+    if (narrow) zoom(Math.max(0.6, (canvas.clientWidth - 30) / width), 0, 0);
+  }
+  // What is closed has no width yet.
+  if (canvas.clientWidth) settle();
+  else {
+    new ResizeObserver((_, observer) => {
+      if (!canvas.clientWidth) return;
+      observer.disconnect();
+      settle();
+    }).observe(canvas);
+  }
   follow(location.hash.slice(1));
 })();
