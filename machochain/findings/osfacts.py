@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from machochain.dyld.profile import PROFILES
@@ -117,6 +117,7 @@ def _stamps(system: LibraryFacts | None, sources: Iterable[Source]) -> Iterator[
             yield source.low, source.id, current
 
 
+@lru_cache(maxsize=4096)
 def _version(text: str) -> Version | None:
     try:
         return Version.parse(text)
