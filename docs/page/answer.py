@@ -164,12 +164,21 @@ def placed(question: Question) -> tuple[list[str], str]:
 
 
 def tree_of(report: AuditReport) -> str:
-    """Return the load trees as text, each on the one release that tells most."""
-    results = [evolve(result, findings=()) for result in one_release(report.results)]
-    text = render_resolution(results, (), Style(width=WIDTH)) if results else ""
-    if len(text) > LONGEST_TREE:
-        text = text[:LONGEST_TREE].rpartition("\n")[0] + "\n… cut here; the JSON report has all of it\n"
-    return text
+    """Return the load trees as text, each on the one release that tells most; those that fail stand first."""
+    archives = [f"{each.path}:" for each in report.inputs if each.archive]
+    rank = {False: 0, None: 1, True: 2}
+    parts: list[str] = []
+    room = LONGEST_TREE
+    results = sorted(one_release(report.results), key=lambda r: rank[r.launches])
+    for number, result in enumerate(results):
+        name = next((result.input.removeprefix(a) for a in archives if result.input.startswith(a)), result.input)
+        text = render_resolution([evolve(result, input=name, findings=())], (), Style(width=WIDTH))
+        room -= len(text)
+        if room < 0:
+            parts.append(f"and {len(results) - number} more, which the JSON report has\n")
+            break
+        parts.append(text)
+    return "\n".join(parts)
 
 
 def command_of(question: Question, inputs: Sequence[str], at: str) -> str:

@@ -35,6 +35,7 @@ _HEX: Final = 12
 
 FOUND_AT_RUN_TIME: Final = ("findings/rules", "world/archives/containers", "world/archives/packages", "diagnosis")
 """Rooms whose modules are imported by name, so that no import statement leads to them."""
+FACTS: Final = "machochain/world/system/data/catalogue.bin"
 FORMATS: Final = ("text", "audit_json", "audit_text", "sarif", "markdown", "html", "diagnosis", "resolution")
 """Renderers the page asks for, which are imported by name, too."""
 CODECS: Final = (
@@ -52,11 +53,13 @@ class Parts:
         pyodide: The npm package, unpacked.
         boot: The modules that start Python, as a zip.
         rest: All others, as a compressed tar.
+        facts: What is known of macOS's libraries: a quarter of all bytes, and only needed by the first question.
     """
 
     pyodide: Path
     boot: bytes
     rest: bytes
+    facts: bytes
 
 
 class BuildError(Exception):
@@ -137,13 +140,15 @@ def compile_parts(pyodide: Path, files: Mapping[str, bytes]) -> Parts:
     with tempfile.TemporaryDirectory(prefix="machochain-page-") as name:
         work = Path(name)
         for path, data in files.items():
+            if path == FACTS:
+                continue
             target = work / "application" / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         (work / "roots.json").write_text(json.dumps(roots(files)), encoding="utf-8")
         shutil.copy(HERE / "bundle.py", work)
         _run("node", ["node", str(HERE / "bundle.mjs"), str(pyodide), str(work)], work)
-        return Parts(pyodide, (work / "boot.zip").read_bytes(), (work / "rest.tar.xz").read_bytes())
+        return Parts(pyodide, (work / "boot.zip").read_bytes(), (work / "rest.tar.xz").read_bytes(), files[FACTS])
 
 
 def write(parts: Parts, out: Path) -> dict[str, int]:
@@ -188,6 +193,7 @@ def _engine_files(parts: Parts) -> dict[str, bytes]:
         "wasm.bin": gzip.compress(wasm, 9, mtime=0),
         "boot.bin": gzip.compress(parts.boot, 9, mtime=0),
         "rest.bin": parts.rest,
+        "facts.bin": parts.facts,
     }
 
 
@@ -205,10 +211,12 @@ def _page_files(parts: Parts, engine: Mapping[str, bytes], engine_name: str) -> 
     files |= {f"examples/{name}": data for name, data in samples.items()}
     files["notices.txt"] = (STATIC / "notices.txt").read_bytes() + b"\n" + (TOP / "LICENSE").read_bytes()
     lock = json.loads((parts.pyodide / "pyodide-lock.json").read_text(encoding="utf-8"))
+    library = "/lib/python" + ".".join(lock["info"]["python"].split(".")[:2])
     built: dict[str, Any] = {
         "ENGINE": f"../{engine_name}/",
         "FILES": [{"name": name, "size": len(engine[name])} for name in ("wasm.bin", "boot.bin", "rest.bin")],
-        "PYTHON": "/lib/python" + ".".join(lock["info"]["python"].split(".")[:2]),
+        "PYTHON": library,
+        "FACTS": f"{library}/site-packages/{FACTS}",
         "LOCK": {"info": lock["info"], "packages": {}},
         "RELEASES": releases(),
         "EXAMPLES": described,

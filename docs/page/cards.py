@@ -216,14 +216,14 @@ def diagnosis_card(diagnosis: Diagnosis) -> str:
 
 def _answer(answer: Answer, *, first: bool) -> str:
     focus = ' id="answer-title" tabindex="-1"' if first else ""
-    sure = "" if answer.confidence is Confidence.CERTAIN else ", likely"
+    sure = "" if answer.confidence is Confidence.CERTAIN else '<span class="soft">likely</span>'
     state = "no" if answer.is_failure else "none"
     parts = [
         f'<p class="mark" aria-hidden="true">{"✘" if answer.is_failure else "i"}</p><div class="said">',
         f"<h2{focus}>{_h(answer.headline)}</h2>",
     ]
     if answer.evidence.kind.is_failure:
-        parts.append(f'<p><span class="tag">{_h(answer.cause.value)}</span><span class="soft">cause{sure}</span></p>')
+        parts.append(f'<p><span class="soft">cause </span><span class="tag">{_h(answer.cause.value)}</span>{sure}</p>')
     parts += [f"<p>{_h(text)}</p>" for text in (*answer.because, *answer.process.notes)]
     parts += _listed("What helps", answer.remedy, code=True)
     parts += _listed("Run next", answer.next, code=True)

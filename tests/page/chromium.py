@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import fcntl
 import functools
+import gzip
 import http.server
+import io
 import itertools
 import json
 import os
@@ -16,7 +18,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
 ]  # fmt: skip
-PATIENCE = 90.0
+PATIENCE = 60.0
 
 
 class Tab:
@@ -188,7 +190,18 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        super().do_GET()
+        file = Path(self.translate_path(self.path))
+        file = file / "index.html" if file.is_dir() else file
+        if file.suffix in {".html", ".css", ".js", ".mjs", ".svg", ".txt"} and file.is_file():  # as static hosts do
+            data = gzip.compress(file.read_bytes(), 6)
+            self.send_response(200)
+            self.send_header("Content-Type", self.guess_type(str(file)))
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.copyfile(io.BytesIO(data), self.wfile)
+        else:
+            super().do_GET()
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "max-age=600")
@@ -196,14 +209,18 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
         while data := source.read(1 << 14):
-            if self.server.rate:
+            if rate := self.server.rate:
                 with self.server.turn:  # one line for all
-                    time.sleep(len(data) / self.server.rate)
+                    time.sleep(len(data) / rate)
             outputfile.write(data)
             self.server.sent += len(data)
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # the browser went away
+            super().handle()
 
 
 @contextmanager

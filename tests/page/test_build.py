@@ -23,7 +23,7 @@ def parts(tmp_path: Path) -> Parts:
     (pyodide / "pyodide.asm.wasm").write_bytes(b"\0asm" * 1000)
     (pyodide / "pyodide.mjs").write_bytes(b"export {};\n//# sourceMappingURL=pyodide.mjs.map\n")
     (pyodide / "pyodide.asm.mjs").write_bytes(b"export default 1;\n")
-    return Parts(pyodide, b"boot", b"rest")
+    return Parts(pyodide, b"boot", b"rest", b"facts")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 
 from docs.page.build import BuildError, build
+from machochain.world.archives.opening import is_artifact
 from tests.cli.running import run
-from tests.factory import executable
+from tests.factory import dylib, executable
 from tests.page.chromium import BROWSER, Chromium, Server, Tab, proxy, serving
+from tests.world.archives.packages import component, xar
+from tests.world.archives.packing import Content, conda, tar, wheel, zipped
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
 HELLO = Path(__file__).parents[2] / "testdata" / "hello"
@@ -28,6 +31,9 @@ THEIRS = re.compile(r"(google|googleapis|gstatic)\.com[:/]")
 MESSAGE = """dyld[514]: Library not loaded: @rpath/libx.dylib
   Referenced from: /opt/tool
   Reason: tried: '/x' (no such file)
+"""
+PLIST = b"""<?xml version="1.0" encoding="UTF-8"?>
+<plist version="1.0"><dict><key>CFBundleExecutable</key><string>My</string></dict></plist>
 """
 READY = "/^Ready/.test(document.getElementById('status').textContent)"
 ANSWERED = "!document.getElementById('answer').hidden && document.getElementById('cancel').hidden"
@@ -116,6 +122,42 @@ def test_a_dropped_program_is_answered_as_the_command_line_does(visit: Visit, tm
     expected = audited("greeter-broken", "/Users/user/Downloads/greeter-broken", tmp_path, BROKEN.parent)
     assert json.loads(visit.copied("json")) == expected
     assert "with-script" in visit.tab.run("document.body.className"), "the report's own script has run"
+
+
+def kinds(folder: Path) -> Iterator[Path]:
+    """One of each kind of file that people have, a program and its library in it."""
+    program = executable("@loader_path/../lib/libx.dylib", "@rpath/libabsent.dylib", rpaths=["@loader_path"])
+    tree: list[tuple[str, Content]] = [("x/bin/tool", program), ("x/lib/libx.dylib", dylib("@rpath/libx.dylib"))]
+    yield zipped(folder / "x.zip", tree)
+    yield tar(folder / "x.tar", tree)
+    yield tar(folder / "x.tar.gz", tree, "w:gz")
+    yield tar(folder / "x.tar.bz2", tree, "w:bz2")
+    yield tar(folder / "x.tar.xz", tree, "w:xz")
+    yield zipped(folder / "grüße.zip", [("Grüße/bin/tool", program), ("Grüße/é", b"text")])
+    yield zipped(folder / "App.zip", [("My.app/Contents/MacOS/My", program), ("My.app/Contents/Info.plist", PLIST)])
+    yield wheel(folder / "x-1.0-py3-none-macosx_11_0_arm64.whl", {"x/libx.dylib": dylib("@rpath/libx.dylib")})
+    yield conda(folder / "x-1.0-0.conda", tree)
+    package = folder / "x.pkg"
+    package.write_bytes(xar(component([("./usr/local/bin/tool", program)])))
+    yield package
+    yield HELLO / "bin" / "greeter-universal"
+    yield HELLO / "lib" / "libgreet.1.dylib"
+    yield HELLO.parent / "go" / "greet.a"
+
+
+def test_every_kind_of_file_is_answered_as_the_command_line_does(visit: Visit, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for file in kinds(tmp_path):
+        visit.tab.run("document.getElementById('card').textContent = ''")
+        visit.tab.drop(file)
+        visit.tab.until(f"{ANSWERED} && document.getElementById('card').textContent")
+        ours = json.loads(visit.copied("json"))
+        at = () if is_artifact(file) else ("--at", f"/Users/user/Downloads/{file.name}")
+        with chdir(file.parent):
+            done = run("audit", "--no-config", file.name, *at, "--root", str(empty), "--json")
+        assert ours == json.loads(done.stdout), file.name
+        assert ours["results"], file.name
 
 
 def test_a_message_is_explained_when_it_is_pasted_anywhere(visit: Visit) -> None:

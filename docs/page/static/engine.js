@@ -6,7 +6,7 @@
  * from an address is bound by the headers that come with it, and a static host sends none.
  */
 
-/** @typedef {{ stage: "loading", done: number, total: number } | { stage: "starting" } | { stage: "ready" } | { stage: "failed", reason: string }} Stage */
+/** @typedef {{ stage: "loading", done: number, total: number } | { stage: "starting" } | { stage: "ready" } | { stage: "complete" } | { stage: "failed", reason: string }} Stage */
 /** @typedef {{ path: string, file: File }} Dropped */
 /** @typedef {Record<string, any>} Answer */
 
@@ -37,7 +37,7 @@ export class Engine {
   /** @param {any} said */
   heard(said) {
     if (said.stage) {
-      this.ready = said.stage === "ready";
+      if (said.stage === "ready") this.ready = true;
       if (said.stage === "failed") this.died(said.reason);
       else this.tell(said);
       return;

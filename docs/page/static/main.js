@@ -19,6 +19,7 @@ const drop = by("drop");
 const status = by("status");
 const progress = /** @type {HTMLProgressElement} */ (by("progress"));
 const cancel = /** @type {HTMLButtonElement} */ (by("cancel"));
+const again = /** @type {HTMLButtonElement} */ (by("again"));
 const text = /** @type {HTMLTextAreaElement} */ (by("text"));
 const at = /** @type {HTMLInputElement} */ (by("at"));
 const fileField = /** @type {HTMLInputElement} */ (by("files"));
@@ -31,7 +32,10 @@ let asked = null;
 let turn = 0;
 
 const engine = new Engine(new URL("./worker.js", import.meta.url).href, (stage) => {
-  progress.hidden = stage.stage === "ready" || stage.stage === "failed";
+  const loading = stage.stage === "loading" || stage.stage === "starting";
+  if (engine.ready && loading) return;
+  progress.hidden = !loading;
+  again.hidden = stage.stage !== "failed";
   if (stage.stage === "loading") {
     progress.value = stage.done / stage.total;
     if (!progress.dataset.told) say(`Getting ready (${size(stage.total)}, once) …`);
@@ -40,8 +44,8 @@ const engine = new Engine(new URL("./worker.js", import.meta.url).href, (stage) 
     progress.removeAttribute("value");
   } else if (stage.stage === "ready") {
     delete progress.dataset.told;
-    if (!cancel.hidden) say(working());
-    else say("Ready. It works without a connection now.");
+    say(cancel.hidden ? "Ready." : working());
+  } else if (stage.stage === "complete") {
     keepForLater();
   } else {
     say(`This browser could not start the engine: ${stage.reason}`);
@@ -324,8 +328,24 @@ for (const example of EXAMPLES) {
   by("examples").append(button);
 }
 
-function keepForLater() {
-  navigator.serviceWorker?.register(new URL("../serviceworker.js", import.meta.url).href).catch(() => undefined);
+/** Let a service worker keep the page, now that all of it has arrived. */
+async function keepForLater() {
+  try {
+    await navigator.serviceWorker.register(new URL("../serviceworker.js", import.meta.url).href);
+    await navigator.serviceWorker.ready;
+    if (status.textContent === "Ready.") say("Ready. It works without a connection now.");
+  } catch {
+    // Not kept: it has to be fetched again next time, and works all the same.
+  }
 }
 
-engine.start();
+again.addEventListener("click", () => {
+  again.hidden = true;
+  if (asked) ask();
+  else engine.start();
+});
+
+// Who has asked the browser to save data gets nothing before there is a question.
+const { connection } = /** @type {{ connection?: { saveData?: boolean } }} */ (navigator);
+if (connection?.saveData) say("Nothing is loaded before you ask: your browser saves data.");
+else engine.start();

@@ -1,7 +1,7 @@
 // @ts-check
 /** Loads Python and machochain, and answers the page. Runs in a worker; fetches nothing but the page's own files. */
 
-import { ENGINE, FILES, LOCK, PYTHON } from "./built.js";
+import { ENGINE, FACTS, FILES, LOCK, PYTHON } from "./built.js";
 
 /** @typedef {import("./engine.js").Dropped} Dropped */
 
@@ -76,6 +76,8 @@ importlib.invalidate_caches()
 `;
 
 async function load() {
+  // Pyodide imports this by and by: it shall be on its way with the rest.
+  import(new URL("pyodide.asm.mjs", engine).href).catch(() => undefined);
   const rest = file("rest.bin").then(bytes);
   serve({ "pyodide.asm.wasm": file("wasm.bin"), "python_stdlib.zip": file("boot.bin") });
   const address = new URL("pyodide.mjs", engine).href;
@@ -92,15 +94,21 @@ async function load() {
   python.FS.writeFile("/tmp/rest.tar.xz", packed);
   python.runPython(unpack(PYTHON));
   python.FS.mkdir(DROPPED);
+  python.FS.mkdirTree(FACTS.replace(/\/[^/]*$/, ""));
   const answers = python.pyimport("docs.page.answer");
   return { python, handle: /** @type {(request: string) => string} */ (answers.handle) };
 }
 
 const loaded = load();
+/** The facts about macOS come last: they are asked for with the first file, and not for a message. */
+const informed = loaded.then(async ({ python }) => {
+  python.FS.writeFile(FACTS, await bytes(await file("facts.bin")));
+});
 loaded.then(
   () => postMessage({ stage: "ready" }),
   (error) => postMessage({ stage: "failed", reason: String(error?.message ?? error) }),
 );
+informed.then(() => postMessage({ stage: "complete" }), () => undefined);
 
 let mounted = false;
 
@@ -122,6 +130,11 @@ addEventListener("message", async (event) => {
   try {
     const { python, handle } = await loaded;
     if (files) {
+      if (!(await informed.then(() => true, () => false))) {
+        const reason = "What is known about macOS could not be fetched. Is there a connection?";
+        postMessage({ id, answer: { kind: "refused", reason }, fatal: true });
+        return;
+      }
       mount(python, files);
       request.folder = DROPPED;
     }
