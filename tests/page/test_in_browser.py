@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from contextlib import chdir
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from docs.page.build import BuildError, build
+from docs.page.build import HERE, BuildError, build, default_cache, fetch
 from machochain.world.archives.opening import is_artifact
 from tests.cli.running import run
 from tests.factory import dylib, executable
@@ -49,6 +50,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     except BuildError as error:
         pytest.skip(f"the page cannot be built here: {error}")
     return out
+
+
+def test_the_scripts_keep_to_their_types(tmp_path: Path) -> None:
+    try:
+        pyodide, _ = fetch(default_cache())
+    except BuildError as error:
+        pytest.skip(f"nothing to check with here: {error}")
+    shutil.copytree(HERE / "static", tmp_path / "static")
+    (tmp_path / "node_modules").symlink_to(pyodide.parent)
+    for project in ("tsconfig.json", "tsconfig.worker.json"):
+        shutil.copy(HERE / project, tmp_path)
+    node = shutil.which("node")
+    assert node is not None
+    compiler = pyodide.parent / "typescript" / "bin" / "tsc"
+    for project in ("tsconfig.json", "tsconfig.worker.json"):
+        done = subprocess.run([node, compiler, "-p", tmp_path / project], capture_output=True, text=True, check=False)
+        assert done.stdout == ""
+        assert done.returncode == 0
 
 
 class Visit:
@@ -157,7 +176,7 @@ def test_every_kind_of_file_is_answered_as_the_command_line_does(visit: Visit, t
         with chdir(file.parent):
             done = run("audit", "--no-config", file.name, *at, "--root", str(empty), "--json")
         assert ours == json.loads(done.stdout), file.name
-        assert ours["results"], file.name
+        assert ours["processes"], file.name
 
 
 def test_a_message_is_explained_when_it_is_pasted_anywhere(visit: Visit) -> None:
