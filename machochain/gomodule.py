@@ -45,6 +45,7 @@ def on_the_mac(request: SourceRequest, case: MachineCase) -> SourceRequest:
     return evolve(
         request, environment=environment, kept=dict(facts.kept or {}) | dict(request.kept),
         pkg_config_path=facts.pkg_config_path, listings=listings,
+        texts={path: file.text for path, file in case.snapshot.files.items() if file.text is not None},
     )  # fmt: skip
 
 

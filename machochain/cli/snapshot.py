@@ -27,10 +27,18 @@ from machochain.model.errors import UsageError
     type=Spooled(),
     help="Turn what the script printed (or an older snapshot) into JSON.",
 )
+@click.option(
+    "--source",
+    metavar="DIR",
+    type=click.Path(),
+    help="Record what the Go module in DIR names, too: directories of its flags, its .pc files.",
+)
 @click.option("--redact", is_flag=True, help="Take the names of home directory, user and host out.")
 @click.option("--dyld", multiple=True, metavar="NAME=VALUE", help="A DYLD_ variable of your shell. Repeatable.")
 @output_options("json")
-def command(as_script: bool, framed: str | None, *, redact: bool, dyld: tuple[str, ...], output: Output) -> None:
+def command(
+    as_script: bool, framed: str | None, source: str | None, *, redact: bool, dyld: tuple[str, ...], output: Output
+) -> None:
     r"""Record this Mac's toolchain as raw facts for doctor, source and diff; nothing is judged or changed.
 
     A fixed list of commands that print versions and paths is run, ten seconds each; variables are taken from a list
@@ -38,16 +46,26 @@ def command(as_script: bool, framed: str | None, *, redact: bool, dyld: tuple[st
 
     \b
     machochain snapshot -o mac.json
+    machochain snapshot --source . -o mac.json
     machochain snapshot --script > collect.sh        # on the Mac: sh collect.sh > mac.txt
     machochain snapshot --import mac.txt --redact -o mac.json
     """
+    from machochain.machine.asked import NOTHING, asked_of
+
+    asked = NOTHING
+    if source is not None:
+        from machochain.api import examine
+
+        if framed is not None:
+            raise UsageError("--source says what to record, and what --import takes is recorded already")
+        asked = asked_of(examine(source), os.path.realpath(source))
     if as_script:
         from machochain.machine.script import script
 
-        output.write(script())
+        output.write(script(asked))
         return
     from machochain.machine.reading import read_snapshot
-    from machochain.machine.snapshot import document
+    from machochain.machine.snapshot import cut, document
     from machochain.machine.snapshot import redact as redacted
 
     given = {}
@@ -68,10 +86,11 @@ def command(as_script: bool, framed: str | None, *, redact: bool, dyld: tuple[st
     else:
         from machochain.machine.collect import collect
 
-        snapshot = collect(dyld=given)
+        snapshot = collect(dyld=given, asked=asked)
     if redact:
         home, user, host = _names(snapshot.environment, framed)
         snapshot = redacted(snapshot, home=home, user=user, host=host)
+    cut(snapshot)
     output.write(json.dumps(document(snapshot), indent=1) + "\n")
 
 

@@ -15,7 +15,10 @@ from pathlib import Path
 from attrs import evolve
 
 from machochain._version import __version__
+from machochain.golang.pkgconfig import PkgConfig
+from machochain.golang.settings import Settings
 from machochain.golang.words import split_variable
+from machochain.machine.asked import NOTHING, Asked
 from machochain.machine.probes import (
     IN_BREW,
     IN_DEVELOPER_DIR,
@@ -39,14 +42,21 @@ from machochain.machine.snapshot import (
     Snapshot,
 )
 from machochain.model.errors import UsageError
+from machochain.source.chain import pkg_config_directories
 
 
-def collect(environment: Mapping[str, str] | None = None, *, dyld: Mapping[str, str] | None = None) -> Snapshot:
+def collect(
+    environment: Mapping[str, str] | None = None,
+    *,
+    dyld: Mapping[str, str] | None = None,
+    asked: Asked = NOTHING,
+) -> Snapshot:
     """Record this Mac.
 
     Args:
         environment: The variables; by default those of this process.
         dyld: ``DYLD_`` variables of the shell that builds: a Python of macOS' own may not see them.
+        asked: What a module names besides.
     """
     env = dict(os.environ if environment is None else environment)
     found = Snapshot(
@@ -60,6 +70,7 @@ def collect(environment: Mapping[str, str] | None = None, *, dyld: Mapping[str, 
     # dyld takes the variables out of protected programs only; a Python that is none of macOS' sees them.
     found.dyld_seen = bool(dyld) or not sys.executable.startswith(("/usr/bin/", "/System/"))
     _files(found)
+    _asked(found, asked)
     return found
 
 
@@ -115,17 +126,38 @@ def _files(found: Snapshot) -> None:
             found.files[path] = look(path)
             _sdk_settings(found, path)
     for folder in dict.fromkeys(folders):
-        names = list(_names(folder))
-        if os.path.isdir(folder):  # noqa: PTH112  # a raw string
-            found.listings[folder] = tuple(names)
-        else:
-            found.files[folder] = look(folder)
+        _list(found, folder)
     chosen = found.environment.get("DEVELOPER_DIR")
     if chosen:
         found.files[chosen] = look(chosen)
     goenv = _json(found.commands["go_env"].stdout).get("GOENV", "")
     if isinstance(goenv, str) and goenv.startswith("/"):
         _text(found, goenv)
+
+
+def _asked(found: Snapshot, asked: Asked) -> None:
+    """Record what a module names: names in directories, and the texts of ``.pc`` files with those they require."""
+    built_in = found.commands["pkg_config_path"].stdout.strip()
+    settings = Settings(dict(found.environment))
+    searched, _ = pkg_config_directories(settings, built_in.split(":") if built_in else None)
+    for folder in (*asked.directories, *(searched if asked.packages else ())):
+        if folder not in found.listings:
+            _list(found, folder)
+
+    def text(path: str) -> str | None:
+        _text(found, path)
+        return found.files[path].text
+
+    PkgConfig(searched, text).flags(asked.packages)
+    for path in [path for path, file in found.files.items() if path.endswith(".pc") and file.kind == "absent"]:
+        del found.files[path]  # the listing says so
+
+
+def _list(found: Snapshot, folder: str) -> None:
+    if os.path.isdir(folder):  # noqa: PTH112  # a raw string
+        found.listings[folder] = tuple(_names(folder))
+    else:
+        found.files[folder] = look(folder)
 
 
 def _sdk_settings(found: Snapshot, sdk: str) -> None:

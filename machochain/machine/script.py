@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from machochain.machine.asked import NOTHING, Asked, quoted
 from machochain.machine.probes import IN_BREW, IN_DEVELOPER_DIR, LISTED, PROBES, SETTINGS, VEILED, veiled
 from machochain.machine.snapshot import (
     KINDS,
@@ -84,6 +85,29 @@ list() { # path
   [ -d "$1" ] || { look "$1"; return 0; }
   printf '%s' "$1" > "$d/e"; ls -1 "$1" 2> /dev/null | head -n @NAMES@ > "$d/o"; emit list - 0
 }
+pcs() { # packages: their .pc files, and those of what they require
+  dirs=${PKG_CONFIG_LIBDIR:-$($pc0 --variable pc_path pkg-config 2> /dev/null)}
+  dirs=$PKG_CONFIG_PATH${PKG_CONFIG_PATH:+:}$dirs
+  done=' '; todo="$*"
+  while [ -n "$todo" ]; do
+    n=${todo%% *}; case $todo in *' '*) todo=${todo#* } ;; *) todo= ;; esac
+    case $done in *" $n "*) continue ;; esac
+    done="$done$n "
+    f=
+    o=$IFS; IFS=:
+    for p in $dirs; do [ -z "$f" ] && [ -f "$p/$n.pc" ] && f=$p/$n.pc; done
+    IFS=$o
+    [ -n "$f" ] || continue
+    text "$f"
+    more=$(sed -n 's/^Requires[.a-z]*:[[:space:]]*//p' "$f" | tr ',' ' ' | tr '\n' ' ' |
+      sed 's/[<>=!][<>=]*[[:space:]]*[^[:space:]]*//g' | tr -s ' ')
+    more=${more# }; more=${more% }
+    [ -z "$more" ] || todo="$more${todo:+ }$todo"
+  done
+  o=$IFS; IFS=:
+  for p in $dirs; do [ -z "$p" ] || list "$p"; done
+  IFS=$o
+}
 go=$(command -v go 2> /dev/null) || go=go
 set -f
 cc0=${CC:-clang}; cc0=${cc0%% *}
@@ -109,8 +133,8 @@ echo '@@ end'
 """
 
 
-def script() -> str:
-    """Return the script."""
+def script(asked: Asked = NOTHING) -> str:
+    """Return the script; it records what a module asks for besides."""
     lines = []
     for probe in PROBES:
         words = " ".join(_PROGRAMS.get(w, w) for w in probe.words)
@@ -131,6 +155,9 @@ def script() -> str:
     lines += [f'[ -n "$b" ] && list "$b/{name}"' for name in IN_BREW]
     lines.append("g=$(go env GOENV 2> /dev/null)")
     lines.append('[ -n "$g" ] && text "$g"')
+    lines += [f"list {quoted([path])}" for path in asked.directories]
+    if asked.packages:
+        lines.append(f"pcs {quoted(asked.packages)}")
     body = "\n".join(lines) + "\n"
     head = _HEAD
     for key, value in (

@@ -114,6 +114,28 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def cut(snapshot: Snapshot, limit: int = LARGEST) -> None:
+    """Keep a snapshot within its size: the largest listings and texts go first, and the snapshot says so.
+
+    A listing that is gone is one that nobody took: what it would have named is unknown, and never absent.
+    """
+    parts: list[tuple[int, dict[str, Any], str]] = [
+        *(
+            (sum(len(entry[0]) for entry in names), snapshot.listings, path)
+            for path, names in snapshot.listings.items()
+        ),
+        *((len(file.text), snapshot.files, path) for path, file in snapshot.files.items() if file.text is not None),
+        *((len(c.stdout) + len(c.stderr), snapshot.commands, name) for name, c in snapshot.commands.items()),
+    ]
+    size = sum(each for each, _, _ in parts)
+    for each, where, key in sorted(parts, key=lambda part: part[0], reverse=True):
+        if size <= limit:
+            return
+        size -= each
+        del where[key]
+        snapshot.more["truncated"] = True
+
+
 def is_snapshot(head: bytes) -> bool:
     """Whether a file begins like a snapshot."""
     return re.match(rb'\s*\{(?:.{0,4096})"machochain\.snapshot/', head, re.DOTALL) is not None

@@ -11,6 +11,8 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from attrs import field, frozen
+
 from machochain.graph.mac import Mac
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.paths import TargetPath
@@ -20,6 +22,22 @@ _NO_NAME: Final = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
 """What no name of a file has, though a JSON text may say so."""
 _OTHERS: Final = re.compile(r"/(?:(?:usr|opt|Library|System)(?:/|\Z)|(?:private/)?(?:var/)?tmp(?:/[^/]*)?\Z)")
 """Where every Unix has directories of its own: those of another system say nothing of a Mac."""
+
+
+@frozen
+class Record:
+    """What a snapshot has of a Mac's files.
+
+    Attributes:
+        listings: Names in directories.
+        texts: Texts of files.
+    """
+
+    listings: Mapping[str, Iterable[str]] = field(factory=dict)
+    texts: Mapping[str, str] = field(factory=dict)
+
+
+NO_RECORD: Final = Record()
 
 
 class Disk:
@@ -37,7 +55,7 @@ class Disk:
         own: Iterable[str],
         whole: bool,
         sdks: Iterable[str] = (),
-        listings: Mapping[str, Iterable[str]] | None = None,
+        record: Record = NO_RECORD,
         mapped: Iterable[str] = (),
         builds_here: bool = False,
         case_sensitive: bool = False,
@@ -49,7 +67,7 @@ class Disk:
             own: Directories of this machine that are seen whole: modules, the module cache.
             whole: Whether the modelled Mac is described as a whole, so that what is not there is absent.
             sdks: Directories of SDKs on this machine.
-            listings: Names in directories of the Mac, as a snapshot has them.
+            record: What a snapshot has of the Mac's files.
             mapped: Paths of the Mac at which something of this machine was mapped.
             builds_here: Whether it is built on this machine, for a Mac: then its own directories count.
             case_sensitive: Whether names that differ in case only are two names; on a Mac they are not.
@@ -64,10 +82,10 @@ class Disk:
         self._whole = whole
         self.stands_for_mac = whole
         """Whether directories nobody named mean something: those of another system do not."""
-        self._listings = {path.rstrip("/"): frozenset(names) for path, names in (listings or {}).items()}
+        self._listings = {path.rstrip("/"): frozenset(names) for path, names in record.listings.items()}
         self._states: dict[str, bool | None] = {}
         self._names: dict[str, frozenset[str] | None] = {}
-        self._texts: dict[str, str | None] = {}
+        self._texts: dict[str, str | None] = dict(record.texts)
 
     def add_own(self, path: str) -> None:
         """See one more directory of this machine whole."""

@@ -21,7 +21,7 @@ from machochain.model.version import Version
 from machochain.source.built import BuiltProgram, hold
 from machochain.source.carried import Repository, Use, absent_files, outside_words, repository, uncarried
 from machochain.source.chain import compiler_words, environment_words, mode_of, pkg_config_directories, sdk_of
-from machochain.source.disk import Disk, read_bytes
+from machochain.source.disk import Disk, Record, read_bytes
 from machochain.source.golist import packages_of_list, read_go_list
 from machochain.source.headers import HeaderWalk
 from machochain.source.libraries import Libraries
@@ -73,6 +73,7 @@ class SourceRequest:
         macos: The release that would run the programs.
         pkg_config_path: The built-in path of pkg-config; None if it is not known.
         listings: Names in directories of the Mac, as a snapshot has them.
+        texts: Texts of files of the Mac, likewise.
         binary: A program that was built from the module.
     """
 
@@ -88,6 +89,7 @@ class SourceRequest:
     macos: Version = NEWEST
     pkg_config_path: tuple[str, ...] | None = None
     listings: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    texts: Mapping[str, str] = field(factory=dict)
     binary: BuiltProgram | None = None
 
 
@@ -110,7 +112,7 @@ def examine(request: SourceRequest, world: World, system: SystemFacts) -> Source
         own=[*roots, modules.cache],
         whole=world.root is not None or sys.platform == "darwin",
         sdks=[str(path) for path in world.sdks],
-        listings=request.listings,
+        record=Record(request.listings, request.texts),
         mapped=[str(path) for path, _ in world.maps],
         builds_here=mode_of(settings)[0] is Mode.CROSS,
         case_sensitive=world.case_sensitive,

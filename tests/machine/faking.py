@@ -19,6 +19,7 @@ from unittest import mock
 from attrs import field, frozen
 
 from machochain.machine import collect as collecting
+from machochain.machine.asked import NOTHING, Asked
 from machochain.machine.probes import LISTED
 from machochain.machine.script import read_framed, script
 from machochain.machine.snapshot import Snapshot, document, parse
@@ -85,16 +86,16 @@ class FakeMac:
         named = {n: f"{root}{self.environment[n]}" for n in ("DEVELOPER_DIR", "SDKROOT") if n in self.environment}
         return {**self.environment, **named, "PATH": search, "TMPDIR": f"{root}/tmp"}
 
-    def by_python(self, root: Path) -> Snapshot:
+    def by_python(self, root: Path, asked: Asked = NOTHING) -> Snapshot:
         """Record it by Python."""
         listed = tuple(f"{root}{path}" for path in LISTED)
         with mock.patch.object(collecting, "LISTED", listed), mock.patch.object(collecting, "SECONDS", 60):
-            found = collecting.collect(self.variables(root))
+            found = collecting.collect(self.variables(root), asked=_placed(asked, root))
         return without(found, root)
 
-    def by_script(self, root: Path, *dyld: str, shell: str = "sh") -> bytes:
+    def by_script(self, root: Path, *dyld: str, shell: str = "sh", asked: Asked = NOTHING) -> bytes:
         """Record it by the script; return what that prints."""
-        text = script()
+        text = script(_placed(asked, root))
         for path in LISTED:
             text = text.replace(f'list "{path}"', f'list "{root}{path}"')
         program = shutil.which(shell) or shell
@@ -102,6 +103,10 @@ class FakeMac:
             [program, "-s", "--", *dyld], input=text.encode(), env=self.variables(root), capture_output=True, check=True
         )
         return done.stdout
+
+
+def _placed(asked: Asked, root: Path) -> Asked:
+    return Asked(tuple(f"{root}{path}" for path in asked.directories), asked.packages)
 
 
 def _program(place: Path, text: str) -> None:
