@@ -31,6 +31,7 @@ from machochain.diagnosis.conclusions import (
     rivals_of,
     unique_forms,
     with_forms,
+    without_tries,
 )
 from machochain.diagnosis.context import Context, context_of
 from machochain.diagnosis.derive import derived, elided_names
@@ -113,7 +114,7 @@ class _Answers:
         terminations = [e for e in evidence if e.kind is EvidenceKind.TERMINATION]
         own = [
             self.of_evidence(each, self._around(each))
-            for each in evidence[:MAX_ANSWERS]
+            for each in without_tries(evidence)[:MAX_ANSWERS]
             if each.kind is not EvidenceKind.TERMINATION
         ]
         rest = [h for i, h in enumerate(self.hits) if i not in self.taken]

@@ -299,6 +299,10 @@ class _Search:
     def _run_path_text(self, path: str, tail: str, following: str) -> tuple[str | None, str]:
         """Work the LC_RPATH out of the path it gave: text and words."""
         folder = path[: -len(tail)].removesuffix("/") if path != tail else ""
+        if path.startswith("/usr/lib/system/introspection/"):
+            return None, "a folder of Xcode's own run, or an LC_RPATH"
+        if path.startswith("~"):
+            return None, "an LC_RPATH, or a folder of DYLD_LIBRARY_PATH"
         if not path.startswith("/"):
             return folder, "an LC_RPATH taken as it is, below the working directory"
         if following == CRYPTEX + path:
@@ -342,7 +346,7 @@ class _Search:
         texts = [evidence.reason or "", *(t.reason or "" for t in evidence.attempts)]
         if any(_RESTRICTED.search(t) for t in texts):
             notes.append(
-                "dyld says that the process is restricted (hardened runtime, SIP or setuid): DYLD_* is ignored."
+                "The process is restricted (hardened runtime, SIP or setuid), by what dyld refuses: DYLD_* is ignored."
             )
             return True
         if self.overrides or self.custom:

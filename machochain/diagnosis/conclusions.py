@@ -14,7 +14,7 @@ from machochain.diagnosis.matching import Hit
 from machochain.diagnosis.wording import command, sentence
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import Answer, Fact, Help, PlaceKind, ProcessFacts
-from machochain.model.evidence import Evidence, EvidenceKind
+from machochain.model.evidence import Evidence, EvidenceKind, Request
 
 SOURCES: Final = frozenset(
     {"ld64", "ld-prime", "lld", "zig", "clang", "xcrun", "cmd/link", "cmd/go", "cgo", "node-gyp"}
@@ -100,6 +100,18 @@ def is_undone(text: str, hit: Hit, later: Sequence[Hit]) -> bool:
     file = hit.facts.get("file")
     between = text[hit.end : max(h.begin for h in later)]
     return "chmod " in between or (isinstance(file, str) and f"cd {file}" in between)
+
+
+def without_tries(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Return messages without those of names that a runtime merely tries before the file it has: NAME, then NAME.so."""
+    found = {e.dlopen_path for e in evidence if e.dlopen_path and not _is_absent(e)}
+    return [e for e in evidence if not (_is_absent(e) and any(f.startswith(f"{e.dlopen_path}.") for f in found))]
+
+
+def _is_absent(e: Evidence) -> bool:
+    """Whether a file that was asked for by dlopen alone was not there."""
+    alone = e.request is Request.DLOPEN and e.referenced_from is None and e.library == e.dlopen_path
+    return alone and e.kind is EvidenceKind.LIBRARY_MISSING and bool(e.dlopen_path)
 
 
 HEADS: Final = (
@@ -188,6 +200,8 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     header = facts.get("header")
     if isinstance(header, str):
         found["header.system"] = header.startswith(SYSTEM_HEADERS)
+    if isinstance(file := facts.get("file"), str):
+        found["file.bare"] = file.startswith(("/usr/", "/bin/", "/sbin/")) and "." not in file.rpartition("/")[2]
     sub = facts.get("sub")
     if isinstance(sub, str):
         name = sub.rstrip("/").rpartition("/")[2]

@@ -277,6 +277,8 @@ def _of_symbol(facts: dict[str, Fact], evidence: Evidence, asker: str) -> None:
         facts["sym.version"] = f"{space} {version}" if space else next(g for g in match.groups() if g)
     facts["expected.private"] = expected.startswith("/System/Library/PrivateFrameworks/")
     facts["expected.system"] = expected.startswith(SYSTEM)
+    facts["expected.absolute"] = expected.startswith("/")
+    facts["asker.system"] = asker.startswith(SYSTEM)
     facts["expected.swift"] = _SWIFT.search(expected) is not None
     facts["expected.host"] = _HOSTS.search(expected) is not None
     facts["expected_is_asker"] = bool(asker) and asker == expected

@@ -58,7 +58,8 @@ def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None
     if (evidence.pid is None and mode is None) or evidence.truncated:
         return None
     if evidence.request is Request.DLOPEN and evidence.attempts and evidence.referenced_from is None:
-        return Era.DYLD4_EARLY if evidence.attempts[0].path.startswith("/") else None
+        early = evidence.attempts[0].path.startswith("/") and not any(_NEWER_REFUSAL in r for r in reasons)
+        return Era.DYLD4_EARLY if early else None
     return Era.DYLD4_EARLY
 
 
@@ -120,6 +121,8 @@ def macos_range(evidence: Evidence) -> MacOSRange | None:
     return MacOSRange(low, high, tuple(dict.fromkeys(because)))
 
 
+_NEWER_REFUSAL: Final = "denied by system policy"
+"""Words seen on macOS 26 only, after a single attempt: older kernels wrote "disallowed"."""
 _BY_HAND: Final = "the prefix of older releases was typed by hand"
 _WORDINGS: Final = (
     (

@@ -27,6 +27,8 @@ def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR09
         case EvidenceKind.LIBRARY_MISSING if (
             e.dlopen_path == e.library and e.referenced_from is None and e.request is Request.DLOPEN
         ):
+            if cause in {Cause.WRONG_ARCHITECTURE, Cause.SIGNATURE_BROKEN, Cause.UNKNOWN}:
+                return f"{library} could not be loaded: the program itself asked for it."
             return f"{library} is not there: the program itself asked for it."
         case EvidenceKind.LIBRARY_MISSING:
             return f"{library} is missing: {asker} needs it."

@@ -17,6 +17,9 @@ from machochain.model.diagnosis import Fact
 from machochain.model.evidence import Era, Evidence, EvidenceKind, Request
 
 _ARCH: Final = re.compile(r"[A-Za-z_][\w.]*")
+_OF_LAUNCHD: Final = re.compile(r"\((?P<process>[^()\[\]\n]{1,200})\[\d{1,10}\]\) Exited$")
+"""What launchd writes before the signal that ended a process of its own."""
+_LIBRARY_NAME: Final = re.compile(r"[^',\s]{1,400}")
 _NUMBERS: Final = frozenset({"pid", "errno", "code", "n", "line", "nserror"})
 _ARCHS: Final = frozenset({"have", "need", "archs", "haves"})
 _HAVE: Final = re.compile(r"\(have (?P<have>[^\n]{1,200}?), need (?P<need>[^\n]{1,200}?)\)")
@@ -49,10 +52,15 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
             facts[name] = tuple(dict.fromkeys(a for v in values for a in _ARCH.findall(v) if a != "or"))
         else:
             facts[name] = values[0] if len(values) == 1 else tuple(values)
+    if group[0].form.name == "ld.duplibs" and isinstance(names := facts.get("names"), str):
+        facts["names"] = tuple(_LIBRARY_NAME.findall(names))
     if group[0].form.name == "exec.errno86":
         facts["errno"] = 86
     words = facts.get("command")
-    if isinstance(words, str) and words.split():
+    if isinstance(words, str) and (match := _OF_LAUNCHD.search(words)):
+        facts["process"] = match["process"]
+        del facts["command"]
+    elif isinstance(words, str) and words.split():
         facts.setdefault("process", words.split()[0].rpartition("/")[2] or words)
     if group[0].form.producer == "dyld" and "reason" not in facts:
         facts["reason"] = group[0].text.strip()

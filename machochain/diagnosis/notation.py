@@ -182,8 +182,13 @@ class _Compiler:
                 if behind is None:
                     out.append(f"(?>(?P<{name}>{lazy}){_END})")
                 elif isinstance(behind, Literal):
-                    out.append(f"(?>(?P<{name}>{lazy}){literal_pattern(behind.text)})")
+                    end = literal_pattern(behind.text)
                     at += 1
+                    after = parts[at + 1] if at + 1 < len(parts) else None
+                    if isinstance(after, Choice) and not behind.text.strip():
+                        end += self.behind(after)  # a blank alone would end the value at its first word
+                        at += 1
+                    out.append(f"(?>(?P<{name}>{lazy}){end})")
                 else:
                     out.append(f"(?>(?P<{name}>{lazy}){self.behind(behind)})")
                     at += 1

@@ -251,7 +251,9 @@ def _where(e: Evidence) -> str:
 
 def _whole(path: str | None, otherwise: str) -> str:
     """Return a path as a word of a command; one that was shortened is left for the reader to fill in."""
-    return quoted(path) if path and not is_elided(path) else otherwise
+    if not path or is_elided(path):
+        return otherwise
+    return "~/" + quoted(path[2:]) if path.startswith("~/") else quoted(path)  # a quoted ~ is no home
 
 
 def _dlopened(e: Evidence) -> str | None:

@@ -6,6 +6,7 @@ the SDKs often do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -27,6 +28,7 @@ from machochain.model.version import Version
 from machochain.world.system.facts import LibraryFacts, SystemFacts
 
 _SYSTEM: Final = ("/usr/lib/", "/System/Library/")
+_SWIFT: Final = "/usr/lib/swift/"
 _FIRST: Final = Version.of(11)
 """The oldest release whose programs are judged; what is older says nothing to a reader of today."""
 _DIRECT: Final = 3
@@ -139,6 +141,10 @@ def _library(answer: Answer, library: str, facts: SystemFacts) -> Answer:
         why = f"The newest macOS known to have it is {_words(last)}."
         return _changed(answer, Cause.SYSTEM_LIBRARY_GONE, why, {"until": str(last)})
     if first is not None and first > facts.sources[0].high:
+        stated = re.search(r"\d+(?:\.\d+){0,2}", answer.evidence.built_for or "")
+        built = Version.parse(stated[0]) if stated else None
+        if library.startswith(_SWIFT) or (built is not None and built < first):
+            return answer  # the SDKs before it do not name every library a release has
         why = f"It is known from macOS {_words(first)} on."
         return _changed(answer, Cause.NEWER_MACOS, why, {"since": str(first)})
     if first is not None and answer.evidence.era in _OF_12:
