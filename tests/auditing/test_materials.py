@@ -13,6 +13,7 @@ import machochain
 from machochain.model.materials import Materials, PackageKind
 from tests.factory.macho import bundle, dylib, executable
 from tests.golang.test_buildinfo import image_with, inline
+from tests.report.test_guard import is_command
 from tests.world.archives.packing import tar, zipped
 
 A, B = bundle(), dylib("@rpath/libb.dylib")
@@ -146,3 +147,17 @@ def test_what_lies_above_the_input_is_not_its_own(tmp_path: Path) -> None:
     (inner / "a.so").write_bytes(A)
     assert materials(inner).packages == ()
     assert materials(inner / "a.so").packages == ()
+
+
+def test_metadata_that_means_harm_stays_data_in_every_bill(tmp_path: Path) -> None:
+    evil = "</a><script>\x1b[31m\u202e::error::##[x]\r %0A'\\\"&"
+    (tmp_path / "a.node").write_bytes(A)
+    stated = {"name": evil, "version": evil, "license": evil, "author": {"name": evil}, "homepage": f"https://{evil}"}
+    (tmp_path / "package.json").write_text(json.dumps(stated))
+    report = machochain.audit(tmp_path, materials=True, target=machochain.Target(macos="26"))
+    assert [package.name for package in report.materials[0].packages] == [evil.strip()]
+    for form in ("cyclonedx", "spdx", "statement"):
+        text = machochain.render(report, form)
+        assert "\x1b" not in text
+        assert not {"\x1b", "\u202e"} & set(json.dumps(json.loads(text), ensure_ascii=False))
+        assert not any(is_command(line) for line in text.splitlines())

@@ -263,8 +263,8 @@ def read_by_all(data: bytes) -> None:
     target, today = Target(macos=("11", "13", "26")), date(2026, 1, 1)
     with cache_at(scratch() / "cache"):
         try:
-            report = audit(place, target=target, world=world, today=today)
-            again = audit(place, target=target, world=world, today=today)
+            report = audit(place, target=target, world=world, materials=True, today=today)
+            again = audit(place, target=target, world=world, materials=True, today=today)
         except MachochainError:
             return
     assert audit_document(again) == audit_document(report), "the same folder, another answer"
@@ -296,6 +296,19 @@ def holds(command: str, form: str, done: Done) -> None:
             if command in SCHEMATIC:
                 _validator(command).validate(document)
             agrees(command, document, done.returncode)
+        case "jsonl":
+            for line in done.stdout.splitlines():
+                document = json.loads(line, parse_constant=_no_number)
+                if command in SCHEMATIC:
+                    _validator(command).validate(document)
+        case "statement":
+            _validator(form).validate(json.loads(done.stdout, parse_constant=_no_number))
+        case "spdx":
+            document = json.loads(done.stdout)
+            refs = [each["SPDXID"] for each in document["packages"]]
+            assert len(refs) == len(set(refs))
+            ends = {link[end] for link in document["relationships"] for end in ("spdxElementId", "relatedSpdxElement")}
+            assert ends <= {*refs, "SPDXRef-DOCUMENT", "NOASSERTION"}
         case "sarif" | "cyclonedx" | "node-link":
             json.loads(done.stdout)
         case "junit" | "graphml":
