@@ -64,10 +64,17 @@ function working() {
   return `Reading ${first}${more.length ? ` and ${more.length} more` : ""} (${size(bytes)}) …`;
 }
 
+/** Bytes that an archive may take when it is unpacked: a phone ends a page that takes more. */
+function room() {
+  const { deviceMemory } = /** @type {{ deviceMemory?: number }} */ (navigator);
+  const gigabytes = deviceMemory ? deviceMemory / 8 : matchMedia("(pointer: coarse)").matches ? 0.25 : 1;
+  return Math.min(1, Math.max(0.25, gigabytes)) * 1024 ** 3;
+}
+
 /** What is asked about the Mac. */
 function question() {
   const [macos, arch, others, profile] = choices.map((field) => field.value);
-  return { macos, arch, others, profile, at: at.value.trim() };
+  return { macos, arch, others, profile, at: at.value.trim(), room: room() };
 }
 
 /** Ask what was asked last, with the choices as they are now. */
@@ -222,7 +229,9 @@ function begin(what) {
 /** @param {Promise<Dropped[]> | Dropped[]} found */
 async function take(found) {
   try {
-    await begin({ kind: "files", files: taken(await found) });
+    const files = taken(await found);
+    text.value = "";
+    await begin({ kind: "files", files });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     show({ kind: "refused", reason: error.message });

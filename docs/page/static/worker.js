@@ -141,7 +141,12 @@ addEventListener("message", async (event) => {
     postMessage({ id, answer: JSON.parse(handle(JSON.stringify(request))) });
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
-    const fatal = !(error instanceof Error) || error.constructor.name !== "PythonError" || /MemoryError/.test(words);
+    if (error instanceof RangeError || /MemoryError|allocation failed|out of memory/i.test(words)) {
+      const reason = "This takes more memory than the browser gives. The command line can: machochain audit FILE";
+      postMessage({ id, answer: { kind: "refused", reason }, fatal: true });
+      return;
+    }
+    const fatal = !(error instanceof Error) || error.constructor.name !== "PythonError";
     postMessage({ id, fault: words, fatal });
   }
 });
