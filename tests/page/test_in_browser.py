@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import re
@@ -68,6 +69,16 @@ def test_the_scripts_keep_to_their_types(tmp_path: Path) -> None:
         done = subprocess.run([node, compiler, "-p", tmp_path / project], capture_output=True, text=True, check=False)
         assert done.stdout == ""
         assert done.returncode == 0
+
+
+def test_what_a_first_visit_waits_for_stays_small(site: Path) -> None:
+    """In bytes sent, scripts compressed as hosts do; docs/try.md has the figures."""
+    sizes = {file.name: file.stat().st_size for file in site.glob("engine-*/*")}
+    late = sizes.pop("facts.bin")
+    sizes["pyodide.asm.mjs"] = len(gzip.compress(next(site.glob("engine-*/pyodide.asm.mjs")).read_bytes(), 6))
+    assert sum(sizes.values()) < 7_500_000
+    assert late < 3_000_000
+    assert sum(len(gzip.compress(f.read_bytes())) for f in site.glob("page-*/*.*") if f.name != "notices.txt") < 50_000
 
 
 class Visit:
