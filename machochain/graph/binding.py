@@ -12,7 +12,7 @@ from typing import Final
 from machochain.dyld import messages
 from machochain.dyld.config import ProcessConfig
 from machochain.graph.plugins import host_of
-from machochain.graph.symbol_tables import CRASH, NO, YES, Answer, SymbolTables, Verdicts, Wanted
+from machochain.graph.symbol_tables import CRASH, NO, YES, Answer, Shortages, SymbolTables, Wanted
 from machochain.graph.walked import Walk
 from machochain.graph.wiring import Wiring, in_order
 from machochain.model.host import PluginHost
@@ -141,8 +141,8 @@ class Binding:
         """Return what one image asks for in vain."""
         if image.image is None:
             return ()
-        wanted, verdicts, stops = self.wiring.asks(image)
-        missing = self._two_level(image, wanted, verdicts) if verdicts is not None else ()
+        wanted, shortages, stops = self.wiring.asks(image)
+        missing = self._two_level(image, wanted, shortages) if shortages is not None else ()
         if missing and image.id in self._overriding:
             # what takes the place of a cached library may lack what it binds to in one library (resolveSymbol())
             missing = tuple(m for m in missing if m.fatal)
@@ -152,9 +152,9 @@ class Binding:
             return missing or others
         return tuple(in_order(self.tables.imports(image), missing, others, stops, image.id))
 
-    def _two_level(self, image: LoadedImage, wanted: Wanted, verdicts: Verdicts) -> tuple[MissingSymbol, ...]:
+    def _two_level(self, image: LoadedImage, wanted: Wanted, shortages: Shortages) -> tuple[MissingSymbol, ...]:
         """Look up two-level imports; shared between processes in which the image's providers are the same."""
-        known = verdicts.get(self.config.macos.packed)
+        known = shortages.get(self.config.macos.packed)
         if known is None:
             lacking: _Lacking = {}
             for ordinal, names in wanted.names.items():
@@ -163,7 +163,7 @@ class Binding:
                     lacking[ordinal] = found
             what = lacking, self.config.profile.classic
             make = partial(self._told, image, wanted, lacking)
-            known = verdicts.settle(self.config.macos.packed, what, make)
+            known = shortages.settle(self.config.macos.packed, what, make)
         return known.of(image.id)
 
     def _told(self, image: LoadedImage, wanted: Wanted, lacking: _Lacking) -> tuple[MissingSymbol, ...]:

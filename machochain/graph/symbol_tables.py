@@ -66,29 +66,29 @@ YES = Answer(True)
 NO = Answer(False)
 
 
-class Verdicts:
+class Shortages:
     """What one image looks up in vain in the libraries it names, by release: the same wherever these serve it."""
 
     def __init__(self) -> None:
         """Start without a release."""
-        self._on: dict[int, Verdict] = {}
-        self._all: list[tuple[object, Verdict]] = []
+        self._on: dict[int, Shortage] = {}
+        self._all: list[tuple[object, Shortage]] = []
 
-    def get(self, macos: int) -> Verdict | None:
+    def get(self, macos: int) -> Shortage | None:
         """Return that of a release; None if nobody has looked yet."""
         return self._on.get(macos)
 
-    def settle(self, macos: int, lacking: object, make: Callable[[], tuple[MissingSymbol, ...]]) -> Verdict:
+    def settle(self, macos: int, lacking: object, make: Callable[[], tuple[MissingSymbol, ...]]) -> Shortage:
         """Note that of a release; where the same is lacking as on another one, it is the same object."""
-        known = next((verdict for other, verdict in self._all if other == lacking), None)
+        known = next((shortage for other, shortage in self._all if other == lacking), None)
         if known is None:
-            known = Verdict(make())
+            known = Shortage(make())
             self._all.append((lacking, known))
         self._on[macos] = known
         return known
 
 
-class Verdict:
+class Shortage:
     """The symbols that an image looks up in vain; its id differs from process to process, all else is the same."""
 
     def __init__(self, missing: tuple[MissingSymbol, ...]) -> None:
@@ -128,7 +128,7 @@ class SymbolTables:
         self._provider_numbers: dict[tuple[object, ...], int] = {}
         self._wiring: tuple[object, Any] | None = None
         self._stops: dict[int, tuple[tuple[int, str], ...]] = {}
-        self._verdicts: dict[tuple[int, int], Verdicts] = {}
+        self._shortages: dict[tuple[int, int], Shortages] = {}
         self.not_of_host: dict[tuple[int, PluginHost | None], tuple[Import, ...]] = {}
         """Of a file, the flat imports that the program it is made for does not bring."""
         self.served: set[tuple[int, int, int]] = set()
@@ -142,9 +142,9 @@ class SymbolTables:
         """Return a number that stands for what an image binds to."""
         return self._provider_numbers.setdefault(identified, len(self._provider_numbers))
 
-    def verdicts(self, number: int, providers: int) -> Verdicts:
+    def shortages(self, number: int, providers: int) -> Shortages:
         """Return what is known of an image that certain libraries serve; it grows with use."""
-        return self._verdicts.setdefault((number, providers), Verdicts())
+        return self._shortages.setdefault((number, providers), Shortages())
 
     def wiring(self, images: object, make: Callable[[], T]) -> T:
         """Return what is known of a process by its images; releases that come to the same walk follow one another."""

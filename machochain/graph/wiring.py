@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from machochain.graph.symbol_tables import SymbolTables, Verdicts, Wanted
+from machochain.graph.symbol_tables import Shortages, SymbolTables, Wanted
 from machochain.graph.walked import Walk
 from machochain.model.result import (
     Load,
@@ -26,12 +26,12 @@ class Asks(NamedTuple):
 
     Attributes:
         wanted: The symbols.
-        verdicts: Those it looks up in vain by library ordinal, by release; None if it looks up none that way.
+        shortages: Those it looks up in vain by library ordinal, by release; None if it looks up none that way.
         stops: Where dyld stops in its tables.
     """
 
     wanted: Wanted
-    verdicts: Verdicts | None
+    shortages: Shortages | None
     stops: tuple[tuple[int, str], ...]
 
 
@@ -61,8 +61,8 @@ class Wiring:
         if known is None:
             number = self.numbers[image.id]
             wanted = self._tables.wanted(image, number)
-            verdicts = self._tables.verdicts(number, self.providers(image.id)) if wanted.two_level else None
-            known = self._asks[image.id] = Asks(wanted, verdicts, self._tables.stops(number))
+            shortages = self._tables.shortages(number, self.providers(image.id)) if wanted.two_level else None
+            known = self._asks[image.id] = Asks(wanted, shortages, self._tables.stops(number))
         return known
 
     def together(self, found: list[tuple[MissingSymbol, ...]]) -> tuple[MissingSymbol, ...]:
