@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from attrs import Factory, evolve
@@ -67,6 +68,8 @@ class Session:
         errors: What could not be read of the inputs.
         artifacts: The archives among the inputs, unpacked until the session is closed.
         passed_over: What was not looked at in them.
+        world: Where all that lies, archives unpacked.
+        placed: The inputs that lie where they are given, on this machine.
     """
 
     view: WorldView
@@ -78,6 +81,8 @@ class Session:
     errors: tuple[InputError, ...]
     artifacts: tuple[Artifact, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
+    world: World = Factory(World)
+    placed: tuple[str, ...] = ()
     _unpacked: ExitStack = Factory(ExitStack)
 
     @classmethod
@@ -105,7 +110,8 @@ class Session:
         check_place([each.host for each in given], world)
         with ExitStack() as stack:
             world, artifacts, errors, passed_over = _unpack(given, world, stack, together=together)
-            view = open_world(world, [each.host for each in given if each.host not in artifacts])
+            placed = tuple(each.host for each in given if each.host not in artifacts)
+            view = open_world(world, placed)
             system = open_system(world.sdks)
             mac = Mac(view, system, beside=world.beside)
             inputs: list[Input] = []
@@ -126,14 +132,38 @@ class Session:
             for each in given:
                 errors = [each.renamed(error) for error in errors]
                 passed_over += _foreign(each, artifacts.get(each.host))
-            tree = index_by_name(i.node.real for i in inputs if i.node.real is not None)
             opened = tuple(artifact for artifact in artifacts.values() if artifact is not None)
-            tables = SymbolTables(mac, system)
-            locations = {i.node.host: i.location for i in inputs if i.node.host is not None}
-            checker = Checker(tree, gather(mac, tables, system), locations)
-            kept = tuple(inputs)
-            told = tuple(passed_over)
-            return cls(view, mac, system, tables, checker, kept, tuple(errors), opened, told, stack.pop_all())
+            session = cls._on(mac, view, system, world, placed, inputs)
+            return evolve(
+                session,
+                errors=tuple(errors),
+                artifacts=opened,
+                passed_over=tuple(passed_over),
+                unpacked=stack.pop_all(),
+            )
+
+    @classmethod
+    def again(cls, world: World, placed: Sequence[str], inputs: Iterable[Input]) -> Session:
+        """Open once more what another session has unpacked, ``world`` and ``placed`` as that one has them."""
+        view, system = open_world(world, placed), open_system(world.sdks)
+        return cls._on(Mac(view, system, beside=world.beside), view, system, world, placed, inputs)
+
+    @classmethod
+    def _on(
+        cls,
+        mac: Mac,
+        view: WorldView,
+        system: SystemFacts,
+        world: World,
+        placed: Sequence[str],
+        inputs: Iterable[Input],
+    ) -> Session:
+        kept = tuple(inputs)
+        tree = index_by_name(i.node.real for i in kept if i.node.real is not None)
+        tables = SymbolTables(mac, system)
+        locations = {i.node.host: i.location for i in kept if i.node.host is not None}
+        checker = Checker(tree, gather(mac, tables, system), locations)
+        return cls(view, mac, system, tables, checker, kept, (), world=world, placed=tuple(placed))
 
     def close(self) -> None:
         """Remove what was unpacked; nothing can be read from it any more."""
@@ -300,28 +330,75 @@ def check_place(paths: Sequence[str], world: World) -> None:
         raise UsageError("--at names the place of one input, but there are several")
 
 
-def resolve_inputs(session: Session, target: Target, errors: list[InputError]) -> Iterator[Result]:
-    """Resolve every root among a session's inputs; what cannot be read goes to ``errors``."""
+Resolved = list[Result] | InputError
+"""What becomes of one input: its processes, or why there are none."""
+Begin = Callable[[Sequence[Input]], Callable[[Input], Resolved]]
+"""Is told what is likely to be asked for, and returns whom to ask for each input when its turn has come."""
+Progress = Callable[[int, int], None]
+"""Is told how many of how many files are done."""
+
+
+def resolve_inputs(
+    session: Session,
+    target: Target,
+    errors: list[InputError],
+    *,
+    begin: Begin | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Result]:
+    """Resolve every root among a session's inputs; what cannot be read goes to ``errors``.
+
+    Args:
+        session: The inputs.
+        target: The process.
+        errors: What could not be read is added to it.
+        begin: Who resolves them; by default this process.
+        progress: Is told how far it is.
+    """
+    done = 0
     for group in _groups(session.inputs):
         found: list[tuple[Input, list[Result]]] = []
-        reached: set[tuple[int, int]] = set()
-        for item in group:
-            if not item.named and item.node.identity in reached:
-                continue
-            try:
-                results = list(_results_of(session, item, target))
-            except InputError as error:
-                errors.append(error)
-                continue
-            found.append((item, results))
-            # The file itself is among the images where a program loads it.
-            own = item.node.identity
-            for result in results:
-                reached.update(i.identity for i in result.images[1:] if i.identity not in (None, own))
+        reached: set[Identity] = set()
+        # What a program or bundle loads is no root: these come first.
+        firsts = [item for item in group if _rank(item) < _RANK_OF_OTHERS]
+        for batch in (firsts, group[len(firsts) :]):
+            waiting = [item for item in batch if item.named or item.node.identity not in reached]
+            resolve = begin(waiting) if begin is not None else partial(resolve_input, session, target)
+            for item in batch:
+                done += 1
+                if progress is not None:
+                    progress(done, len(session.inputs))
+                if not item.named and item.node.identity in reached:
+                    continue
+                resolved = resolve(item)
+                if isinstance(resolved, InputError):
+                    errors.append(resolved)
+                    continue
+                found.append((item, resolved))
+                reached |= reached_by(item, resolved)
         for item, results in found:
             # A library that a later root reached is no root; those in a circle keep the first.
             if item.named or item.node.identity not in reached or item.file_type == FileType.MH_EXECUTE:
                 yield from results
+
+
+Identity = tuple[int, int]
+
+
+def reached_by(item: Input, results: Iterable[Result]) -> set[Identity]:
+    """Return the files that the processes of an input load, itself left out."""
+    # The file itself is among the images where a program loads it.
+    own = item.node.identity
+    identities = (image.identity for result in results for image in result.images[1:])
+    return {identity for identity in identities if identity is not None and identity != own}
+
+
+def resolve_input(session: Session, target: Target, item: Input) -> Resolved:
+    """Resolve one input."""
+    try:
+        return list(_results_of(session, item, target))
+    except InputError as error:
+        return error
 
 
 def _results_of(session: Session, item: Input, target: Target) -> Iterator[Result]:
@@ -389,9 +466,15 @@ def _groups(inputs: tuple[Input, ...]) -> Iterator[list[Input]]:
     by_origin: dict[int, list[Input]] = {}
     for item in inputs:
         by_origin.setdefault(item.group, []).append(item)
-    order: dict[int, int] = {FileType.MH_EXECUTE: 0, FileType.MH_BUNDLE: 1}
     for group in by_origin.values():
-        yield sorted(group, key=lambda item: order.get(item.file_type, 2))
+        yield sorted(group, key=_rank)
+
+
+_RANK_OF_OTHERS: Final = 2
+
+
+def _rank(item: Input) -> int:
+    return {FileType.MH_EXECUTE: 0, FileType.MH_BUNDLE: 1}.get(item.file_type, _RANK_OF_OTHERS)  # type: ignore[call-overload]
 
 
 def placed_main(session: Session, target: Target) -> Target:

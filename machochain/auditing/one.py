@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from machochain.auditing.part import AuditPart
 from machochain.auditing.places import InputPaths
 from machochain.auditing.spans import clamped, minimum
+from machochain.auditing.splitting import split
 from machochain.dyld.profile import NEWEST, OLDEST, end_of, releases
 from machochain.findings import bundles
 from machochain.findings.audited import BundleCase, ProcessCase, SliceCase, WheelCase
@@ -36,7 +37,7 @@ from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.model.platform import Platform
 from machochain.model.result import Finding, Result
 from machochain.model.version import Version
-from machochain.session import Session, members_lost, placed_main, resolve_inputs
+from machochain.session import Progress, Session, members_lost, placed_main, resolve_inputs
 from machochain.world.archives.packages.wheel import parse_tags
 from machochain.world.handed import Handed, OnDisk, called, on_disk
 from machochain.world.placement import World
@@ -46,13 +47,29 @@ _MACOS: Final = (Platform.MACOS, Platform.MAC_CATALYST)
 _WHEEL_FILE_LIMIT: Final = 1 << 20
 
 
-def audit_input(handed: Handed, policy: Policy, target: Target, world: World) -> AuditPart:
-    """Return what one input gives; one that cannot be read gives its error."""
+def audit_input(
+    handed: Handed,
+    policy: Policy,
+    target: Target,
+    world: World,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> AuditPart:
+    """Return what one input gives; one that cannot be read gives its error.
+
+    Args:
+        handed: The input.
+        policy: What is asked of it.
+        target: The process.
+        world: The modelled Mac's files.
+        jobs: How many processes share the files of a big one.
+        progress: Is told how many of its files are done.
+    """
     name = called(handed)
     try:
         with on_disk(handed, world.timeout) as given:
             try:
-                return _audit_on_disk(given, policy, target, given.placed(world))
+                return _audit_on_disk(given, policy, target, given.placed(world), jobs, progress)
             except InputError as error:
                 raise given.renamed(error) from None
     except InputError as error:
@@ -83,13 +100,15 @@ def audit_together(handed: Sequence[Handed], policy: Policy, target: Target, wor
             yield _Audit(one, given, _kind(given.host), policy, placed_main(one, target), world).part()
 
 
-def _audit_on_disk(given: OnDisk, policy: Policy, target: Target, world: World) -> AuditPart:
+def _audit_on_disk(
+    given: OnDisk, policy: Policy, target: Target, world: World, jobs: int, progress: Progress | None
+) -> AuditPart:
     kind = _kind(given.host)
     if kind == "app" and world.at is None and world.root is None and not world.maps:
         world = evolve(world, at=TargetPath(f"/Applications/{leaf(given.host.rstrip('/'))}"))
     opened = Session.open([given], world, wanted=_for_macos) if kind == "xcframework" else Session.open([given], world)
     with opened as session:
-        return _Audit(session, given, kind, policy, placed_main(session, target), world).part()
+        return _Audit(session, given, kind, policy, placed_main(session, target), world, jobs, progress).part()
 
 
 def _kind(path: str) -> str:
@@ -125,6 +144,8 @@ class _Audit:
     policy: Policy
     target: Target
     world: World
+    jobs: int = 1
+    progress: Progress | None = None
 
     def part(self) -> AuditPart:
         session = self.session
@@ -221,10 +242,10 @@ class _Audit:
 
     def _results(self, errors: list[InputError]) -> list[Result]:
         asked = self.target.macos or self.policy.macos
-        if asked:
-            return list(resolve_inputs(self.session, evolve(self.target, macos=asked, verify=self._verify), errors))
-        target = evolve(self.target, macos=self._own_releases(), verify=self._verify)
-        return [r for r in resolve_inputs(self.session, target, errors) if r.macos >= minimum(r)]
+        target = evolve(self.target, macos=asked or self._own_releases(), verify=self._verify)
+        with split(self.session, target, self.jobs) as begin:
+            results = list(resolve_inputs(self.session, target, errors, begin=begin, progress=self.progress))
+        return results if asked else [r for r in results if r.macos >= minimum(r)]
 
     def _own_releases(self) -> tuple[Version, ...]:
         """Return the generations of dyld from the minimum of the programs, or else of the libraries, to the newest."""

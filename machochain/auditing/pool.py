@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import gc
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import active_children, get_context
-from typing import Final
+from concurrent.futures import BrokenExecutor, Executor, Future
 
 from attrs import evolve
 
 from machochain.auditing.one import audit_input, audit_together
 from machochain.auditing.part import AuditPart
+from machochain.auditing.workers import LOST, interruptible, workers
 from machochain.graph.resolve import Target
 from machochain.judging.policy import Policy
 from machochain.model.audit import AuditInput
 from machochain.model.errors import InputError
 from machochain.model.paths import leaf
-from machochain.session import check_place
+from machochain.session import Progress, check_place
 from machochain.world.handed import Handed, called, with_archives
 from machochain.world.placement import World
 
@@ -33,8 +29,11 @@ def audit_parts(
     executor: Executor | None = None,
     jobs: int = 1,
     together: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[AuditPart]:
     """Yield what each input gives, in the order of the inputs; closing the iterator ends the work.
+
+    Of one big input alone the files are shared out among ``jobs``, and ``progress`` is told how many are done.
 
     After Ctrl-C it yields what other workers have done already before it lets the exception through.
 
@@ -55,21 +54,18 @@ def audit_parts(
         yield from _in_workers(min(jobs, len(paths)), paths, policy, target, world)
     else:
         for path in paths:
-            yield audit_input(path, policy, target, world)
-
-
-_LOST: Final = "was not finished: the process that looked at it was killed, perhaps for want of memory"
+            yield audit_input(path, policy, target, world, jobs, progress if len(paths) == 1 else None)
 
 
 def lost(handed: Handed) -> AuditPart:
     """Return what is known of an input whose process is gone."""
     name = called(handed)
     given = AuditInput(name, "unreadable", None, leaf(name))
-    return AuditPart(given, errors=(InputError(_LOST, path=name),))
+    return AuditPart(given, errors=(InputError(LOST, path=name),))
 
 
 def _is_lost(part: AuditPart) -> bool:
-    return any(error.reason == _LOST for error in part.errors)
+    return any(error.reason == LOST for error in part.errors)
 
 
 _Task = Callable[[Handed, Policy, Target, World], AuditPart]
@@ -117,7 +113,7 @@ def _in_workers(
     waiting = list(paths)
     while waiting:
         broken = False
-        with _workers(min(jobs, len(waiting))) as pool:
+        with workers(min(jobs, len(waiting))) as pool:
             for part in _in_order(pool, _audit_input_in_worker, waiting, policy, target, world):
                 if _is_lost(part):
                     broken = True
@@ -126,57 +122,10 @@ def _in_workers(
                 yield part
         if broken:
             # All that was under way is lost with one of them. Alone, each shows whether it is the one.
-            with _workers(1) as pool:
+            with workers(1) as pool:
                 yield next(_in_order(pool, _audit_input_in_worker, waiting[:1], policy, target, world))
             waiting.pop(0)
 
 
-@contextmanager
-def _workers(count: int) -> Iterator[Executor]:
-    """Open a pool of processes, spawned so that threads of this one do not matter."""
-    pool = ProcessPoolExecutor(count, get_context("spawn"), _prepare)
-    try:
-        yield pool
-    except SystemExit:
-        # This process was told to end: so are its workers, which remove what they unpacked.
-        for child in active_children():
-            child.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _prepare() -> None:
-    """Set what a worker answers to signals, and that it seldom looks for garbage, as the command does."""
-    gc.set_threshold(50_000, 50, 50)
-    signal.signal(signal.SIGINT, _remember)
-    signal.signal(signal.SIGTERM, _end)
-
-
-def _end(*_: object) -> None:
-    """Answer being told to end: once, because a pool that breaks tells its workers again while they clean up."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _stop()
-
-
-def _remember(*_: object) -> None:
-    """Answer Ctrl-C in a worker that waits: from now on it is ignored, by which the next task knows of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _stop(*_: object) -> None:
-    """Answer Ctrl-C in a worker that works: end the task, and with it the files it unpacked."""
-    _remember()
-    raise KeyboardInterrupt
-
-
 def _audit_input_in_worker(path: Handed, policy: Policy, target: Target, world: World) -> AuditPart:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # Tasks that a pool has handed out already cannot be taken back.
-        raise KeyboardInterrupt
-    signal.signal(signal.SIGINT, _stop)
-    try:
-        return audit_input(path, policy, target, world)
-    finally:
-        if signal.getsignal(signal.SIGINT) is _stop:
-            signal.signal(signal.SIGINT, _remember)
+    return interruptible(audit_input, path, policy, target, world)

@@ -225,12 +225,16 @@ def _look(  # what the command was given
 
     parts: list[AuditPart] = []
     handed = with_archives(handed_over(given(paths)))
-    progress = sys.stderr.isatty() and len(handed) > 1
+    progress = sys.stderr.isatty()
+    bar = _bar if progress else None
+    looking = audit_parts(
+        handed, policy, target=target, world=modelled.world, jobs=jobs, together=together, progress=bar
+    )
     try:
-        for part in audit_parts(handed, policy, target=target, world=modelled.world, jobs=jobs, together=together):
+        for part in looking:
             parts.append(part)
             told(part)
-            if progress:
+            if progress and len(handed) > 1:
                 click.echo(f"\r\x1b[K{len(parts)}/{len(handed)} {printable(leaf(part.input.path))}", err=True, nl=False)
     except KeyboardInterrupt:
         looked_at = {part.input.path for part in parts}
@@ -239,6 +243,15 @@ def _look(  # what the command was given
         if progress:
             click.echo("\r\x1b[K", err=True, nl=False)
     return parts, ()
+
+
+_BAR_WIDTH = 30
+
+
+def _bar(done: int, total: int) -> None:
+    """Show on a terminal how many of the files of one input are done."""
+    full = _BAR_WIDTH * done // max(total, 1)
+    click.echo(f"\r\x1b[K[{'#' * full}{' ' * (_BAR_WIDTH - full)}] {done}/{total} files", err=True, nl=False)
 
 
 def _write_baseline(path: Path, report: AuditReport) -> bool:
