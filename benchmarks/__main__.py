@@ -221,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
     if run.growth:
         print("\n" + growth.table(run.growth))
         lines = {shape: [(p.size, p.seconds) for p in points] for shape, points in run.growth.items()}
-        x_name = "images; for run paths by libraries, their product"
+        x_name = "images, symbols or releases; for run paths by libraries, their product"
         plot = svg.plot(lines, "CPU time to resolve one program", x_name, "CPU seconds")
         options.growth.write_text(plot, encoding="utf-8")
     if old is not None:

@@ -1,4 +1,4 @@
-"""How cost grows with the number of images: depth, width, both, and run paths; on files that are made up."""
+"""How cost grows with images (depth, width, both), run paths, symbols and releases; on files that are made up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from attrs import frozen
 
 from benchmarks.measure import FailedError, task_cost
+from machochain.dyld.profile import PROFILES
 from tests.factory import macho
+from tests.factory.macho import Import
 
 # Intel's code needs no signature, whose hashes a file with holes would not have.
 dylib = partial(macho.dylib, arch="x86_64", signed=False)
@@ -81,12 +83,36 @@ def run_paths(folder: Path, count: int) -> int:
     return side + 1
 
 
+def symbols(folder: Path, count: int) -> int:
+    """Make a program that binds as many symbols of one library; return how many images are loaded."""
+    names = [f"_symbol{n}" for n in range(count)]
+    imports = [Import(name, ordinal=1) for name in names]
+    data = executable("@loader_path/lib.dylib", imports=imports)
+    (folder / "program").write_bytes(data)
+    (folder / "lib.dylib").write_bytes(dylib("/x/lib.dylib", exports=names))
+    return 2
+
+
+RELEASES = tuple(dict.fromkeys(version for p in PROFILES for version in (p.since, p.last)))
+"""The first and the last release of each generation of dyld."""
+
+
+def releases(folder: Path, count: int) -> int:
+    """Make a program with a hundred libraries that is looked at on as many releases, as far as there are so many."""
+    (folder / "releases").write_text("\n".join(map(str, RELEASES[-count:])))
+    return width(folder, 100)
+
+
 SHAPES: dict[str, Callable[[Path, int], int]] = {
     "depth: each needs the next": depth,
     "width: the program needs all": width,
     "layers of 100": layers,
     "run paths by libraries": run_paths,
+    "symbols of one library": symbols,
+    "releases, 100 images": releases,
 }
+OWN_COUNTS = {"releases, 100 images": (1, 2, 5, 10, len(RELEASES))}
+"""Sizes of the shapes that cannot grow as others do."""
 
 
 def measure(counts: tuple[int, ...], times: int) -> dict[str, list[Point]]:
@@ -97,7 +123,7 @@ def measure(counts: tuple[int, ...], times: int) -> dict[str, list[Point]]:
     """
     found: dict[str, list[Point]] = {}
     for shape, make in SHAPES.items():
-        for size in counts:
+        for size in OWN_COUNTS.get(shape, counts):
             with tempfile.TemporaryDirectory() as name:
                 images = make(Path(name), size)
                 cost = task_cost("program", Path(name), times if size < 1000 else min(times, 2))
@@ -109,9 +135,10 @@ def measure(counts: tuple[int, ...], times: int) -> dict[str, list[Point]]:
 
 def table(grown: dict[str, list[Point]]) -> str:
     """Return the points as a table in Markdown."""
-    sizes = [point.size for point in next(iter(grown.values()))]
-    lines = ["| images | " + " | ".join(grown) + " |", "|---:|" + "---:|" * len(grown)]
-    for number, size in enumerate(sizes):
-        cells = [f"{points[number].seconds:.4f} s, {points[number].peak:.0f} MB" for points in grown.values()]
+    by_size = {shape: {point.size: point for point in points} for shape, points in grown.items()}
+    lines = ["| size | " + " | ".join(grown) + " |", "|---:|" + "---:|" * len(grown)]
+    for size in sorted({size for points in by_size.values() for size in points}):
+        points = [by_size[shape].get(size) for shape in grown]
+        cells = [f"{point.seconds:.4f} s, {point.peak:.0f} MB" if point is not None else "" for point in points]
         lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -6,8 +6,8 @@ from math import ceil, floor, log10
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT = 660, 420, 64, 24, 36
 FONT = 'font-family="system-ui, sans-serif" font-size="12" fill="#475569"'
-COLOURS = ("#2563eb", "#d97706", "#059669", "#7c3aed")
-DASHES = ("none", "7 3", "2 3", "9 3 2 3")
+COLOURS = ("#2563eb", "#d97706", "#059669", "#7c3aed", "#dc2626", "#0f766e")
+DASHES = ("none", "7 3", "2 3", "9 3 2 3", "12 3", "1 4")
 """Lines that lie upon each other, and readers who see no colours, need more than a colour."""
 
 

@@ -270,16 +270,20 @@ def resolve_pyinstaller(tree: Path) -> Work:
 
 
 def program(tree: Path) -> Work:
-    """Resolve the program of a tree that is made up."""
+    """Resolve the program of a tree that is made up, on the newest release or on those the tree names."""
     from machochain import api
+    from machochain.graph.resolve import Target
+
+    named = tree / "releases"
+    target = Target(macos=named.read_text().split()) if named.exists() else Target()
 
     def count(report: Any) -> int:
-        (result,) = report.results
-        if not result.launches:
-            raise ValueError(f"it does not launch: {result.message}")
-        return sum(1 for image in result.images if image.host is not None)
+        for result in report.results:
+            if not result.launches:
+                raise ValueError(f"it does not launch: {result.message}")
+        return sum(1 for image in report.results[0].images if image.host is not None)
 
-    return Work(lambda: api.resolve([tree / "program"]), count)
+    return Work(lambda: api.resolve([tree / "program"], target=target), count)
 
 
 # The rest has no peer.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from machochain.graph.answers import Report
 from machochain.graph.resolve import Target
-from machochain.model.errors import InputError
+from machochain.model.errors import InputError, is_loss
 from machochain.session import Session, check_place, is_archive, members_lost, placed_main, resolve_inputs
 from machochain.world.handed import Handed, SurveyedFolder, called, found_within, on_disk, with_archives
 from machochain.world.placement import World
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 def awaited(future: Future[Report], group: Sequence[Handed]) -> Report:
     """Return what a task found out; of one whose process is gone, that it is lost."""
-    from concurrent.futures import BrokenExecutor
-
     try:
         return future.result()
-    except BrokenExecutor:
+    except Exception as error:
+        if not is_loss(error):
+            raise
         reason = "was not finished: the process that looked at it was killed, perhaps for want of memory"
         return Report((), tuple(InputError(reason, path=called(each)) for each in group))
 

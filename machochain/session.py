@@ -470,11 +470,12 @@ def _groups(inputs: tuple[Input, ...]) -> Iterator[list[Input]]:
         yield sorted(group, key=_rank)
 
 
+_RANKS: Final[dict[int, int]] = {FileType.MH_EXECUTE: 0, FileType.MH_BUNDLE: 1}
 _RANK_OF_OTHERS: Final = 2
 
 
 def _rank(item: Input) -> int:
-    return {FileType.MH_EXECUTE: 0, FileType.MH_BUNDLE: 1}.get(item.file_type, _RANK_OF_OTHERS)  # type: ignore[call-overload]
+    return _RANKS.get(item.file_type, _RANK_OF_OTHERS)
 
 
 def placed_main(session: Session, target: Target) -> Target:

@@ -13,7 +13,7 @@ from machochain.auditing.workers import LOST, interruptible, workers
 from machochain.graph.resolve import Target
 from machochain.judging.policy import Policy
 from machochain.model.audit import AuditInput
-from machochain.model.errors import InputError
+from machochain.model.errors import InputError, is_loss
 from machochain.model.paths import leaf
 from machochain.session import Progress, check_place
 from machochain.world.handed import Handed, called, with_archives
@@ -81,7 +81,9 @@ def _in_order(
         for turn, future in enumerate(futures, 1):
             try:
                 part = future.result()
-            except BrokenExecutor:
+            except Exception as error:
+                if not is_loss(error):
+                    raise
                 part = lost(paths[turn - 1])
             yield part
     except KeyboardInterrupt:

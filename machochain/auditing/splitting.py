@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final
 
 from attrs import define, field
@@ -70,7 +70,7 @@ class _Split:
             pool = self.pools.enter_context(self._workers(self.jobs))
             self.futures[first:] = [_submitted(pool, share) for share in self.shares[first:]]
 
-    def _workers(self, count: int) -> contextmanager[Executor]:  # type: ignore[valid-type]
+    def _workers(self, count: int) -> AbstractContextManager[Executor]:
         session = self.session
         return workers(count, _open, session.world, session.placed, session.inputs, self.target)
 

@@ -59,3 +59,13 @@ def guess(text: str, known: Iterable[str]) -> str:
 
     near = get_close_matches(text, list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def is_loss(error: BaseException) -> bool:
+    """Whether what an executor raises says that the process of a task is gone, not what the task itself came to.
+
+    What Dask and Ray raise is no ``BrokenExecutor``, and neither is imported to be asked.
+    """
+    from concurrent.futures import BrokenExecutor  # noqa: PLC0415  # asked only where something is lost
+
+    return isinstance(error, BrokenExecutor) or type(error).__name__ in {"KilledWorker", "WorkerCrashedError"}

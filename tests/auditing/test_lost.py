@@ -48,26 +48,37 @@ def test_an_input_that_takes_too_much_memory_is_named(programs: list[str], monke
     assert len(report.failing) == 4
 
 
+class KilledWorker(Exception):  # noqa: N818  # the name Dask gives it
+    """What Dask raises for a task whose workers were killed one after the other."""
+
+
 class Broken(Executor):
     """An executor whose second task is lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.count = 0
+        self.error = error or BrokenExecutor()
 
     def submit(self, task: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
         self.count += 1
         future: Future[Any] = Future()
         if self.count == 2:
-            future.set_exception(BrokenExecutor())
+            future.set_exception(self.error)
         else:
             future.set_result(task(*arguments, **more))
         return future
 
 
-def test_what_an_executor_loses_is_named(programs: list[str]) -> None:
-    audited = machochain.audit(programs[:3], executor=Broken())
+@pytest.mark.parametrize("error", [BrokenExecutor(), KilledWorker()])
+def test_what_an_executor_loses_is_named(programs: list[str], error: Exception) -> None:
+    audited = machochain.audit(programs[:3], executor=Broken(error))
     assert [error.path for error in audited.errors] == [programs[1]]
-    resolved = machochain.resolve(programs[:3], executor=Broken())
+    resolved = machochain.resolve(programs[:3], executor=Broken(error))
     assert [error.path for error in resolved.errors] == [programs[1]]
     assert [result.input for result in resolved] == [programs[0], programs[2]]
     assert resolved.launches is False
+
+
+def test_a_fault_of_ours_in_a_worker_is_no_lost_worker(programs: list[str]) -> None:
+    with pytest.raises(KeyError):
+        machochain.audit(programs[:3], executor=Broken(KeyError("x")))
