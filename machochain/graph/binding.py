@@ -61,6 +61,13 @@ _ALWAYS: Final = ("/usr/lib/libc++abi.dylib", "/usr/lib/libobjc.A.dylib")
 """Libraries of the OS that libSystem brings along into every process; of the first the weak definitions count too."""
 
 
+_MOST_DEEP: Final = 100
+"""Libraries that re-export one another in a row."""
+_MOST_STEPS: Final = 1_000_000
+"""Load commands that are looked at for what re-exported symbols of one process lead to."""
+_TOO_DEEP: Final = f"more than {_MOST_DEEP} libraries re-export one another: not all were looked at"
+_TOO_MANY: Final = "so many libraries re-export one another that not all were looked at"
+
 _Lacking = dict[int, tuple[Mapping[str, Answer], str | None, Lookup]]
 """By library ordinal: the names that are not found, where dyld expects them, and how they were looked up."""
 
@@ -81,6 +88,8 @@ class Binding:
         self._overriding = frozenset(self._overrides(walk))
         self._hidden: int | None = None
         self._active: set[tuple[int, str]] = set()
+        self._depth = 0
+        self._steps_left = _MOST_STEPS
         self.has_libdyld = any(i.origin is Origin.OS for i in walk.images)
 
     def hide(self, image: int | None) -> None:
@@ -268,7 +277,9 @@ class Binding:
             return self._follow(image, export, searched, shallow=shallow)
         error = self.tables.trouble(image, self.numbers[image.id], symbol)
         doubt: Answer | None = None
-        for load in () if shallow else self.loads.get(image.id, {}).values():
+        loads = () if shallow else self.loads.get(image.id, {}).values()
+        self._steps_left -= len(loads)
+        for load in loads:
             if load.dylib.reexport:
                 answer = self._through(load, symbol, searched)
                 if answer.found and error is None:
@@ -307,7 +318,13 @@ class Binding:
 
     def _through(self, load: Load, symbol: str, searched: set[int], *, shallow: bool = False) -> Answer:
         if load.to is not None:
-            return self._find(self.images[load.to], symbol, searched, shallow=shallow)
+            if self._depth >= _MOST_DEEP or self._steps_left < 0:
+                return Answer(None, _TOO_DEEP if self._steps_left >= 0 else _TOO_MANY)
+            self._depth += 1
+            try:
+                return self._find(self.images[load.to], symbol, searched, shallow=shallow)
+            finally:
+                self._depth -= 1
         if load.outcome is Outcome.UNKNOWN:
             return Answer(None, f"{load.dylib.name} could not be looked at")
         return NO

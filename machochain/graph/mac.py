@@ -204,6 +204,11 @@ class Mac:
             self._trails[config, cwd] = known
         return known
 
+    def slices_beside(self, image: LoadedImage) -> int:
+        """Return how many slices the file of an image has, its own among them."""
+        file = self._read.get(image.identity) if image.identity is not None else None
+        return max(1, len(file.slices)) if isinstance(file, MachOFile) else 1
+
     def standpoint(self, image: LoadedImage, main_path: str | None = None) -> int:
         """Return a number that images share which search from one directory by the same run paths.
 

@@ -228,6 +228,9 @@ class Process:
 
     def _add(self, image: LoadedImage) -> None:
         """Put an image on the list and index what it answers to (JustInTimeLoader::matchesPath())."""
+        if not self.images:
+            # What a file may cost is shared by its slices: there may be as many as its header holds.
+            self._attempts_left //= self.mac.slices_beside(image)
         self.images.append(image)
         self._names.setdefault(image.path, image.id)
         if image.install_name is not None:

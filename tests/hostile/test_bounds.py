@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import struct
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
 
+from machochain import Target, resolve
 from machochain.findings import draft, folding
 from machochain.findings.folding import MOST_ALIKE
 from machochain.findings.names import library_base
-from machochain.graph import process
+from machochain.graph import binding, process
 from machochain.graph.process import MOST_ATTEMPTS, MOST_SEARCH_TEXT, MOST_TEXT
 from machochain.macho.reader import read_bytes
 from machochain.model.filesystem import Presence
@@ -22,7 +25,7 @@ from machochain.model.version import Version
 from machochain.world.system import catalogue as catalogue_module
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from tests.cli.running import run
-from tests.factory.macho import dylib, executable, load
+from tests.factory.macho import Import, dylib, executable, load, reexport
 from tests.hostile.test_hostile_worlds import placed, resolved
 
 LONG = [f"/r{n}/" + "x" * 40_000 for n in range(50)]
@@ -163,3 +166,48 @@ def test_names_of_the_tree_are_compared_once_for_all_that_is_missing(
     missing = [f for f in one(tmp_path).findings if f.rule == "MC101"]
     assert sum("has nearly that name" in f.message for f in missing) == 60
     assert len(asked) < 60 + 200 + 10
+
+
+def test_what_a_file_may_cost_is_shared_by_its_slices(tmp_path: Path) -> None:
+    program = executable(*[f"@rpath/{n}" for n in range(3000)], rpaths=[f"/r/{n}" for n in range(30)])
+    alone, many = tmp_path / "alone", tmp_path / "many"
+    alone.write_bytes(program)
+    head, start = struct.pack(">II", 0xCAFEBABE, 8), 1 << 14
+    for subtype in range(8):
+        head += struct.pack(">5I", 0x0100000C, subtype, start, len(program), 14)
+    many.write_bytes(head.ljust(start, b"\0") + program)
+
+    def tried(path: Path) -> int:
+        results = resolve([path], target=Target(macos="26")).results
+        assert results
+        return sum(len(each.tried) for result in results for each in result.loads)
+
+    assert 0 < tried(many) <= tried(alone) + 8 * 200
+
+
+@pytest.mark.parametrize("names", [[f"l{n}" for n in range(400)]])
+def test_a_row_of_libraries_that_re_export_one_another_has_an_end(tmp_path: Path, names: list[str]) -> None:
+    for name, following in pairwise([*names, ""]):
+        link = reexport(f"@loader_path/{following}") if following else load("/usr/lib/libSystem.B.dylib")
+        (tmp_path / name).write_bytes(dylib(f"@rpath/{name}", link, exports=[f"_{name}"]))
+    wanted = ["_l0", "_l50", "_l399", "_nowhere"]
+    program = executable("@loader_path/l0", imports=[Import(each, 1) for each in wanted], fixups="chained")
+    placed(tmp_path, program=program)
+    found = one(tmp_path)
+    assert {m.symbol for m in found.missing_symbols} == {"_l399", "_nowhere"}
+    assert all(m.unknown is not None and "re-export one another" in m.unknown for m in found.missing_symbols)
+    assert found.launches is None
+
+
+def test_libraries_that_all_re_export_all_are_looked_at_so_often_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binding, "_MOST_STEPS", 500)
+    for name in range(20):
+        others = [reexport(f"@loader_path/l{other}") for other in range(20) if other != name]
+        (tmp_path / f"l{name}").write_bytes(dylib(f"@rpath/l{name}", *others))
+    wanted = [Import(f"_n{n}", 1) for n in range(50)]
+    placed(tmp_path, program=executable("@loader_path/l0", imports=wanted, fixups="chained"))
+    reasons = [m.unknown for m in one(tmp_path).missing_symbols]
+    assert reasons[0] is None  # the first was looked for to the end: it is missing
+    assert "so many libraries" in (reasons[-1] or "")
