@@ -61,7 +61,8 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
         facts["process"] = match["process"]
         del facts["command"]
     elif isinstance(words, str) and words.split():
-        facts.setdefault("process", words.split()[0].rpartition("/")[2] or words)
+        first = words if ".app/Contents/MacOS/" in words and words[:1] == "/" else words.split()[0]
+        facts.setdefault("process", first.rpartition("/")[2] or words)
     if group[0].form.producer == "dyld" and "reason" not in facts:
         facts["reason"] = group[0].text.strip()
     if isinstance(paths := facts.get("file"), tuple) and "files" not in facts:
