@@ -210,6 +210,12 @@ def test_several_chosen_files_lie_in_one_folder(visit: Visit, tmp_path: Path) ->
     assert visit.tab.run("document.querySelector('#card .card').className") == "card yes"
 
 
+def test_a_dropped_folder_is_looked_through_with_its_paths(visit: Visit) -> None:
+    visit.tab.drop(HELLO)
+    assert "2 of 4 programs and libraries do not load everywhere" in visit.answer()
+    assert "hello/bin/greeter-broken" in visit.text("#tree-text")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
