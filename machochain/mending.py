@@ -108,10 +108,12 @@ def fix(  # noqa: PLR0913  # each is the caller's to say
 def _output(path: str, out: StrPath, *, several: bool) -> Path:
     folder = Path(os.fspath(out))
     name = Path(path).resolve().name
-    into = several or folder.is_dir() or os.fspath(out).endswith("/")
+    # A wheel is installed by its name alone: a name without .whl is the folder it is to go into.
+    nameless = name.endswith(".whl") and folder.suffix != ".whl"
+    into = several or nameless or folder.is_dir() or os.fspath(out).endswith("/")
     place = folder / name if into else folder
     if place.exists() or place.is_symlink():
-        raise UsageError(f"{place} exists already; nothing is overwritten")
+        raise UsageError(f"{place} exists already; nothing is overwritten: remove it, or name another place")
     if place.resolve().is_relative_to(Path(path).resolve()):
         raise UsageError(f"{place} lies inside of {path}; the copy needs a place of its own")
     if into:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+from typing import Final
 
 from attrs import evolve
 
 from machochain.model.paths import HostPath, TargetPath, directory
 from machochain.model.value import frozen
+
+_BUNDLES: Final = (".app", ".appex", ".xpc", ".framework", ".bundle", ".plugin", ".systemextension")
 
 
 @frozen
@@ -42,6 +45,16 @@ class Location:
     def path(self) -> str:
         """The file's own path: on this machine, or below the folder into which its innermost archive is unpacked."""
         return self.members[-1] if self.members else self.host
+
+    @property
+    def whole(self) -> str:
+        """What is mended as one: the file, its archive, or the outermost bundle around it (``My.app``).
+
+        A program taken out of its bundle has lost the libraries beside it, and the seal around it is broken.
+        """
+        parts = self.host.split("/")
+        outermost = next((n for n, part in enumerate(parts[:-1], 1) if part.endswith(_BUNDLES)), len(parts))
+        return "/".join(parts[:outermost])
 
     def inside(self, member: str, place: TargetPath | None = None) -> Location:
         """Return the location of a member, this file being an archive."""

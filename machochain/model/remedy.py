@@ -160,9 +160,16 @@ def steps(remedies: Iterable[Remedy], location: Location | None = None) -> tuple
     """
     given = tuple(remedies)
     worded = [Step(*_words(remedy, location), remedy.also) for remedy in given]
-    if location is None or not location.packed or not any(r.kind.changes_file for r in given):
+    if location is None or not location.packed or not any(_changes(r, location) for r in given):
         return tuple(worded)
     return (*_unpack(location), *worded, *_pack(location))
+
+
+def _changes(remedy: Remedy, location: Location) -> bool:
+    """Whether something in the archive becomes another: the file itself, or one that a person puts beside it."""
+    if remedy.kind is RemedyKind.ADVICE:
+        return bool(remedy.value) and location.beside(remedy.value) is not None
+    return remedy.kind.changes_file
 
 
 def _words(remedy: Remedy, location: Location | None) -> tuple[StepKind, str]:

@@ -263,7 +263,7 @@ class Finding:
         given = steps(self.remedies, self.location)
         if not mendable(self.remedies):
             return given
-        what = file_word(self.image if self.location is None else self.location.host)
+        what = file_word(self.image if self.location is None else self.location.whole)
         fix = f"machochain fix {what} -o fixed/ --only {self.rule}"
         return (*given, Step(StepKind.COMMAND, fix, also=True))
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import asdict
 
 from machochain.model.audit import AuditFinding
-from machochain.model.paths import printable
+from machochain.model.paths import directory, leaf, printable
 from machochain.model.result import Severity
 from machochain.model.shell import quoted
 from machochain.model.version import Version
@@ -32,7 +32,7 @@ _SIGNING: Final = {
 }
 _HEAD: Final = {
     RepairOutcome.REPAIRED: ("✔", "good", "repaired, and proved by a second audit"),
-    RepairOutcome.NOTHING_TO_DO: ("·", "dim", "nothing that can be mended here"),
+    RepairOutcome.NOTHING_TO_DO: ("·", "dim", "nothing is mended here"),
     RepairOutcome.NO_HELP: ("✘", "bad", "left as it was: the remedies do not help"),
     RepairOutcome.REFUSED: ("✘", "bad", "left as it was: it cannot be edited"),
 }
@@ -52,6 +52,8 @@ def _input(done: InputRepair, repair: Repair, style: Style) -> Iterator[str]:
     mark, kind, words = _HEAD[done.outcome]
     if not style.unicode:
         mark = {"✔": "ok", "✘": "FAILED", "·": "-"}[mark]
+    if done.outcome is RepairOutcome.NOTHING_TO_DO and not done.left:
+        mark, kind, words = ("✔" if style.unicode else "ok", "good", "nothing to mend")
     if done.outcome is RepairOutcome.REPAIRED:
         if repair.dry_run:
             words = "would be repaired (proved on a copy that is gone again)"
@@ -70,8 +72,17 @@ def _input(done: InputRepair, repair: Repair, style: Style) -> Iterator[str]:
     elif done.left:
         yield f"  {_count(len(done.left), 'finding')} without a remedy that can be carried out here"
         yield from _staying(done.left, style)
+    if done.output is not None and done.outcome is RepairOutcome.REPAIRED and _belongs_there(done):
+        yield f"  proved at {printable(done.input)}, where the libraries beside it are: it belongs there"
     if done.name is not None and done.output is not None and not done.output.endswith(done.name):
         yield f"  call it {printable(done.name)}: pip goes by the name of the file"
+
+
+def _belongs_there(done: InputRepair) -> bool:
+    """Whether a single program or library was given a name that starts at its place, and the copy lies elsewhere."""
+    single = [change.path for change in done.changes] == [leaf(done.input)]
+    relative = any("@" in describe(edit) for change in done.changes for each in change.slices for edit in each.edits)
+    return single and relative and directory(done.output or "") != directory(done.input)
 
 
 def _change(change: FileChange, style: Style) -> Iterator[str]:

@@ -46,3 +46,18 @@ def test_only_members_of_archives_are_packed() -> None:
 )
 def test_a_neighbour_is_named_as_far_as_the_tree_is_known(location: Location, place: str, expected: str | None) -> None:
     assert location.beside(place) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("bin/tool", "bin/tool"),
+        ("out/My Notes.app/Contents/MacOS/My Notes", "out/My Notes.app"),
+        ("./A.app/Contents/PlugIns/B.appex/Contents/MacOS/B", "./A.app"),
+        ("dist/A.app.zip", "dist/A.app.zip"),
+        ("A.app", "A.app"),
+        ("/F/Qt.framework/Versions/A/Qt", "/F/Qt.framework"),
+    ],
+)
+def test_a_file_in_a_bundle_is_mended_with_its_bundle(host: str, expected: str) -> None:
+    assert Location(HostPath(host)).whole == expected

@@ -108,3 +108,21 @@ def test_pasting_what_is_for_people_runs_nothing_whatever_a_name_holds(name: str
         subprocess.run(["bash", "-c", text], cwd=tmp_path, capture_output=True, check=False)  # our own text
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_person_puts_into_a_wheel_goes_between_unpacking_and_packing() -> None:
+    here = Location(HostPath("dist/pkg-1.0-cp312-cp312-any.whl"), ("pkg/x.so",), TargetPath("/s/pkg/x.so"))
+    put = Remedy(RemedyKind.ADVICE, argument=f"put the library at {FILE}", value="/s/pkg/lib y.dylib")
+
+    assert texts(put, at=here) == [
+        "python3 -m wheel unpack dist/pkg-1.0-cp312-cp312-any.whl",
+        "put the library at 'pkg-1.0/pkg/lib y.dylib'",
+        "python3 -m wheel pack pkg-1.0",
+    ]
+
+
+def test_what_lies_outside_a_wheel_is_named_as_the_mac_names_it_and_nothing_is_unpacked_for_it() -> None:
+    here = Location(HostPath("pkg-1.0-cp312-cp312-any.whl"), ("pkg/x.so",), TargetPath("/s/pkg/x.so"))
+    put = Remedy(RemedyKind.ADVICE, argument=f"put the library at {FILE}", value="/opt/y.dylib")
+
+    assert texts(put, at=here) == ["put the library at /opt/y.dylib"]

@@ -217,6 +217,12 @@ def test_nothing_to_do_copies_the_input(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == tool.read_bytes()
 
 
+def test_a_wheel_keeps_the_name_that_pip_goes_by(tmp_path: Path) -> None:
+    path = wheel(tmp_path / "pkg-1.0-cp312-abi3-macosx_12_0_arm64.whl", pkg___y_DOT_so=program(file_type=8))
+    done = mended(path, tmp_path / "fixed")
+    assert done.inputs[0].output == str(tmp_path / "fixed" / path.name)
+
+
 def test_in_place_and_dry_run_write_where_they_say_and_nowhere_else(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -339,6 +345,26 @@ def test_of_a_damaged_file_no_part_comes_out(cut: int, tmp_path: Path) -> None:
     if (tmp_path / "out").exists():
         assert (tmp_path / "out").read_bytes() == tool.read_bytes()
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_program_mended_for_its_place_is_said_to_belong_there(tmp_path: Path) -> None:
+    shutil.copytree(HELLO, tmp_path / "hello")
+    broken = tmp_path / "hello" / "bin" / "greeter-broken"
+    more = ("--no-config", "--macos", "26")
+    done = run("fix", str(broken), "-o", str(tmp_path / "out") + "/", *more)
+    assert f"  proved at {broken}, where the libraries beside it are: it belongs there" in done.stdout.splitlines()
+    beside = run("fix", str(broken), "-o", str(broken) + "-fixed", *more)
+    assert "repaired" in beside.stdout
+    assert "belongs there" not in beside.stdout
+    whole = run("fix", str(tmp_path / "hello"), "-o", str(tmp_path / "whole"), "--only", "MC101", *more)
+    assert "add run path" in whole.stdout
+    assert "belongs there" not in whole.stdout
+
+
+def test_an_input_without_findings_has_nothing_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_bytes(program())
+    done = run("fix", str(tmp_path / "tool"), "--dry-run", "--no-config", "--macos", "26")
+    assert done.stdout == f"{tmp_path / 'tool'}  ✔ nothing to mend\n"
 
 
 def test_the_command_says_what_it_did(tmp_path: Path) -> None:

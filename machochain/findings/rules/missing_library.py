@@ -17,7 +17,7 @@ from machochain.findings.rule import Rule
 from machochain.findings.sources import GET_LOADER, LOAD_DEPENDENTS, RESIGN
 from machochain.model.filesystem import Presence
 from machochain.model.paths import directory, leaf, printable
-from machochain.model.remedy import Remedy
+from machochain.model.remedy import FILE, Remedy
 from machochain.model.result import Load, Severity
 from machochain.model.shell import file_word, quoted
 
@@ -127,7 +127,7 @@ def _cause(case: Case, load: Load) -> _Cause:
     if name.startswith("@"):
         base = "program" if name.startswith("@executable_path") else "image that asks"
         place = load.tried[0].candidate.path if load.tried else name
-        steps = by_place or (advice(f"put the library at {quoted(place)}"),)
+        steps = by_place or (advice(f"put the library at {FILE}", file=place),)
         return "not-where-named", f"no such file beside the {base}{known}", steps
     if not name.startswith("/"):
         rename = (
@@ -158,7 +158,7 @@ def _run_path_cause(case: Case, load: Load, there: str | None) -> _Cause:
         # There are run paths: what is missing is the file, not another run path.
         place = next(a.candidate.path for a in load.tried if a.candidate.run_path is not None)
         remedy = (
-            advice(f"put {quoted(leaf(tail))} where dyld looks first: {quoted(place)}"),
+            advice(f"put {quoted(leaf(tail))} where dyld looks first: {FILE}", file=place),
             advice(f"give {quoted(leaf(image.path))} a run path that leads to it", also=True),
         )
     return "run-paths-miss", "no run path leads to it" + where, remedy
