@@ -16,7 +16,7 @@ from machochain.model.paths import directory, leaf
 SYSTEM: Final = ("/usr/lib/", "/System/Library/", "/System/iOSSupport/")
 _BREW: Final = ("/opt/homebrew/", "/usr/local/opt/", "/usr/local/Cellar/")
 _PACKAGED: Final = (*_BREW, "/usr/local/lib/", "/opt/local/", "/opt/conda/")
-_SWIFT: Final = re.compile(r"libswift(?:_?[A-Z]\w*|os|simd)\.dylib$")
+_SWIFT: Final = re.compile(r"libswift(?!Python|TensorFlow)(?:_?[A-Z]\w*|os|simd)\.dylib$")
 """The libraries of Swift's runtime and its overlays of the system's frameworks."""
 _ABSENT: Final = re.compile(r"(?<!ymbol )not found|no such file|LC_RPATH|errno|tried|stat\(\) failed|not a file")
 _SANITIZER: Final = re.compile(r"libclang_rt\.\w+_osx_dynamic\.dylib$")

@@ -74,9 +74,13 @@ def test_the_release_lies_in_the_range_of_the_wording() -> None:
             assert stated.major <= span.high.major, record["id"]
 
 
+LEAST_RIGHT = 156
+"""Of the 168 observations; what mends other texts must not cost these."""
+
+
 def test_the_cause_is_found_for_nine_of_ten() -> None:
     right = sum(explain_evidence(read(printed(r))[0]).cause.value == r["cause"] for r in RECORDS)
-    assert right / len(RECORDS) >= 0.90
+    assert right >= LEAST_RIGHT
 
 
 def test_the_cause_is_found_or_named_as_a_rival_for_nearly_all() -> None:
