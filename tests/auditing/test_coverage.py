@@ -103,8 +103,8 @@ def test_no_format_says_so_of_what_nobody_looked_at(form: str, tmp_path: Path) -
     assert code == 2
     assert "no Mach-O file in " in err
     assert not re.search('passed(?! over|_over| on|": false)', out)
-    assert "nothing examined" in out or form in {"json", "junit"}
-    if form == "json":
+    assert "nothing examined" in out or form in {"json", "jsonl", "junit"}
+    if form in {"json", "jsonl"}:
         assert json.loads(out)["passed"] is False
         assert json.loads(out)["unexamined"] == [str(target)]
     if form == "junit":
@@ -145,8 +145,8 @@ def test_every_summary_says_how_much_was_looked_at(form: str, tmp_path: Path) ->
     )
     code, out, _ = audit(tmp_path / "in", "--macos", "26", "--format", form)
     assert code == 0, out
-    if form == "json":
-        found = json.loads(out)["coverage"]
+    if form in {"json", "jsonl", "statement"}:
+        found = json.loads(out)["examined" if form == "statement" else "coverage"]
         assert (found["programs"], found["libraries"], found["processes"], found["unknown"]) == (1, 2, 2, 1)
         assert found["unknown_because"] == [{"kind": "unknown-process", "processes": 1}]
         kinds = [(Path(each["path"]).name, each["kind"]) for each in found["passed_over"]]

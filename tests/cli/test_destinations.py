@@ -47,7 +47,7 @@ def test_each_format_has_its_place(
     ("texts", "output", "words"),
     [
         (["sarfi"], None, "did you mean sarif"),
-        (["yaml"], None, "there are text, json, sarif"),
+        (["yaml"], None, "there are text, json, jsonl, sarif"),
         (["text", "json"], None, "text and json cannot all go to standard output: write --format json:FILE"),
         (["sarif:"], None, "a file name belongs behind the colon"),
         (["sarif:a"], "b", "each does"),
