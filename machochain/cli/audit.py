@@ -202,7 +202,8 @@ def _streams(
             from machochain.report.lines import write_audits
 
             report = finished([part])
-            if report.inputs:  # an archive in a folder may hold nothing worth telling
+            # An archive in a folder is no input where it holds nothing, but what was passed over in it is told.
+            if report.inputs or report.passed_over or report.errors:
                 for write in writers:
                     write(write_audits(report, context))
 

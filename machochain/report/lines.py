@@ -77,10 +77,10 @@ def _by_input(report: AuditReport) -> Iterator[AuditReport]:
             materials=tuple(each for each in report.materials if each.origin == given.path),
         )
     rest = tuple(error for error in report.errors if _owner(error.path, report.inputs) is None)
-    if rest or report.skipped or not report.inputs:
-        yield evolve(
-            report, results=(), findings=(), inputs=(), binaries=(), errors=rest, stale=(), passed_over=(), materials=()
-        )
+    left = tuple(each for each in report.passed_over if _owner(each.path, report.inputs) is None)
+    if rest or left or report.skipped or not report.inputs:
+        nothing: Any = dict.fromkeys(("results", "findings", "inputs", "binaries", "stale", "materials"), ())
+        yield evolve(report, errors=rest, passed_over=left, **nothing)
 
 
 def _owner(path: str | None, inputs: Sequence[AuditInput]) -> int | None:

@@ -145,7 +145,12 @@ def test_every_summary_says_how_much_was_looked_at(form: str, tmp_path: Path) ->
     )
     code, out, _ = audit(tmp_path / "in", "--macos", "26", "--format", form)
     assert code == 0, out
-    if form in {"json", "jsonl", "statement"}:
+    if form == "jsonl":
+        folder, archive = (json.loads(line)["coverage"]["passed_over"] for line in out.splitlines())
+        assert [Path(each["path"]).name for each in folder] == ["a.wasm", "linux", "tool.exe"]
+        assert [Path(each["path"]).name for each in archive] == ["cut.zip"]
+        return
+    if form in {"json", "statement"}:
         found = json.loads(out)["examined" if form == "statement" else "coverage"]
         assert (found["programs"], found["libraries"], found["processes"], found["unknown"]) == (1, 2, 2, 1)
         assert found["unknown_because"] == [{"kind": "unknown-process", "processes": 1}]
