@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -90,6 +91,8 @@ def command(
 
 def _input(file: str) -> bytes:
     if file != "-":
+        if any(mark in file for mark in (": ", "\n")) and not os.path.exists(file):  # noqa: PTH110  # a message is longer than a name may be, which Path raises
+            raise UsageError("a message comes from a file or from standard input: paste it after `machochain diagnose`")
         return read_named(file, MOST_TEXT)
     text = standard_input().read(MOST_TEXT + 1)
     if len(text) > MOST_TEXT:

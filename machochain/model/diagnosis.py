@@ -6,6 +6,7 @@ from enum import Enum
 
 from machochain.model.cause import Cause
 from machochain.model.evidence import Evidence, Tried
+from machochain.model.notebook import table
 from machochain.model.result import Confidence
 from machochain.model.search import SearchRule
 from machochain.model.value import frozen
@@ -230,4 +231,16 @@ class Diagnosis:
         return self.answers[0] if self.answers else None
 
     def __repr__(self) -> str:
-        return f"<Diagnosis: {len(self.answers)} answers>"
+        number = len(self.answers)
+        return f"<Diagnosis: {number} answer{'' if number == 1 else 's'}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        rows = [
+            (a.headline, a.cause.value if a.evidence.kind.is_failure else "", "\n".join(a.remedy), "\n".join(a.next))
+            for a in self.answers
+        ]
+        if not rows:
+            seen = self.unread or Unread()
+            rows = [("\n".join(("no message that is known", *seen.lines)), "", "", "\n".join(seen.next))]
+        return table(("what happened", "cause", "what helps", "run next"), rows)

@@ -84,14 +84,14 @@ def _one(answer: Answer, width: int) -> list[str]:  # noqa: C901  # the order of
     if answer.avoid:
         lines.append("  what does not")
         for avoid in answer.avoid:
-            lines += _wrapped(avoid, width)
+            lines += _item(avoid, width)
     if answer.next:
         lines.append("  run next")
         lines += [f"    {step}" for step in answer.next]
     if answer.notes:
         lines.append("  read with care")
         for note in answer.notes:
-            lines += _wrapped(note, width)
+            lines += _item(note, width)
     return lines
 
 
@@ -99,6 +99,12 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(
         text, width, initial_indent="    ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
+
+
+def _item(text: str, width: int) -> list[str]:
+    """One of a list: what follows its first line stands further in, so that it is no item of its own."""
+    first, *rest = _wrapped(text, width - 2) or [""]
+    return [first, *(f"  {line}" for line in rest)]
 
 
 def _facts(answer: Answer) -> list[tuple[str, str]]:

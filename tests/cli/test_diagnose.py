@@ -132,3 +132,18 @@ def test_a_message_without_attempts_that_differs_is_explained_too() -> None:
     assert other.returncode == 1
     assert "perhaps: another program: greeter-broken with UUID" in other.stdout
     assert "perhaps: the run paths differ: the Mac found none, here are @executable_path/../lib" in other.stdout
+
+
+@pytest.mark.parametrize("words", ["dyld[1]: Library not loaded: @rpath/x.dylib", "a\nb", "dyld: " + "x" * 9000])
+def test_a_message_given_as_a_word_is_asked_for_on_standard_input(words: str) -> None:
+    done = run("diagnose", words)
+    assert done.returncode == 2
+    assert "paste it after `machochain diagnose`" in done.stderr
+
+
+def test_a_file_may_have_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "log: of today"
+    path.write_text(
+        "dyld[1]: Library not loaded: @rpath/x.dylib\n  Referenced from: /a/b\n  Reason: no LC_RPATH's found\n"
+    )
+    assert run("diagnose", str(path)).returncode == 0

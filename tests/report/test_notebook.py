@@ -60,3 +60,15 @@ def test_a_report_of_ones_own_has_the_table_alone_and_any_can_be_stored() -> Non
     again = pickle.loads(pickle.dumps(report))
     assert again == report
     assert again._repr_html_() == report._repr_html_()
+
+
+def test_a_diagnosis_is_a_table_and_a_text_that_is_not_known_is_said_to_be() -> None:
+    text = "dyld[1]: Library not loaded: @rpath/lib<b>.dylib\n  Referenced from: /a/tool\n  Reason: no LC_RPATH's found"
+    found = machochain.diagnose(text)
+    shown = found._repr_html_()
+    assert repr(found) == "<Diagnosis: 1 answer>"
+    assert "run-path" in shown
+    assert "lib&lt;b&gt;.dylib" in shown
+    assert "lib<b>" not in shown
+    nothing = machochain.diagnose("error: the tin is empty")._repr_html_()
+    assert "no message that is known<br>error: the tin is empty" in nothing
