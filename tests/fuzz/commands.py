@@ -24,6 +24,7 @@ from machochain.model.errors import MachochainError
 from machochain.model.paths import HostPath
 from machochain.report.audit_json import audit_document
 from machochain.report.context import RenderContext
+from machochain.report.guard import guarded
 from machochain.report.registry import Document, formats, render
 from machochain.report.style import Style
 from machochain.world.placement import World
@@ -34,6 +35,7 @@ from tests.fuzz.places import scratch
 from tests.fuzz.systems import cache_at
 from tests.fuzz.trees import LINK, lay_out, pack, unpack
 from tests.golang.test_buildinfo import pointed
+from tests.report.test_guard import is_command
 from tests.world.archives.packing import wheel
 from tests.world.sdk_tree import stub
 
@@ -127,7 +129,16 @@ def folders() -> list[bytes]:
     }
     package = wheel(folder / "x.whl", {"pkg/a.so": extension, "pkg/.dylibs/libfoo.dylib": bar}).read_bytes()
     packed = {"in/x.whl": package, "in/y.tgz": containers()[4], "in/z.conda": containers()[7]}
-    return [pack(x) for x in (app, go, site, releases, packed)]
+    names = ["::add-matcher::x", "  ::error file=x::y", "##[error]b", "a ##vso[task.setvariable variable=PATH]y"]
+    commanding = {
+        "in/bin/tool": executable(*[f"@rpath/{n}" for n in names], rpaths=names, imports=[Import(names[2], 1)]),
+        **{f"in/{name}.dylib": dylib(f"@rpath/{name}", f"/opt/{name}") for name in names if "/" not in name},
+        "message.txt": MESSAGE.replace(b"libfoo.dylib", b"##[command]rm").replace(b"/opt/x", b"\n::error::x"),
+    }
+    lengthy = {
+        "in/long": executable(*[f"@rpath/{n}" for n in range(9)], rpaths=[f"/{n}" + "r" * 9000 for n in range(3)]),
+    }
+    return [pack(x) for x in (app, go, site, releases, packed, commanding, lengthy)]
 
 
 def arguments(top: Path, chance: random.Random) -> tuple[str, list[str]]:
@@ -274,7 +285,8 @@ def read_by_all(data: bytes) -> None:
     ):
         for form in FORMATS[command]:
             text = render(value, form, context)
-            holds(command, form, Done(code, text if isinstance(text, str) else "".join(text), ""))
+            # Whoever writes a document guards it (`machochain.render`, the command line).
+            holds(command, form, Done(code, guarded(text if isinstance(text, str) else "".join(text), form), ""))
 
 
 def _code(report: AuditReport) -> int:
@@ -287,6 +299,8 @@ def _code(report: AuditReport) -> int:
 def holds(command: str, form: str, done: Done) -> None:
     """Check one answer."""
     assert not _STEERING.search(done.stderr), repr(_STEERING.findall(done.stderr))
+    told = done.stderr if form == "github" else f"{done.stderr}\n{done.stdout}"  # whose commands are our own
+    assert not (found := [line for line in told.split("\n") if is_command(line)]), found
     if not done.stdout:
         assert done.returncode != 0, "no answer, and no reason why"
         return
