@@ -138,7 +138,7 @@ def mutate_pbzx(data: bytes, chance: random.Random) -> bytes:
         chunks.append(at)
         at += 16 + int(struct.unpack_from(">Q", changed, at + 8)[0])
     at = chance.choice(chunks or [start])
-    if chance.random() < 0.6:
+    if chance.random() < 0.6 and at + 16 <= len(changed):
         struct.pack_into(">Q", changed, at + chance.choice((0, 8)), chance.choice((*WIDE, 4095, 4097)) & (1 << 64) - 1)
     else:
         where = min(at + 16 + chance.randrange(64), len(changed) - 1)
