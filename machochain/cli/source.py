@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +15,9 @@ from machochain.report.registry import Document
 
 if TYPE_CHECKING:
     from machochain.source.values import SourceReport
+
+
+_MOST_NAMED: Final = 12
 
 
 @click.command("source")
@@ -108,12 +111,13 @@ def command(  # noqa: PLR0913, PLR0917  # each is the caller's to say
         world=modelled.world,
     )
     if why is not None:
-        from machochain.report.source import chain_of
+        from machochain.report.source import chain_of, shown_name
 
         text = chain_of(report, why, output.style)
         if text is None:
             near = sorted({s.name for s in report.searches if why.removeprefix("-l").lower() in s.name.lower()})
-            hint = f"; near: {', '.join(near[:8])}" if near else ""
+            asked = list(dict.fromkeys(shown_name(s) for s in report.searches))
+            hint = f"; near: {', '.join(near[:8])}" if near else f"; {_asked(asked)}"
             raise UsageError(f"nothing asks for {why!r}{hint}")
         if output.wanted:
             output.write(text)
@@ -133,3 +137,11 @@ def exit_code(report: SourceReport, fail_on: str, *, strict: bool) -> int:
         f.unknown_imports for packages in report.packages.values() for f in packages.values()
     )
     return EXIT_INCOMPLETE if strict and unknown else 0
+
+
+def _asked(names: list[str]) -> str:
+    """Say what is asked for, where the name that was given is nothing like it."""
+    if not names:
+        return "no header, library or framework is asked for"
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"what is asked for: {', '.join(names[:_MOST_NAMED])}{more}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from machochain.findings.sourced import listed
@@ -34,13 +34,13 @@ def _unasked(report: SourceReport) -> Iterator[tuple[str, str]]:
         and not s.facts.archs
     ]
     if unseen:
-        yield "MC711", f"whether {listed(sorted(unseen))} exist is not known"
-    whys = [f"where {_names(headers)} come from is not known: not every directory was seen"] * bool(headers)
+        yield "MC711", f"whether {listed(sorted(unseen))} {'exists' if len(unseen) == 1 else 'exist'} is not known"
+    whys = [_unseen(headers)] * bool(headers)
     whys += [f"which header the macro {_names(macros)} names is not known"] * bool(macros)
     if whys:
         yield "MC712", "; ".join(whys)
     if others:
-        yield "MC713", f"where {_names(others)} come from is not known: not every directory was seen"
+        yield "MC713", _unseen(others)
     open_ = [*doubtful, *(s for s in unknown if not s.computed)]
     if open_:
         why = f"a directory nobody saw may have {_names(open_)}"
@@ -54,6 +54,11 @@ def _unasked(report: SourceReport) -> Iterator[tuple[str, str]]:
     if packages:
         for rule in ("MC722", "MC731", "MC732", "MC734"):
             yield rule, f"the directories of {listed(packages)} are not known"
+
+
+def _unseen(searches: Sequence[Search]) -> str:
+    comes = "comes" if len({(s.kind, s.name) for s in searches}) == 1 else "come"
+    return f"where {_names(searches)} {comes} from is not known: not every directory was seen"
 
 
 def _names(searches: Iterable[Search]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from machochain.machine.ci import CiPolicy, parse_policy
 from machochain.machine.script import START, read_framed
 from machochain.machine.snapshot import LARGEST, Snapshot, is_snapshot, parse
@@ -17,10 +19,18 @@ def read_snapshot(path: str) -> Snapshot:
     """
     data = read_bytes(path, 4 * LARGEST)
     if data is None:
-        raise InputError("cannot be read, or is larger than a snapshot may be", path=path)
+        raise InputError(_no_snapshot(path), path=path)
     if data.lstrip()[:1] == b"{":
         return parse(data.decode("utf-8", "replace"), path)
     return read_framed(data, path)
+
+
+def _no_snapshot(path: str) -> str:
+    if Path(path).is_dir():
+        return "is a folder, not a snapshot: `machochain snapshot` writes one; a module is given by --source"
+    if not Path(path).exists():
+        return "no such file or directory"
+    return "cannot be read, or is larger than a snapshot may be"
 
 
 def looks_recorded(path: str) -> bool:

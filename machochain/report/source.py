@@ -146,9 +146,18 @@ def _target(report: SourceReport, target: BuildTarget, style: Style) -> Iterator
     for facts in packages.values():
         if facts.cgo or (style.verbose and facts.lines):
             yield from _package(report, target, facts, style)
-    for link in report.links:
-        if link.target == target.name and (link.external or style.verbose):
+    links = [link for link in report.links if link.target == target.name and (link.external or style.verbose)]
+    bare = [link for link in links if not style.verbose and not _has_something_to_tell(link)]
+    for link in links:
+        if len(bare) <= _FEW or link not in bare:
             yield from _link(link, style)
+    if len(bare) > _FEW:
+        tests = sum(link.test for link in bare)
+        programs = len(bare) - tests
+        told = [f"{programs} program{'' if programs == 1 else 's'}"] * bool(programs)
+        told += [f"{tests} test binar{'y' if tests == 1 else 'ies'}"] * bool(tests)
+        more = "" if len(bare) == len(links) else " more"
+        yield f"  {' and '.join(told)}{more}: {style.paint(_NOT_LINKED, 'doubt')} (-v names them)"
 
 
 def _package(report: SourceReport, target: BuildTarget, facts: PackageFacts, style: Style) -> Iterator[str]:
@@ -199,12 +208,24 @@ def _one_line(search: Search, style: Style) -> Iterator[str]:
     yield f"{style.paint(mark, kind)} {printable(shown_name(search))}{perhaps}{after}"
 
 
+_FEW: Final = 5
+"""Programs of which nothing but that they are not linked can be told, and that are named all the same."""
+_NOT_LINKED: Final = "? launch unknown until linked"
+
+
+def _has_something_to_tell(link: Link) -> bool:
+    """Whether the report on a program has more than its verdict."""
+    outside = any(not path.startswith(("/usr/lib/", "/System/")) for path, _ in link.loads)
+    failed = link.result is not None and link.result.message is not None
+    return outside or bool(link.run_paths) or bool(link.static) or failed
+
+
 def _link(link: Link, style: Style) -> Iterator[str]:
     name = printable(link.program) + (" (test)" if link.test else "")
     launches = link.result.launches if link.result is not None else None
     verdict = style.paint("✘ will not launch" if style.unicode else "x will not launch", "bad")
     if launches is not False:
-        verdict = style.paint("? nobody has linked it yet", "doubt")
+        verdict = style.paint(_NOT_LINKED, "doubt")
     yield f"  {name}: {verdict}"
     for path, weak in link.loads:
         if style.verbose or not path.startswith(("/usr/lib/", "/System/")):

@@ -78,3 +78,30 @@ def test_every_answer_has_its_evidence(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     regenerate()
+
+
+def test_programs_of_which_nothing_is_known_are_counted_and_named_on_request(tmp_path: Path) -> None:
+    files = {"go.mod": GO_MOD, "x.go": cgo("#cgo LDFLAGS: -lz"), "x_test.go": "package m\n"}
+    mains = {f"cmd/c{n}/main.go": 'package main\n\nimport _ "example.org/m"\n\nfunc main() {}\n' for n in range(6)}
+    write(tmp_path, {**files, **mains})
+
+    short = run("source", str(tmp_path), "--goarch", "arm64").stdout
+    assert "  6 programs and 1 test binary: ? launch unknown until linked (-v names them)" in short.splitlines()
+    assert "cmd/c0" not in short
+    long = run("source", str(tmp_path), "--goarch", "arm64", "-v").stdout
+    assert "  example.org/m/cmd/c0: ? launch unknown until linked" in long.splitlines()
+
+
+def test_why_of_a_name_nothing_asks_for_says_what_is_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, {"go.mod": GO_MOD, "x.go": cgo("#cgo LDFLAGS: -lz")})
+
+    assert "nothing asks for '-lnope'; what is asked for: -lz" in run("source", str(tmp_path), "--why", "-lnope").stderr
+
+
+def test_a_run_path_of_one_machine_is_to_start_at_the_program(tmp_path: Path) -> None:
+    write(tmp_path, {"go.mod": GO_MOD, "x.go": cgo("#cgo darwin LDFLAGS: -Wl,-rpath,/Users/x/lib")})
+
+    done = run("source", str(tmp_path), "--goarch", "arm64").stdout
+    assert "warning[MC717]" in done
+    assert "CGO_LDFLAGS='-O2 -g -Wl,-rpath,@loader_path/../lib' go build" in done
+    assert "one line for each processor" not in done

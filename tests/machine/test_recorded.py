@@ -122,3 +122,8 @@ def _doctor(tmp_path: Path, data: object) -> tuple[machochain.Finding, ...]:
 @pytest.mark.skipif(shutil.which("dash") is None, reason="there is no dash here")
 def test_the_shells_of_the_script_are_those_of_macs_and_of_pipelines() -> None:
     assert SHELLS[0] == "dash"
+
+
+def test_a_folder_is_no_snapshot_and_what_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    assert "is a folder, not a snapshot: `machochain snapshot` writes one" in run("doctor", str(tmp_path)).stderr
+    assert "no such file or directory" in run("doctor", str(tmp_path / "absent.json")).stderr

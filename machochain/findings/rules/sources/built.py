@@ -78,7 +78,8 @@ def _all(report: SourceReport, program: BuiltProgram) -> Iterator[Finding]:
         else:
             yield from _run_paths(report, program, piece, held)
         if held.unseen:
-            report.skipped[STALE.id] = f"{piece.target}: where {listed(held.unseen)} come from is not known"
+            comes = "comes" if len(held.unseen) == 1 else "come"
+            report.skipped[STALE.id] = f"{piece.target}: where {listed(held.unseen)} {comes} from is not known"
         yield from _stale(report, program, piece, held)
 
 

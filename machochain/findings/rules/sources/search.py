@@ -351,6 +351,12 @@ def _of_words(report: SourceReport, target: str, facts: PackageFacts) -> Iterato
             yield from _relative(report, target, facts, words[at - 1].text if at else "", word, verb)
 
 
+_OWN_RUN_PATH: Final = (
+    advice("Give the build a run path that starts at the program; cmd/go refuses @ in #cgo lines and takes it from:"),
+    command("CGO_LDFLAGS='-O2 -g -Wl,-rpath,@loader_path/../lib' go build"),
+)
+
+
 def _of_path(
     report: SourceReport, target: str, goarch: str, facts: PackageFacts, word: FlagWord, path: str
 ) -> Iterator[Finding]:
@@ -369,6 +375,7 @@ def _of_path(
             message=f"{where(word.place, report)}: {printable(word.written)}{printable(condition)} also counts for "
             f"{goarch}: {why}" if "only" in why and "machines" not in why
             else f"{where(word.place, report)}: {printable(word.written)}: {why}",
+            remedies=_OWN_RUN_PATH if "-rpath" in word.text else (),
         )  # fmt: skip
 
 
