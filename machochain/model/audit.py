@@ -269,7 +269,10 @@ class AuditReport:
 
     @property
     def _verdict(self) -> str:
-        return "failed" if self.failing else "passed" if self.passed else "not complete"
+        if self.failing:
+            return "failed"
+        known = "passed as far as known" if self.incomplete else "passed"
+        return known if self.passed else "not complete"
 
     def _repr_html_(self) -> str:
         """Return what notebooks show: a table, and behind it the whole page."""

@@ -14,11 +14,12 @@ from machochain.model.paths import printable
 from machochain.model.result import Severity
 from machochain.report.audit_words import (
     about,
+    headline,
     host_file,
     releases,
     sentence,
     tally,
-    verdict,
+    verdict_tone,
     where_so,
     why_suppressed,
 )
@@ -114,10 +115,9 @@ def _suppressed(report: AuditReport, style: Style) -> Iterator[str]:
 
 
 def _last(report: AuditReport, style: Style) -> str:
-    word = verdict(report)
     over = sorted({result.macos for result in report.results})
     on = f", macOS {releases(over)}" if over else ""
-    mark = style.paint(word, "good" if report.passed else "bad" if report.failing else "doubt")
+    mark = style.paint(headline(report), verdict_tone(report))
     policy = ", ".join(report.policy.sources) or f"profile {report.policy.profile}"
     return f"{mark}: {tally(report)}{on} ({printable(policy)})"
 

@@ -49,6 +49,18 @@ def verdict(report: AuditReport) -> str:
     return "passed" if report.passed else "nothing examined"
 
 
+def headline(report: AuditReport) -> str:
+    """Return the verdict for people: what is unknown, or was passed over, did not pass."""
+    return "passed as far as known" if report.passed and report.incomplete else verdict(report)
+
+
+def verdict_tone(report: AuditReport) -> str:
+    """Return how the verdict is coloured: ``good`` only where all was examined, and holds."""
+    if report.failing:
+        return "bad"
+    return "good" if report.passed and not report.incomplete else "doubt"
+
+
 def summary(report: AuditReport) -> str:
     """Return one line: what counts, what does not, what could not be seen, and how much was looked at."""
     return f"{tally(report)}; {coverage_words(report.coverage)}"

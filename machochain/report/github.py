@@ -8,7 +8,7 @@ from typing import Final
 from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.paths import printable
 from machochain.model.result import Severity
-from machochain.report.audit_words import display_place, host_file, sentence, summary, verdict
+from machochain.report.audit_words import display_place, headline, host_file, sentence, summary
 from machochain.report.context import RenderContext
 from machochain.report.coverage import passed_over_line
 from machochain.report.markdown import render_markdown
@@ -56,7 +56,7 @@ def render_github(report: AuditReport, *, locate: Callable[[str], str] = str) ->
     if report.passed_over:
         told = "; ".join(passed_over_line(each) for each in report.passed_over[:MAX_PER_LEVEL])
         lines.append(f"::warning title=machochain did not look into everything::{escape_data(told)}")
-    return "\n".join([*lines, f"machochain audit {verdict(report)}: {summary(report)}"]) + "\n"
+    return "\n".join([*lines, f"machochain audit {headline(report)}: {summary(report)}"]) + "\n"
 
 
 def _annotation(command: str, found: AuditFinding, report: AuditReport, locate: Callable[[str], str]) -> str:

@@ -23,11 +23,12 @@ from machochain.model.result import Severity
 from machochain.report.audit_words import (
     count,
     display_place,
+    headline,
     percent_encoded,
     releases,
     sentence,
     summary,
-    verdict,
+    verdict_tone,
     why_suppressed,
 )
 from machochain.report.context import RenderContext
@@ -67,7 +68,7 @@ def render_html(report: AuditReport) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy, quote=True)}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="referrer" content="no-referrer">',
-        f"<title>machochain: {h(_title(report))} {verdict(report)}</title>",
+        f"<title>machochain: {h(_title(report))} {headline(report)}</title>",
         f"<style>{css}</style>\n</head>\n<body>\n<main>",
         render_fragment(report),
         f"<footer>machochain {h(report.tool or __version__)}. This page loads nothing from anywhere.</footer>",
@@ -103,10 +104,9 @@ def _title(report: AuditReport) -> str:
 
 
 def _banner(report: AuditReport) -> Iterator[str]:
-    kind = "failed" if report.failing else "" if report.passed else "unsure"
-    tone = "bad" if report.failing else "good" if report.passed else "doubt"
+    kind = {"bad": "failed", "good": "", "doubt": "unsure"}[verdict_tone(report)]
     yield f'<header class="banner {kind}" id="verdict">'
-    yield f'<h1>{h(_title(report))}: <span class="verdict {tone}">{verdict(report)}</span></h1>'
+    yield f'<h1>{h(_title(report))}: <span class="verdict {verdict_tone(report)}">{headline(report)}</span></h1>'
     yield f"<p>{h(summary(report))}.</p>"
     for each in report.inputs[:MAX_INPUTS]:
         facts = ", ".join(

@@ -8,7 +8,7 @@ from typing import Final
 from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.paths import printable
 from machochain.model.result import Result, Severity
-from machochain.report.audit_words import display_place, releases, summary, verdict, why_suppressed
+from machochain.report.audit_words import display_place, headline, releases, summary, verdict_tone, why_suppressed
 from machochain.report.context import RenderContext
 
 _MARKS: Final = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}  # noqa: RUF001
@@ -63,8 +63,8 @@ def render_markdown(report: AuditReport, *, limit: int | None = None) -> str:
         report: The audit.
         limit: How many findings may be shown; None for all.
     """
-    mark = "✅" if report.passed else "❌" if report.failing else "⚠️"
-    lines = [f"## {mark} machochain audit {verdict(report)}", "", f"{summary(report)}.", ""]
+    mark = {"good": "✅", "bad": "❌", "doubt": "⚠️"}[verdict_tone(report)]
+    lines = [f"## {mark} machochain audit {headline(report)}", "", f"{summary(report)}.", ""]
     shown = report.active if limit is None else report.active[:limit]
     for severity, heading in _HEADINGS.items():
         findings = [f for f in shown if f.severity is severity]
