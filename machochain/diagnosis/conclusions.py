@@ -311,4 +311,8 @@ def next_of_form(form: table.Form, facts: dict[str, Fact]) -> tuple[str, ...]:
     if form.producer in SOURCES:
         return ("machochain doctor", "machochain source .")
     name = next((n for n in ("file", "app", "path", "asker") if isinstance(facts.get(n), str)), None)
-    return (command(f"machochain audit {{{name}}}", facts) if name else "machochain audit FILE",)
+    if name:
+        return (command(f"machochain audit {{{name}}}", facts),)
+    program = str(facts.get("command", "")).partition(" ")[0]
+    # A name without a folder was looked up in PATH: which file that is, the text does not say.
+    return (command("machochain audit {program}", {"program": program}) if "/" in program else "machochain audit FILE",)

@@ -90,6 +90,8 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
         case Cause.RUN_PATH:
             go = _go_verb(e)
             return _build_anew(go) if go else (*_LINK, _ADD, _RESIGN)
+        case Cause.NOT_PACKAGED if (node := place_of(e.referenced_from)).kind is PlaceKind.NODE_MODULE and node.name:
+            return _node_package(node.name, name)
         case Cause.NOT_PACKAGED:
             return (
                 f"copy {name} to where the load path leads{_where(e)}",
@@ -219,6 +221,14 @@ def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
     else:
         first = "reinstall the package that asks (not the library), with its package manager"
     return (first, "if you ship it: rebuild it against the new version")
+
+
+def _node_package(package: str, library: str) -> tuple[str, ...]:
+    """What brings the other part of an npm package, which npm leaves out as optional or made for another machine."""
+    return (
+        f"npm install --include=optional {quoted(package)}   # not on a Mac: --os=darwin --cpu=arm64 (or x64)",
+        f"in an application: ship the package that holds {library}, unpacked (electron-builder: asarUnpack)",
+    )
 
 
 def _go_verb(e: Evidence) -> str:

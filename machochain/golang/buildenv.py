@@ -198,6 +198,8 @@ def _compiler(declared: BuildEnvironment, *, cxx: bool) -> Iterator[str]:
         raise UsageError("Apple's clang needs no wrapper: name zig or osxcross with --toolchain")
     yield "#!/bin/sh"
     yield f"# {'C++' if cxx else 'C'} compiler for darwin/{declared.goarch}, macOS {declared.minimum} and newer."
+    if declared.sdk is not None or declared.prefixes:
+        yield "# It does not name --sdk and --prefix: CGO_CPPFLAGS and CGO_LDFLAGS of `machochain env` name them."
     yield "# Go's linker asks for dsymutil and strip with --print-prog-name (cmd/link/internal/ld/lib.go)."
     yield "wanted= asked="
     yield "for word do"

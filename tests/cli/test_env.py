@@ -137,6 +137,12 @@ def test_the_wrapper_hands_all_words_to_zig_and_source_knows_what_it_starts(
     assert report["targets"][0]["mode"] == "cross"
 
 
+def test_the_wrapper_says_where_the_directories_are_that_it_does_not_name() -> None:
+    words = ("--format", "cc-wrapper", "--toolchain", "zig")
+    assert "CGO_LDFLAGS of `machochain env` name them" in emitted(*words, "--sdk", "/sdk")
+    assert "CGO_LDFLAGS" not in emitted(*words)
+
+
 def test_the_wrapper_of_osxcross_says_the_deployment_target_itself(tmp_path: Path) -> None:
     wrapper = tmp_path / "wrapper"
     wrapper.write_text(emitted("--format", "cc-wrapper", "--toolchain", "osxcross", "--minimum", "11.0"))

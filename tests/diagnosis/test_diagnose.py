@@ -383,3 +383,26 @@ def test_a_text_of_another_system_is_called_so() -> None:
 )
 def test_prose_is_no_message(text: str) -> None:
     assert [a for a in diagnose(text).answers if a.is_failure] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("zsh: killed     ./server --port 80", "machochain audit ./server"),
+        ("zsh: killed     server --port 80", "machochain audit FILE"),
+    ],
+)
+def test_the_program_that_a_shell_names_is_what_is_looked_at_next(line: str, expected: str) -> None:
+    (answer,) = diagnose(line).answers
+    assert answer.next == (expected,)
+
+
+def test_a_part_that_an_npm_package_lacks_comes_from_npm() -> None:
+    (answer,) = diagnose(
+        "Library not loaded: @rpath/libtin.42.dylib\n"
+        "  Referenced from: <A5D2B1E3-6C1B-3B38-8C6E-8B2A8C7E9A55> /w/node_modules/@can/tin/lib/tin.node\n"
+        "  Reason: tried: '/w/node_modules/@can/tin/lib/../../tin-libs/lib/libtin.42.dylib' (no such file)"
+    ).answers
+    assert answer.cause is Cause.NOT_PACKAGED
+    assert answer.remedy[0].startswith("npm install --include=optional @can/tin ")
+    assert not any("delocate" in step for step in answer.remedy)
