@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from machochain.graph.answers import Report
 from machochain.graph.resolve import Target
+from machochain.model.coverage import members_lost
 from machochain.model.errors import InputError, is_loss
-from machochain.session import Session, check_place, is_archive, members_lost, placed_main, resolve_inputs
+from machochain.session import Session, check_place, is_archive, placed_main, resolve_inputs
 from machochain.world.handed import Handed, SurveyedFolder, called, found_within, on_disk, with_archives
 from machochain.world.placement import World
 from machochain.world.remote import is_remote

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 StrPath = str | os.PathLike[str]
 _PROGRAM_BUNDLES: Final = (".app", ".xpc", ".appex")
-
-
 _MACOS: Final = frozenset({Platform.MACOS, Platform.MAC_CATALYST, ZIPPERED})
 """Platforms of code that macOS runs as its own."""
 
@@ -499,13 +497,3 @@ def placed_main(session: Session, target: Target) -> Target:
             raise UsageError(f"--main {target.main}: no bundle whose Info.plist names its program")
         place = program
     return evolve(target, main=place)
-
-
-def members_lost(results: Iterable[Result]) -> Iterator[PassedOver]:
-    """Yield the members of static libraries that could not be read, each once."""
-    told: set[tuple[str, str]] = set()
-    for result in results:
-        for fact in result.prediction.facts if result.prediction is not None else ():
-            if (result.input, fact) not in told:
-                told.add((result.input, fact))
-                yield PassedOver(result.input, PassedOverKind.MEMBER, fact)

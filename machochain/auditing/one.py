@@ -28,6 +28,7 @@ from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.audit import AuditBinary, AuditInput
+from machochain.model.coverage import members_lost
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
 from machochain.model.image import FileType, MachOFile
@@ -37,7 +38,7 @@ from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.model.platform import Platform
 from machochain.model.result import Finding, Result
 from machochain.model.version import Version
-from machochain.session import Progress, Session, members_lost, placed_main, resolve_inputs
+from machochain.session import Progress, Session, placed_main, resolve_inputs
 from machochain.world.archives.packages.wheel import parse_tags
 from machochain.world.handed import Handed, OnDisk, called, on_disk
 from machochain.world.placement import World

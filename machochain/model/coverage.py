@@ -104,3 +104,13 @@ def _files(results: Iterable[Result]) -> Iterator[tuple[Hashable, bool]]:
         for image in result.images:
             if image.origin is Origin.DISK and image.image is not None:
                 yield str(image.host or image.path), image.image.is_main_executable
+
+
+def members_lost(results: Iterable[Result]) -> Iterator[PassedOver]:
+    """Yield the members of static libraries that could not be read, each once."""
+    told: set[tuple[str, str]] = set()
+    for result in results:
+        for fact in result.prediction.facts if result.prediction is not None else ():
+            if (result.input, fact) not in told:
+                told.add((result.input, fact))
+                yield PassedOver(result.input, PassedOverKind.MEMBER, fact)
