@@ -73,7 +73,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
         case Cause.STALE_DEPENDENT:
             return _reinstall(e, formula)
         case Cause.UNDECLARED_DEPENDENCY:
-            return (install, "if you ship it: declare the dependency in the package")
+            return _undeclared(e, formula, install)
         case Cause.BUILD_MACHINE_PATH:
             return (
                 "to ship: link the library statically, or put it beside the binary, then",
@@ -221,6 +221,15 @@ def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
     else:
         first = "reinstall the package that asks (not the library), with its package manager"
     return (first, "if you ship it: rebuild it against the new version")
+
+
+def _undeclared(e: Evidence, formula: str, install: str) -> tuple[str, ...]:
+    mine = formula_of(e.referenced_from or "")
+    if formula and mine:
+        # An old formula may be gone from Homebrew; what asks for it is linked with another once it is installed anew.
+        again = f"brew update && brew reinstall {quoted(mine)}   # it then loads what Homebrew has now"
+        return (again, f"or, as long as Homebrew has it: {install}")
+    return (install, "if you ship it: declare the dependency in the package")
 
 
 def _node_package(package: str, library: str) -> tuple[str, ...]:

@@ -184,7 +184,7 @@ def words_for(
     fine: Container[Version] = (),
     unknown: Container[Version] = (),
 ) -> str:
-    """Say on which releases something is so: ``fails on macOS 26, launches before``; empty if on all the same.
+    """Say on which releases something is so: ``fails on macOS 26, launches on older ones``; empty if on all the same.
 
     Args:
         macos: Releases with the finding, rising.
@@ -200,8 +200,8 @@ def words_for(
         if not launches and not clean:
             return ""
         verb = "launches" if launches else "unknown" if any(v in unknown for v in others) else "not"
-        where = "before" if others[-1] < ended[0] else "later" if others[0] > ended[-1] else "on others"
-        return f"fails on macOS {_spans(ended, every)}, {verb} {where}"
+        where = "older ones" if others[-1] < ended[0] else "newer ones" if others[0] > ended[-1] else "others"
+        return f"fails on macOS {_spans(ended, every)}, {verb} on {where}"
     return f"on macOS {_spans(macos, every)} only" if clean else ""
 
 

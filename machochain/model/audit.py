@@ -73,7 +73,7 @@ class AuditFinding:
         archs: Architectures of the processes with it, sorted.
         macos: Releases with it, rising.
         clean: Releases looked at without it, rising.
-        when: Both in words: ``fails on macOS 26, launches before``; empty if it is the same on all.
+        when: Both in words: ``fails on macOS 26, launches on older ones``; empty if it is the same on all.
         processes: Names of the main executables or libraries in whose processes it was seen, sorted.
         count: In how many processes (input, slice and release) it was seen.
         fingerprint: 32 hexadecimal digits, the same from build to build: of rule, subject, path and architectures.

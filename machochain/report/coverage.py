@@ -12,6 +12,8 @@ from machochain.model.result import UnknownKind
 
 MOST_LISTED: Final = 20
 """Things passed over that are named before the rest is counted."""
+MOST_ALIKE: Final = 3
+"""Files for the same other system that are named before one stands for all."""
 
 _WHY: Final = {
     UnknownKind.UNSEEN_PATH: "a path nobody looked at may serve",
@@ -72,9 +74,18 @@ def passed_over_line(each: PassedOver) -> str:
 
 def passed_over_lines(coverage: Coverage, *, everything: bool) -> Iterator[str]:
     """Yield a line for each thing that was passed over, the first ones only unless everything is asked for."""
-    shown = coverage.passed_over if everything else coverage.passed_over[:MOST_LISTED]
+    foreign: dict[str, list[PassedOver]] = {}
+    for each in coverage.passed_over:
+        if each.kind is PassedOverKind.FOREIGN and not everything:
+            foreign.setdefault(each.reason, []).append(each)
+    many = {reason: group for reason, group in foreign.items() if len(group) > MOST_ALIKE}
+    named = [p for p in coverage.passed_over if p.kind is not PassedOverKind.FOREIGN or p.reason not in many]
+    for reason, group in many.items():
+        first = printable(group[0].path)
+        yield f"not looked into: {first} and {len(group) - 1} more, each of which {printable(reason)} (-v lists them)"
+    shown = named if everything else named[:MOST_LISTED]
     yield from (f"not looked into: {passed_over_line(each)}" for each in shown)
-    hidden = len(coverage.passed_over) - len(shown)
+    hidden = len(named) - len(shown)
     if hidden:
         yield f"and {hidden} more that were not looked into (-v lists them)"
 

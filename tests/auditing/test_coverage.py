@@ -276,3 +276,16 @@ def test_two_wheelhouses_are_compared_archive_by_archive(wheelhouse: Path, tmp_p
     assert [binary.path for binary in changed.binaries] == ["y-cp312-cp312-macosx_11_0_arm64.whl:y/b.so"]
     assert [f.finding.rule for f in changed.appeared if f.severity.value == "error"] == ["MC101"]
     assert changed.vanished == ()
+
+
+def test_one_of_many_files_for_another_system_stands_for_all(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.so").write_bytes(b"\x7fELF" + bytes(60))
+    (tmp_path / "tool").write_bytes(MachO().bytes())
+    _, out, _ = audit(tmp_path)
+    assert (
+        f"not looked into: {tmp_path}/0.so and 4 more, each of which is an ELF file (Linux, BSD) (-v lists them)" in out
+    )
+    assert "1.so" not in out
+    _, every, _ = audit(tmp_path, "-v")
+    assert all(f"{number}.so" in every for number in range(5))

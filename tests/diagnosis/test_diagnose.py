@@ -406,3 +406,13 @@ def test_a_part_that_an_npm_package_lacks_comes_from_npm() -> None:
     assert answer.cause is Cause.NOT_PACKAGED
     assert answer.remedy[0].startswith("npm install --include=optional @can/tin ")
     assert not any("delocate" in step for step in answer.remedy)
+
+
+def test_what_homebrew_installed_long_ago_is_installed_anew_before_a_formula_that_may_be_gone() -> None:
+    (answer,) = diagnose(
+        "dyld[4711]: Library not loaded: /opt/homebrew/opt/tin@1/lib/libtin.1.dylib\n"
+        "  Referenced from: <8E0B8A0F-5B1D-3E0B-8B8F-0C0C0A0B0A0C> /opt/homebrew/Cellar/can/8.0/bin/can\n"
+        "  Reason: tried: '/opt/homebrew/opt/tin@1/lib/libtin.1.dylib' (no such file)"
+    ).answers
+    assert answer.remedy[0].startswith("brew update && brew reinstall can ")
+    assert answer.remedy[1] == "or, as long as Homebrew has it: brew install tin@1"

@@ -26,7 +26,7 @@ def test_a_refusal_of_newer_macos_is_one_finding_that_says_since_when(tmp_path: 
     (finding,) = found(audited(tmp_path, macos=ALL), "MC301")
 
     assert finding.severity is Severity.ERROR
-    assert finding.when == "fails on macOS 26, launches before"
+    assert finding.when == "fails on macOS 26, launches on older ones"
     assert finding.count == len(ALL), "older releases warn of it"
     assert finding.finding.evidence["macos"] == "26.0", "the worst of them speaks"
 
@@ -91,12 +91,12 @@ def test_an_image_outside_of_the_input_is_named_by_its_place(tmp_path: Path) -> 
     [
         ("26", "", "26", "", ""),
         ("12 13 26", "", "", "", ""),
-        ("26", "12 15.4", "26", "12 15.4", "fails on macOS 26, launches before"),
-        ("26", "12 15.4", "26", "12", "fails on macOS 26, not before"),
-        ("12 12.3", "13 26", "12 12.3", "13 26", "fails on macOS 12 to 12.3, launches later"),
+        ("26", "12 15.4", "26", "12 15.4", "fails on macOS 26, launches on older ones"),
+        ("26", "12 15.4", "26", "12", "fails on macOS 26, not on older ones"),
+        ("12 12.3", "13 26", "12 12.3", "13 26", "fails on macOS 12 to 12.3, launches on newer ones"),
         ("12 26", "13", "12 26", "13", "fails on macOS 12, 26, launches on others"),
         ("15.4 26", "12", "", "12", "on macOS 15.4 to 26 only"),
-        ("15.4 26", "", "26", "15.4", "fails on macOS 26, launches before"),
+        ("15.4 26", "", "26", "15.4", "fails on macOS 26, launches on older ones"),
         ("15.4 26", "", "26", "", ""),
         ("14.5.1", "15", "", "", "on macOS 14.5.1 only"),
     ],
@@ -109,9 +109,9 @@ def test_what_nobody_knows_is_not_said_to_be_otherwise() -> None:
     eleven, twelve, later = versions("11"), versions("12"), versions("15 26")
 
     assert words_for((*eleven, *twelve), later, (*eleven, *twelve), set(), set(later)) == (
-        "fails on macOS 11 to 12, unknown later"
+        "fails on macOS 11 to 12, unknown on newer ones"
     )
-    assert words_for((*eleven, *twelve), later, (*eleven, *twelve)) == "fails on macOS 11 to 12, not later"
+    assert words_for((*eleven, *twelve), later, (*eleven, *twelve)) == "fails on macOS 11 to 12, not on newer ones"
 
 
 def test_a_run_path_that_one_process_needs_is_deleted_for_none(tmp_path: Path) -> None:

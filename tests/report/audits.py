@@ -61,7 +61,8 @@ def finding(
     )  # fmt: skip
     mark = f"{abs(hash((rule, subject, path))):032x}"[:32]
     return AuditFinding(
-        made, severity, origin, path, ("arm64", "x86_64"), (V26,), (V12, V15), "fails on macOS 26, launches before",
+        made, severity, origin, path, ("arm64", "x86_64"), (V26,), (V12, V15),
+        "fails on macOS 26, launches on older ones",
         ("tool",), 2, mark, suppressed,
     )  # fmt: skip
 

@@ -90,7 +90,7 @@ def test_grouped_findings_name_the_release_of_symbols_and_where_they_fail() -> N
 
 def test_grouped_findings_say_once_on_which_releases_they_hold() -> None:
     text = " ".join(render_audit(audit(finding(path="a"), finding(path="b")), PLAIN).split())
-    assert "@rpath/libx.dylib (2 files), fails on macOS 26, launches before" in text
+    assert "@rpath/libx.dylib (2 files), fails on macOS 26, launches on older ones" in text
     mixed = audit(finding(path="a"), evolve(finding(path="b"), when="fails on macOS 12 only"))
     assert "(2 files), on macOS 26" in " ".join(render_audit(mixed, PLAIN).split())
     always = audit(*(evolve(finding(path=p), when="") for p in "ab"))

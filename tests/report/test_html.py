@@ -56,7 +56,7 @@ def test_the_verdict_findings_and_remedies_stand_in_the_page_without_a_script() 
     head, _, _ = text.partition("<script>")
     Reader(text)
     assert '<span class="verdict bad">failed</span>' in head
-    assert "tool loads @rpath/libx.dylib, which cannot be found (fails on macOS 26, launches before)" in head
+    assert "tool loads @rpath/libx.dylib, which cannot be found (fails on macOS 26, launches on older ones)" in head
     assert "install_name_tool -add_rpath @loader_path/../lib bin/tool" in head
     assert "known | harmless (machochain.toml: ignore[0] MC402, until 2027-01-31)" in head
     assert "not a zip file" in head

@@ -17,7 +17,7 @@ def test_the_report_has_the_verdict_the_findings_and_what_does_not_count() -> No
     for heading in ("### Errors", "### Warnings", "### Notes", "1 suppressed", "### Not seen"):
         assert heading in text
     assert "**MC101 missing-library** in `dist/app/bin/tool`" in text
-    assert "tool loads `@rpath/libx.dylib`, which cannot be found (fails on macOS 26, launches before)" in text
+    assert "tool loads `@rpath/libx.dylib`, which cannot be found (fails on macOS 26, launches on older ones)" in text
     assert "```text\ninstall_name_tool -add_rpath @loader_path/../lib bin/tool\n" in text
     assert "known `|` harmless" in text
 

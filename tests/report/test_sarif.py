@@ -123,7 +123,7 @@ def test_the_uri_is_relative_to_the_repository_and_the_severity_becomes_the_leve
     first, second, third, _ = results(full())
     assert uri(first) == "dist/app/bin/tool"
     assert [first["level"], second["level"], third["level"]] == ["error", "warning", "note"]
-    assert "fails on macOS 26, launches before" in first["message"]["text"]
+    assert "fails on macOS 26, launches on older ones" in first["message"]["text"]
     assert "install_name_tool -add_rpath" in first["message"]["text"]
 
 
