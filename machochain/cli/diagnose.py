@@ -86,7 +86,7 @@ def command(
             output.write("\n" + report.render_comparisons(comparisons, chosen or ""))
     if expect is not None and (not comparisons or any(c.agrees is False for c in comparisons)):
         ctx.exit(EXIT_FINDINGS)
-    ctx.exit(0 if diagnoses else EXIT_INCOMPLETE)
+    ctx.exit(0 if diagnoses and found.unread is None else EXIT_INCOMPLETE)
 
 
 def _input(file: str) -> bytes:

@@ -87,7 +87,9 @@ def diagnose(text: str | bytes) -> Diagnosis:
         (k, v) for k, v in context.items() if k in {"os", "build", "arch", "chip", "translated", "flags", "go"}
     )
     if answers:
-        return Diagnosis(tuple(answers), stated)
+        # "Its message stands below" helps nobody if that message is not known: then it is said, with its lines.
+        pointing = all(a.cause is Cause.FOLLOW_UP for a in answers)
+        return Diagnosis(tuple(answers), stated, unread(paste.text) if pointing else None)
     return Diagnosis((), stated, unread(paste.text))
 
 

@@ -218,7 +218,8 @@ class Diagnosis:
     Attributes:
         answers: One for each failure, log or remark; what went wrong stands first, else in the order of the text.
         context: Facts from elsewhere in the text (the release, the processor, variables), as far as it states them.
-        unread: What can be said where nothing was recognised; None where something was.
+        unread: What can be said where nothing was recognised, or only that something else failed; None where something
+            was.
     """
 
     answers: tuple[Answer, ...] = ()

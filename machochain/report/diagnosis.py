@@ -39,7 +39,18 @@ def render_text(diagnosis: Diagnosis, *, width: int = 80) -> str:
     if not diagnosis.answers:
         return "\n".join(_unread(diagnosis.unread or Unread(), width)) + "\n"
     parts = [_one(answer, width) for answer in diagnosis.answers]
+    if diagnosis.unread is not None:
+        parts.append(_pointed_at(diagnosis.unread, width))
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _pointed_at(unread: Unread, width: int) -> list[str]:
+    """What can be said of the message that all answers point to, and that is not known."""
+    words = "The message that this points to is none that this tool knows, or it was not pasted."
+    lines = textwrap.wrap(words, width)
+    if unread.lines:
+        lines += ["  looks like a message:", *(f"    {printable(line)}" for line in unread.lines)]
+    return lines
 
 
 def _unread(unread: Unread, width: int) -> list[str]:

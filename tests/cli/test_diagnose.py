@@ -147,3 +147,14 @@ def test_a_file_may_have_any_name(tmp_path: Path) -> None:
         "dyld[1]: Library not loaded: @rpath/x.dylib\n  Referenced from: /a/b\n  Reason: no LC_RPATH's found\n"
     )
     assert run("diagnose", str(path)).returncode == 0
+
+
+def test_an_answer_that_only_points_to_a_message_nobody_knows_is_no_answer() -> None:
+    pointer = "/usr/lib/go/pkg/tool/linux_amd64/link: running gcc failed: exit status 1\n"
+    done = run("diagnose", "-", stdin=pointer + "tin: error: the lid is purple\n")
+    assert done.returncode == 3
+    assert "The message that this points to is none that this tool knows" in done.stdout
+    assert "    tin: error: the lid is purple" in done.stdout.splitlines()
+    known = run("diagnose", "-", stdin=pointer + "ld: library not found for -ltin\n")
+    assert known.returncode == 0
+    assert "none that this tool knows" not in known.stdout
