@@ -155,11 +155,18 @@ def command(  # noqa: PLR0913  # each is the caller's to say
             place.write(render(report, place.format, evolve(context, style=place.style), document=Document.AUDIT))
     if wants_annotations(os.environ, output["github"]):
         click.echo(guarded(annotate(report, os.environ, context).rstrip("\n"), "github"), err=True)
-    for error in report.errors:
-        complain(str(error))
-    for path in report.unexamined:
-        complain(f"no Mach-O file in {path}")
+    if not any(_read_there(place) for place in places):
+        for error in report.errors:
+            complain(str(error))
+        for path in report.unexamined:
+            complain(f"no Mach-O file in {path}")
     ctx.exit(exit_code(report, strict=strict))
+
+
+def _read_there(place: Output) -> bool:
+    """Whether the report stands where standard error would repeat it: in one terminal."""
+    shown = place.wanted and place.format == "text" and not place.to_file
+    return shown and sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def exit_code(report: AuditReport, *, strict: bool) -> int:

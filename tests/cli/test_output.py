@@ -151,3 +151,23 @@ def test_there_are_links_in_a_terminal_and_none_in_a_pipe_or_a_file(tmp_path: Pa
     file = tmp_path / "report.txt"
     subprocess.run([*command, "-o", str(file)], env=environment, check=False)
     assert "\x1b" not in file.read_text()
+
+
+def test_in_one_terminal_an_input_that_cannot_be_read_is_told_once_and_in_a_pipe_on_standard_error(
+    tmp_path: Path,
+) -> None:
+    pty = pytest.importorskip("pty")
+    (tmp_path / "tin").write_bytes(b"\x7fELF" + bytes(60))
+    command = [sys.executable, "-m", "machochain", "audit", "--no-config", str(tmp_path / "tin")]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert shown.count(b"an ELF file") == 1
+    piped = subprocess.run(command, capture_output=True, check=False)
+    assert b"an ELF file" in piped.stdout
+    assert b"an ELF file" in piped.stderr
