@@ -18,6 +18,7 @@ from machochain.diagnosis.conclusions import (
     each_once,
     evidence_of,
     helps_for,
+    is_accepted,
     is_block,
     is_consequence,
     is_undone,
@@ -28,6 +29,7 @@ from machochain.diagnosis.conclusions import (
     next_of_form,
     of_facts,
     of_wrappers,
+    open_rivals_of,
     rivals_of,
     unique_forms,
     with_forms,
@@ -336,12 +338,13 @@ class _Answers:
         whole["errors"] = 1 if form.level >= table.ERROR else 0
         with_forms = tuple(dict.fromkeys(h.form.name for h in self.hits))
         known: dict[str, Fact] = {
-            **whole, **of_facts(whole), **self._stated(), "with": with_forms, "text": "\n".join(h.text for h in group),
+            **whole, **of_facts(whole), **self._stated(), "file.accepted": is_accepted(whole, self.hits),
+            "with": with_forms, "text": "\n".join(h.text for h in group),
         }  # fmt: skip
         rules = holding(form.causes, known, frozenset())
         first = rules[0] if rules else None
         cause = first.cause if first is not None else Cause.UNKNOWN
-        rivals = rivals_of(rules)
+        rivals = open_rivals_of(form, rules)
         settled = first is not None and (
             first.proved or (form.cause_sure == "certain" and (bool(first.conditions) or not rivals))
         )

@@ -82,6 +82,14 @@ def rivals_of(rules: Sequence[table.CauseRule]) -> tuple[Cause, ...]:
     return tuple(r.cause for r in rules[1:] if r.cause is not Cause.UNKNOWN)[:3]
 
 
+def open_rivals_of(form: table.Form, rules: Sequence[table.CauseRule]) -> tuple[Cause, ...]:
+    """Return the classes that hold behind the first of a form; none behind one that is proved.
+
+    What dyld says of a file proves a class and leaves open which of its neighbours stands behind it.
+    """
+    return () if rules and rules[0].proved and form.producer != "dyld" else rivals_of(rules)
+
+
 def each_once(items: Iterable[str]) -> tuple[str, ...]:
     """Return sentences each once; one that another begins with is left to that."""
     found = tuple(dict.fromkeys(items))
@@ -201,6 +209,7 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     if isinstance(header, str):
         found["header.system"] = header.startswith(SYSTEM_HEADERS)
     if isinstance(file := facts.get("file"), str):
+        found["file.container"] = file.lower().endswith((".dmg", ".iso", ".pkg", ".mpkg"))
         found["file.bare"] = file.startswith(("/usr/", "/bin/", "/sbin/")) and "." not in file.rpartition("/")[2]
     sub = facts.get("sub")
     if isinstance(sub, str):
@@ -247,6 +256,12 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
         found["symbols.count"] = str(len(symbols))
         found["symbols.first"] = symbols[0]
     return found
+
+
+def is_accepted(facts: dict[str, Fact], hits: Sequence[Hit]) -> bool:
+    """Whether Gatekeeper accepts the file of a message elsewhere in the same text."""
+    file = facts.get("file")
+    return file is not None and any(h.form.name == "spctl.accepted" and h.facts.get("file") == file for h in hits)
 
 
 def evidence_of(

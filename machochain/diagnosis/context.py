@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from machochain.diagnosis.matching import Hit
+from machochain.diagnosis.programs import program_of
 
 Context = dict[str, str | bool | tuple[str, ...]]
 _DARWIN: Final = {"20": "11", "21": "12", "22": "13", "23": "14", "24": "15", "25": "26"}
@@ -28,7 +29,6 @@ _COMMAND: Final = re.compile(
     r"^(?:[$%>#]|\u279c[^\n]{0,60}|[\w@:~. /-]{0,60}[$%#]) {1,4}(?P<command>[^\n]{2,400})$", re.MULTILINE
 )
 _ANSWERS: Final = re.compile(r"uname -m[ \t]*\n(?P<arch>arm64|x86_64|i386)[ \t]*(?:\n|\Z)")
-_FILE_SAYS: Final = re.compile(r": Mach-O (?:64-bit )?executable (?P<arch>arm64|x86_64|i386)[ \t]*$", re.MULTILINE)
 _KERNEL: Final = re.compile(r"Darwin Kernel Version \d+[^\n]{0,200}RELEASE_(?P<arch>ARM64|X86_64)")
 _CHIP: Final = re.compile(
     r"\b(?:Apple M[1-9]|M[1-9](?: Pro| Max| Ultra)? (?:Mac|chip)|Apple [Ss]ilicon|arm64 Mac|"
@@ -72,8 +72,9 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
     for pattern in (_ANSWERS, _KERNEL):
         if "arch" not in found and (match := pattern.search(head)):
             found["arch"] = match["arch"].lower()
-    if len(names := {m["arch"] for m in _FILE_SAYS.finditer(head)}) == 1:
-        found["program"] = names.pop()
+    refused = [f for h in hits if h.form.name.startswith("exec.") and isinstance(f := h.facts.get("file"), str)]
+    if program := program_of(head, refused):
+        found["program"] = program
     if _TRANSLATED.search(head):
         found["translated"] = True
     if "os" not in found and (release := _release(head, hits)):

@@ -118,8 +118,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
         case Cause.RESTRICTED_PATH:
             return (f"install_name_tool -change {quoted(library)} {quoted('/FOLDER/' + leaf(library))} {_BIN}", _RESIGN)
         case Cause.PLACEHOLDER:
-            real = library.replace("@@HOMEBREW_PREFIX@@", "/opt/homebrew")
-            return (f"install_name_tool -change {quoted(library)} {quoted(real)} {_BIN}", _RESIGN)
+            return _unfilled(e, library)
         case Cause.WRONG_ARCHITECTURE:
             return (
                 f"reinstall {name} for the processor the process runs on",
@@ -286,6 +285,23 @@ def refused_file(e: Evidence) -> str:
         if tried.reason and not tried.reason.startswith(("no such file", "not a file")):
             return tried.path
     return e.library or e.referenced_from or e.process or "FILE"
+
+
+def _unfilled(e: Evidence, library: str) -> tuple[str, ...]:
+    """Return what helps against a placeholder; a prefix is filled in only where the path of what asks has it."""
+    asker = e.referenced_from or ""
+    formula = formula_of(asker)
+    if "@@HOMEBREW_" in library and formula:
+        again = "installs the bottle anew and fills the paths in"
+        return (
+            f"brew reinstall {quoted(formula)}   # {again}",
+            "if the placeholder stays: xcode-select --install   # install_name_tool does the filling in",
+        )
+    prefix = next((p for p in ("/opt/homebrew", "/usr/local") if asker.startswith(f"{p}/")), "")
+    real = library.replace("@@HOMEBREW_PREFIX@@", prefix).replace("@@HOMEBREW_CELLAR@@", f"{prefix}/Cellar")
+    if not prefix or "@@" in real:
+        real = "/REAL/PATH/" + leaf(library)
+    return (f"install_name_tool -change {quoted(library)} {quoted(real)} {_BIN}", _RESIGN)
 
 
 def _intel_file(e: Evidence) -> bool:

@@ -51,6 +51,8 @@ _NEXT: Final = (
 def _triples() -> list[tuple[frozenset[tuple[str, ...]], str, str]]:
     found = []
     for form in table.forms().values():
+        if form.producer == "facts":
+            continue  # what a text states is no message of a tool
         for wording in form.wordings:
             words = _WORD.findall(_HOLE.sub(" ", wording))
             triples = frozenset(_of(words))

@@ -7,6 +7,7 @@ import pytest
 from machochain.diagnosis import diagnose
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import Diagnosis
+from machochain.model.result import Confidence
 
 A = "<1B0E5C11-2222-3A01-AC01-000000000001>"
 NEW = "dlopen(/w/tin.so, 0x0002): "
@@ -281,3 +282,57 @@ def test_a_release_is_that_of_the_mac_only_if_the_text_says_so(text: str, releas
     found = diagnose(text)
     assert found.answers[0].fact("os") == release
     assert dict(found.context).get("os") == release
+
+
+@pytest.mark.parametrize(
+    ("asker", "said"),
+    [
+        ("/usr/local/Cellar/pan/9.4/bin/pan", "brew reinstall pan "),
+        ("/opt/homebrew/Cellar/pan/9.4/bin/pan", "brew reinstall pan "),
+        ("/usr/local/bin/pan", " /usr/local/opt/tin/lib/libtin.dylib "),
+        ("/w/bin/pan", " /REAL/PATH/libtin.dylib "),
+    ],
+)
+def test_a_prefix_the_text_does_not_have_is_not_written(asker: str, said: str) -> None:
+    text = f"dyld: Library not loaded: @@HOMEBREW_PREFIX@@/opt/tin/lib/libtin.dylib\n  Referenced from: {asker}\n"
+    (found,) = diagnose(text + "  Reason: image not found\n").answers
+    assert found.cause is Cause.PLACEHOLDER
+    assert any(said in step for step in found.remedy)
+    assert "/opt/homebrew" not in " ".join(found.remedy) or asker.startswith("/opt/homebrew")
+
+
+def test_a_run_path_that_a_linker_refuses_is_not_said_of_dyld_and_the_file_is_named() -> None:
+    (found,) = diagnose("ld: duplicate LC_RPATH '/w/pan/lib' in '/w/tin/lib/libtin.dylib'").answers
+    assert found.form == "ld.dup-rpath.input"
+    assert found.fact("file") == "/w/tin/lib/libtin.dylib"
+    assert not any("dyld" in words or "FILE" in words for words in (found.headline, *found.because, *found.remedy))
+
+
+def test_the_letter_of_an_option_is_no_part_of_the_folder() -> None:
+    (found,) = diagnose("ld: warning: directory not found for option '-L/w/tin/lib'").answers
+    assert found.fact("path") == "/w/tin/lib"
+
+
+def test_what_one_assessment_accepts_is_not_surely_without_a_notarisation() -> None:
+    accepted = "Tin.dmg: accepted\nsource=Notarized Developer ID\n\n"
+    rejected = "Tin.dmg: rejected\nsource=Unnotarized Developer ID\n"
+    (alone,) = diagnose(rejected).answers
+    (beside,) = diagnose(accepted + rejected).answers
+    (other,) = diagnose(accepted.replace("Tin", "Pan") + rejected).answers
+    assert [a.confidence for a in (alone, beside, other)] == [
+        Confidence.CERTAIN, Confidence.LIKELY, Confidence.CERTAIN,
+    ]  # fmt: skip
+    assert beside.alternatives == (Cause.POLICY,)
+
+
+def test_a_disk_image_is_not_asked_for_the_properties_of_an_app() -> None:
+    (found,) = diagnose("Tin.dmg: rejected (the code is valid but does not seem to be an app)").answers
+    assert not any("Info.plist" in step for step in found.remedy)
+    (tool,) = diagnose("/w/tin: rejected (the code is valid but does not seem to be an app)").answers
+    assert tool.cause is Cause.BUNDLE_LAYOUT
+
+
+def test_a_text_no_form_fits_is_not_likened_to_what_a_text_states() -> None:
+    near = diagnose("When it is not found this sets DYLD_FALLBACK_LIBRARY_PATH so that the library is loaded").unread
+    assert near is not None
+    assert near.producer != "facts"
