@@ -37,7 +37,7 @@ _CLOSURE: Final = re.compile(
 _DLOPEN_END: Final = re.compile(r",\s{0,24}(0[xX][0-9A-Fa-f]{1,8}|\d{1,5})\):")
 _INSERTED: Final = re.compile(
     r"(?:terminating because inserted dylib|could not load inserted library)\s+'(?P<lib>[^\n]{0,4096}?)'"
-    r" (?:could not be loaded:|because|into hardened process because)\s*"
+    r" (?:could not be loaded:|because|into (?:hardened|library validated) process because)\s*"
 )
 _CANDIDATE: Final = re.compile(r"^\s*(?P<path>\S[^\n]*?): (?P<why>[^\n]*)$")
 _BEGINS: Final = "/@.~<\u2026"

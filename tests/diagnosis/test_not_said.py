@@ -336,3 +336,19 @@ def test_a_text_no_form_fits_is_not_likened_to_what_a_text_states() -> None:
     near = diagnose("When it is not found this sets DYLD_FALLBACK_LIBRARY_PATH so that the library is loaded").unread
     assert near is not None
     assert near.producer != "facts"
+
+
+def test_the_trap_by_which_dyld_ended_a_program_is_no_crash_of_its_own() -> None:
+    text = (
+        "dyld: lazy symbol binding failed: Symbol not found: _tin\n  Referenced from: /w/libpan.dylib\n"
+        "  Expected in: flat namespace\n\nzsh: trace trap  pan\n"
+    )
+    (found,) = diagnose(text).answers
+    assert found.cause is Cause.FLAT_SYMBOL
+
+
+def test_a_link_without_libsystem_may_lack_a_flag_and_not_the_sdk() -> None:
+    (found,) = diagnose("ld: dynamic executables or dylibs must link with libSystem.dylib").answers
+    assert found.confidence is Confidence.LIKELY
+    assert found.alternatives == (Cause.BUILD_FLAGS,)
+    assert any("-lSystem" in step for step in found.remedy)
