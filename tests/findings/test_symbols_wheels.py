@@ -274,17 +274,22 @@ CHOSEN: Final = [(w, a) for w, a in WHEELS if w.partition("==")[0] in {
 
 @pytest.mark.parametrize(("requirement", "arch"), CHOSEN)
 def test_a_renamed_symbol_is_told(requirement: str, arch: str, tmp_path: Path) -> None:
-    path = next(p for p in extracted(requirement, arch, tmp_path) if strong_imports(p))
+    path = next((p for p in extracted(requirement, arch, tmp_path) if strong_imports(p)), None)
+    if path is None:
+        pytest.skip("this wheel has universal files only, or imports nothing of /usr/lib strongly")
     library, entry = strong_imports(path)[-1]
     wrong = entry.name[:-2] + "#" + entry.name[-1]
     data = path.read_bytes()
     old, new = (name.encode() + b"\0" for name in (entry.name, wrong))
     path.write_bytes(data.replace(old, new))
-    found = [f for r in api.resolve(path).results for f in r.findings if f.rule in {"MC205", "MC208"}]
+    report = api.resolve(path)
+    found = [f for r in report.results for f in r.findings if f.rule in {"MC205", "MC208"}]
 
     assert any(wrong in f.evidence["symbols"] for f in found)
     told = next(f for f in found if wrong in f.evidence["symbols"])
-    assert told.rule == ("MC208" if entry.kind is ImportKind.LAZY_BIND else "MC205")
+    # Python opens extensions with RTLD_NOW, and then dyld binds what is bound lazily at once.
+    late = entry.kind is ImportKind.LAZY_BIND and report[0].file_type == "MH_DYLIB"
+    assert told.rule == ("MC208" if late else "MC205")
     assert Path(library).name.partition(".")[0] in told.subject
 
 
