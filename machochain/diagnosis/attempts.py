@@ -380,10 +380,8 @@ _ABSENT: Final = re.compile(r"no such file|not a file|$")
 _DIRTY: Final = re.compile(r"[\[\]<>|\t]| {2}|: ")
 """What is hardly part of a path: a log's or a runner's prefix is."""
 NO_PATH: Final = re.compile(r"^file system relative paths not allowed")
-_RESTRICTED: Final = re.compile(
-    r"in hardened program|security policy does not allow|with restricted binary|using Library Validation"
-    r"|different Team IDs|has no Team ID"
-)
+_RESTRICTED: Final = re.compile(r"in hardened program|security policy does not allow|with restricted binary")
+"""What dyld says of a process it restricts. Library validation is none of it: a process may have it and keep DYLD_*."""
 
 
 def _second_pass(paths: Sequence[str]) -> int | None:

@@ -352,3 +352,27 @@ def test_a_link_without_libsystem_may_lack_a_flag_and_not_the_sdk() -> None:
     assert found.confidence is Confidence.LIKELY
     assert found.alternatives == (Cause.BUILD_FLAGS,)
     assert any("-lSystem" in step for step in found.remedy)
+
+
+@pytest.mark.parametrize("folder", ["/w/Debug/libtin.dylib", "/w/Tin.app/libtin.dylib"])
+def test_a_process_that_validates_libraries_is_not_said_to_ignore_variables(folder: str) -> None:
+    refused = (
+        "code signature in <2B520410-B8D4-36F8-9345-000000000001> '/w/Tin.app/libtin.dylib' not valid for use in process"
+        ": mapping process and mapped file (non-platform) have different Team IDs"
+    )
+    tried = f"tried: '{folder}' (no such file), " if folder.startswith("/w/Debug") else "tried: "
+    (found,) = diagnose(
+        f"dlopen(/w/Tin.app/libtin.dylib, 0x0009): {tried}'/w/Tin.app/libtin.dylib' ({refused})"
+    ).answers
+    assert found.cause is Cause.LIBRARY_VALIDATION
+    assert not found.process.hardened
+    assert not any("DYLD_* is ignored" in note for note in found.process.notes)
+    assert not any("ignores them" in words for words in found.avoid)
+
+
+def test_a_library_in_no_folder_of_homebrew_is_not_said_to_be_homebrew_s() -> None:
+    line = "ld: warning: dylib ({}/libtin.dylib) was built for newer macOS version (14.0) than being linked (11.0)"
+    (own,) = diagnose(line.format("/usr/local/tin/lib")).answers
+    (brewed,) = diagnose(line.format("/opt/homebrew/opt/tin/lib")).answers
+    assert "Homebrew" not in own.because[0]
+    assert "Homebrew" in brewed.because[0]
