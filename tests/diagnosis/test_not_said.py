@@ -357,8 +357,8 @@ def test_a_link_without_libsystem_may_lack_a_flag_and_not_the_sdk() -> None:
 @pytest.mark.parametrize("folder", ["/w/Debug/libtin.dylib", "/w/Tin.app/libtin.dylib"])
 def test_a_process_that_validates_libraries_is_not_said_to_ignore_variables(folder: str) -> None:
     refused = (
-        "code signature in <2B520410-B8D4-36F8-9345-000000000001> '/w/Tin.app/libtin.dylib' not valid for use in process"
-        ": mapping process and mapped file (non-platform) have different Team IDs"
+        "code signature in <2B520410-B8D4-36F8-9345-000000000001> '/w/Tin.app/libtin.dylib' not valid for use in"
+        " process: mapping process and mapped file (non-platform) have different Team IDs"
     )
     tried = f"tried: '{folder}' (no such file), " if folder.startswith("/w/Debug") else "tried: "
     (found,) = diagnose(
