@@ -97,6 +97,7 @@ def test_diff_tells_what_came_and_went(tmp_path: Path) -> None:
     assert "- _inflate" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_indexed_sdk_extends_what_resolve_knows(tmp_path: Path) -> None:
     root = sdk(tmp_path / "MacOSX26.0.sdk", "26.0")
     write(root, "usr/lib/libbrandnew.tbd", stub("/usr/lib/libbrandnew.dylib", "_new") + "...\n")

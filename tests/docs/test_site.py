@@ -15,6 +15,7 @@ from machochain._docs import rule_page
 from machochain.cli import cli
 from machochain.findings import RULES
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 

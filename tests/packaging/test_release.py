@@ -11,6 +11,7 @@ import pytest
 from machochain import __version__
 from tests import release as made
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 

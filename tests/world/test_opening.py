@@ -64,6 +64,7 @@ def test_each_thread_opens_its_own(opened: list[str]) -> None:
     assert len(opened) == 2
 
 
+@pytest.mark.slow
 def test_a_catalogue_that_was_written_anew_is_opened_anew(tmp_path: Path) -> None:
     file = tmp_path / "facts.catalogue"
     file.write_bytes(build([]))

@@ -55,6 +55,7 @@ def test_an_index_can_be_built_upon_a_catalogue(tmp_path: Path, embedded: Embedd
     assert both.lookup(SYSTEM, "_inner", Version.of(26, 1)).library == "/usr/lib/system/libinner.dylib"
 
 
+@pytest.mark.slow
 def test_the_embedded_catalogue_is_built_again_from_its_own_facts(embedded: EmbeddedCatalogue) -> None:
     assert build(embedded.documents()) == Path(EMBEDDED).read_bytes()
 

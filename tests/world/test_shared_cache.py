@@ -266,6 +266,7 @@ def test_two_architectures_of_one_release_keep_their_symbols_apart(tmp_path: Pat
     assert [key for key, there in found.items() if not there] == [("_arm", "x86_64"), ("_intel", "arm64")]
 
 
+@pytest.mark.slow
 def test_the_commands_take_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     first, second = make(USUAL, tmp_path / "one"), make(evolve(USUAL, dylibs=DYLIBS[:4]), tmp_path / "two")
