@@ -172,7 +172,8 @@ def _sdk_settings(found: Snapshot, sdk: str) -> None:
 def _text(found: Snapshot, path: str) -> None:
     record = look(path)
     text = None
-    if record.kind == "file":
+    # Homebrew's .pc files, and often the file of go env -w, are links: what is read is what they lead to.
+    if os.path.isfile(path):  # noqa: PTH113  # a raw string
         with contextlib.suppress(OSError):
             text = veiled(Path(path).read_bytes()[:LARGEST_TEXT].decode(errors="replace"))
     found.files[path] = RecordedFile(record.kind, record.size, record.target, text)

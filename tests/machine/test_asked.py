@@ -30,7 +30,8 @@ FILES = {
     "/opt/acme/lib/libacme.dylib": "", "/opt/acme/include/acme.h": "",
     "/opt/homebrew/lib/pkgconfig/acme.pc": "Name: acme\nVersion: 1.2\nDescription: x\nRequires: base >= 0.1, libzmq\n"
     "Libs: -L/opt/acme/lib -lacme\nCflags: -I/opt/acme/include -DACME=1\n",
-    "/opt/homebrew/lib/pkgconfig/base.pc": "Name: base\nVersion: 2\nDescription: x\nLibs: -lbase\n",
+    "/opt/homebrew/Cellar/base/2/base.pc": "Name: base\nVersion: 2\nDescription: x\nLibs: -lbase\n",
+    "/opt/homebrew/lib/pkgconfig/base.pc": "-> /opt/homebrew/Cellar/base/2/base.pc",
     "/opt/homebrew/lib/pkgconfig/other.pc": "Name: other\nVersion: 2\nDescription: x\n",
 }  # fmt: skip
 
