@@ -7,7 +7,7 @@ Each line is the document that ``--json`` writes, of one input alone: of ``resol
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -60,27 +60,36 @@ def write_audits(report: AuditReport, _: RenderContext) -> Iterator[str]:
 def _by_input(report: AuditReport) -> Iterator[AuditReport]:
     from machochain.report.merged import input_of  # noqa: PLC0415
 
-    results: dict[int, list[Result]] = {}
-    for result in report.results:
-        results.setdefault(input_of(result, report.inputs), []).append(result)
+    results = _grouped(report.results, lambda result: input_of(result, report.inputs))
+    findings, binaries, materials = (
+        _grouped(values, lambda each: each.origin) for values in (report.findings, report.binaries, report.materials)
+    )
+    errors = _grouped(report.errors, lambda each: _owner(each.path, report.inputs))
+    passed_over = _grouped(report.passed_over, lambda each: _owner(each.path, report.inputs))
     for number, given in enumerate(report.inputs):
         yield evolve(
             report,
-            results=tuple(results.get(number, ())),
-            findings=tuple(each for each in report.findings if each.origin == given.path),
+            results=results.get(number, ()),
+            findings=findings.get(given.path, ()),
             inputs=(given,),
-            binaries=tuple(each for each in report.binaries if each.origin == given.path),
-            errors=tuple(error for error in report.errors if _owner(error.path, report.inputs) == number),
+            binaries=binaries.get(given.path, ()),
+            errors=errors.get(number, ()),
             stale=(),
             skipped=(),
-            passed_over=tuple(each for each in report.passed_over if _owner(each.path, report.inputs) == number),
-            materials=tuple(each for each in report.materials if each.origin == given.path),
+            passed_over=passed_over.get(number, ()),
+            materials=materials.get(given.path, ()),
         )
-    rest = tuple(error for error in report.errors if _owner(error.path, report.inputs) is None)
-    left = tuple(each for each in report.passed_over if _owner(each.path, report.inputs) is None)
+    rest, left = errors.get(None, ()), passed_over.get(None, ())
     if rest or left or report.skipped or not report.inputs:
         nothing: Any = dict.fromkeys(("results", "findings", "inputs", "binaries", "stale", "materials"), ())
         yield evolve(report, errors=rest, passed_over=left, **nothing)
+
+
+def _grouped(values: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, tuple[Any, ...]]:
+    groups: dict[Any, list[Any]] = {}
+    for each in values:
+        groups.setdefault(key(each), []).append(each)
+    return {name: tuple(group) for name, group in groups.items()}
 
 
 def _owner(path: str | None, inputs: Sequence[AuditInput]) -> int | None:
