@@ -5,24 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from machochain.diagnosis import diagnose
+from tests.diagnosis.test_variations import MESSAGES as ALL
 
-MESSAGES = {
-    "launch": """dyld[71]: Library not loaded: /opt/homebrew/opt/tin/lib/libtin.1.dylib
-  Referenced from: <1B0E5C11-2222-3A01-AC01-000000000001> /opt/homebrew/Cellar/zinc/1.0/bin/zinc
-  Reason: tried: '/opt/homebrew/opt/tin/lib/libtin.1.dylib' (no such file), '/usr/lib/libtin.1.dylib' (no such file)""",
-    "old": """dyld: Library not loaded: @rpath/libtin.dylib
-  Referenced from: /a/b/zinc
-  Reason: image not found""",
-    "symbol": """Symbol not found: _tin_init
-  Referenced from: /a/b/zinc.so
-  Expected in: /a/lib/libtin.1.dylib
- in /a/b/zinc.so""",
-    "undefined": """Undefined symbols for architecture arm64:
-  "_tin", referenced from:
-      _main in main-1a2b.o
-ld: symbol(s) not found for architecture arm64
-clang: error: linker command failed with exit code 1 (use -v to see invocation)""",
-}
+MESSAGES = {name: ALL[name] for name in ("launch", "old", "symbol", "undefined")}
 
 PREFIXES: dict[str, Callable[[int], str]] = {
     "syslog": lambda i: f"Jan 22 16:39:{9 + i} host zinc[444]: ",
