@@ -30,8 +30,8 @@ def assert_loads(
         macos: A release (``"15.4"``), a range (``"12..26"``), or several.
         arch: Only this slice; by default each.
         world: The modelled Mac's files.
-        allow_unknown: Whether what cannot be known passes. What is known to fail never does, and neither does an
-            input in which there is nothing to launch or to load.
+        allow_unknown: Whether what cannot be known passes, and what was passed over. What is known to fail never does,
+            nor what cannot be read, nor an input in which there is nothing to launch or to load.
 
     Raises:
         AssertionError: Something does not load, or (unless that is allowed) may not; the text says what a user
@@ -42,11 +42,19 @@ def assert_loads(
     __tracebackhide__ = True
     from machochain.api import render, resolve  # noqa: PLC0415  # collecting tests is to cost nothing
     from machochain.graph.resolve import Target  # noqa: PLC0415
+    from machochain.model.coverage import PassedOverKind  # noqa: PLC0415
 
     report = resolve(paths, target=Target(macos=macos, arch=arch), world=world)
     refused = {False} if allow_unknown else {False, None}
+    told = [str(error) for error in report.errors]
+    told += [f"nothing to load in {path}" for path in report.unexamined]
+    if not allow_unknown:  # code for other systems is nobody's to load on a Mac
+        lost = (each for each in report.passed_over if each.kind is not PassedOverKind.FOREIGN)
+        told += [f"not looked into: {each.path}: {each.reason}" for each in lost]
     bad = tuple(result for result in report.results if result.launches in refused)
-    if bad or report.errors or report.unexamined or not report.results:
-        shown = render(evolve(report, results=bad), "text")
-        nothing = "".join(f"nothing to load in {path}\n" for path in report.unexamined or map(str, paths))
-        raise AssertionError(shown if bad or report.errors else nothing)
+    if bad:
+        told.insert(0, render(evolve(report, results=bad, passed_over=()), "text"))
+    if not report.results and not told:
+        told = ["nothing to load"]
+    if told:
+        raise AssertionError("\n".join(told))

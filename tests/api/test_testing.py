@@ -46,6 +46,15 @@ def test_where_there_is_nothing_to_load_nothing_is_right(tmp_path: Path) -> None
         assert_loads(tmp_path / "empty", allow_unknown=True)
 
 
+def test_what_was_not_looked_into_fails_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_bytes(executable("/usr/lib/libSystem.B.dylib"))
+    (tmp_path / "tool.elf").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(60))
+    assert_loads(tmp_path, macos="26")
+    (tmp_path / "more.tar.gz").write_bytes(b"\x1f\x8b\x08" + bytes(40))
+    with pytest.raises(AssertionError, match=r"more\.tar\.gz"):
+        assert_loads(tmp_path, macos="26")
+
+
 def test_what_is_only_in_memory_is_taken_too() -> None:
     assert_loads(bundle("/usr/lib/libSystem.B.dylib"), macos="26")
 
