@@ -17,6 +17,7 @@ from machochain.model.result import Finding, Severity
 from machochain.report.context import RenderContext
 from machochain.report.resolution import finding_fields, tool
 from machochain.report.style import Style
+from machochain.source.values import Kind, SearchOutcome
 
 DOCTOR_SCHEMA: Final = "machochain.doctor/1"
 SNAPSHOT_DIFF_SCHEMA: Final = "machochain.snapshot-diff/1"
@@ -52,6 +53,7 @@ def _text(value: Diagnosed, style: Style) -> Iterator[str]:
     yield _verdict(case, style)
     if case.snapshot.more.get("truncated"):
         yield style.paint("the record was cut off: what came behind was not recorded", "doubt")
+    yield from _unsettled(case, style)
     for title, rules in _GROUPS:
         yield ""
         yield style.paint(title, "bold")
@@ -82,6 +84,21 @@ def _text(value: Diagnosed, style: Style) -> Iterator[str]:
         yield style.paint(f"not asked, {why}  ({', '.join(names)})", "dim")
     if value.ci is not None:
         yield from _decision(value.ci, style)
+
+
+def _unsettled(case: MachineCase, style: Style) -> Iterator[str]:
+    """Name the libraries that the module links, and that nothing recorded shows: the verdict is about tools."""
+    searches = case.source.searches if case.source is not None else []
+    flags = {Kind.LIBRARY: "-l", Kind.FRAMEWORK: "-framework ", Kind.PKG_CONFIG: "pkg-config "}
+    names = (
+        f"{flags[each.kind]}{printable(each.name)}"
+        for each in searches
+        if each.kind in flags and each.certain and not each.by_system and each.outcome is not SearchOutcome.FOUND
+    )
+    told = ", ".join(sorted(dict.fromkeys(names)))
+    if told:
+        text = f"whether there is {told} is not part of that: machochain source DIR --snapshot FILE"
+        yield from style.wrap("?", "doubt", text)
 
 
 def _verdict(case: MachineCase, style: Style) -> str:

@@ -127,3 +127,11 @@ def test_the_shells_of_the_script_are_those_of_macs_and_of_pipelines() -> None:
 def test_a_folder_is_no_snapshot_and_what_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
     assert "is a folder, not a snapshot: `machochain snapshot` writes one" in run("doctor", str(tmp_path)).stderr
     assert "no such file or directory" in run("doctor", str(tmp_path / "absent.json")).stderr
+
+
+@pytest.mark.parametrize("name", ["healthy-arm64", "by-script"])
+def test_the_verdict_on_tools_is_not_one_on_libraries(name: str) -> None:
+    module = str(HERE.parent / "source")
+    told = " ".join(run("doctor", str(HERE / f"{name}.json"), "--source", module).stdout.split())
+    assert "whether there is -lgreet is not part of that" in told
+    assert "-lz" not in told
