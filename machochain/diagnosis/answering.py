@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -18,19 +19,19 @@ from machochain.diagnosis.conclusions import (
     each_once,
     evidence_of,
     helps_for,
+    is_absent,
     is_accepted,
     is_block,
     is_consequence,
     is_undone,
     kin,
     merged_answers,
-    names_rivals,
     next_of,
     next_of_form,
     of_facts,
     of_wrappers,
-    open_rivals_of,
     rivals_of,
+    spelled,
     unique_forms,
     with_forms,
     without_tries,
@@ -112,10 +113,12 @@ class _Answers:
     hits: list[Hit]
     context: Context
     taken: set[int] = field(factory=set)
+    spellings: Counter[str] = field(factory=Counter)
 
     def all(self, evidence: Sequence[Evidence]) -> list[Answer]:
         """Answers of messages of dyld, then of what else was found; failures first."""
         terminations = [e for e in evidence if e.kind is EvidenceKind.TERMINATION]
+        self.spellings = Counter(spelled(e) for e in evidence if is_absent(e))
         own = [
             self.of_evidence(each, self._around(each))
             for each in without_tries(evidence)[:MAX_ANSWERS]
@@ -154,6 +157,7 @@ class _Answers:
         attempts, process = explain_attempts(evidence)
         form = form_of(evidence, hits)
         extra = derived(evidence, process)
+        extra["spellings"] = self.spellings[spelled(evidence)] > 1
         facts = facts_of(evidence, hits, self.context, extra)
         if any("escapes of a string" in n for n in self._notes(evidence, ())):
             facts["escaped"] = True
@@ -185,7 +189,7 @@ class _Answers:
             cause=cause,
             confidence=sure,
             because=tuple(printable(b) for b in (*because_of(rules, known), *place_words(place, evidence))),
-            alternatives=rivals_of(rules) if sure is Confidence.LIKELY or names_rivals(form) else (),
+            alternatives=rivals_of(rules),
             attempts=attempts,
             process=process,
             place=place,
@@ -344,7 +348,7 @@ class _Answers:
         rules = holding(form.causes, known, frozenset())
         first = rules[0] if rules else None
         cause = first.cause if first is not None else Cause.UNKNOWN
-        rivals = open_rivals_of(form, rules)
+        rivals = rivals_of(rules)
         settled = first is not None and (
             first.proved or (form.cause_sure == "certain" and (bool(first.conditions) or not rivals))
         )

@@ -323,7 +323,6 @@ class _Search:
     def facts(self) -> ProcessFacts:
         notes: list[str] = []
         hardened = self._hardened(notes)
-        old_sdk = self._old_sdk(notes)
         if self.cwd is not None:
             notes.append(f"The process ran in {self.cwd}.")
         if self.overrides:
@@ -336,12 +335,13 @@ class _Search:
             run_paths=tuple(self.run_paths),
             library_path=tuple(dict.fromkeys(self.overrides)),
             fallback_path=tuple(dict.fromkeys(self.custom)),
-            old_sdk=old_sdk,
+            old_sdk=self._old_sdk(),
             real_path=self.real,
             notes=tuple(notes),
         )
 
     def _hardened(self, notes: list[str]) -> bool | None:
+        """Whether dyld says that it restricts the process, or did what it does for no such process."""
         evidence = self.evidence
         texts = [evidence.reason or "", *(t.reason or "" for t in evidence.attempts)]
         if any(_RESTRICTED.search(t) for t in texts):
@@ -349,18 +349,10 @@ class _Search:
                 "The process is restricted (hardened runtime, SIP or setuid), by what dyld refuses: DYLD_* is ignored."
             )
             return True
-        if self.overrides or self.custom:
-            return False
         wide = self.defaults & {"/usr/local/lib", "/Library/Frameworks"}
-        narrow = self.defaults & {"/usr/lib", "/System/Library/Frameworks"}
-        if wide:
-            return False
-        if narrow and not evidence.truncated and self.explained[-1].rule is SearchRule.STANDARD_FALLBACK:
-            notes.append("Only the last default fallback was tried: the process is restricted, DYLD_* is ignored.")
-            return True
-        return None
+        return False if self.overrides or self.custom or wide else None
 
-    def _old_sdk(self, notes: list[str]) -> bool | None:
+    def _old_sdk(self) -> bool | None:
         """Tell on which side of SDK 14 the requester is (dyld-1042 and later, Policy ``pre2022``)."""
         evidence = self.evidence
         if evidence.era is not Era.DYLD4 or not self._tells or evidence.request is not Request.LAUNCH:
@@ -368,12 +360,8 @@ class _Search:
         if any(not _ABSENT.match(t.reason or "") for t in evidence.attempts):
             return None  # a file that is there and refused may have ended the list, or the poster did
         if self.defaults:
-            notes.append("The fallback folders were tried: the image that asks was linked with an SDK older than 14.")
             return True
-        if evidence.attempts and not self.custom:
-            notes.append("No fallback folder was tried: the image that asks was linked with SDK 14 or later.")
-            return False
-        return None
+        return False if evidence.attempts and not self.custom else None
 
 
 _ABSENT: Final = re.compile(r"no such file|not a file|$")

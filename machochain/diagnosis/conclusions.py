@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,10 +12,12 @@ from machochain.diagnosis import table
 from machochain.diagnosis.derive import scheme
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.matching import Hit
+from machochain.diagnosis.rules import holds
 from machochain.diagnosis.wording import command, sentence
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import Answer, Fact, Help, PlaceKind, ProcessFacts
 from machochain.model.evidence import Evidence, EvidenceKind, Request
+from machochain.model.paths import leaf
 
 SOURCES: Final = frozenset(
     {"ld64", "ld-prime", "lld", "zig", "clang", "xcrun", "cmd/link", "cmd/go", "cgo", "node-gyp"}
@@ -42,11 +45,6 @@ def of_wrappers(hits: Sequence[Hit]) -> list[table.CauseRule]:
     return [r for h in hits if h.form.producer in {"R", "PHP", ".NET"} for r in h.form.causes if r.conditions]
 
 
-def names_rivals(form: table.Form) -> bool:
-    """Whether a row has causes its words do not prove."""
-    return any(not rule.proved for rule in form.causes[:6])
-
-
 def unique_forms(forms: Iterable[table.Form]) -> list[table.Form]:
     """Return each row once."""
     return list({f.name: f for f in forms}.values())
@@ -58,6 +56,8 @@ def helps_for(rows: Sequence[table.Form], cause: Cause, known: dict[str, Fact]) 
     for index, form in enumerate(rows):
         for each in form.remedies:
             if cause not in each.causes and (each.causes or index):
+                continue
+            if not all(holds(c, known) for c in each.conditions):
                 continue
             is_command = each.text.startswith("$ ")
             text = command(each.text[2:], known) if is_command else sentence(each.text, known)
@@ -78,16 +78,10 @@ def avoid_of(form: table.Form, cause: Cause) -> tuple[str, ...]:
 
 
 def rivals_of(rules: Sequence[table.CauseRule]) -> tuple[Cause, ...]:
-    """Return the classes that hold behind the first; that nothing is known is none."""
+    """Return the classes that hold behind the first: none behind one that is proved; that nothing is known is none."""
+    if rules and rules[0].proved:
+        return ()
     return tuple(r.cause for r in rules[1:] if r.cause is not Cause.UNKNOWN)[:3]
-
-
-def open_rivals_of(form: table.Form, rules: Sequence[table.CauseRule]) -> tuple[Cause, ...]:
-    """Return the classes that hold behind the first of a form; none behind one that is proved.
-
-    What dyld says of a file proves a class and leaves open which of its neighbours stands behind it.
-    """
-    return () if rules and rules[0].proved and form.producer != "dyld" else rivals_of(rules)
 
 
 def each_once(items: Iterable[str]) -> tuple[str, ...]:
@@ -111,15 +105,38 @@ def is_undone(text: str, hit: Hit, later: Sequence[Hit]) -> bool:
 
 
 def without_tries(evidence: Sequence[Evidence]) -> list[Evidence]:
-    """Return messages without those of names that a runtime merely tries before the file it has: NAME, then NAME.so."""
-    found = {e.dlopen_path for e in evidence if e.dlopen_path and not _is_absent(e)}
-    return [e for e in evidence if not (_is_absent(e) and any(f.startswith(f"{e.dlopen_path}.") for f in found))]
+    """Return messages with one for all spellings of a name that a runtime tries: NAME, libNAME.dylib, libNAME.so.2.
+
+    Where a file of that name was found, and refused, the other spellings tell nothing.
+    """
+    found = {spelled(e) for e in evidence if e.dlopen_path and not is_absent(e)}
+    kept: dict[str, Evidence] = {}
+    for e in evidence:
+        if is_absent(e) and (e.dlopen_path or "").endswith(OURS):
+            kept.setdefault(spelled(e), e)
+    for e in evidence:
+        if is_absent(e):
+            kept.setdefault(spelled(e), e)
+    return [e for e in evidence if not is_absent(e) or (kept[spelled(e)] is e and spelled(e) not in found)]
 
 
-def _is_absent(e: Evidence) -> bool:
+def is_absent(e: Evidence) -> bool:
     """Whether a file that was asked for by dlopen alone was not there."""
     alone = e.request is Request.DLOPEN and e.referenced_from is None and e.library == e.dlopen_path
     return alone and e.kind is EvidenceKind.LIBRARY_MISSING and bool(e.dlopen_path)
+
+
+OURS: Final = (".dylib", ".bundle", ".jnilib", ".so", ".node")
+"""How names of libraries end on a Mac."""
+_ENDING: Final = re.compile(r"(?:[.-]\d[\w.]*)?\.(?:dylib|so|dll|bundle|jnilib|node)(?:\.\d[\w.]*)?$|[.-]\d[\d.]*$")
+
+
+def spelled(e: Evidence) -> str:
+    """Return the name a file was asked for by, without what systems put before and behind it."""
+    name = _ENDING.sub("", leaf(e.dlopen_path or ""))
+    while name.startswith("lib") and len(name) > len("lib"):
+        name = name[len("lib") :]
+    return name.lower()
 
 
 HEADS: Final = (

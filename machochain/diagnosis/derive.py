@@ -19,6 +19,16 @@ _PACKAGED: Final = (*_BREW, "/usr/local/lib/", "/opt/local/", "/opt/conda/")
 _SWIFT: Final = re.compile(r"libswift(?!Python|TensorFlow)(?:_?[A-Z]\w*|os|simd)\.dylib$")
 """The libraries of Swift's runtime and its overlays of the system's frameworks."""
 _ABSENT: Final = re.compile(r"(?<!ymbol )not found|no such file|LC_RPATH|errno|tried|stat\(\) failed|not a file")
+_COMPILERS: Final = re.compile(r"lib(?:i?omp5?|gomp|gfortran|quadmath|gcc_s|gcc_ext)\b")
+"""Run-time libraries of compilers."""
+_PYTHON: Final = re.compile(r"(?:^|/)(?:\.?Python3?|libpython[\w.]*\.dylib)$")
+_INTERPRETER: Final = re.compile(r"/(?!(?:usr|opt|System|Library|nix)/)[^\n]*/bin/(?:python|pypy)[\d.]*$")
+"""The Python of an environment of the user's own."""
+_KEG: Final = re.compile(r"((?:/opt/homebrew|/usr/local)/opt/[^/]+)/")
+_IN_PACKAGES: Final = frozenset(
+    {PlaceKind.PYTHON_PACKAGE, PlaceKind.NODE_MODULE, PlaceKind.RUBY_GEM, PlaceKind.APP_BUNDLE}
+)
+_REFUSED: Final = re.compile(r"errno=1\b|sandbox")
 _SANITIZER: Final = re.compile(r"libclang_rt\.\w+_osx_dynamic\.dylib$")
 _TOOLS: Final = re.compile(
     r"/usr/bin/(?:ld|clang|swift|git|make|as|ar|nm|strip|libtool|lipo)$|/Library/Developer/CommandLineTools/"
@@ -107,9 +117,7 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
     facts["inserted"] = evidence.request is Request.INSERTED
     facts["restricted"] = evidence.kind is EvidenceKind.RESTRICTED
     facts["refused"] = (
-        bool(reasons)
-        and all("errno=1" in r or "sandbox" in r for r in reasons)
-        and not any("code sign" in r for r in reasons)
+        bool(reasons) and all(_REFUSED.search(r) for r in reasons) and not any("code sign" in r for r in reasons)
     )
     facts["no_run_path"] = (evidence.reason or "").startswith("no LC_RPATH's")
     facts["dlopen_alone"] = (
@@ -157,6 +165,15 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["lib.versioned"] = bool(
         facts["lib.in_version"] or _VERSIONED.search(leaf(library)) or framework_partial(library)
     )
+    facts["lib.compiler"] = _COMPILERS.match(leaf(library)) is not None
+    facts["lib.doubled"] = leaf(library).startswith("liblib") or library.endswith((".dylib.dylib", ".so.so"))
+    facts["lib.in_package"] = place_of(library).kind in _IN_PACKAGES
+    facts["lib.environment"] = _PYTHON.search(library) is not None and _INTERPRETER.search(asker) is not None
+    facts["rpath.keg"] = next(
+        (m[1] for t in evidence.attempts if library.startswith("@rpath/") and (m := _KEG.match(t.path))), ""
+    )
+    facts["asker.downloaded"] = bool(bundle_of(asker)) or "/Downloads/" in asker
+    facts["place"] = place_of(asker or evidence.dlopen_path).kind.value
     facts["lib.r_version"] = bool(re.match(r"/Library/Frameworks/R\.framework/Versions/[\d.]+(?:-\w+)?/", library))
     facts["asker.local_build"] = _COMPILED_HERE.search(asker) is not None
     facts["asker.module"] = place_of(asker).kind in {
@@ -167,7 +184,6 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["asker.in_build"] = _BUILD_TREES.search(asker) is not None
     facts["lib.keg"] = directory(directory(library))
     facts["asker.tool"] = bool(asker) and _TOOLS.search(asker) is not None
-    facts["asker.inside_sdk"] = False
     bundle = bundle_of(asker)
     facts["lib.in_own_bundle"] = bool(bundle) and library.startswith(bundle + "/")
     facts["package"] = _of_one_manager(process, library, asker)

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _ELIDED: Final = re.compile(
-    r"\.{3,}|\u2026|<(?:\.\.\.|[A-Za-z][\w .-]{1,40})>|\[\.\.\.\]"
+    r"\.{3,}|\u2026|<(?:\.\.\.|(?!no uuid>|[0-9A-Fa-f]{8}-)[A-Za-z][\w .-]{1,40})>|\[\.\.\.\]"
     r"|\[[\w -]{0,40}(?:path|folder|repo|redacted|user|project|dir|home|snip|name)[\w -]{0,40}\]"
     r"|\*{3,}|/\*/|/\*$|(?:^|/)[Xx]{3,}(?:/|$)"
 )

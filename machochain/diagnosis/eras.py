@@ -20,7 +20,7 @@ _ARCH_IN_BRACKETS: Final = re.compile(r"\(have \([\w,]+\), need \(")
 _BY_ERA: Final = {
     Era.DYLD2: (None, Version.of(11, 7), "a message without process number or list of attempts"),
     Era.DYLD3_CLOSURE: (Version.of(11), Version.of(11, 7), "the wording of dyld3 closures"),
-    Era.DYLD4_EARLY: (Version.of(12), Version.of(12, 4), "a list of attempts, no UUID, no quotes"),
+    Era.DYLD4_EARLY: (Version.of(12), None, "a list of attempts"),
     Era.DYLD4_QUOTED: (Version.of(12, 5), Version.of(12, 7), "paths in quotes or names in brackets"),
     Era.DYLD4: (Version.of(13), None, "UUIDs or cryptex paths"),
 }
@@ -83,7 +83,12 @@ def _wording_of_13(evidence: Evidence, reasons: list[str]) -> bool:
 
 
 def macos_range(evidence: Evidence) -> MacOSRange | None:
-    """Return the releases whose dyld words things this way; None where the wording tells nothing."""
+    """Return the releases whose dyld words things this way; None where the wording tells nothing, or it is of iOS."""
+    named = (evidence.library, evidence.referenced_from, evidence.process)
+    return None if any(_IOS.match(path or "") for path in named) else _range(evidence)
+
+
+def _range(evidence: Evidence) -> MacOSRange | None:
     low: Version | None = None
     high: Version | None = None
     because: list[str] = []
@@ -99,9 +104,8 @@ def macos_range(evidence: Evidence) -> MacOSRange | None:
             if until is not None and (high is None or until < high):
                 high = until
                 because.append(why)
-    mode = evidence.dlopen_mode
-    if mode is not None and evidence.era is None:
-        if mode.startswith("0x"):  # dyld3's own dlopen of macOS 11 prints it so, too
+    if evidence.dlopen_mode is not None and evidence.era is None:
+        if evidence.dlopen_mode.startswith("0x"):  # dyld3's own dlopen of macOS 11 prints it so, too
             low = max(low or Version.of(11), Version.of(11))
             because.append("the dlopen mode in hexadecimal")
         else:
@@ -121,6 +125,8 @@ def macos_range(evidence: Evidence) -> MacOSRange | None:
     return MacOSRange(low, high, tuple(dict.fromkeys(because)))
 
 
+_IOS: Final = re.compile(r"(?:/private)?/var/(?:containers|mobile)/|.*/CoreSimulator/")
+"""Where programs of an iPhone or of its simulator lie."""
 _NEWER_REFUSAL: Final = "denied by system policy"
 """Words seen on macOS 26 only, after a single attempt: older kernels wrote "disallowed"."""
 _BY_HAND: Final = "the prefix of older releases was typed by hand"

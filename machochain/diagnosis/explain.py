@@ -21,7 +21,7 @@ def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR09
         case EvidenceKind.LIBRARY_MISSING if e.request is Request.INSERTED:
             return f"{library} is missing: DYLD_INSERT_LIBRARIES of {process} names it."
         case EvidenceKind.LIBRARY_MISSING if cause is Cause.SANDBOX:
-            return f"{library} could not be read: a sandbox refuses it to {process}."
+            return f"{library} could not be read: the system refuses it to {process}."
         case EvidenceKind.LIBRARY_MISSING if cause is Cause.RESTRICTED_PATH:
             return f"{library} was refused: {process} runs restricted, and the path is not absolute."
         case EvidenceKind.LIBRARY_MISSING if (

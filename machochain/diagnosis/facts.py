@@ -150,7 +150,7 @@ def _name(evidence: Evidence) -> str:  # noqa: C901, PLR0911, PLR0912  # the ord
             pass
     if evidence.request is Request.INSERTED:
         return "dyld.inserted.old" if old else "dyld.inserted"
-    if "Did find" in reason:
+    if "Did find" in reason and evidence.kind is not EvidenceKind.LIBRARY_MISSING:
         return "dyld.did-find"
     if "unsafe use of" in reason:
         return "dyld.unsafe-rpath"
@@ -174,6 +174,9 @@ def _validity(words: str) -> str:
         ("entry point", "dyld.valid.entry"),
         ("LC_MAIN", "dyld.valid.entry"),
         ("wrong platform", "dyld.platform"),
+        ("incompatible platform", "dyld.platform"),
+        ("not built for", "dyld.platform"),
+        ("built for simulator", "dyld.platform"),
         ("not valid mach-o", "dyld.junk"),
         ("not a mach-o", "dyld.junk"),
         ("unknown file type", "dyld.junk"),
@@ -187,7 +190,7 @@ def _validity(words: str) -> str:
 _ERAS: Final = {
     Era.DYLD2: "11 or older",
     Era.DYLD3_CLOSURE: "11",
-    Era.DYLD4_EARLY: "12",
+    Era.DYLD4_EARLY: "12 or later",
     Era.DYLD4_QUOTED: "12",
     Era.DYLD4: "13 or later",
 }

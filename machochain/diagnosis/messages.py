@@ -104,6 +104,8 @@ def kind_of(attempts: tuple[Tried, ...], reason: str | None) -> EvidenceKind:
             return kind
     if any(not _ABSENT.search(r) for r in reasons):
         return EvidenceKind.BAD_FILE
+    if any("not allowed in hardened program" in r for r in reasons):
+        return EvidenceKind.RESTRICTED
     return EvidenceKind.LIBRARY_MISSING
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from machochain.diagnosis.attempts import framework_partial
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.places import bundle_of, formula_of, place_of
 from machochain.model.cause import Cause
@@ -62,11 +64,12 @@ def remedies(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str
 def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912  # the order of its steps is the rule
     library = e.library or ""
     name = printable(leaf(library)) or "the library"
-    formula = formula_of(library)
+    formula = formula_of(library) or (formula_of(e.attempts[0].path) if library.startswith("@") and e.attempts else "")
     install = f"brew install {quoted(formula)}" if formula else f"install the package that brings {name}"
     # A crash report may have put a star in the place of a part of the path.
     old = "OLD_PATH" if is_elided(library) else quoted(library)
-    change = f"install_name_tool -change {old} {quoted('@rpath/' + leaf(library))} {_BIN}"
+    own = framework_partial(library) or leaf(library)
+    change = f"install_name_tool -change {old} {quoted('@rpath/' + own)} {_BIN}"
     change += f"   # OLD_PATH in full: otool -L {_BIN}" if old == "OLD_PATH" else ""
     bad = _whole(refused_file(e), "FILE")
     match cause:
@@ -74,13 +77,15 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return _reinstall(e, formula)
         case Cause.UNDECLARED_DEPENDENCY:
             return _undeclared(e, formula, install)
+        case Cause.TOOLCHAIN_RUNTIME if formula:
+            return (install, "to ship: put the library beside the binary, change the load path, and sign again")
         case Cause.BUILD_MACHINE_PATH:
             return (
+                f"as a user, a stop-gap: {install}",
                 "to ship: link the library statically, or put it beside the binary, then",
                 change,
                 _ADD,
                 _RESIGN,
-                f"stop-gap for a user: {install}",
             )
         case Cause.OTHER_PREFIX:
             return (
@@ -96,13 +101,11 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return (
                 f"copy {name} to where the load path leads{_where(e)}",
                 "let packaging do it: macdeployqt, dylibbundler, delocate, Embed Frameworks",
-                "sign the bundle again afterwards",
+                "as a user: install the program or package again, whole",
             )
         case Cause.RELATIVE_PATH:
-            trial = (f"to try: DYLD_LIBRARY_PATH=FOLDER {_BIN}",) if not facts.hardened else ()
-            rename = (
-                f"in the library: install_name_tool -id {quoted('@rpath/' + leaf(library))} {file_word(leaf(library))}"
-            )
+            trial = () if facts.hardened else (f"to try: DYLD_LIBRARY_PATH=FOLDER {_started(e)}",)
+            rename = f"in the library: install_name_tool -id {quoted('@rpath/' + own)} {file_word(own)}"
             go = _go_verb(e)
             if go:
                 return (rename, "then link anew:", *_build_anew(go))
@@ -121,9 +124,8 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return _unfilled(e, library)
         case Cause.WRONG_ARCHITECTURE:
             return (
-                f"reinstall {name} for the processor the process runs on",
-                "(Python: pip install --force-reinstall --no-cache-dir; Node: npm rebuild)",
-                "or ship a universal file: lipo -create ARM64 X86_64 -output BOTH",
+                f"install {name} anew for the processor the process runs on: {_anew(e.referenced_from or bad)}",
+                "or ship a universal file: lipo -create ONE OTHER -output BOTH",
                 *(("stop-gap: run the whole program as Intel, arch -x86_64",) if _intel_file(e) else ()),
             )
         case Cause.NEWER_MACOS:
@@ -137,12 +139,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             whole = ("link /usr/lib/libSystem.B.dylib, not its private parts",) if inner else ()
             return (*whole, "update the package that asks")
         case Cause.SWIFT_RUNTIME:
-            return (
-                "link with -Wl,-rpath,/usr/lib/swift, and ship the library for older macOS",
-                "as a user: update macOS, or install Xcode",
-            )
-        case Cause.SANITIZER_RUNTIME:
-            return ("build without -fsanitize=…",)
+            return _swift(e)
         case Cause.TOOLCHAIN_MISSING:
             return (
                 "install the Command Line Tools anew: xcode-select --install",
@@ -199,20 +196,45 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
                 f"unset DYLD_INSERT_LIBRARIES, or put {name} where it says",
                 "see who sets it: env | grep DYLD_, launchctl getenv DYLD_INSERT_LIBRARIES, the tool that starts it",
             )
-        case Cause.PROBE:
+        case Cause.PROBE | Cause.OWN_NAME:
             return (
-                f"put {name} where the program looks, or give it the full path",
-                "programs that try several spellings end here: the first message tells the cause",
+                f"{install}, if it is not there; else give the program the full path",
+                f"see what it is and where: find / -name {quoted(leaf(library))} 2>/dev/null",
             )
         case _:
             return ()
 
 
+def _anew(path: str) -> str:
+    """Return how what lies at a path is built or fetched anew, by who looks after its place."""
+    place = place_of(path)
+    if place.kind is PlaceKind.PYTHON_PACKAGE:
+        return "pip install --force-reinstall --no-cache-dir PACKAGE"
+    if place.kind is PlaceKind.NODE_MODULE:
+        return f"npm rebuild {quoted(place.name)}"
+    if place.kind is PlaceKind.RUBY_GEM:
+        return f"gem pristine {quoted(_GEM.sub('', place.name))}"
+    if match := _R_PACKAGE.search(path):
+        return f"""Rscript -e 'install.packages("{match[1]}", type = "source")'"""
+    if _VENV_PYTHON.search(path):
+        return "make the environment anew: python3 -m venv --clear FOLDER"
+    return "with what installed it"
+
+
+_GEM: Final = re.compile(r"-\d[\w.]*(?:-[\w.-]*darwin[\w.-]*)?$")
+_R_PACKAGE: Final = re.compile(r"/library/([A-Za-z][\w.]*)/libs/[^/]+\.so$")
+_VENV_PYTHON: Final = re.compile(r"/bin/(?:python|pypy)[\d.]*$")
+_NO_PROGRAM: Final = (".so", ".dylib", ".bundle", ".node", ".jnilib")
+
+
 def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
     place = place_of(e.referenced_from)
     mine = formula_of(e.referenced_from or "")
-    if place.kind is PlaceKind.CONDA:
+    anew = _anew(e.referenced_from or "")
+    if place.kind is PlaceKind.CONDA and not _VENV_PYTHON.search(e.referenced_from or ""):
         first = "conda update --all   # or reinstall the package that asks"
+    elif not mine and not anew.startswith("with "):
+        first = f"build or install anew what asks, not the library: {anew}"
     elif formula and mine:
         first = f"brew update && brew reinstall {quoted(mine)}   # the package that asks, not the library"
     elif formula:
@@ -222,8 +244,25 @@ def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
     return (first, "if you ship it: rebuild it against the new version")
 
 
+def _started(e: Evidence) -> str:
+    """Return what is started where an image asks: the image, unless it is no program."""
+    return "PROGRAM" if (e.referenced_from or "").endswith(_NO_PROGRAM) else _BIN
+
+
+def _swift(e: Evidence) -> tuple[str, ...]:
+    by_run_path = (e.library or "").startswith("@rpath/")
+    of_xcode = "/Xcode" in (e.expected_in or "")
+    return (
+        *(("link with -Wl,-rpath,/usr/lib/swift, and ship the library for older macOS",) if by_run_path else ()),
+        "as a user: update macOS; 10.14.4 and later bring Swift's runtime, newer parts come with newer releases",
+        *(("or update Xcode, whose own Swift library was found",) if of_xcode else ()),
+    )
+
+
 def _undeclared(e: Evidence, formula: str, install: str) -> tuple[str, ...]:
     mine = formula_of(e.referenced_from or "")
+    if (e.library or "").startswith(("/opt/X11/", "/usr/X11")):
+        return ("install XQuartz: brew install --cask xquartz, or from xquartz.org",)
     if formula and mine:
         # An old formula may be gone from Homebrew; what asks for it is linked with another once it is installed anew.
         again = f"brew update && brew reinstall {quoted(mine)}   # it then loads what Homebrew has now"

@@ -19,7 +19,8 @@ from machochain.model.paths import encodable
 from machochain.model.version import Version
 
 _DECODER: Final = json.JSONDecoder()
-_VERSION: Final = re.compile(r"(\d{2}(?:\.\d{1,3}){0,2})\b")
+_VERSION: Final = re.compile(r"(?:\s*|.*\b(?:macOS|OS X)\s+)(\d{2}(?:\.\d{1,3}){0,2})\b")
+"""A release of macOS, not of iOS or another system, whose number stands behind its own name."""
 _NAMESPACE: Final = re.compile(
     r"Termination Reason:\s{0,20}(?:Namespace )?(?P<space>[A-Z_]{2,40}),\s{0,4}"
     r"(?:Code (?P<code>\d+|0x[0-9A-Fa-f]+)|\[?(?P<hex>0x[0-9A-Fa-f]+)\]?)?[ \t]*(?P<words>[^\n]*)"
@@ -102,8 +103,8 @@ def read_heading(line: str, offset: int, report: Report | None) -> Report | None
 
 
 def read_version(text: str) -> Version | None:
-    """Return the first thing in the text that reads as a macOS version."""
-    match = _VERSION.search(text)
+    """Return the macOS version a text gives, alone or behind the system's name."""
+    match = _VERSION.match(text)
     if match is None:
         return None
     try:

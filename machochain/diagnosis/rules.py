@@ -22,29 +22,34 @@ def holding(rules: Sequence[CauseRule], facts: Facts, elided: frozenset[str]) ->
     """
     found: list[CauseRule] = []
     for rule in rules:
-        if rule.cause not in {r.cause for r in found} and all(_holds(c, facts, elided) for c in rule.conditions):
+        if rule.cause not in {r.cause for r in found} and all(holds(c, facts, elided) for c in rule.conditions):
             found.append(rule)
     return found
 
 
-def _holds(condition: Condition, facts: Facts, elided: frozenset[str]) -> bool:
-    name = condition.name
+def holds(condition: Condition, facts: Facts, elided: frozenset[str] = frozenset()) -> bool:
+    """Whether a predicate is true of some facts; one over a shortened value is not."""
+    name, wanted = condition.name, condition.values
     value = facts.get(name)
-    if condition.operator == "":
-        return value not in _NO
-    if condition.operator == "!":
-        return value in _NO
+    if condition.operator in {"", "!"}:
+        return (value in _NO) == (condition.operator == "!")
+    values = _each(value)
+    if condition.operator == "!*=":
+        return not any(part in v for v in values for part in wanted)
     if value is None or (name.partition(".")[0] in elided and condition.operator in {"^=", "="}):
         return False
-    values = [str(v) for v in value] if isinstance(value, tuple) else [str(value)]
     match condition.operator:
         case "=":
-            return any(v in condition.values for v in values)
+            return any(v in wanted for v in values)
         case "!=":
-            return not any(v in condition.values for v in values)
+            return not any(v in wanted for v in values)
         case "^=":
-            return any(v.startswith(condition.values) for v in values)
+            return any(v.startswith(wanted) for v in values)
         case "$=":
-            return any(v.endswith(condition.values) for v in values)
+            return any(v.endswith(wanted) for v in values)
         case _:
-            return any(part in v for v in values for part in condition.values)
+            return any(part in v for v in values for part in wanted)
+
+
+def _each(value: Fact | None) -> list[str]:
+    return [str(v) for v in value] if isinstance(value, tuple) else [] if value is None else [str(value)]

@@ -9,7 +9,7 @@ The rows are data, in ``forms/*.forms``; the layout of a row:
     ^ forms of which this one is only a consequence, where they stand in the same text
     as id: causes and remedies are those of another row
     ? class if conditions: why               in the order to try; without conditions it always holds; `?!` is proved
-    + class,class|* kind: what helps @ threads       `$ ` begins a command
+    + class,class|* kind if conditions: what helps @ threads       `$ ` begins a command
     - what does not help
 """
 
@@ -55,7 +55,10 @@ THREADS: Final = "https://github.com/"
 
 @frozen
 class Condition:
-    """One predicate over the facts: ``name``, ``!name``, ``name=a,b``, ``name^=a`` (begins), ``name$=``, ``name*=``."""
+    """One predicate over the facts: ``name``, ``!name``, ``name=a,b``, ``name^=a`` (begins), ``name$=``, ``name*=``.
+
+    ``name!=`` and ``name!*=`` deny the last ones.
+    """
 
     name: str
     operator: str
@@ -79,12 +82,13 @@ class CauseRule:
 
 @frozen
 class Remedy:
-    """What helps for some classes (all, if none is named)."""
+    """What helps for some classes (all, if none is named), where its conditions hold."""
 
     causes: tuple[Cause, ...]
     kind: str
     text: str
     evidence: tuple[str, ...]
+    conditions: tuple[Condition, ...] = ()
 
 
 @frozen
@@ -232,13 +236,16 @@ def _level(causes: list[CauseRule]) -> int:
 def _cause(text: str, *, proved: bool) -> CauseRule:
     head, _, why = text.partition(": ")
     word, _, conditions = head.partition(" if ")
-    holds = tuple(condition(c) for c in conditions.split(" & ")) if conditions else ()
-    return CauseRule(Cause(word.strip()), holds, why.strip(), proved)
+    return CauseRule(Cause(word.strip()), _conditions(conditions), why.strip(), proved)
+
+
+def _conditions(text: str) -> tuple[Condition, ...]:
+    return tuple(condition(c) for c in text.split(" & ")) if text else ()
 
 
 def condition(text: str) -> Condition:
     """Read one predicate."""
-    for operator in ("^=", "$=", "*=", "!=", "="):
+    for operator in ("!*=", "^=", "$=", "*=", "!=", "="):
         name, found, values = text.partition(operator)
         if found:
             return Condition(name.strip(), operator, tuple(v.strip() for v in values.split(",")))
@@ -248,7 +255,9 @@ def condition(text: str) -> Condition:
 
 def _remedy(text: str) -> Remedy:
     head, _, rest = text.partition(": ")
+    head, _, conditions = head.partition(" if ")
     classes, _, kind = head.partition(" ")
     words, _, threads = rest.partition(" @ ")
     causes = () if classes == "*" else tuple(Cause(c) for c in classes.split(","))
-    return Remedy(causes, kind.strip(), words.strip(), tuple(t if "://" in t else THREADS + t for t in threads.split()))
+    addresses = tuple(t if "://" in t else THREADS + t for t in threads.split())
+    return Remedy(causes, kind.strip(), words.strip(), addresses, _conditions(conditions))

@@ -15,6 +15,8 @@ from machochain.diagnosis.paste import Lines
 
 LONGEST_MESSAGE: Final = 65_536
 """Characters of a bracketed inner message that are looked at for its end."""
+MOST_PIECES: Final = 60
+"""Lines a terminal breaks one string into."""
 _KEYS: Final = r"(?:Referenced from:|Expected in:|Expected as weak|Reason:|in [/.@]|dyld[\[:]|tried:)"
 _ESCAPED: Final = re.compile(
     rf"\\n(?:\\t|\s){{0,8}}{_KEYS}|Did find:\\n|Did find: \\n|tried: \\['\"]"
@@ -84,7 +86,8 @@ def escapes(held: Lines) -> None:
             continue
         anchor = _ANCHOR.search(line)
         begin = anchor.start() if anchor else 0
-        end = _string_end(line, begin)
+        line = _unbroken(held, at, begin)
+        end = _string_end(line, begin) or len(line)
         inner = _ESCAPE.sub(_unescaped, line[begin:end])
         if line[begin - 1 : begin] == "'" or inner.startswith("Failed to load NIF library: '"):
             inner = inner.removesuffix("'")
@@ -133,8 +136,29 @@ def _unescaped(match: re.Match[str]) -> str:
     return _CHARS.get(char, char)
 
 
-def _string_end(line: str, begin: int) -> int:
-    """Return where the string ends that an offset lies in: at its quote, unless that is escaped."""
+def _unbroken(held: Lines, at: int, begin: int) -> str:
+    """Return a line with the ones below that go on with its string: what breaks a string with escapes is a terminal."""
+    line = held.lines[at]
+    if _string_end(line, begin) != 0:
+        return line
+    for below in range(at + 1, min(at + 1 + MOST_PIECES, len(held.lines))):
+        more = held.lines[below]
+        if not more.strip() or len(line) > LONGEST_MESSAGE:
+            break
+        line += (" " if line[-1:] in ":,)" and more[:1] not in " ,)" else "") + more
+        if _string_end(line, begin):
+            held.note(at, "lines that a terminal broke were joined")
+            held.lines[at : below + 1] = [line]
+            del held.source[at + 1 : below + 1]
+            return line
+    return held.lines[at]
+
+
+def _string_end(line: str, begin: int) -> int | None:
+    """Return where the string ends that an offset lies in: at its quote, unless that is escaped.
+
+    None where it lies in no string; 0 where the line ends before.
+    """
     before = line[:begin]
     quote = ""
     if _open_quotes(before, '"'):
@@ -142,7 +166,7 @@ def _string_end(line: str, begin: int) -> int:
     elif before.endswith("'") and "\\'" in line[begin:]:
         quote = "'"
     if not quote:
-        return len(line)
+        return None
     at = begin
     while at < len(line):
         if line[at] == "\\":
@@ -151,7 +175,7 @@ def _string_end(line: str, begin: int) -> int:
         if line[at] == quote:
             return at
         at += 1
-    return len(line)
+    return 0
 
 
 def _open_quotes(text: str, quote: str) -> bool:

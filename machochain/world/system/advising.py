@@ -35,6 +35,8 @@ _DIRECT: Final = 3
 """Slashes in the path of a library that lies in /usr/lib itself."""
 _OF_12: Final = frozenset({Era.DYLD4_EARLY, Era.DYLD4_QUOTED, Era.DYLD4})
 """Words of macOS 12 or later."""
+_NUMBERED: Final = re.compile(r"/usr/lib/lib(?:crypto|ssl|tls)\.").match
+"""Libraries that come with macOS in many numbers, and that no SDK names."""
 _OF_SYSTEM: Final = frozenset({Cause.NEWER_MACOS, Cause.SYSTEM_LIBRARY_GONE})
 _OF_FLAT: Final = frozenset({Cause.NEWER_MACOS, Cause.FLAT_SYMBOL})
 
@@ -75,7 +77,7 @@ def _expected(answer: Answer, library: str, symbol: str, facts: SystemFacts) -> 
     newest = facts.sources[-1].high
     known = facts.lookup(library, symbol, newest)
     if known.presence is Presence.ABSENT and known.present_in is None:
-        why = f"No release of macOS that is known has it in {leaf(library)}: it was linked against another copy."
+        why = f"No SDK that is known has it in {leaf(library)}: most likely it was linked against another copy."
         return _changed(answer, Cause.ABI_MISMATCH, why, {})
     here = answer.evidence.macos
     if known.present_in is None:
@@ -87,7 +89,8 @@ def _expected(answer: Answer, library: str, symbol: str, facts: SystemFacts) -> 
         return _changed(answer, Cause.SYSTEM_LIBRARY_GONE, why, {"seen_in": str(known.present_in)})
     low = here or (answer.evidence.macos_range.low if answer.evidence.macos_range else None)
     if low is not None and low >= known.present_in:
-        why = f"{leaf(library)} is known to have it from macOS {_words(known.present_in)} on: another file answered."
+        since = _words(known.present_in)
+        why = f"{leaf(library)} is known to have it from macOS {since} on: the text does not say why not here."
         return _changed(answer, Cause.UNKNOWN, why, {}, out=(Cause.NEWER_MACOS,))
     since = _words(known.present_in)
     if known.absent_in is not None:
@@ -126,20 +129,19 @@ def _anywhere(answer: Answer, symbol: str, facts: SystemFacts) -> Answer:
 def _library(answer: Answer, library: str, facts: SystemFacts) -> Answer:
     """A library of macOS that was not there: not yet, or no longer?"""
     known = facts.library(library)
-    if known is None and library.startswith("/usr/lib/") and library.count("/") == _DIRECT:
-        why = "No macOS that is known has it: it is a file of the machine the program was built on."
-        return _changed(answer, Cause.BUILD_MACHINE_PATH, why, {})
     if known is None:
-        return answer
+        return _unlisted(answer, library)
     if known.removed:
         version, _ = known.removed[0]
         return _changed(
             answer, Cause.SYSTEM_LIBRARY_GONE, f"macOS {_words(version)} removed it.", {"removed_in": str(version)}
         )
     first, last = _span(known, facts)
-    if last is not None and last < _FIRST:
+    always = first is not None and first <= facts.sources[0].high
+    if last is not None and (last < _FIRST or (always and last < facts.sources[-1].low)):
         why = f"The newest macOS known to have it is {_words(last)}."
-        return _changed(answer, Cause.SYSTEM_LIBRARY_GONE, why, {"until": str(last)})
+        out = (Cause.NEWER_MACOS,) if always else ()
+        return _changed(answer, Cause.SYSTEM_LIBRARY_GONE, why, {"until": str(last)}, out=out)
     if first is not None and first > facts.sources[0].high:
         stated = re.search(r"\d+(?:\.\d+){0,2}", answer.evidence.built_for or "")
         built = Version.parse(stated[0]) if stated else None
@@ -152,6 +154,14 @@ def _library(answer: Answer, library: str, facts: SystemFacts) -> Answer:
         found = _changed(answer, Cause.UNKNOWN, why, {}, out=(*_OF_SYSTEM, Cause.BUILD_MACHINE_PATH))
         return evolve(found, alternatives=(Cause.SANDBOX, Cause.OS_DAMAGED), helps=(), remedy=())
     return answer
+
+
+def _unlisted(answer: Answer, library: str) -> Answer:
+    """A library in /usr/lib that no SDK names."""
+    if not library.startswith("/usr/lib/") or library.count("/") != _DIRECT or _NUMBERED(library):
+        return answer
+    why = "No SDK that is known has it: most likely it is a file of the machine the program was built on."
+    return _changed(answer, Cause.BUILD_MACHINE_PATH, why, {})
 
 
 def _span(known: LibraryFacts, facts: SystemFacts) -> tuple[Version | None, Version | None]:

@@ -1,0 +1,193 @@
+"""A library that is not there: which of the neighbouring causes the text bears, and what must not be said of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from machochain.diagnosis import diagnose
+from machochain.model.cause import Cause
+from machochain.model.diagnosis import Answer
+
+U = "<AB0E5C11-2222-3A01-AC01-000000000001>"
+K = "/System/Volumes/Preboot/Cryptexes/OS"
+
+
+def missing(library: str, asker: str, *tried: str) -> Answer:
+    """Return the answer to a launch in which a library is not there: in the words of dyld2 where nothing was tried."""
+    if not tried:
+        text = f"dyld: Library not loaded: {library}\n  Referenced from: {asker}\n  Reason: image not found"
+    else:
+        listed = ", ".join(f"'{path}' (no such file)" for path in tried)
+        text = f"dyld[7]: Library not loaded: {library}\n  Referenced from: {U} {asker}\n  Reason: tried: {listed}"
+    (found,) = diagnose(text).answers
+    return found
+
+
+def brewed(library: str, asker: str, real: str = "") -> Answer:
+    paths = [p for path in (library, real) if path for p in (path, K + path, path)]
+    return missing(library, asker, *paths)
+
+
+@pytest.mark.parametrize(
+    ("library", "asker", "cause"),
+    [
+        ("@executable_path/../.Python", "/Users/u/env/bin/python", Cause.STALE_DEPENDENT),
+        (
+            "/opt/homebrew/Cellar/python@3.9/3.9.7/Frameworks/Python.framework/Versions/3.9/Python",
+            "/Users/u/.venv/bin/python3.9",
+            Cause.STALE_DEPENDENT,
+        ),
+        ("/opt/X11/lib/libX11.6.dylib", "/usr/local/bin/tin", Cause.UNDECLARED_DEPENDENCY),
+        ("/usr/lib/swift/libswift_Tin.dylib", "/w/tin", Cause.NEWER_MACOS),
+        ("@rpath/libswiftCore.dylib", "/w/tin", Cause.SWIFT_RUNTIME),
+    ],
+)
+def test_what_a_path_names_decides_before_where_it_lies(library: str, asker: str, cause: Cause) -> None:
+    found = missing(library, asker)
+    assert found.cause is cause
+    assert not any("install_name_tool" in step for step in found.remedy)
+
+
+def test_a_version_that_is_installed_is_not_to_be_installed() -> None:
+    old, real = "/opt/homebrew/opt/tin/lib/libtin.33.dylib", "/opt/homebrew/Cellar/tin/3.8_2/lib/libtin.33.dylib"
+    for asker in (
+        "/Library/Frameworks/R.framework/Versions/4.3-arm64/Resources/library/pan/libs/pan.so",
+        "/Users/u/bin/pan",
+        "/opt/homebrew/Cellar/pan/1.0/bin/pan",
+    ):
+        found = brewed(old, asker, real)
+        assert found.cause is Cause.STALE_DEPENDENT
+        assert not any("brew install tin" in step for step in found.remedy)
+    assert brewed(old, "/Applications/Pan.app/Contents/MacOS/Pan", real).cause is Cause.BUILD_MACHINE_PATH
+
+
+@pytest.mark.parametrize(
+    ("asker", "step"),
+    [
+        ("/Users/u/.rvm/gems/ruby-2.6.3/gems/pan-0.5.2/lib/pan/pan.bundle", "gem pristine pan"),
+        ("/Users/u/.rvm/gems/ruby-3.2.0/gems/pan-0.5.2-arm64-darwin/lib/pan/pan.bundle", "gem pristine pan"),
+        (
+            "/Library/Frameworks/R.framework/Versions/4.3-arm64/Resources/library/pan/libs/pan.so",
+            'install.packages("pan"',
+        ),
+        ("/w/node_modules/@tin/pan/build/Release/pan.node", "npm rebuild @tin/pan"),
+    ],
+)
+def test_what_asks_is_built_anew_by_who_looks_after_its_place(asker: str, step: str) -> None:
+    library, real = "/opt/homebrew/opt/tin/lib/libtin.33.dylib", "/opt/homebrew/Cellar/tin/3/lib/libtin.33.dylib"
+    found = brewed(library, asker, real)
+    assert any(step in each for each in found.remedy), found.remedy
+    assert not any("brew reinstall" in each for each in found.remedy)
+
+
+def test_a_run_path_into_a_package_that_is_not_there_names_the_package() -> None:
+    found = brewed("@rpath/libpan.1.dylib", "/w/tin.dylib").remedy  # no attempt: nothing to name
+    assert not any("brew" in step for step in found)
+    path = "/opt/homebrew/opt/pan/lib/libpan.1.dylib"
+    named = missing("@rpath/libpan.1.dylib", "/w/tin.dylib", path, K + path, path)
+    assert named.cause is Cause.UNDECLARED_DEPENDENCY
+    assert named.remedy[0] == "brew install pan"
+
+
+def test_a_list_of_attempts_says_nothing_of_the_sdk_nor_of_a_restricted_process() -> None:
+    found = missing("@rpath/Tin.framework/Tin", "/Applications/Pan.app/Contents/MacOS/Pan",
+                    "/Applications/Pan.app/Contents/Frameworks/Tin.framework/Tin",
+                    "/System/Library/Frameworks/Tin.framework/Tin")  # fmt: skip
+    assert not found.process.notes
+    assert found.process.hardened is None
+    assert not any("hardened and ignores" in each for each in found.avoid)
+
+
+def test_a_list_without_uuids_has_no_newest_release() -> None:
+    (found,) = diagnose(
+        "dyld[7]: Library not loaded: /w/libtin.dylib\n  Referenced from: /w/pan\n"
+        "  Reason: tried: '/w/libtin.dylib' (no such file), '/usr/local/lib/libtin.dylib' (no such file)"
+    ).answers
+    span = found.evidence.macos_range
+    assert span is not None
+    assert span.high is None
+
+
+def test_a_program_of_an_iphone_says_nothing_of_macos() -> None:
+    head = "dyld: Library not loaded: @rpath/Tin.framework/Tin\n  Referenced from: {}\n  Reason: image not found"
+    for place in (
+        "/private/var/containers/Bundle/Application/0B/Pan.app/Pan",
+        "/w/CoreSimulator/Devices/0A/Pan.app/Pan",
+    ):
+        (found,) = diagnose(head.format(place)).answers
+        assert found.evidence.macos_range is None
+    (report,) = diagnose(
+        "OS Version: iPhone OS 12.1.2 (16C104)\n" + head.format("/var/containers/Bundle/x/Pan")
+    ).answers
+    assert report.evidence.macos is None
+
+
+def test_a_uuid_is_no_mark_of_whoever_pasted() -> None:
+    (found,) = diagnose(
+        f"dyld[7]: Library not loaded: @rpath/libtin.dylib\n  Referenced from: {U} /w/pan\n  Reason: tried:"
+        f" '/w/libtin.dylib' (code signature in {U} '/w/libtin.dylib' not valid for use in process: mapping process and"
+        " mapped file (non-platform) have different Team IDs)"
+    ).answers
+    assert not any("shortened" in note for note in found.notes)
+
+
+def test_spellings_of_one_name_are_one_answer() -> None:
+    names = ("libtin.so.2", "libtin.2.dylib", "libtin-2.dll")
+    (found,) = diagnose(
+        "\n".join(f"cannot load library '{n}': dlopen({n}, 0x0002): tried: '{n}' (no such file)" for n in names)
+    ).answers
+    assert found.cause is Cause.PROBE
+    assert found.fact("lib") == "libtin.2.dylib"
+    (alone,) = diagnose("OSError: dlopen(libtin.dylib, 6): image not found").answers
+    assert alone.cause is Cause.OWN_NAME
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("mach-o, but not built for iOS simulator", Cause.OTHER_PLATFORM),
+        ("mach-o file, but is an incompatible platform (have 'iOS', need 'iOS-simulator')", Cause.OTHER_PLATFORM),
+        ("unknown file type, first eight bytes: 0x7F 0x45 0x4C 0x46 0x02 0x01 0x01 0x00", Cause.FOREIGN_FILE),
+    ],
+)
+def test_what_dyld_says_of_the_file_has_no_rival_among_paths(words: str, cause: Cause) -> None:
+    found_by = (
+        f"no suitable image found.  Did find:\n\t/w/libtin.dylib: {words}",
+        f"tried: '/w/libtin.dylib' ({words})",
+    )
+    for reason in found_by:
+        (found,) = diagnose(f"dlopen(/w/libtin.dylib, 0x0001): {reason}").answers
+        assert found.cause is cause
+        assert Cause.BUILD_MACHINE_PATH not in found.alternatives
+
+
+def test_a_file_for_apple_silicon_in_an_intel_process_leaves_open_which_mac_it_is() -> None:
+    text = (
+        "ImportError: dlopen(/w/tin.so, 0x0002): tried: '/w/tin.so' (mach-o file, but is an incompatible architecture"
+        " (have 'arm64', need 'x86_64'))"
+    )
+    (found,) = diagnose(text).answers
+    assert (found.cause, found.alternatives) == (Cause.PROCESS_ARCHITECTURE, (Cause.WRONG_ARCHITECTURE,))
+    assert "if this is no Intel Mac" in found.because[0]
+    (intel,) = diagnose(f"$ uname -m\nx86_64\n{text}").answers
+    assert intel.cause is Cause.WRONG_ARCHITECTURE
+
+
+def test_a_number_that_begins_like_that_of_a_refusal_is_none() -> None:
+    (found,) = diagnose(
+        "dyld: Library not loaded: @rpath/libtin.dylib\n  Referenced from: /w/pan\n  Reason: no suitable image found."
+        "  Did find:\n\t/w/libtin.dylib: stat() failed with errno=12"
+    ).answers
+    assert found.cause is Cause.OUT_OF_MEMORY
+
+
+def test_a_string_with_escapes_that_a_terminal_broke_is_one_line() -> None:
+    text = (
+        "{:error,\n {:load_failed,\n  'Failed to load NIF library: \\'dlopen(/w/tin.so, 2): Symbol not found:"
+        " __ZN3tin9allo\ncatorE\\n  Referenced from: /w/pan.so (which was built for Mac OS X 13.1)\\n"
+        "  Expected in: /usr/\nlib/libc++.1.dylib\\n\\''}}"
+    )
+    (found,) = diagnose(text).answers
+    assert found.fact("sym") == "__ZN3tin9allocatorE"
+    assert found.fact("expected") == "/usr/lib/libc++.1.dylib"
+    assert (found.cause, found.alternatives) == (Cause.NEWER_MACOS, ())
