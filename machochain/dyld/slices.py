@@ -217,13 +217,10 @@ def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | O
     profile = config.profile
     best: Slice | None
     if file.universal:
-        have = ",".join(arch_name(s.arch, profile) for s in file.slices)
-        missing = (
-            f"fat file, but missing compatible architecture (have {_quoted_list(have, profile)}, need {_need(config)})"
-        )
-        refused = fat_refusal(file, profile, missing, twice=profile.slices_twice and config.arch.is_arm64)
+        missing = _no_such_slice(file, config)
+        refused = _refused_as_a_whole(file, config, missing)
         if refused is not None:
-            return Objection(ObjectionKind.UNIVERSAL, refused)
+            return refused
         best = next((s for g in grades(config) for s in file.slices if g.accepts(s.arch)), None)
         if best is None:
             return Objection(ObjectionKind.WRONG_ARCHITECTURE, missing)
@@ -256,6 +253,28 @@ def choose_slice(file: MachOFile, config: ProcessConfig, path: str) -> Slice | O
             f"(have {_quoted_list(have, profile)}, need {_quoted_list(need, profile)})",
         )
     return best
+
+
+def _no_such_slice(file: MachOFile, config: ProcessConfig) -> str:
+    profile = config.profile
+    have = _quoted_list(",".join(arch_name(s.arch, profile) for s in file.slices), profile)
+    return f"fat file, but missing compatible architecture (have {have}, need {_need(config)})"
+
+
+def _refused_as_a_whole(file: MachOFile, config: ProcessConfig, missing: str) -> Objection | None:
+    profile = config.profile
+    refused = fat_refusal(file, profile, missing, twice=profile.slices_twice and config.arch.is_arm64)
+    return None if refused is None else Objection(ObjectionKind.UNIVERSAL, refused)
+
+
+def opening_refusal(file: MachOFile, config: ProcessConfig) -> Objection | None:
+    """Return why dyld takes no slice at all of a universal file that is opened, however sound each is; else None."""
+    if not file.universal:
+        return None
+    if config.profile.classic:
+        chosen = _classic_slice_of(file, config, file.size)
+        return chosen if isinstance(chosen, Objection) else None
+    return _refused_as_a_whole(file, config, _no_such_slice(file, config))
 
 
 def abortion(image: Image, profile: Profile, *, main: bool) -> Objection | None:

@@ -11,6 +11,7 @@ from attrs import Factory, evolve, field
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
 from machochain.macho.kind import FileKind, kind_of
+from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.coverage import PassedOver, PassedOverKind
 from machochain.model.errors import InputError, UsageError
 from machochain.model.filesystem import Node, NodeKind, Presence
@@ -65,7 +66,10 @@ def find_inputs(
     by their magic; what cannot be read there is told and the rest goes on.
     """
     if not os.path.isdir(path):  # noqa: PTH112  # pathlib raises where a link's target is too long a name
-        yield _named(mac, view, path, group)
+        named = _named(mac, view, path, group)
+        yield named
+        if isinstance(named, Input):
+            yield from (InputError(why, path=path, part=f"slice {arch}") for arch, why in _damaged(mac, named))
         return
     found_there = walked or _walked(path)
     yield from found_there.errors
@@ -73,6 +77,7 @@ def find_inputs(
         found = _in_folder(mac, view, item, group)
         if found is not None:
             yield found
+        yield from _passed_over(mac, found)
 
 
 def find_unpacked(
@@ -91,9 +96,30 @@ def find_unpacked(
         elif isinstance(found, InputError):
             yield InputError(found.reason, path=name, offset=found.offset, part=found.part, errno=found.errno)
         elif found is not None:
-            yield evolve(found, name=name, location=here.inside(entry.name, found.node.real))
+            item = evolve(found, name=name, location=here.inside(entry.name, found.node.real))
+            yield item
+            yield from _passed_over(mac, item)
     for inner in artifact.nested:
         yield from find_unpacked(mac, view, inner, group, here)
+
+
+def _passed_over(mac: Mac, item: Input | InputError | PassedOver | None) -> Iterator[PassedOver]:
+    if isinstance(item, Input):
+        for arch, why in _damaged(mac, item):
+            yield PassedOver(f"{item.name} (slice {arch})", PassedOverKind.DAMAGED, why)
+
+
+def _damaged(mac: Mac, item: Input) -> Iterator[tuple[str, str]]:
+    """Yield the slices that a Mac would take of a universal file and that are no images, and why not.
+
+    The header of a universal file says which slice is for whom; nobody goes on to the next if there is nothing in it.
+    """
+    file = mac.read(item.node)
+    if item.archive or isinstance(file, InputError) or not file.universal:
+        return
+    for piece in file.slices:
+        if piece.image is None and piece.arch.cputype in (CPU_ARM64, CPU_X86_64):
+            yield piece.arch.name, piece.error or "is empty"
 
 
 def _named(mac: Mac, view: WorldView, path: str, group: int) -> Input | InputError:
@@ -137,9 +163,9 @@ def _in_folder(mac: Mac, view: WorldView, path: HostPath, group: int) -> Input |
             return file.at(path) if file.errno else None
         return PassedOver(path, PassedOverKind.DAMAGED, file.reason)
     images = [s.image for s in file.slices if s.image is not None]
-    damage = [s.error for s in file.slices if s.error is not None]
-    if not images and damage and not _holds_archives(mac, node):
-        return PassedOver(path, PassedOverKind.DAMAGED, str(damage[0]))
+    if not images and not _holds_archives(mac, node):
+        damage = [s.error for s in file.slices if s.error is not None]
+        return PassedOver(path, PassedOverKind.DAMAGED, damage[0] if damage else "there is nothing in it")
     if not images or images[0].file_type not in LOADABLE:
         return None
     return Input(path, node, images[0].file_type, False, group)

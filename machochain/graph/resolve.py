@@ -11,6 +11,7 @@ from attrs import evolve, field
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, ProcessConfig, Security, process_config
 from machochain.dyld.messages import not_valid_reason
 from machochain.dyld.profile import NEWEST, parse_range, profile_for
+from machochain.dyld.slices import opening_refusal
 from machochain.graph.driver import walk, walk_library
 from machochain.graph.mac import Mac
 from machochain.graph.starting import (
@@ -255,6 +256,7 @@ def resolve_slice(
     profile = profile_for(macos)
     image = image_of(node, piece, 0)
     header = image.image
+    malformed: str | None = None
     assert header is not None
     if header.file_type == FileType.MH_EXECUTE:
         signed = mac.signature(node, piece, pages=target.verify)
@@ -280,6 +282,7 @@ def resolve_slice(
         config = _shipped(config)
         walked = walk_library(mac, image, config, main=main, cwd=target.cwd, like=like)
         walked = _mappable(mac, node, piece, image, config, walked)
+        walked, malformed = _whole(mac, node, config, walked)
     result = Result(
         input=name,
         path=image.path,
@@ -292,6 +295,7 @@ def resolve_slice(
         images=walked.images,
         loads=walked.loads,
         unknowns=walked.unknowns,
+        malformed=malformed,
     )
     if config.validation.team is None:
         unknowns = tuple(_other_teams(mac, result, config))
@@ -305,6 +309,15 @@ def _mappable(mac: Mac, node: Node, piece: Slice, image: LoadedImage, config: Pr
     if image.image is None or not isinstance(refused, MapRefusal) or walked.message is not None:
         return walked
     return evolve(walked, message=not_valid_reason(config.profile, image.image, image.path, refused.value).text)
+
+
+def _whole(mac: Mac, node: Node, config: ProcessConfig, walked: Walk) -> tuple[Walk, str | None]:
+    """Say what dyld says of a universal file that it opens and takes nothing of, and what is wrong with it."""
+    file = mac.read(node)
+    refused = None if isinstance(file, InputError) else opening_refusal(file, config)
+    if isinstance(file, InputError) or refused is None:
+        return walked, None
+    return evolve(walked, message=refused.text), file.defects[0].text if file.defects else refused.text
 
 
 def _other_teams(mac: Mac, result: Result, config: ProcessConfig) -> Iterator[Unknown]:

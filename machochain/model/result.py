@@ -299,6 +299,8 @@ class Result:
         host: The program the library or bundle is a plug-in of; None if it is none, or nothing told or needed it.
         execution: What the kernel does before dyld's turn; None where no program is started: for a library (unless it
             kills whoever maps it), or a program that is still to be linked.
+        malformed: What is wrong with the universal file of a library or bundle that is opened, if dyld takes no slice
+            of it for that, in the words of the newest; ``message`` has those of this release.
     """
 
     input: str
@@ -318,6 +320,7 @@ class Result:
     prediction: Prediction | None = None
     host: PluginHost | None = None
     execution: ExecVerdict | None = None
+    malformed: str | None = None
 
     def __repr__(self) -> str:
         state = {True: "launches", False: "does not launch", None: "unknown"}[self.launches]

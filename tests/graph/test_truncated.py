@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import machochain
 from machochain.model.result import Outcome, UnknownKind
 from machochain.model.search import ObjectionKind
-from tests.factory import dylib
+from tests.factory.macho import MachO, bundle, dylib, fat
 
 HELLO = Path(__file__).parents[2] / "testdata" / "hello"
 
@@ -56,6 +57,61 @@ def test_a_program_is_judged_by_all_it_loads(tmp_path: Path) -> None:
     (load,) = [x for x in result.loads if x.outcome is Outcome.MISSING]
     kinds = {a.objection.kind for a in load.tried if str(short) == a.candidate.path}
     assert kinds == {ObjectionKind.UNSIGNED}
+
+
+@pytest.mark.parametrize("kind", ["dylib", "bundle"])
+@pytest.mark.parametrize("macos", ["11.0", "12.0", "13.0", "15.0", "15.4", "26.0"])
+def test_dyld_takes_no_slice_of_a_universal_library_that_is_cut_short(tmp_path: Path, kind: str, macos: str) -> None:
+    one = dylib("@rpath/x") if kind == "dylib" else bundle()
+    other = dylib("@rpath/x", arch="x86_64") if kind == "dylib" else bundle(arch="x86_64")
+    whole, library = fat([other, one]), tmp_path / "x"
+    library.write_bytes(whole)
+    target = machochain.Target(macos=macos)
+    assert {r.launches for r in machochain.resolve(library, target=target).results} == {True}
+
+    for cut_off in (1, 200, len(one) - 4096):
+        library.write_bytes(whole[:-cut_off])
+        report = machochain.audit(library, target=target)
+        # dyld2 looks at the slice it takes alone, all others at the whole file
+        doomed = {"arm64"} if macos == "11.0" else {r.arch for r in report.results}
+        assert {r.arch for r in report.results if r.launches is False} >= doomed, cut_off
+        assert {f.finding.rule for f in report.findings} >= {"MC309"}
+        (message,) = {f.finding.message for f in report.findings if f.finding.rule == "MC309"}
+        assert "slice extends beyond end of file" in message
+
+
+def test_a_slice_that_is_no_image_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    for arch, place in (("x86_64", 0), ("arm64", 1)):
+        whole = bytearray(fat([MachO(arch="x86_64").bytes(), MachO(arch="arm64").bytes()]))
+        at = int.from_bytes(whole[8 + 20 * place + 8 : 8 + 20 * place + 12], "big")
+        whole[at : at + 64] = bytes(64)
+        folder = tmp_path / arch
+        folder.mkdir()
+        (folder / "tool").write_bytes(whole)
+        (error,) = machochain.audit(folder / "tool").errors
+        assert (error.part, error.reason) == (f"slice {arch}", "slice is not valid mach-o file")
+        report = machochain.audit(folder)
+        assert [p.path for p in report.passed_over] == [f"{folder}/tool (slice {arch})"]
+        with zipfile.ZipFile(tmp_path / f"{arch}.zip", "w") as archive:
+            archive.write(folder / "tool", "tool")
+        report = machochain.audit(tmp_path / f"{arch}.zip")
+        assert [p.path for p in report.passed_over] == [f"{tmp_path}/{arch}.zip:tool (slice {arch})"]
+
+
+def test_a_slice_for_no_mac_of_today_may_hold_anything(tmp_path: Path) -> None:
+    whole = bytearray(fat([MachO(arch="i386").bytes(), MachO(arch="arm64").bytes()]))
+    at = int.from_bytes(whole[16:20], "big")
+    whole[8:16] = (18).to_bytes(4, "big") + bytes(4)  # PowerPC
+    whole[at : at + 4] = bytes.fromhex("FEEDFACE")
+    (tmp_path / "tool").write_bytes(whole)
+    assert machochain.audit(tmp_path / "tool").errors == ()
+
+
+def test_a_universal_file_of_nothing_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(bytes.fromhex("CAFEBABE00000000") + bytes(64))
+    (tmp_path / "tool").write_bytes(MachO().bytes())
+    (passed,) = machochain.audit(tmp_path).passed_over
+    assert (passed.path, passed.reason) == (f"{tmp_path}/empty", "there is nothing in it")
 
 
 def test_a_whole_file_is_no_riddle() -> None:

@@ -16,7 +16,7 @@ from machochain.findings.registry import RULES, of_walk, register
 from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
 from machochain.findings.sources import GET_LOADER, RESIGN
-from machochain.model.paths import printable
+from machochain.model.paths import leaf, printable
 from machochain.model.result import Severity
 from machochain.world.placement import OS_PREFIXES
 
@@ -152,6 +152,16 @@ def refused(case: Case) -> Iterator[Draft]:
         if rule is PLATFORM and first.candidate.path.startswith(OS_PREFIXES):
             steps = (advice("build the program for macOS: -target arm64-apple-macos12"),)
         yield load_draft(rule.id, Severity.ERROR, case, load, message, steps, file=first.candidate.path)
+
+
+@of_walk
+def opened(case: Case) -> Iterator[Draft]:
+    """Yield why dyld takes no slice of the universal file that is opened."""
+    wrong = case.result.malformed
+    if wrong is not None:
+        path = case.result.path
+        message = f"dyld takes no slice of {printable(leaf(path))}: {printable(wrong)}"
+        yield Draft(UNIVERSAL.id, Severity.ERROR, path, None, wrong, message, {"reason": wrong}, UNIVERSAL.advice)
 
 
 @of_walk
