@@ -243,7 +243,8 @@ def _look(  # what the command was given
             parts.append(part)
             told(part)
             if progress and len(handed) > 1:
-                click.echo(f"\r\x1b[K{len(parts)}/{len(handed)} {printable(leaf(part.input.path))}", err=True, nl=False)
+                done = guarded(printable(leaf(part.input.path)))
+                click.echo(f"\r\x1b[K{len(parts)}/{len(handed)} {done}", err=True, nl=False)
     except KeyboardInterrupt:
         looked_at = {part.input.path for part in parts}
         return parts, tuple(name for name in map(called, handed) if name not in looked_at)

@@ -106,6 +106,10 @@ def _recorded(old: str, new: str, source: str | None, output: Output, fail_on: s
     drift = of_drift(case, found)
     if output.format == "json":
         output.write(json.dumps(differences_document(found, old, new, drift), indent=2) + "\n")
+    elif output.format == "markdown":
+        from machochain.report.doctor_markdown import render_differences_markdown
+
+        output.write(render_differences_markdown(found, old, new, drift))
     else:
         output.write(render_differences(found, old, new, drift, output.style))
     weighty = any(each.weight is Weight.WINNER for each in found)

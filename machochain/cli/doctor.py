@@ -88,7 +88,7 @@ def command(  # noqa: PLR0913  # each is the caller's to say
 
 def _tell_github(found: Diagnosed) -> None:
     from machochain.machine.ci import output_lines
-    from machochain.report.doctor import summary_table
+    from machochain.report.doctor_markdown import annotated, summary_table
 
     assert found.ci is not None
     for name, text in (("GITHUB_OUTPUT", output_lines(found.ci)), ("GITHUB_STEP_SUMMARY", summary_table(found))):
@@ -100,10 +100,7 @@ def _tell_github(found: Diagnosed) -> None:
                 file.write(text)
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
-    for finding in found.case.findings:
-        level = {"error": "error", "warning": "warning"}.get(finding.severity.value, "notice")
-        text = finding.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        click.echo(f"::{level} title={finding.rule} {finding.name}::{text}", err=True)
+    click.echo(annotated(found), err=True, nl=False)
 
 
 def _exit_code(found: Diagnosed, fail_on: str, *, strict: bool) -> int:

@@ -167,14 +167,6 @@ def _decision(answer: CiAnswer, style: Style) -> Iterator[str]:
     yield from (f"  - {printable(reason)}" for reason in answer.reasons)
 
 
-def summary_table(value: Diagnosed) -> str:
-    """Return what a step adds to ``$GITHUB_STEP_SUMMARY``."""
-    assert value.ci is not None
-    rows = "".join(f"| {name} | {printable(text).replace('|', chr(92) + '|')} |\n" for name, text in value.ci.inputs)
-    reasons = "".join(f"- {printable(reason)}\n" for reason in value.ci.reasons)
-    return f"### machochain: {value.ci.decision.value}\n\n| | |\n|---|---|\n{rows}\n{reasons}"
-
-
 def write_json(value: Diagnosed, _: RenderContext) -> str:
     """Return the document (schema ``machochain.doctor/1``)."""
     case = value.case

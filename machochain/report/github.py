@@ -18,7 +18,8 @@ MAX_PER_LEVEL: Final = 10
 MAX_SUMMARY: Final = 1_000_000
 """Bytes of a step summary; GitHub refuses more than 1 MiB altogether."""
 
-_COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+"""The workflow command that annotates for each severity."""
 
 
 def escape_data(text: str) -> str:
@@ -39,7 +40,7 @@ def render_github(report: AuditReport, *, locate: Callable[[str], str] = str) ->
         locate: Makes a host path one that is relative to the repository.
     """
     lines: list[str] = []
-    for severity, command in _COMMANDS.items():
+    for severity, command in COMMANDS.items():
         findings = [f for f in report.active if f.severity is severity]
         kept = findings if len(findings) <= MAX_PER_LEVEL else findings[: MAX_PER_LEVEL - 1]
         lines += [_annotation(command, f, report, locate) for f in kept]

@@ -49,7 +49,8 @@ def prose(text: str) -> str:
     return " ".join(words)
 
 
-def _fenced(lines: tuple[str, ...] | list[str]) -> list[str]:
+def fenced(lines: tuple[str, ...] | list[str]) -> list[str]:
+    """Return lines as a block of code that they cannot leave."""
     clean = [printable(line) for line in lines]
     longest = max((len(run) for line in clean for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -117,7 +118,7 @@ def _finding(found: AuditFinding, report: AuditReport) -> list[str]:
             "",
             "<details><summary>Fix</summary>",
             "",
-            *_fenced([step.pasted for step in finding.steps]),
+            *fenced([step.pasted for step in finding.steps]),
             "",
             "</details>",
         ]

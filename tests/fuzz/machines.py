@@ -18,7 +18,8 @@ from machochain.machine.facts import facts_of
 from machochain.machine.reading import read_snapshot
 from machochain.machine.snapshot import document, parse, redact
 from machochain.model.errors import MachochainError
-from machochain.report.doctor import differences_document, render_differences, summary_table
+from machochain.report.doctor import differences_document, render_differences
+from machochain.report.doctor_markdown import annotated, render_differences_markdown, summary_table
 from machochain.report.registry import Document, render
 from machochain.report.style import Style
 from machochain.source.values import SourceReport
@@ -139,10 +140,15 @@ def read_machine(data: bytes) -> None:
         # What is not text goes to the terminal by surrogate escapes; nothing in a name may steer it.
         assert "\x1b" not in text
         text.encode("utf-8", "surrogateescape")
+        assert not any("##[" in line or "##vso[" in line for line in annotated(answer).splitlines())
     sound = facts_of(parse(snapshots()[0].decode(), "x"))
     differences = compare_machines(sound, facts_of(found))
     json.dumps(differences_document(differences, "a", "b", ()), allow_nan=False)
-    assert "\x1b" not in render_differences(differences, "a", "b", (), Style())
+    for shown in (
+        render_differences(differences, "a", "b", (), Style()),
+        render_differences_markdown(differences, "a", "b", ()),
+    ):
+        assert "\x1b" not in shown
 
 
 def listings() -> list[bytes]:
