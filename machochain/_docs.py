@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 ADDRESS = ""
 """Address of the published pages, as `[project.urls]` in pyproject.toml repeats it; empty while they have none."""
@@ -22,5 +23,9 @@ def rule_page(rule: str) -> str:
 
     ``machochain explain RULE`` shows the same without a network.
     """
-    site = base()
+    return _rule_page(base(), rule)
+
+
+@cache
+def _rule_page(site: str, rule: str) -> str:
     return f"{site}rules/{rule}.html" if site else f"docs/rules/{rule}.md"

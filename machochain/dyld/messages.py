@@ -5,6 +5,8 @@ Texts have no ``dyld[pid]: `` in front: dyld puts it before the first line only 
 
 from __future__ import annotations
 
+from functools import cache
+
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import might_be_in_shared_cache, too_new
 from machochain.dyld.profile import Profile
@@ -41,10 +43,16 @@ def miss(profile: Profile, candidate: Candidate, errno: int) -> Objection:
     note = ""
     if profile.cache_note and not candidate.rule.on_disk_only and might_be_in_shared_cache(candidate.path):
         note = ", not in dyld cache"
+    return _miss(errno, note, numbers=profile.errno_reasons)
+
+
+@cache
+def _miss(errno: int, note: str, *, numbers: bool) -> Objection:
+    """Return the one object that stands for all misses that dyld words alike."""
     if errno == ENOTAFILE:
         return Objection(ObjectionKind.NOT_A_FILE, "not a file" + note)
     kind = ObjectionKind.NO_SUCH_FILE if errno == ENOENT else ObjectionKind.STAT_FAILED
-    text = "no such file" if errno == ENOENT or not profile.errno_reasons else f"errno={errno}"
+    text = "no such file" if errno == ENOENT or not numbers else f"errno={errno}"
     return Objection(kind, text + note, errno)
 
 

@@ -128,7 +128,7 @@ class Draft:
             self.load_command,
             self.subject,
             self.message,
-            {"macos": str(result.macos), **self.evidence},
+            FrozenDict({"macos": str(result.macos), **self.evidence}),
             self.remedy,
             rule.page,
             facts.locate(TargetPath(self.image)) if facts.locate is not None else None,

@@ -25,7 +25,7 @@ from machochain.graph.process import FAILURE
 from machochain.graph.search import Search
 from machochain.graph.search_classic import ClassicSearch
 from machochain.graph.sharing import agree, does_more, has_use_flags
-from machochain.graph.walked import Dlopen, Found, Walk
+from machochain.graph.walked import Dlopen, Found, Trail, Walk
 from machochain.model.image import FileType, Image, LinkedDylib
 from machochain.model.ospaths import (
     DRIVERKIT_LIBSYSTEM,
@@ -142,7 +142,7 @@ class _Run(Search, ClassicSearch):
             return False
         if self.config.profile.use_flags != like.config.profile.use_flags and has_use_flags(like.images):
             return False
-        if like.trails is not None and like.trails <= self._trails.gone:
+        if like.trails is not None and self._goes(like.trails - self._trails.gone, like):
             return all(map(self._may_begin, like.begun))
         for request, found in like.searches:
             requester = request.chain[0].id
@@ -156,6 +156,13 @@ class _Run(Search, ClassicSearch):
             if not agree(self._search(request), found):
                 return False
         return all(self._begins_with(image) for image in like.images[len(self.images) :])
+
+    def _goes(self, new: frozenset[Trail], like: Walk) -> bool:
+        """Whether searches go some ways of another release here, too; each is looked at once, whoever goes it."""
+        if not new or not new <= self._trails.alike:
+            return not new
+        asking = {found.trail: request for request, found in like.searches if found.trail in new}
+        return all(self._holds(trail, request) for trail, request in asking.items() if trail is not None)
 
     def _begins_with(self, image: LoadedImage) -> bool:
         """Add an image nobody searched for: the main executable, or a library that is opened. False if dyld refuses."""

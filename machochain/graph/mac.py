@@ -11,9 +11,8 @@ from machochain.dyld.atpaths import framework_folder
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import needs_fallbacks
 from machochain.dyld.profile import NEWEST, PROFILES
-from machochain.graph.sharing import Asked, Trails, Ways
+from machochain.graph.sharing import Alike, Trails, Ways
 from machochain.graph.starting import NO_SIGNATURE, SliceSignature, read_slice_signature
-from machochain.graph.walked import Trail
 from machochain.kernel.libraries import MapRefusal
 from machochain.kernel.libraries import refusal as library_refusal
 from machochain.macho.reader import read_source, slice_reader
@@ -95,7 +94,7 @@ class Mac:
         self._fitting: dict[tuple[Arch, int, bool, Version, Validation], Fitting] = {}
         self._trails: dict[tuple[ProcessConfig, str], Trails] = {}
         self._kinds: dict[tuple[object, Version], Trails] = {}
-        self._last_trails: dict[object, dict[Asked, Trail]] = {}
+        self._alike: dict[object, Alike] = {}
         self._ways: Ways = {}
         self._standpoints: dict[tuple[str, int, str | None], int] = {}
         self._standpoint_numbers: dict[tuple[object, ...], int] = {}
@@ -200,7 +199,7 @@ class Mac:
             kind = alike, config.macos  # which has a profile of its own
             known = self._kinds.get(kind)
             if known is None:
-                known = self._kinds[kind] = Trails(self._last_trails.setdefault(alike, {}), self._ways)
+                known = self._kinds[kind] = Trails(self._alike.setdefault(alike, ({}, set())), self._ways)
             self._trails[config, cwd] = known
         return known
 

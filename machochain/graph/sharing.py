@@ -10,20 +10,22 @@ Asked = tuple[int, str, str | None]
 """Who asks, by the number of a standpoint; the load path; the main executable if the load path begins there."""
 Ways = dict[Asked, list[Trail]]
 """All ways there are, on any release, each once."""
+Alike = tuple[dict[Asked, Trail], set[Trail]]
+"""What releases share on which dyld searches alike: the way each search went last, and all ways."""
 
 
 class Trails:
     """The ways that searches of processes of one kind on one release go."""
 
-    def __init__(self, last: dict[Asked, Trail], ways: Ways) -> None:
+    def __init__(self, alike: Alike, ways: Ways) -> None:
         """Start with none.
 
         Args:
-            last: The ways that releases share on which dyld searches alike.
+            alike: The ways that releases share on which dyld searches alike.
             ways: Those of all kinds and releases.
         """
         self._ways = ways
-        self._last = last
+        self._last, self.alike = alike
         self.gone: set[Trail] = {BY_NAME}
         """Those that searches here have gone, or are known to go."""
 
@@ -39,6 +41,7 @@ class Trails:
             known = trail
             ways.append(trail)
         self._last[asked] = known
+        self.alike.add(known)
         self.gone.add(known)
         return known
 

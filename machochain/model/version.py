@@ -82,9 +82,15 @@ class Version:
 
     def __str__(self) -> str:
         """``15.4`` or, with a patch level, ``15.4.1``: the form of dyld, vtool and otool."""
-        return f"{self.major}.{self.minor}.{self.patch}" if self.patch else f"{self.major}.{self.minor}"
+        return _spelt(self.packed)
 
     @property
     def full(self) -> str:
         """Always three components, the form otool uses for dylib versions: ``1.0.0``."""
         return f"{self.major}.{self.minor}.{self.patch}"
+
+
+@lru_cache(maxsize=4096)
+def _spelt(packed: int) -> str:
+    parts = f"{packed >> 16}.{packed >> 8 & 0xFF}"
+    return f"{parts}.{packed & 0xFF}" if packed & 0xFF else parts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
@@ -70,18 +70,13 @@ class Reached:
     """The library found last, while what it re-exports has not been asked for."""
     absent = 0
     """How many symbols were looked for in vain."""
-    _listed: frozenset[str] | None = None
+    listed: Container[str] | None = None
+    """The symbols that any of the libraries lists, once somebody has put them together."""
 
     @property
     def many_absent(self) -> bool:
         """Whether so many symbols were looked for in vain that one list of all that are known serves the next."""
         return self.absent >= _MANY
-
-    def listed(self, names: Callable[[str], Iterable[str]]) -> frozenset[str]:
-        """Return the symbols that any of the libraries lists."""
-        if self._listed is None:
-            self._listed = frozenset().union(*(names(library) for library in self))
-        return self._listed
 
 
 def family_of(arch: str | None) -> str:
@@ -118,6 +113,7 @@ class EmbeddedCatalogue:
         self._libraries: dict[tuple[str, int], SystemAnswer] = {}
         self._lookup = lru_cache(_MOST_ANSWERS)(self._judge_lookup)
         self._concluded: dict[tuple[object, ...], SymbolAnswer] = {}
+        self._listings: dict[tuple[str, ...], Container[str]] = {}
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -338,7 +334,7 @@ class EmbeddedCatalogue:
         if start is None:
             return SymbolAnswer(Presence.UNSEEN, why=f"{library} is in none of the SDKs known here")
         closure = self._reached(start, macos)
-        if "$" not in stored and closure.many_absent and stored not in closure.listed(self._names):
+        if "$" not in stored and closure.many_absent and stored not in self._listed(closure):
             return self._concluded_for(start, (), macos, family)
         listing: list[tuple[str, Group, bool]] = []
         for name in closure:
@@ -355,6 +351,16 @@ class EmbeddedCatalogue:
             listing.append((name, group, listed is not None))
         closure.absent += not listing
         return self._concluded_for(start, listing, macos, family)
+
+    def _listed(self, closure: Reached) -> Container[str]:
+        """Return the symbols that any library of a closure lists: one object for all closures of the same libraries."""
+        if closure.listed is None:
+            members = tuple(closure)
+            if members not in self._listings:
+                first, *others = map(self._names, members)
+                self._listings[members] = frozenset(first).union(*others) if others else first
+            closure.listed = self._listings[members]
+        return closure.listed
 
     def _concluded_for(
         self, start: str, listing: Sequence[tuple[str, Group, bool]], macos: Version, family: str
