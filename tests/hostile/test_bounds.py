@@ -22,7 +22,7 @@ from machochain.model.filesystem import Presence
 from machochain.model.paths import MOST_SHOWN, shortened
 from machochain.model.result import Outcome, Result, UnknownKind
 from machochain.model.version import Version
-from machochain.world.system import catalogue as catalogue_module
+from machochain.world.system import reached
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from tests.cli.running import run
 from tests.factory.macho import Import, dylib, executable, load, reexport
@@ -123,12 +123,12 @@ def test_symbols_that_nobody_lists_are_looked_up_once_for_all(monkeypatch: pytes
     def asked(first: int, last: int) -> list[object]:
         return [facts.lookup("/usr/lib/libSystem.B.dylib", f"_no_{n}", release, "arm64") for n in range(first, last)]
 
-    early = asked(0, 2 * catalogue_module._MANY)
+    early = asked(0, 2 * reached._MANY)
 
     def never(*_: object) -> dict[str, Any]:
         raise AssertionError("a library was looked into again")
 
-    monkeypatch.setattr(facts, "_names", never)
+    monkeypatch.setattr(reached.Served, "__iter__", never)
     assert set(early) == set(asked(1000, 3000))
     monkeypatch.undo()
     fresh = EmbeddedCatalogue()

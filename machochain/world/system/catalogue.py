@@ -11,7 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Final
 
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
@@ -22,6 +22,7 @@ from machochain.world.system.availability import judge_library, judge_link, judg
 from machochain.world.system.catalogue_file import CatalogueFile, StrPath
 from machochain.world.system.facts import Block, GivenSdk, Group, LibraryFacts, Source, SymbolFacts
 from machochain.world.system.names import normalise, plain_variant, stored_name
+from machochain.world.system.reached import Reached, Served
 
 EMBEDDED: Final = os.path.join(os.path.dirname(__file__), "data", "catalogue.bin")  # noqa: PTH118, PTH120
 
@@ -30,53 +31,8 @@ FIRST_ARM: Final = 11
 FIRST_SEALED: Final = 11
 """Since this release the system volume is sealed and its libraries are in the shared cache only."""
 NOT_THE_SYSTEMS: Final = "the OS keeps its libraries below /usr/lib and /System only"
-_MOST_ANSWERS: Final = 1 << 16
-"""Answers about symbols that are kept: names are the input's, and there is no end of them."""
 _NO_BLOCK: Final = Block(0, 0, {})
 _UNKNOWN_SYMBOL: Final = Group(0, 0)
-_MANY: Final = 100
-"""Symbols that were looked for in vain, from which on a list of all that are known is made."""
-
-
-class Reached:
-    """What is reached from one library, in the order dyld searches: each level is read when it is walked to."""
-
-    def __init__(self, start: str, following: Callable[[str], tuple[str, ...]]) -> None:
-        self._following = following
-        self._found: list[str] = []
-        self._known: set[str] = set()
-        self._waiting = [start]
-
-    def __iter__(self) -> Iterator[str]:
-        index = 0
-        while index < len(self._found) or self._advance():
-            yield self._found[index]
-            index += 1
-
-    def _advance(self) -> bool:
-        if self._found and self._following_of is not None:
-            self._waiting.extend(reversed(self._following(self._following_of)))
-            self._following_of = None
-        while self._waiting:
-            name = self._waiting.pop()
-            if name not in self._known:
-                self._known.add(name)
-                self._found.append(name)
-                self._following_of = name
-                return True
-        return False
-
-    _following_of: str | None = None
-    """The library found last, while what it re-exports has not been asked for."""
-    absent = 0
-    """How many symbols were looked for in vain."""
-    listed: Container[str] | None = None
-    """The symbols that any of the libraries lists, once somebody has put them together."""
-
-    @property
-    def many_absent(self) -> bool:
-        """Whether so many symbols were looked for in vain that one list of all that are known serves the next."""
-        return self.absent >= _MANY
 
 
 def family_of(arch: str | None) -> str:
@@ -111,7 +67,7 @@ class EmbeddedCatalogue:
         self._closures: dict[tuple[str, int, bool], Reached] = {}
         self._judged: dict[tuple[str, Group, int, str], SymbolAnswer] = {}
         self._libraries: dict[tuple[str, int], SystemAnswer] = {}
-        self._lookup = lru_cache(_MOST_ANSWERS)(self._judge_lookup)
+        self._serving: dict[tuple[str, int, str], Served] = {}
         self._concluded: dict[tuple[object, ...], SymbolAnswer] = {}
         self._listings: dict[tuple[str, ...], Container[str]] = {}
 
@@ -315,42 +271,63 @@ class EmbeddedCatalogue:
             arch: The architecture that asks; without it any will do.
         """
         family = family_of(arch)
-        answer = self._lookup(library, symbol, macos, family)
+        answer = self._judge_lookup(library, symbol, macos, family)
         if answer.presence is not Presence.UNSEEN or answer.present_in is None:
             return answer
         # What a later SDK lacks, and what appears after that only, was not there before either: symbols do not come,
         # go and come again. An SDK that no longer re-exports some library can tell this where those before cannot.
         for source in reversed(self.sources):
             if macos < source.low < answer.present_in:
-                later = self._lookup(library, symbol, source.low, family)
+                later = self._judge_lookup(library, symbol, source.low, family)
                 if later.presence is Presence.ABSENT and later.absent_in is not None and later.absent_in > macos:
                     return later
         return answer
 
     def _judge_lookup(self, library: str, symbol: str, macos: Version, family: str) -> SymbolAnswer:
         """Answer from the SDKs around one release."""
-        stored = stored_name(symbol)
-        start = self.canonical(library)
-        if start is None:
+        served = self._served(library, macos, family)
+        start, closure = served.start, served.reached
+        if start is None or closure is None:
             return SymbolAnswer(Presence.UNSEEN, why=f"{library} is in none of the SDKs known here")
-        closure = self._reached(start, macos)
-        if "$" not in stored and closure.many_absent and stored not in self._listed(closure):
+        stored = stored_name(symbol)
+        plain = "$" not in stored
+        if plain and closure.many_absent and stored not in self._listed(closure):
             return self._concluded_for(start, (), macos, family)
         listing: list[tuple[str, Group, bool]] = []
-        for name in closure:
-            group = listed = self._names(name).get(stored)
-            if "$" in stored:
+        for name, names, settled in served:
+            group = listed = names.get(stored)
+            if not plain:
                 group = self._patterned(name, stored, group)
             if group is None:  # who never listed it cannot be known to have it
                 continue
-            answer = self._judge_symbol(name, group, macos, family)
-            if answer.presence is Presence.PRESENT:
-                return answer
-            if answer.presence is Presence.ABSENT and lacks_certainly(group, self._having(group, family), macos):
+            # The tables keep a group that a library lists; one that a pattern makes up is new each time.
+            key = id(listed) if group is listed else 0
+            if key not in settled or not key:
+                settled[key] = self._settling(name, group, macos, family)
+            answer = settled[key]
+            if answer is not None:
                 return answer
             listing.append((name, group, listed is not None))
         closure.absent += not listing
         return self._concluded_for(start, listing, macos, family)
+
+    def _served(self, library: str, macos: Version, family: str) -> Served:
+        """Return what a library serves, with what has been found out of it."""
+        key = (library, macos.packed, family)
+        served = self._serving.get(key)
+        if served is None:
+            start = self.canonical(library)
+            reached = self._reached(start, macos) if start is not None else None
+            served = self._serving[key] = Served(start, reached, self._names)
+        return served
+
+    def _settling(self, name: str, group: Group, macos: Version, family: str) -> SymbolAnswer | None:
+        """Return the answer of one library if it counts whatever others of the closure have."""
+        answer = self._judge_symbol(name, group, macos, family)
+        if answer.presence is Presence.PRESENT:
+            return answer
+        certain = answer.presence is Presence.ABSENT and lacks_certainly(group, self._having(group, family), macos)
+        return answer if certain else None
 
     def _listed(self, closure: Reached) -> Container[str]:
         """Return the symbols that any library of a closure lists: one object for all closures of the same libraries."""
