@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import cached_property
 from itertools import islice
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import Factory, define, field
@@ -128,9 +129,9 @@ class Draft:
             self.load_command,
             self.subject,
             self.message,
-            FrozenDict({"macos": str(result.macos), **self.evidence}),
+            FrozenDict({"macos": intern(str(result.macos)), **self.evidence}),
             self.remedy,
-            rule.page,
+            intern(rule.page),
             facts.locate(TargetPath(self.image)) if facts.locate is not None else None,
         )
 

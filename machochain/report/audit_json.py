@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from machochain.model.audit import AuditBinary, AuditFinding, AuditInput, AuditReport, Suppression
 from machochain.model.version import Version
 from machochain.report.context import RenderContext
 from machochain.report.coverage import coverage_fields
+from machochain.report.json_text import json_parts
 from machochain.report.resolution import error_fields, finding_fields, process_fields, tool
 
 AUDIT_SCHEMA: Final = "machochain.audit/1"
@@ -17,6 +17,11 @@ AUDIT_SCHEMA: Final = "machochain.audit/1"
 
 def audit_document(report: AuditReport) -> dict[str, Any]:
     """Return the whole document."""
+    return {key: list(value) if isinstance(value, Iterator) else value for key, value in _document(report).items()}
+
+
+def _document(report: AuditReport) -> dict[str, Any]:
+    """Return the document; an iterator stands for each list that may be long."""
     return {
         "schema": AUDIT_SCHEMA,
         "tool": tool(),
@@ -36,9 +41,9 @@ def audit_document(report: AuditReport) -> dict[str, Any]:
         "coverage": coverage_fields(report.coverage),
         "unexamined": list(report.unexamined),
         "inputs": [_input_fields(given) for given in report.inputs],
-        "findings": [audit_finding_fields(finding) for finding in report.findings],
-        "processes": [process_fields(result) for result in report.results],
-        "binaries": [_binary_fields(binary) for binary in report.binaries],
+        "findings": map(audit_finding_fields, report.findings),
+        "processes": map(process_fields, report.results),
+        "binaries": map(_binary_fields, report.binaries),
         "stale": [{**_suppression_fields(stale.suppression), "why": stale.why} for stale in report.stale],
         "errors": [error_fields(error) for error in report.errors],
         "skipped": list(report.skipped),
@@ -113,6 +118,6 @@ def _binary_fields(binary: AuditBinary) -> dict[str, Any]:
     }
 
 
-def write(report: AuditReport, _: RenderContext) -> str:
-    """Return the document as text."""
-    return json.dumps(audit_document(report), indent=2) + "\n"
+def write(report: AuditReport, _: RenderContext) -> Iterator[str]:
+    """Yield the text of the document in parts."""
+    return json_parts(_document(report))

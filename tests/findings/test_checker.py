@@ -41,3 +41,11 @@ def test_several_releases_say_what_each_says_alone(tmp_path: Path) -> None:
     ]
     assert sorted(map(repr, together)) == sorted(map(repr, alone))
     assert {f.rule for r in together for f in r.findings} >= {"MC101", "MC102", "MC115", "MC121"}
+
+
+def test_what_is_missing_is_told_once_for_releases_that_share_a_walk(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_bytes(executable("@rpath/libgone.dylib", rpaths=["@loader_path"]))
+    results = machochain.resolve([tmp_path], target=machochain.Target(macos=("14.4", "15", "26"))).results
+    first, *others = [f for r in results for f in r.findings if f.rule == "MC101"]
+    assert all(f.evidence["tried"] is first.evidence["tried"] and f.message is first.message for f in others)
+    assert [f.evidence["macos"] for f in (first, *others)] == ["14.4", "15.0", "26.0"]

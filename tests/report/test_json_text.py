@@ -8,7 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from machochain.report.audit_json import audit_document, write
+from machochain.report.context import RenderContext
 from machochain.report.json_text import json_parts
+from tests.report.audits import hello
 
 scalars = st.none() | st.booleans() | st.integers() | st.text()
 values = st.recursive(scalars, lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=20)
@@ -35,3 +38,10 @@ def test_an_item_is_asked_for_when_its_turn_comes() -> None:
     while 1 not in asked:
         next(parts)
     assert asked == [0, 1]
+
+
+def test_an_audit_is_written_finding_by_finding() -> None:
+    report = hello()
+    parts = list(write(report, RenderContext()))
+    assert "".join(parts) == json.dumps(audit_document(report), indent=2) + "\n"
+    assert len(parts) > len(report.findings) + len(report.results) + len(report.binaries)

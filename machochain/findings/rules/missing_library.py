@@ -11,12 +11,12 @@ from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.draft import Case, Draft, load_draft, repeated
 from machochain.findings.outcomes import Fate
 from machochain.findings.places import place_of
-from machochain.findings.registry import of_process, register
+from machochain.findings.registry import of_process, of_walk, register
 from machochain.findings.remedies import add_run_path, advice, beside, bundle, change, command, reach
 from machochain.findings.rule import Rule
 from machochain.findings.sources import GET_LOADER, LOAD_DEPENDENTS, RESIGN
 from machochain.model.filesystem import Presence
-from machochain.model.paths import directory, leaf, printable
+from machochain.model.paths import TargetPath, directory, leaf, printable
 from machochain.model.remedy import FILE, Remedy
 from machochain.model.result import Load, Severity
 from machochain.model.shell import file_word, quoted
@@ -57,26 +57,39 @@ _Cause = tuple[str, str, tuple[Remedy, ...]]
 """A word for the cause, a clause that tells it, and what to do."""
 
 
-@of_process
+@of_walk
 def check(case: Case) -> Iterator[Draft]:
-    """Yield the loads for which nothing lies at any path."""
+    """Yield the loads for which nothing lies at any path, but for those of what only the OS has."""
     for failure in case.failures[Fate.MISSING]:
-        load = failure.load
-        cause, because, remedy = _cause(case, load)
-        message = f"{case.who(load)} loads {printable(load.dylib.name)}, which cannot be found: {because}"
-        near = case.near_miss(load) if case.elsewhere(load) is None else None
-        if near is not None:
-            message += f"; {printable(near)} has nearly that name"
-            remedy = (
-                advice(f"link with the version that is shipped, {quoted(leaf(near))}, or ship the one it asks for"),
-                *remedy,
-            )
-        maker = made_at_install(case, load)
-        if maker is not None:
-            message += f"; {printable(maker)} may make it while it is installed"
-        yield load_draft(
-            RULE.id, Severity.ERROR, case, load, message, remedy, cause=cause, run_paths=_owners(case, load)
-        )  # fmt: skip
+        if not might_be_in_shared_cache(failure.load.dylib.name):
+            there = case.elsewhere(failure.load)
+            yield _draft(case, failure.load, _cause(case, failure.load, there), there)
+
+
+@of_process
+def check_system(case: Case) -> Iterator[Draft]:
+    """Yield the loads of what only the OS has, and has not on this release."""
+    for failure in case.failures[Fate.MISSING]:
+        if might_be_in_shared_cache(failure.load.dylib.name):
+            yield _draft(case, failure.load, _system_cause(case, failure.load), case.elsewhere(failure.load))
+
+
+def _draft(case: Case, load: Load, told: _Cause, there: TargetPath | None) -> Draft:
+    cause, because, remedy = told
+    message = f"{case.who(load)} loads {printable(load.dylib.name)}, which cannot be found: {because}"
+    near = case.near_miss(load) if there is None else None
+    if near is not None:
+        message += f"; {printable(near)} has nearly that name"
+        remedy = (
+            advice(f"link with the version that is shipped, {quoted(leaf(near))}, or ship the one it asks for"),
+            *remedy,
+        )
+    maker = made_at_install(case, load)
+    if maker is not None:
+        message += f"; {printable(maker)} may make it while it is installed"
+    return load_draft(
+        RULE.id, Severity.ERROR, case, load, message, remedy, cause=cause, run_paths=_owners(case, load)
+    )  # fmt: skip
 
 
 def made_at_install(case: Case, load: Load) -> str | None:
@@ -114,14 +127,11 @@ def _owners(case: Case, load: Load) -> list[list[str]]:
     return [list(pair) for pair in pairs]
 
 
-def _cause(case: Case, load: Load) -> _Cause:
+def _cause(case: Case, load: Load, there: TargetPath | None) -> _Cause:
     name = load.dylib.name
     image = case.requester(load).path
-    there = case.elsewhere(load)
     if name.startswith("@rpath/"):
         return _run_path_cause(case, load, there)
-    if might_be_in_shared_cache(name):
-        return _system_cause(case, load)
     known = f", though {printable(there)} exists" if there is not None else ""
     by_place = change(name, beside(there, image), image) if there is not None else None
     if name.startswith("@"):

@@ -31,6 +31,7 @@ FIRST_ARM: Final = 11
 FIRST_SEALED: Final = 11
 """Since this release the system volume is sealed and its libraries are in the shared cache only."""
 NOT_THE_SYSTEMS: Final = "the OS keeps its libraries below /usr/lib and /System only"
+_NOT_THE_SYSTEMS: Final = SystemAnswer(Presence.ABSENT, why=NOT_THE_SYSTEMS)
 _NO_BLOCK: Final = Block(0, 0, {})
 _UNKNOWN_SYMBOL: Final = Group(0, 0)
 
@@ -67,6 +68,7 @@ class EmbeddedCatalogue:
         self._closures: dict[tuple[str, int, bool], Reached] = {}
         self._judged: dict[tuple[str, Group, int, str], SymbolAnswer] = {}
         self._libraries: dict[tuple[str, int], SystemAnswer] = {}
+        self._unknown = ("", _NOT_THE_SYSTEMS)
         self._serving: dict[tuple[str, int, str], Served] = {}
         self._concluded: dict[tuple[object, ...], SymbolAnswer] = {}
         self._listings: dict[tuple[str, ...], Container[str]] = {}
@@ -115,7 +117,7 @@ class EmbeddedCatalogue:
         if inner is not None:
             return self._cryptex(inner, macos)
         if not path.startswith(SYSTEM_PREFIXES):
-            return SystemAnswer(Presence.ABSENT, why=NOT_THE_SYSTEMS)
+            return _NOT_THE_SYSTEMS
         answer = self._named(path, macos)
         plain = plain_variant(path)
         if answer.presence is not Presence.UNSEEN or plain is None or macos.major < FIRST_SEALED:
@@ -127,10 +129,9 @@ class EmbeddedCatalogue:
     def _named(self, path: str, macos: Version) -> SystemAnswer:
         name = self.canonical(path)
         if name is None:
-            hint = self.hint(path)
-            other = f"; {hint} differs from it in case only" if hint else ""
-            known = f"{self.sources[0].id} to {self.sources[-1].id}" if self.sources else "no SDK at all"
-            return SystemAnswer(Presence.UNSEEN, why=f"{path} is in none of the SDKs known here ({known}){other}")
+            if self._unknown[0] != path:  # asked about release after release: one answer for all
+                self._unknown = (path, self._in_no_sdk(path))
+            return self._unknown[1]
         answer = self._judge(name, macos)
         if answer.presence is Presence.PRESENT and path in self._tables.aliases:
             link = self._judge_link(path, macos)
@@ -140,9 +141,15 @@ class EmbeddedCatalogue:
             return SystemAnswer(answer.presence, why=f"{path} is a link to {name}: {answer.why}")
         return answer
 
+    def _in_no_sdk(self, path: str) -> SystemAnswer:
+        hint = self.hint(path)
+        other = f"; {hint} differs from it in case only" if hint else ""
+        known = f"{self.sources[0].id} to {self.sources[-1].id}" if self.sources else "no SDK at all"
+        return SystemAnswer(Presence.UNSEEN, why=f"{path} is in none of the SDKs known here ({known}){other}")
+
     def _cryptex(self, inner: str, macos: Version) -> SystemAnswer:
         if not inner.startswith(SYSTEM_PREFIXES):
-            return SystemAnswer(Presence.ABSENT, why=NOT_THE_SYSTEMS)
+            return _NOT_THE_SYSTEMS
         if self.find(inner, macos).presence is Presence.ABSENT:
             return SystemAnswer(Presence.ABSENT, why=f"macOS {macos} has no {inner}, in a cryptex or elsewhere")
         return SystemAnswer(Presence.UNSEEN, why="what the cryptexes hold is in no SDK")
