@@ -6,13 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from machochain.graph.answers import Explanation, Report
 from machochain.graph.resolve import Target
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import TargetPath
 from machochain.model.result import Result
+from machochain.model.value import evolve
 from machochain.resolving import apart, awaited, chosen_of, joined, resolve_group
 from machochain.session import StrPath, is_archive
 from machochain.world.handed import (

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from machochain.graph.inspect import Inspection
 from machochain.graph.mac import Mac
 from machochain.machine.doctor import BinaryNeeds, MachineCase
 from machochain.machine.snapshot import MOST_NAMES
 from machochain.model.paths import TargetPath
+from machochain.model.value import evolve
 from machochain.source.disk import read_bytes
 from machochain.source.examine import SourceRequest
 from machochain.world.placement import World, open_world

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from attrs import Factory, evolve, frozen
-
 from machochain._version import __version__
 from machochain.auditing import audit, policy_of
 from machochain.findings import RULES
@@ -20,6 +18,7 @@ from machochain.judging.policy import Policy
 from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.errors import InputError, UsageError, guess
 from machochain.model.result import Severity
+from machochain.model.value import Factory, evolve, frozen
 from machochain.repair import wheels
 from machochain.repair.bundling import Bundling, place_of, plan_bundling
 from machochain.repair.containers import Container, Wheel, open_container

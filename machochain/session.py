@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import Factory, evolve
-
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import builds
 from machochain.findings import Checker, index_by_name
@@ -30,7 +28,7 @@ from machochain.model.image import FileType
 from machochain.model.paths import HostPath, TargetPath, directory
 from machochain.model.platform import ZIPPERED, Platform, platform_name
 from machochain.model.result import Result
-from machochain.model.value import frozen
+from machochain.model.value import Factory, evolve, frozen
 from machochain.world.handed import OnDisk
 from machochain.world.placement import World, WorldView, open_world
 from machochain.world.system.opening import open_system

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
+from machochain.model.value import evolve
 
 if TYPE_CHECKING:
     from machochain.world.handed import Source

@@ -11,8 +11,6 @@ from concurrent.futures import Executor
 from datetime import date
 from pathlib import Path
 
-from attrs import evolve
-
 from machochain._version import __version__
 from machochain.auditing.part import AuditPart
 from machochain.auditing.pool import audit_parts
@@ -24,6 +22,7 @@ from machochain.judging.policy import Policy
 from machochain.judging.policy_file import builtin_policy, read_policy
 from machochain.model.audit import AuditReport, PolicySummary
 from machochain.model.errors import UsageError
+from machochain.model.value import evolve
 from machochain.session import StrPath
 from machochain.world.handed import Source, Sources, handed_over
 from machochain.world.placement import World

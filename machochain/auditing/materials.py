@@ -16,8 +16,6 @@ from email import message_from_string
 from email.message import Message
 from typing import Any, Final
 
-from attrs import evolve, frozen
-
 from machochain.auditing.places import InputPaths
 from machochain.findings.bundles import find_bundles
 from machochain.graph.mac import Mac
@@ -30,6 +28,7 @@ from machochain.model.image import MachOFile
 from machochain.model.materials import FileDigest, Materials, PackageFacts, PackageKind
 from machochain.model.paths import directory, leaf
 from machochain.model.reading import RangeSource
+from machochain.model.value import evolve, frozen
 
 _MOST_METADATA: Final = 4 << 20
 _MOST_RECORD: Final = 32 << 20

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from attrs import evolve, frozen
-
 from machochain.auditing.part import AuditPart
 from machochain.auditing.places import InputPaths
 from machochain.auditing.spans import clamped, minimum
@@ -37,6 +35,7 @@ from machochain.model.materials import Materials
 from machochain.model.paths import HostPath, TargetPath, leaf
 from machochain.model.platform import Platform
 from machochain.model.result import Finding, Result
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 from machochain.session import Progress, Session, placed_main, resolve_inputs
 from machochain.world.archives.packages.wheel import parse_tags

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from machochain.model.audit import AuditBinary, AuditFinding, AuditInput
 from machochain.model.coverage import PassedOver
 from machochain.model.errors import InputError
 from machochain.model.materials import Materials
 from machochain.model.result import Result
+from machochain.model.value import frozen
 
 
 @frozen

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 
-from attrs import evolve
-
 from machochain.auditing.one import audit_input, audit_together
 from machochain.auditing.part import AuditPart
 from machochain.auditing.workers import LOST, interruptible, workers
@@ -15,6 +13,7 @@ from machochain.judging.policy import Policy
 from machochain.model.audit import AuditInput
 from machochain.model.errors import InputError, is_loss
 from machochain.model.paths import leaf
+from machochain.model.value import evolve
 from machochain.session import Progress, check_place
 from machochain.world.handed import Handed, called, with_archives
 from machochain.world.placement import World

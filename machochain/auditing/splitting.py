@@ -7,12 +7,11 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final
 
-from attrs import define, field
-
 from machochain.auditing.workers import LOST, interruptible, workers
 from machochain.graph.inputs import Input
 from machochain.graph.resolve import Target
 from machochain.model.errors import InputError
+from machochain.model.value import define, field
 from machochain.session import Begin, Identity, Resolved, Session, reached_by, resolve_input
 from machochain.world.placement import World
 

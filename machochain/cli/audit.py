@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_USAGE, complain
 from machochain.cli.destinations import annotate, parse_formats, render_context, wants_annotations
@@ -20,6 +19,7 @@ from machochain.cli.options import Modelled, colour_option, modelled_options, to
 from machochain.cli.output import Output
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Severity
+from machochain.model.value import evolve
 from machochain.report.guard import guarded
 from machochain.report.registry import Document, formats, render, wants_materials
 

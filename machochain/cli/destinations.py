@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attrs import frozen
-
 from machochain.model.audit import AuditReport
 from machochain.model.errors import UsageError
+from machochain.model.value import frozen
 from machochain.report.context import RenderContext
 from machochain.report.guard import guarded
 from machochain.report.registry import no_such_format

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
 from machochain.cli.given import FILE, Spooled, standard_input
 from machochain.cli.options import Modelled, modelled_options, output_options
 from machochain.cli.output import Output
 from machochain.model.errors import InputError, UsageError
+from machochain.model.value import evolve
 from machochain.report.registry import Document
 from machochain.world.named import read_named
 

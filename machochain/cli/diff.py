@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import click
-from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_USAGE, complain
 from machochain.cli.audit import find_policy_for
@@ -13,6 +12,7 @@ from machochain.cli.given import FILE, FOLDER, PROFILE, OneOf, Spooled, given
 from machochain.cli.options import Modelled, modelled_options, output_options
 from machochain.cli.output import Output
 from machochain.model.result import Severity
+from machochain.model.value import evolve
 from machochain.report.registry import Document
 
 

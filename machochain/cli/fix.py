@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 
 import click
-from attrs import evolve
 
 from machochain.cli import EXIT_FINDINGS, EXIT_USAGE, complain
 from machochain.cli.audit import find_policy_for
 from machochain.cli.given import PLACE, PROFILE, OneOf, Rules, Spooled
 from machochain.cli.options import Modelled, colour_option, modelled_options
 from machochain.cli.output import Output
+from machochain.model.value import evolve
 from machochain.report.registry import Document, formats
 
 

@@ -8,7 +8,6 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
-from attrs import evolve
 
 from machochain.cli.given import FOLDER, PLACE, Choices, OneOf
 from machochain.cli.output import COLOURS, Output
@@ -17,7 +16,7 @@ from machochain.graph.resolve import Target
 from machochain.model.errors import UsageError
 from machochain.model.execution import Host, Launcher
 from machochain.model.paths import TargetPath
-from machochain.model.value import frozen
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 from machochain.report.registry import Document, formats
 from machochain.world.placement import World, parse_map

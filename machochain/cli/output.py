@@ -12,10 +12,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from attrs import Factory
-
 from machochain.model.errors import UsageError
-from machochain.model.value import frozen
+from machochain.model.value import Factory, frozen
 from machochain.report.registry import Document, render
 
 if TYPE_CHECKING:

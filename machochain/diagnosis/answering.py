@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from attrs import define, evolve, field
-
 from machochain.diagnosis import table
 from machochain.diagnosis.attempts import NO_PATH, explain_attempts
 from machochain.diagnosis.conclusions import (
@@ -55,6 +53,7 @@ from machochain.model.diagnosis import Answer, Diagnosis, Fact, Sure
 from machochain.model.evidence import Evidence, EvidenceKind
 from machochain.model.paths import printable
 from machochain.model.result import Confidence
+from machochain.model.value import define, evolve, field
 
 MAX_ANSWERS: Final = 5_000
 _BUILDING: Final = frozenset(

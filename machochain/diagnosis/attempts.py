@@ -10,14 +10,13 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import define, field
-
 from machochain.diagnosis.elision import is_elided
 from machochain.model.diagnosis import ExplainedAttempt, ProcessFacts
 from machochain.model.evidence import Era, Evidence, Request, Tried
 from machochain.model.ospaths import CRYPTEX
 from machochain.model.paths import directory, leaf
 from machochain.model.search import SearchRule
+from machochain.model.value import define, field
 
 _FRAMEWORK: Final = re.compile(r"(?:^|/)(?P<partial>(?P<name>[^/]+)\.framework/(?:.*/)?(?P=name))$")
 _NEW_ERAS: Final = (Era.DYLD4,)

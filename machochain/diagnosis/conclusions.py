@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from attrs import evolve
-
 from machochain.diagnosis import table
 from machochain.diagnosis.derive import scheme
 from machochain.diagnosis.elision import is_elided
@@ -18,6 +16,7 @@ from machochain.model.cause import Cause
 from machochain.model.diagnosis import Answer, Fact, Help, PlaceKind, ProcessFacts
 from machochain.model.evidence import Evidence, EvidenceKind, Request
 from machochain.model.paths import leaf
+from machochain.model.value import evolve
 
 SOURCES: Final = frozenset(
     {"ld64", "ld-prime", "lld", "zig", "clang", "xcrun", "cmd/link", "cmd/go", "cgo", "node-gyp"}

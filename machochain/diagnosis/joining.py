@@ -6,9 +6,8 @@ import re
 from itertools import pairwise
 from typing import Final
 
-from attrs import define, frozen
-
 from machochain.diagnosis.text import line_prefix
+from machochain.model.value import define, frozen
 
 MAX_MESSAGE: Final = 65536
 """Longest message read, characters; dyld's own buffers are far smaller."""

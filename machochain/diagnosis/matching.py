@@ -13,12 +13,11 @@ from functools import cache
 from itertools import accumulate
 from typing import Final
 
-from attrs import frozen
-
 from machochain.diagnosis import table
 from machochain.diagnosis.joiners import JOINERS
 from machochain.diagnosis.names import FILES, MARKS, PLACES, SENTENCE_END, place_in, without_sentence
 from machochain.diagnosis.notation import Anchor, Compiled, literal_pattern
+from machochain.model.value import frozen
 
 CHUNK: Final = 1 << 18
 """Characters whose words are collected at once."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attrs import evolve, frozen
-
 from machochain.diagnosis.eras import era_of, macos_range
 from machochain.diagnosis.joining import KEY
 from machochain.diagnosis.text import trimmed
 from machochain.diagnosis.tried import scan_tried
 from machochain.model.evidence import Evidence, EvidenceKind, Request, Tried
 from machochain.model.result import Confidence
+from machochain.model.value import evolve, frozen
 
 _UUID: Final = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _WITH_UUID: Final = re.compile(rf"<({_UUID}|no uuid)>[ \t]*")

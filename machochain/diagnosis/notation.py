@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attrs import define, field, frozen
+from machochain.model.value import define, field, frozen
 
 LONGEST: Final = 4096
 """Longest value, characters: four times PATH_MAX of macOS."""

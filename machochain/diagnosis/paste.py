@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final
 
-from attrs import define, field, frozen
+from machochain.model.value import define, field, frozen
 
 MANY: Final = 300_000
 """Lines from which on runs of empty ones are left out."""

@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import evolve
-
 from machochain.diagnosis.eras import macos_range
 from machochain.diagnosis.joining import Joined, join
 from machochain.diagnosis.logs import SEARCHED, SearchReader, read_call, read_loaded
@@ -22,6 +20,7 @@ from machochain.diagnosis.reports import REPORT_LITERALS, Report, read_heading, 
 from machochain.diagnosis.text import clean, line_prefix
 from machochain.model.evidence import Evidence, EvidenceKind, LoggedImage, Request, TracedCall
 from machochain.model.result import Confidence
+from machochain.model.value import evolve
 from machochain.model.version import Version
 
 MAX_MESSAGES: Final = 2_000

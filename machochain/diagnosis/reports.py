@@ -10,12 +10,11 @@ import json
 import re
 from typing import Any, Final
 
-from attrs import evolve, frozen
-
 from machochain.diagnosis.messages import Context, parse_message
 from machochain.model.errors import UsageError
 from machochain.model.evidence import Evidence, EvidenceKind, Termination
 from machochain.model.paths import encodable
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 
 _DECODER: Final = json.JSONDecoder()

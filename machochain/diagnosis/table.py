@@ -20,10 +20,9 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from attrs import frozen
-
 from machochain.diagnosis.notation import Anchor, Compiled, anchor_of, compile_form
 from machochain.model.cause import Cause
+from machochain.model.value import frozen
 
 FAMILIES: Final = (
     "dyld", "system", "signing", "linking", "building", "editing", "packaging", "runtimes", "managers", "traces",

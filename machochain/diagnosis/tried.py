@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.evidence import Tried
+from machochain.model.value import frozen
 
 _PATH_LIMIT: Final = 4096
 """Longest path looked for, characters: four times PATH_MAX of macOS."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import evolve
-
 from machochain.dyld.atpaths import LoadRequest, starts_with_variable
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.plan import add_suffix, framework_partial_path
@@ -19,7 +17,7 @@ from machochain.model.image import FileType
 from machochain.model.paths import leaf
 from machochain.model.result import LoadedImage
 from machochain.model.search import Candidate, Failure, FailureKind, SearchRule
-from machochain.model.value import frozen
+from machochain.model.value import evolve, frozen
 
 RealPath = Callable[[str], str | None]
 """``realpath`` on the modelled Mac: the path with links resolved, or None if nothing is there."""

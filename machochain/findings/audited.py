@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, frozen
-
 from machochain.findings.expectations import Expectations
 from machochain.findings.rule import Rule
 from machochain.graph.binaries import SignedBinary
@@ -17,6 +15,7 @@ from machochain.model.audit import AuditBinary
 from machochain.model.paths import leaf
 from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, LoadedImage, Origin, Result, Severity
+from machochain.model.value import define, frozen
 from machochain.model.version import Version
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from xml.parsers.expat import ExpatError
 
-from attrs import frozen
-
 from machochain.graph.mac import Mac
 from machochain.model.audit import AuditBinary
 from machochain.model.errors import InputError
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.paths import directory
+from machochain.model.value import frozen
 
 PLIST_LIMIT: Final = 1 << 20
 """Bytes of an Info.plist that is looked at; real ones have a few thousand."""

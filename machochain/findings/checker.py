@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from attrs import evolve
-
 from machochain.dyld.profile import PROFILES
 from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, FileCase, GoImage, ReleaseCase, Scene
 from machochain.findings.folding import folded
@@ -18,6 +16,7 @@ from machochain.model.image import FileType, MachOFile
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.result import Finding, LoadedImage, Result
+from machochain.model.value import evolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,6 @@ from itertools import islice
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import Factory, define, field
-
 from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.findings.names import library_base
 from machochain.findings.outcomes import KNOWN_VARIABLES, FailedLoad, Fate, failures, passed_over
@@ -23,7 +21,7 @@ from machochain.model.platform import Platform
 from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Load, LoadedImage, Origin, Result, Severity
 from machochain.model.search import Attempt, ObjectionKind, SearchRule
-from machochain.model.value import frozen
+from machochain.model.value import Factory, define, field, frozen
 from machochain.model.version import Version
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from attrs import Factory, fields, frozen
+from attrs import fields
 
 from machochain.findings.registry import RULES
 from machochain.model.result import Severity
+from machochain.model.value import Factory, frozen
 from machochain.model.version import Version
 
 

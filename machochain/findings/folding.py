@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import evolve
-
 from machochain.findings.draft import Draft
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Confidence
+from machochain.model.value import evolve
 
 MOST_ALIKE: Final = 1000
 """Findings of one rule about one image. No image of numpy, scipy, vtk or PySide6 has more than 48."""

@@ -6,8 +6,6 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import evolve
-
 from machochain.findings.draft import Case, Draft, GoImage
 from machochain.findings.remedies import advice, command
 from machochain.findings.runpaths import without_origin
@@ -21,6 +19,7 @@ from machochain.model.reading import RangeSource
 from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import LoadedImage, Severity
 from machochain.model.shell import flags_word, is_plain, more_ldflags
+from machochain.model.value import evolve
 
 
 def read_go_image(mac: Mac, image: LoadedImage) -> GoImage | None:

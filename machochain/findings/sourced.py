@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
-
 from machochain.findings.rule import Rule
 from machochain.model.paths import printable
 from machochain.model.remedy import Remedy
 from machochain.model.result import Confidence, Finding, Severity
+from machochain.model.value import evolve
 
 if TYPE_CHECKING:
     from machochain.source.values import PackageFacts, Search, SourcePosition, SourceReport

@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
-from attrs import field, frozen
-
 from machochain.golang.settings import DEFAULT_FLAGS
 from machochain.model.errors import UsageError
 from machochain.model.shell import go_word
+from machochain.model.value import field, frozen
 from machochain.model.version import Version
 
 _ZIG_ARCH: Final = {"arm64": "aarch64", "amd64": "x86_64"}

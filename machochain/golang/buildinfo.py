@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from attrs import evolve, frozen
-
 from machochain.golang.quote import quote, quoted_prefix, unquote
 from machochain.model.go import GoBuildInfo, GoFact, GoModule, GoTraces
 from machochain.model.image import FileType, Image, Section, Segment
 from machochain.model.reading import ReadAt, text
+from machochain.model.value import evolve, frozen
 
 MAGIC: Final = b"\xff Go buildinf:"
 _HEADER: Final = 32

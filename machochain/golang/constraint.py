@@ -10,9 +10,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from attrs import frozen
-
 from machochain.golang.words import GO_SPACE, fields
+from machochain.model.value import frozen
 
 KNOWN_OS: Final = frozenset(
     {

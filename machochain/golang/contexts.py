@@ -13,8 +13,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from attrs import evolve
-
 from machochain.model.errors import UsageError, guess
 from machochain.model.launch import (
     CACHED,
@@ -32,6 +30,7 @@ from machochain.model.launch import (
     closed_root,
 )
 from machochain.model.paths import TargetPath, directory
+from machochain.model.value import evolve
 
 HARDENED_GO: Final = Hop("go of go.dev (hardened runtime)", drops_dyld=True)
 _SIP_SHELL: Final = Hop("/bin/sh (protected by SIP)", drops_dyld=True)

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
-
 from machochain.golang.security import Refusal, check_flags
+from machochain.model.value import frozen
 
 
 class LinkMode(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from attrs import define, evolve, frozen
+from machochain.model.value import define, evolve, frozen
 
 _SPECIAL: Final = (
     "-framework", "-isystem", "-idirafter", "-pthread", "-Wa,", "-Wl,", "-Wp,", "-trigraphs", "-pedantic", "-ansi",

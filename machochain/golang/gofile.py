@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import frozen
-
 from machochain.golang.constraint import is_go_build, plus_build
 from machochain.golang.quote import unquote
 from machochain.golang.words import GO_SPACE, fields
+from machochain.model.value import frozen
 
 
 @frozen

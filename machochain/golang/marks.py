@@ -12,10 +12,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from attrs import field, mutable
-
 from machochain.model.go import GoBinary, GoLink, GoTraces
 from machochain.model.image import FileType, HeaderFlag, Image
+from machochain.model.value import define, field
 
 _C_FUNCTION: Final = re.compile(r"__cgo_[0-9a-f]{12}_C2?func_(.+?)(?:\.cold(?:\.\d+)?)?")
 """clang may split rarely run parts off into ``NAME.cold.1``."""
@@ -63,7 +62,7 @@ def _hidden(traces: GoTraces) -> tuple[str, ...]:
     return _TRIMMED if traces.build.setting("CGO_ENABLED") == "0" else _TRIMMED_WITH_CGO
 
 
-@mutable
+@define
 class _Symbols:
     """What the symbol table shows, each name once."""
 

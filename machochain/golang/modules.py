@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attrs import frozen
-
 from machochain.golang.quote import unquote
+from machochain.model.value import frozen
 
 _WORD: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|`[^`\n]*`|//[^\n]*|=>|[()]|[^\s()"`]+')
 

@@ -10,11 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from attrs import define, field, frozen
-
 from machochain.golang.constraint import BuildContext, ConstraintError, parse_expression, parse_plus
 from machochain.golang.gofile import Comment, GoFile, comment_lines, has_directive, read_constraints, read_go_file
 from machochain.golang.words import GO_SPACE, fields, split_directive
+from machochain.model.value import define, field, frozen
 
 VERBS: Final = ("CFLAGS", "CPPFLAGS", "CXXFLAGS", "FFLAGS", "LDFLAGS", "pkg-config")
 _LISTS: Final = {

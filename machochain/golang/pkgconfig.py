@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import define, field, frozen
-
 from machochain.golang.fragments import Fragments, fragments, words_of
+from machochain.model.value import define, field, frozen
 
 _FIELD: Final = re.compile(r"\s*([A-Za-z0-9_.\-]+)\s*([:=])\s*(.*)", re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")

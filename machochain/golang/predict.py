@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from attrs import frozen
-
 from machochain.golang.flags import (
     Framework,
     InputFile,
@@ -24,6 +22,7 @@ from machochain.golang.flags import (
     parse_ldflags,
 )
 from machochain.model.go import Directive, ImportDynamic, LdFlag
+from machochain.model.value import frozen
 
 Found = tuple[str, str | None]
 """(path of the file the linker would take, its install name); the name is None for a static library or object."""

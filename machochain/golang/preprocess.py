@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final
 
-from attrs import define, field, frozen
+from machochain.model.value import define, field, frozen
 
 _SCAN: Final = re.compile(
     r"/\*.*?(?:\*/|\Z)"

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
-from attrs import frozen
-
 from machochain.golang.flags import RunPathFlag, parse_ldflags
 from machochain.golang.words import split_variable
 from machochain.model.errors import UsageError
 from machochain.model.go import GoBuildInfo
+from machochain.model.value import frozen
 
 
 class FlagOrigin(Enum):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from attrs import frozen
+from machochain.model.value import frozen
 
 _VALUE: Final = r"[^@\-].*"
 _ONE: Final = r"[^,@\-][^,]*"

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
-
 from machochain.golang.words import split_variable
 from machochain.model.errors import UsageError
+from machochain.model.value import frozen
 
 DEFAULT_FLAGS: Final = "-O2 -g"
 _DEFAULTS: Final = {

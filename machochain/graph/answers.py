@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, field
-
 from machochain.model.coverage import Coverage, PassedOver, coverage_of
 from machochain.model.errors import InputError
 from machochain.model.result import Load, LoadedImage, Result
-from machochain.model.value import frozen
+from machochain.model.value import evolve, field, frozen
 
 if TYPE_CHECKING:
     import networkx as nx

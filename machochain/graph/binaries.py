@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from attrs import evolve, frozen
-
 from machochain.graph.inputs import Input
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
@@ -14,6 +12,7 @@ from machochain.model.errors import InputError
 from machochain.model.image import Image, Slice
 from machochain.model.paths import TargetPath
 from machochain.model.signature import SignatureKind
+from machochain.model.value import evolve, frozen
 
 
 @frozen

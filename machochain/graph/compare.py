@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from attrs import frozen
-
 from machochain.dyld.profile import NEWEST, OLDEST
 from machochain.model.diagnosis import Answer, PlaceKind
 from machochain.model.evidence import Evidence, PathSearch
 from machochain.model.paths import leaf
 from machochain.model.result import Load, Result
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from attrs import evolve
-
 from machochain.dyld import messages
 from machochain.dyld.atpaths import LoadRequest
 from machochain.dyld.config import ProcessConfig
@@ -38,6 +36,7 @@ from machochain.model.paths import TargetPath, leaf
 from machochain.model.platform import Platform
 from machochain.model.result import Load, LoadedImage, Origin, Outcome, Unknown, UnknownKind
 from machochain.model.search import Attempt, Failure, FailureKind
+from machochain.model.value import evolve
 from machochain.model.version import Version
 
 

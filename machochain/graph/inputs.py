@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from attrs import Factory, evolve, field
-
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import LOADABLE
 from machochain.macho.kind import FileKind, kind_of
@@ -18,7 +16,7 @@ from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.image import FileType
 from machochain.model.location import Location
 from machochain.model.paths import HostPath
-from machochain.model.value import frozen
+from machochain.model.value import Factory, evolve, field, frozen
 from machochain.world.placement import WorldView
 
 if TYPE_CHECKING:

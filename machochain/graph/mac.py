@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from attrs import evolve
-
 from machochain.dyld.atpaths import framework_folder
 from machochain.dyld.config import ProcessConfig
 from machochain.dyld.facts import needs_fallbacks
@@ -24,6 +22,7 @@ from machochain.model.image import FileType, MachOFile, Slice
 from machochain.model.ospaths import OS_FOLDERS
 from machochain.model.paths import TargetPath, directory
 from machochain.model.result import LoadedImage
+from machochain.model.value import evolve
 from machochain.model.version import Version
 from machochain.world.filesystem import ENOENT, ReadableFileSystem
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import evolve
-
 from machochain.dyld import messages
 from machochain.dyld.atpaths import LoadRequest, expand_executable_path
 from machochain.dyld.config import ProcessConfig
@@ -30,6 +28,7 @@ from machochain.model.paths import TargetPath, leaf
 from machochain.model.platform import Platform
 from machochain.model.result import Load, LoadedImage, Origin, Unknown, UnknownKind
 from machochain.model.search import Attempt, Candidate, Objection, ObjectionKind, SearchRule
+from machochain.model.value import evolve
 
 _NEVER_MACOS: Final = frozenset({Platform.TVOS, Platform.WATCHOS, Platform.BRIDGEOS, Platform.VISIONOS})
 """Processes that the libraries in a Mac's cache do not fit: they are built for macOS, some for Catalyst too."""

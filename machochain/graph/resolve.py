@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike, fspath
 from typing import Final
 
-from attrs import evolve, field
-
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED, ProcessConfig, Security, process_config
 from machochain.dyld.messages import not_valid_reason
 from machochain.dyld.profile import NEWEST, parse_range, profile_for
@@ -37,7 +35,7 @@ from machochain.model.image import DefectKind, FileType, Image, MachOFile, Slice
 from machochain.model.paths import TargetPath, shortened
 from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
 from machochain.model.signature import Signature, SignatureFlag
-from machochain.model.value import frozen
+from machochain.model.value import evolve, field, frozen
 from machochain.model.version import Version
 
 LOADABLE: Final = frozenset({FileType.MH_EXECUTE, FileType.MH_DYLIB, FileType.MH_BUNDLE})

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from attrs import evolve
-
 from machochain.dyld import messages
 from machochain.dyld.atpaths import LoadRequest
 from machochain.dyld.facts import (
@@ -25,6 +23,7 @@ from machochain.model.ospaths import (
 from machochain.model.paths import TargetPath
 from machochain.model.result import LoadedImage, Origin, Unknown, UnknownKind
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind, Objection, ObjectionKind
+from machochain.model.value import evolve
 
 PROTECTED: Final = frozenset(
     {LIBSYSTEM, "/usr/lib/system/libsystem_secinit.dylib", "/usr/lib/system/libsystem_sandbox.dylib"}

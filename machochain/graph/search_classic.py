@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from machochain.dyld import classic, messages
 from machochain.dyld.atpaths import LoadRequest
 from machochain.graph.process import Process, names_a_system_library
@@ -11,6 +9,7 @@ from machochain.graph.walked import Found
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.result import Unknown, UnknownKind
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind, Objection, ObjectionKind
+from machochain.model.value import evolve
 from machochain.world.filesystem import ENOENT
 
 

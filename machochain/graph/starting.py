@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve
-
 from machochain.kernel.blob import CMS, SLOT_CMS, BadBlob, Directory, validate
 from machochain.kernel.file import Piece, Program
 from machochain.kernel.libraries import LibrarySignature, validation_of
@@ -22,7 +20,7 @@ from machochain.model.paths import directory, leaf
 from machochain.model.reading import ReadAt
 from machochain.model.result import LoadedImage, Origin
 from machochain.model.signature import Signature, SignatureKind
-from machochain.model.value import frozen
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 
 if TYPE_CHECKING:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
-from attrs import evolve
-
 from machochain.graph.mac import Mac
 from machochain.macho.exports import Exports, open_exports
 from machochain.macho.imports import read_imports
@@ -16,7 +14,7 @@ from machochain.model.host import PluginHost
 from machochain.model.reading import RangeSource
 from machochain.model.result import LoadedImage, MissingSymbol
 from machochain.model.symbols import Export, Import
-from machochain.model.value import frozen
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 
 T = TypeVar("T")

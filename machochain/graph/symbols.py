@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from attrs import evolve
-
 from machochain.dyld import messages
 from machochain.dyld.config import ProcessConfig
 from machochain.graph.binding import Binding
@@ -26,6 +24,7 @@ from machochain.model.result import (
     Unknown,
     UnknownKind,
 )
+from machochain.model.value import evolve
 
 RTLD_NOW: Final = 2
 RTLD_LOCAL: Final = 4

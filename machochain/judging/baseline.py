@@ -8,12 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import evolve, frozen
-
 from machochain.judging.policy import Ignore, Policy
 from machochain.model.audit import AuditFinding, StaleSuppression, Suppression, SuppressionSource
 from machochain.model.errors import InputError, UsageError
 from machochain.model.result import Severity
+from machochain.model.value import evolve, frozen
 from machochain.world.named import read_named
 
 SCHEMA: Final = "machochain.baseline/1"

@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Final
 
-from attrs import define, evolve, field
-
 from machochain.judging.policy import Policy
 from machochain.model.audit import AuditFinding
 from machochain.model.location import Location
 from machochain.model.paths import TargetPath
 from machochain.model.remedy import RemedyKind
 from machochain.model.result import Confidence, Finding, Result, Severity
+from machochain.model.value import define, evolve, field
 from machochain.model.version import Version
 
 _SAME_CAUSE: Final = {"MC904": "MC101"}

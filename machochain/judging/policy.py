@@ -7,10 +7,9 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final
 
-from attrs import frozen
-
 from machochain.findings.expectations import Expectations, matches
 from machochain.model.result import Severity
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 

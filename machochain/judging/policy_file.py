@@ -11,14 +11,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import evolve, frozen
-
 from machochain.dyld.profile import parse_range
 from machochain.findings import RULES
 from machochain.findings.expectations import Bounds, Expectations
 from machochain.judging.policy import PROFILES, Ignore, Override, Policy
 from machochain.model.errors import InputError, UsageError
 from machochain.model.result import Severity
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 from machochain.world.named import read_named
 

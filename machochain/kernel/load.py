@@ -10,8 +10,6 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import evolve
-
 from machochain.kernel.failure import Failure, LoadReturn
 from machochain.kernel.memory import Memory, SegmentFields
 from machochain.kernel.releases import IGNORES_EMPTY_CRYPT
@@ -19,7 +17,7 @@ from machochain.model.arch import CPU_ARM64, CPU_X86_64
 from machochain.model.execution import Cause, Certainty, ExecRule
 from machochain.model.loadcommand import walk_commands
 from machochain.model.reading import text
-from machochain.model.value import frozen
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 
 DYLD: Final = "/usr/lib/dyld"

@@ -9,13 +9,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Final
 
-from attrs import evolve
-
 from machochain.kernel.failure import Failure, LoadReturn
 from machochain.kernel.releases import ONE_READ_ONLY_SEGMENT
 from machochain.model.execution import Cause, ExecRule
 from machochain.model.paths import printable
-from machochain.model.value import frozen
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 
 _SG_PROTECTED: Final = 0x8

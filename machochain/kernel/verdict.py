@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import evolve
-
 from machochain.kernel import words
 from machochain.kernel.failure import (
     BAD_MACHO,
@@ -33,7 +31,7 @@ from machochain.model.execution import (
     RosettaNeed,
 )
 from machochain.model.paths import leaf, printable
-from machochain.model.value import frozen
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 
 _PAGE: Final = {True: 0x1000, False: 0x4000}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from attrs import frozen
-
+from machochain.model.value import frozen
 from machochain.source.values import FlagWord, SourceReport
 
 _DIRECTORY_FLAGS: Final = ("-I", "-L", "-F")

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
-from attrs import frozen
-
 from machochain.machine.doctor import MachineCase
 from machochain.model.errors import UsageError
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 _TARGETS = ("darwin/arm64", "darwin/amd64")

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attrs import evolve
-
 from machochain._version import __version__
 from machochain.golang.pkgconfig import PkgConfig
 from machochain.golang.settings import Settings
@@ -42,6 +40,7 @@ from machochain.machine.snapshot import (
     Snapshot,
 )
 from machochain.model.errors import UsageError
+from machochain.model.value import evolve
 from machochain.source.chain import pkg_config_directories
 
 

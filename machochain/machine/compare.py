@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
-
 from machochain.machine.facts import MachineFacts
+from machochain.model.value import frozen
 from machochain.source.values import SourceReport
 
 _KEYED: Final = ("CC", "CXX", "CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS", "CGO_ENABLED", "GOFLAGS")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from attrs import define, field, frozen
-
 from machochain.machine.facts import MachineFacts, facts_of
 from machochain.machine.snapshot import Snapshot
 from machochain.model.result import Finding
+from machochain.model.value import define, field, frozen
 from machochain.source.values import SourceReport
 
 

@@ -7,12 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import define, field
-
 from machochain.golang.modules import minor_of
 from machochain.golang.settings import Settings, parse_kept
 from machochain.machine.snapshot import Recorded, Snapshot
 from machochain.model.errors import UsageError
+from machochain.model.value import define, field
 from machochain.model.version import Version
 from machochain.source.chain import mode_of
 from machochain.source.values import Mode

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import define, field, frozen
-
 from machochain.model.errors import InputError
+from machochain.model.value import define, field, frozen
 
 SCHEMA: Final = "machochain.snapshot/1"
 LARGEST: Final = 8 << 20

@@ -10,8 +10,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
-
 from machochain.macho.constants import ARCHIVE_MAGIC
 from machochain.macho.fat import HEADER_BYTES, MAX_SLICES, parse_fat
 from machochain.macho.kind import FileKind, kind_of
@@ -20,6 +18,7 @@ from machochain.model.arch import Arch
 from machochain.model.errors import InputError
 from machochain.model.reading import ByteSource, RangeSource
 from machochain.model.symbols import TableDefect
+from machochain.model.value import frozen
 
 _HEADER: Final = 60
 _READ: Final = 256

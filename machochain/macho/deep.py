@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import frozen
-
 from machochain.macho.apart import LIEF
 from machochain.macho.exports import open_exports
 from machochain.macho.imports import read_imports
@@ -14,6 +12,7 @@ from machochain.model.errors import InputError
 from machochain.model.image import Image, Section
 from machochain.model.reading import ReadAt
 from machochain.model.symbols import Export, Import, ImportKind, Imports, TableDefect
+from machochain.model.value import frozen
 
 _TYPES: Final = {0x0: "undefined", 0x2: "absolute", 0xA: "indirect", 0xC: "prebound", 0xE: "section"}
 """``n_type & N_TYPE`` (<mach-o/nlist.h>)."""

@@ -9,8 +9,6 @@ import struct
 from functools import lru_cache
 from typing import Any, Final
 
-from attrs import evolve
-
 from machochain.macho import constants as c
 from machochain.macho.collected import Collected
 from machochain.macho.validity import semantic_defects
@@ -32,6 +30,7 @@ from machochain.model.image import (
 from machochain.model.loadcommand import walk_commands, walk_end
 from machochain.model.platform import Platform
 from machochain.model.reading import signed, text
+from machochain.model.value import evolve
 from machochain.model.version import Version
 
 MARGIN: Final = 128

@@ -26,12 +26,11 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from machochain.macho.reader import read_source, slice_reader
 from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath
+from machochain.model.value import frozen
 
 if TYPE_CHECKING:
     import lief

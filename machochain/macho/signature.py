@@ -10,15 +10,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from attrs import evolve
-
 from machochain.macho.constants import LC_CODE_SIGNATURE
 from machochain.macho.symtab import read_table
 from machochain.model.image import Image
 from machochain.model.reading import ReadAt
 from machochain.model.signature import HASHES, Signature, SignatureKind, digest
 from machochain.model.symbols import TableDefect
-from machochain.model.value import frozen
+from machochain.model.value import evolve, frozen
 
 MAGIC_EMBEDDED: Final = 0xFADE0CC0
 MAGIC_CODE_DIRECTORY: Final = 0xFADE0C02

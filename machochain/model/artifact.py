@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
-from attrs import frozen
-
 from machochain.model.errors import InputError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.release import DiskImage, InstallerPackage
+from machochain.model.value import frozen
 
 
 class ArtifactKind(Enum):

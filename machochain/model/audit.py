@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from enum import Enum
 
-from attrs import field
-
 from machochain.model.coverage import Coverage, PassedOver, coverage_of
 from machochain.model.errors import InputError
 from machochain.model.image import Image
@@ -16,7 +14,7 @@ from machochain.model.notebook import framed, table
 from machochain.model.paths import TargetPath
 from machochain.model.result import Finding, Result, Severity
 from machochain.model.signature import Signature
-from machochain.model.value import frozen
+from machochain.model.value import field, frozen
 from machochain.model.version import Version
 
 

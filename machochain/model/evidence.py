@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
-
 from machochain.model.result import Confidence
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 

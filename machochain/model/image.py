@@ -9,12 +9,10 @@ from __future__ import annotations
 from enum import Enum, IntEnum, IntFlag
 from functools import cached_property
 
-from attrs import field
-
 from machochain.model.arch import Arch
 from machochain.model.loadcommand import Command, walk_commands
 from machochain.model.platform import Platform
-from machochain.model.value import frozen
+from machochain.model.value import field, frozen
 from machochain.model.version import Version
 
 

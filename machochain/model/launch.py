@@ -9,10 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.image import Image
 from machochain.model.paths import TargetPath
+from machochain.model.value import frozen
 
 
 @frozen

@@ -5,10 +5,8 @@ from __future__ import annotations
 import posixpath
 from typing import Final
 
-from attrs import evolve
-
 from machochain.model.paths import HostPath, TargetPath, directory
-from machochain.model.value import frozen
+from machochain.model.value import evolve, frozen
 
 _BUNDLES: Final = (".app", ".appex", ".xpc", ".framework", ".bundle", ".plugin", ".systemextension")
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from attrs import field
-
 from machochain.model.execution import ExecVerdict
 from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.image import FileType, Image, LinkedDylib
@@ -16,7 +14,7 @@ from machochain.model.paths import HostPath, TargetPath
 from machochain.model.remedy import Remedy, Step, StepKind, mendable, steps
 from machochain.model.search import Attempt, Candidate, Failure, FailureKind
 from machochain.model.shell import file_word
-from machochain.model.value import frozen
+from machochain.model.value import field, frozen
 from machochain.model.version import Version
 
 if TYPE_CHECKING:

@@ -7,11 +7,9 @@ from enum import Enum, IntFlag
 from types import MappingProxyType
 from typing import Any, Final
 
-from attrs import field
-
 from machochain.model.frozen import FrozenDict, frozen_dict
 from machochain.model.symbols import TableDefect
-from machochain.model.value import frozen
+from machochain.model.value import field, frozen
 
 HASHES: Final[Mapping[int, tuple[str, int]]] = MappingProxyType(
     {1: ("sha1", 20), 3: ("sha256", 20), 2: ("sha256", 32), 4: ("sha384", 48)}

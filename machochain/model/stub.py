@@ -5,8 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from attrs import field, frozen
-
+from machochain.model.value import field, frozen
 from machochain.model.version import Version
 
 

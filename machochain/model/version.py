@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from attrs import field
-
 from machochain.model.errors import UsageError
-from machochain.model.value import frozen
+from machochain.model.value import field, frozen
 
 _TEXT = re.compile(r"(\d{1,5})(?:\.(\d{1,3}))?(?:\.(\d{1,3}))?\Z")
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from machochain.model.audit import AuditReport
 from machochain.model.paths import HostPath, leaf
 from machochain.model.result import LoadedImage, Origin, Result
+from machochain.model.value import frozen
 from machochain.repair.edits import ChangeInstallName, ChangeLoad, DeleteRunPath, Edit
 from machochain.repair.obstacle import Obstacle, ObstacleKind
 from machochain.repair.result import Refusal

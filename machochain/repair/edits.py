@@ -12,9 +12,8 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
-
 from machochain.macho import constants as lc
+from machochain.model.value import frozen
 from machochain.model.version import Version
 from machochain.repair.layout import LOADS, Layout, Segment, header_bytes, number, read_layout
 from machochain.repair.obstacle import ObstacleKind, refuse

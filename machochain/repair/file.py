@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from attrs import evolve, frozen
-
+from machochain.model.value import evolve, frozen
 from machochain.repair.edits import Edit, apply_edits
 from machochain.repair.layout import read_layout
 from machochain.repair.obstacle import ObstacleKind, RepairError, refuse
@@ -75,7 +74,7 @@ def repair_file(
     data: bytes,
     edits: Mapping[str, Sequence[Edit]],
     name: str,
-    policy: SigningPolicy = SigningPolicy(),  # frozen
+    policy: SigningPolicy = SigningPolicy(),  # noqa: B008  # frozen
     sealed: Mapping[int, bytes] | None = None,
 ) -> FileRepair:
     """Edit the slices of a file and sign them again. All is done, or nothing.

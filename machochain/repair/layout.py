@@ -12,10 +12,9 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import frozen
-
 from machochain.macho import constants as c
 from machochain.model.image import FileType
+from machochain.model.value import frozen
 from machochain.repair.obstacle import ObstacleKind, refuse
 
 LOADS: Final = frozenset(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.errors import MachochainError
+from machochain.model.value import frozen
 
 
 class ObstacleKind(Enum):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from attrs import evolve, frozen
-
 from machochain.model.audit import AuditFinding
 from machochain.model.remedy import Remedy, RemedyKind, mendable
+from machochain.model.value import evolve, frozen
 from machochain.repair.bundling import Bundling
 from machochain.repair.edits import (
     AddRunPath,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.audit import AuditFinding, AuditReport
 from machochain.model.result import Outcome, Result, Severity
+from machochain.model.value import frozen
 
 _RANKS: Final = {Outcome.LOADED: 2, Outcome.ALREADY_LOADED: 2, Outcome.UNKNOWN: 1}
 """How good an outcome is; a missing library is the worst, also where it may be missing."""

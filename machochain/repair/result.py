@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import field, frozen
-
 from machochain.model.audit import AuditFinding
 from machochain.model.errors import InputError
 from machochain.model.result import Severity
+from machochain.model.value import field, frozen
 from machochain.repair.file import SliceRepair
 from machochain.repair.obstacle import Obstacle
 from machochain.repair.proof import Proof

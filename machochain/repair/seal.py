@@ -13,8 +13,7 @@ import posixpath
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final
 
-from attrs import frozen
-
+from machochain.model.value import frozen
 from machochain.repair.layout import read_layout
 from machochain.repair.obstacle import ObstacleKind, RepairError, refuse
 from machochain.repair.signing import signature_of

@@ -14,12 +14,11 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
-from attrs import evolve, frozen
-
 from machochain.kernel.policy import restricted_entitlement
 from machochain.macho import constants as lc
 from machochain.model.image import FileType
 from machochain.model.signature import SignatureFlag
+from machochain.model.value import evolve, frozen
 from machochain.repair import superblob as sb
 from machochain.repair.edits import check_room, linkedit_of
 from machochain.repair.layout import Layout, header_bytes, number, read_layout

@@ -10,9 +10,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from attrs import evolve, field, frozen
-
 from machochain.model.signature import HASHES, digest
+from machochain.model.value import evolve, field, frozen
 from machochain.repair.obstacle import ObstacleKind, refuse
 
 MAGIC_EMBEDDED: Final = 0xFADE0CC0

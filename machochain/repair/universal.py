@@ -6,9 +6,8 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import evolve, frozen
-
 from machochain.model.arch import Arch
+from machochain.model.value import evolve, frozen
 from machochain.repair.obstacle import ObstacleKind, refuse
 
 _FAT: Final = b"\xca\xfe\xba\xbe"

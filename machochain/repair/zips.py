@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from attrs import frozen
-
+from machochain.model.value import frozen
 from machochain.repair.obstacle import ObstacleKind, refuse
 
 _LOCAL: Final = struct.Struct("<4s5H3I2H")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from attrs import Factory, frozen
-
+from machochain.model.value import Factory, frozen
 from machochain.report.style import Style
 
 

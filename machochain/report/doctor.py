@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from attrs import frozen
-
 from machochain.machine.ci import CiAnswer
 from machochain.machine.compare import Difference
 from machochain.machine.doctor import Buildable, MachineCase
 from machochain.machine.facts import MachineFacts
 from machochain.model.paths import printable
 from machochain.model.result import Finding, Severity
+from machochain.model.value import frozen
 from machochain.report.context import RenderContext
 from machochain.report.resolution import finding_fields, tool
 from machochain.report.style import Style

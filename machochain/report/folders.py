@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.paths import directory
+from machochain.model.value import frozen
 
 MOST_FOLDERS: Final = 24
 """More groups are no overview; the deepest are joined with what lies beside them."""

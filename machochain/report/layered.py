@@ -12,7 +12,7 @@ from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from attrs import define, field, frozen
+from machochain.model.value import define, field, frozen
 
 Edge = tuple[int, int]
 Point = tuple[float, float]

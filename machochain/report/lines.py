@@ -10,12 +10,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from attrs import evolve
-
 from machochain.graph.answers import Report
 from machochain.graph.inspect import Inspection
 from machochain.model.audit import AuditInput, AuditReport
 from machochain.model.result import Result
+from machochain.model.value import evolve
 from machochain.report.context import RenderContext
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import define, field, frozen
-
 from machochain.model.audit import AuditInput, AuditReport
 from machochain.model.image import Image, file_type_name
 from machochain.model.platform import platform_name
 from machochain.model.result import Load, LoadedImage, Origin, Outcome, Result
+from machochain.model.value import define, field, frozen
 from machochain.model.version import Version
 
 _WORST_FIRST: Final = (

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
-from attrs import frozen
-
 from machochain.model.audit import AuditInput, AuditReport
 from machochain.model.go import GoBuildInfo, GoModule
 from machochain.model.materials import FileDigest, Materials, PackageFacts, PackageKind
 from machochain.model.paths import leaf
+from machochain.model.value import frozen
 
 _OWN: Final = {"wheel": PackageKind.PYPI, "npm": PackageKind.NPM, "conda": PackageKind.CONDA}
 _OWN_PLISTS: Final = frozenset(

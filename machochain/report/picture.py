@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from attrs import evolve, frozen
-
 from machochain.model.audit import AuditReport
 from machochain.model.paths import leaf, printable
 from machochain.model.result import Origin, Outcome, Severity
+from machochain.model.value import evolve, frozen
 from machochain.report.audit_words import count, releases
 from machochain.report.folders import Folder, folders
 from machochain.report.layered import BOX, Drawing, Point, draw

@@ -9,12 +9,11 @@ from itertools import groupby
 from string import ascii_uppercase
 from typing import Any, Final
 
-from attrs import frozen
-
 from machochain.dyld.profile import profile_for
 from machochain.graph.scenario.values import Advice, Cell, Column, LibraryRow, Matrix, Reason, Verdict, shown_text
 from machochain.model.paths import printable
 from machochain.model.result import Origin, Outcome
+from machochain.model.value import frozen
 from machochain.report.context import RenderContext
 from machochain.report.markdown import cell, code, prose
 from machochain.report.resolution import execution_fields, tool

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attrs import define, field, frozen
-
 from machochain.model.paths import leaf
 from machochain.model.result import Load, LoadedImage, Origin, Outcome, Result
+from machochain.model.value import define, field, frozen
 from machochain.model.version import Version
 from machochain.report.audit_words import releases
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attrs import frozen
+from machochain.model.value import frozen
 
 _ADDRESS: Final = re.compile(r"(?:https?|file)://[!-~]{1,2000}")
 _COLOURS = {"good": "32", "bad": "31", "doubt": "33", "dim": "2", "bold": "1"}

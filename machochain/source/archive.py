@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
-from attrs import define, evolve, field, frozen
-
 from machochain.dyld.config import HARDENED, UNRESTRICTED, process_config
 from machochain.dyld.profile import profile_for
 from machochain.golang.archive import read_archive as read_go
@@ -47,6 +45,7 @@ from machochain.model.platform import Platform
 from machochain.model.prediction import Prediction
 from machochain.model.reading import ByteSource
 from machochain.model.result import LoadedImage, MissingSymbol, Origin, Result, Unknown, UnknownKind
+from machochain.model.value import define, evolve, field, frozen
 from machochain.model.version import Version
 from machochain.tbd.reader import is_stub
 from machochain.tbd.reader import read as read_stubs

@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Final
 
-from attrs import Factory, define, evolve, frozen
-
 from machochain.golang.recorded import FlagOrigin as RecordedOrigin
 from machochain.golang.recorded import recorded_link_words, recorded_run_paths, recorded_tags
 from machochain.golang.settings import Settings
 from machochain.graph.inspect import Inspection
 from machochain.model.errors import UsageError
 from machochain.model.go import GoBuildInfo
+from machochain.model.value import Factory, define, evolve, frozen
 from machochain.source.linking import ARCHS, LinkPlanner
 from machochain.source.values import FlagOrigin, FlagWord, Kind, Link, PackageFacts, Search, SearchOutcome
 

@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
-
+from machochain.model.value import frozen
 from machochain.source.disk import read_bytes
 from machochain.source.loading import other_module
 from machochain.source.values import FlagOrigin, Kind, PackageFacts, Search, SearchOutcome, SourcePosition

@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from attrs import frozen
-
 from machochain.golang.settings import Settings, shell_words
 from machochain.golang.words import split_variable
 from machochain.model.errors import UsageError
+from machochain.model.value import frozen
 from machochain.source.values import BuildTarget, FlagOrigin, FlagWord, Mode, PackageFacts
 
 _APPLE_CLANG: Final = frozenset(

@@ -11,11 +11,10 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from attrs import field, frozen
-
 from machochain.graph.mac import Mac
 from machochain.model.filesystem import NodeKind, Presence
 from machochain.model.paths import TargetPath
+from machochain.model.value import field, frozen
 
 _LARGEST: Final = 16 << 20
 _NO_NAME: Final = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from attrs import evolve, field, frozen
-
 from machochain.dyld.profile import NEWEST
 from machochain.golang.flags import SearchDirectory, parse_ldflags
 from machochain.golang.modules import minor_of
@@ -17,6 +15,7 @@ from machochain.golang.pkgconfig import PkgConfig
 from machochain.golang.settings import Settings, parse_kept
 from machochain.graph.mac import Mac
 from machochain.model.errors import InputError, UsageError
+from machochain.model.value import evolve, field, frozen
 from machochain.model.version import Version
 from machochain.source.built import BuiltProgram, hold
 from machochain.source.carried import Repository, Use, absent_files, outside_words, repository, uncarried

@@ -6,8 +6,6 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import define, field, frozen
-
 from machochain.golang.cheaders import of_compiler
 from machochain.golang.gofile import GoFile, comment_lines, read_go_file
 from machochain.golang.preprocess import (
@@ -22,6 +20,7 @@ from machochain.golang.preprocess import (
 )
 from machochain.golang.settings import Settings
 from machochain.golang.words import GO_SPACE
+from machochain.model.value import define, field, frozen
 from machochain.source.chain import Directory, header_directories
 from machochain.source.disk import Disk, read_bytes
 from machochain.source.values import (

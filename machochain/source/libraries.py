@@ -11,8 +11,6 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from attrs import evolve
-
 from machochain.golang.predict import search_paths
 from machochain.macho.archive import MemberKind, member_source, read_archives
 from machochain.macho.kind import FileKind, kind_of
@@ -22,6 +20,7 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Presence
 from machochain.model.image import FileType
 from machochain.model.paths import HostPath
+from machochain.model.value import evolve
 from machochain.model.version import Version
 from machochain.source.chain import Directory
 from machochain.source.disk import Disk

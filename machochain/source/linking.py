@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import evolve, frozen
-
 from machochain.dyld.config import UNRESTRICTED, process_config
 from machochain.dyld.profile import profile_for
 from machochain.golang.flags import Framework, InputFile, Library, LinkMode, RunPathFlag, parse_ldflags
@@ -25,6 +23,7 @@ from machochain.model.image import Image
 from machochain.model.ospaths import LIBSYSTEM
 from machochain.model.paths import TargetPath
 from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
+from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
 from machochain.source.archive import program_to_come
 from machochain.source.chain import Directory, environment_words, framework_directories, library_directories

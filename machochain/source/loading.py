@@ -13,8 +13,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from attrs import define, field, frozen
-
 from machochain.golang.constraint import BuildContext
 from machochain.golang.modules import (
     ModuleFile,
@@ -28,6 +26,7 @@ from machochain.golang.package import GoPackage, Heads, read_package
 from machochain.golang.security import check_flags
 from machochain.golang.settings import Settings
 from machochain.model.errors import InputError, UsageError
+from machochain.model.value import define, field, frozen
 from machochain.source.disk import Disk, read_bytes, regular_names
 from machochain.source.values import BuildTarget, FlagOrigin, FlagWord, PackageFacts, SourcePosition
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from attrs import evolve, frozen
-
 from machochain.dyld.profile import NEWEST
 from machochain.golang.recorded import recorded_tags
 from machochain.model.errors import UsageError
@@ -13,6 +11,7 @@ from machochain.model.go import GoBuildInfo
 from machochain.model.image import Image
 from machochain.model.launch import LaunchContext
 from machochain.model.paths import TargetPath, leaf
+from machochain.model.value import evolve, frozen
 from machochain.source.linking import ARCHS, image_to_come
 from machochain.source.values import FlagOrigin, Link, SourceReport
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from attrs import Factory, define, field, frozen
-
 from machochain.golang.constraint import BuildContext
 from machochain.golang.package import DirectiveLine, SourceProblem
 from machochain.golang.security import Refusal
 from machochain.golang.settings import Settings
 from machochain.model.result import Finding, Result
+from machochain.model.value import Factory, define, field, frozen
 
 if TYPE_CHECKING:
     from machochain.source.built import BuiltProgram

@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from attrs import frozen
-
 from machochain.model.errors import InputError
 from machochain.model.paths import encodable
 from machochain.model.stub import Directive, ExportKind, Stub, StubExport, StubSection, TargetList
+from machochain.model.value import frozen
 from machochain.model.version import Version
 from machochain.tbd.directives import PREFIX, parse_directive
 from machochain.tbd.tree import MAX_DEPTH, Value, parse

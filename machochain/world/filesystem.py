@@ -14,12 +14,10 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Final, Protocol
 
-from attrs import define, field
-
 from machochain.model.filesystem import ABSENT, UNSEEN, FileSystem, Node, NodeKind, Presence
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.reading import ByteSource
-from machochain.model.value import frozen
+from machochain.model.value import define, field, frozen
 
 ENOENT: Final = 2
 EACCES: Final = 13

@@ -11,13 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from attrs import field
-
 from machochain.macho.kind import FileKind, kind_of, kind_of_file
 from machochain.model.errors import InputError, UsageError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, TargetPath, leaf
-from machochain.model.value import frozen
+from machochain.model.value import field, frozen
 from machochain.world.placement import World
 from machochain.world.remote import TIMEOUT, fetched, is_remote, redacted
 

@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Final
 
-from attrs import Factory, define
-
 from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.reading import ByteSource
+from machochain.model.value import Factory, define
 from machochain.world.filesystem import (
     EACCES,
     ELOOP,

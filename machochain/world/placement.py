@@ -9,11 +9,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, field
-
 from machochain.model.errors import InputError, UsageError
 from machochain.model.paths import HostPath, TargetPath
-from machochain.model.value import frozen
+from machochain.model.value import evolve, field, frozen
 from machochain.world.filesystem import byte_length, components
 from machochain.world.host import HostFileSystem, Mount, MountState, MountTree
 

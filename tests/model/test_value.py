@@ -1,16 +1,22 @@
-"""Values compare, hash and show themselves as attrs would have generated it."""
+"""Values are what attrs would have made of the same class body."""
 
 from __future__ import annotations
 
 import copy
+import importlib
+import inspect
 import pickle
+import pkgutil
+import weakref
+from functools import cached_property
+from typing import Any, ClassVar
 
 import attrs
 import pytest
-from attrs import field
 
+import machochain
 from machochain.model.search import Failure, FailureKind
-from machochain.model.value import frozen
+from machochain.model.value import Factory, define, evolve, field, frozen
 from machochain.model.version import Version
 
 
@@ -22,9 +28,9 @@ def _short(value: str) -> str:
 class Generated:
     name: str
     _inner: tuple[object, ...] = ()
-    hidden: int = field(default=0, repr=False)
-    short: str = field(default="long", repr=_short)
-    aside: int = field(default=0, eq=False)
+    hidden: int = attrs.field(default=0, repr=False)
+    short: str = attrs.field(default="long", repr=_short)
+    aside: int = attrs.field(default=0, eq=False)
 
 
 @frozen
@@ -124,3 +130,123 @@ def test_the_values_of_the_model_show_what_makes_them() -> None:
     text = repr(Failure(FailureKind.NOT_FOUND, "tried"))
     assert text.startswith("Failure(kind=<FailureKind.NOT_FOUND: ")
     assert text.endswith("text='tried')")
+
+
+def _values_of_the_package() -> list[Any]:
+    names = [m.name for m in pkgutil.walk_packages(machochain.__path__, "machochain.")]
+    modules = [importlib.import_module(name) for name in names if name != "machochain.__main__"]
+    classes = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    return [each for each in classes if each.__module__.startswith("machochain.") and attrs.has(each)]
+
+
+def test_each_class_of_values_is_what_attrs_makes_of_it() -> None:
+    classes = _values_of_the_package()
+    assert len(classes) > 250
+    for cls in classes:
+        assert hasattr(cls, "__value_fields__"), f"{cls} is not made by machochain.model.value"
+        theirs = vars(cls)["__attrs_attrs__"].twin.made
+        expected = inspect.signature(theirs).parameters.values()
+        for one, other in zip(inspect.signature(cls).parameters.values(), expected, strict=True):
+            assert (one.name, one.kind) == (other.name, other.kind), cls
+            assert (one.default is one.empty) == (other.default is other.empty), cls
+        assert [f.name for f in cls.__value_fields__] == [f.name for f in attrs.fields(theirs)], cls
+        assert set(getattr(cls, "__slots__", ())) == set(getattr(theirs, "__slots__", ())), cls
+        assert cls.__match_args__ == theirs.__match_args__, cls
+        assert (cls.__hash__ is None) == (theirs.__hash__ is None), cls
+        assert cls.__doc__ == theirs.__doc__, cls
+        assert {n for n in vars(theirs) if n[0] != "_"} == {n for n in vars(cls) if n[0] != "_"}, cls
+        # The class is made anew from its body: a method that says super() would mean the one before.
+        assert not any("__class__" in getattr(f, "__code__", _short.__code__).co_freevars for f in vars(cls).values())
+
+
+def _stripped(value: str) -> str:
+    return value.strip()
+
+
+@frozen
+class Deep:
+    """A class that uses all that classes of values use."""
+
+    KIND: ClassVar[str] = "deep"
+
+    name: str
+    _quiet: tuple[int, ...] = ()
+    parts: list[int] = field(factory=list)
+    shown: str = field(default=" x ", converter=_stripped)
+    twice: str = Factory(lambda self: self.name * 2, takes_self=True)
+    last: int = field(kw_only=True)
+    spare: int = field(default=5, kw_only=True)
+
+    @cached_property
+    def length(self) -> int:
+        """How long the name is."""
+        return len(self.name)
+
+
+def test_fields_are_converted_and_made_as_attrs_would() -> None:
+    one, other = Deep("a", quiet=(1,), last=3), Deep("a", (1,), [], "x", "aa", last=3, spare=5)
+    assert one == other
+    assert (one.shown, one.twice, one.KIND, one.length) == ("x", "aa", "deep", 1)
+    assert one.parts is not other.parts
+    assert [f.alias for f in attrs.fields(Deep)] == ["name", "quiet", "parts", "shown", "twice", "last", "spare"]
+    assert attrs.fields(Deep) is attrs.fields(Deep)
+    assert evolve(one, shown=" y", quiet=()) == attrs.evolve(one, shown=" y", quiet=()) == Deep("a", shown="y", last=3)
+    assert pickle.loads(pickle.dumps(one)) == copy.copy(one) == one
+    assert weakref.ref(one)() is one
+
+
+def test_arguments_are_refused_by_their_names() -> None:
+    with pytest.raises(TypeError, match=r"missing 1 required keyword-only argument: 'last'"):
+        Deep("a")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"missing 1 required positional argument: 'name'"):
+        Deep(last=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'other'"):
+        Deep("a", last=1, other=2)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError, match="'Deep' object has no attribute 'other'"):
+        Deep("a", last=1).other  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        del Deep("a", last=1).name
+
+
+def test_a_class_may_add_fields_to_those_of_another() -> None:
+    @define(slots=False)
+    class Base:
+        name: str
+        more: int = 0
+
+        @cached_property
+        def length(self) -> int:
+            return len(self.name)
+
+    @define(slots=False)
+    class Above(Base):
+        main: bool = field(kw_only=True)
+
+    value = Above("abc", main=True)
+    value.more = value.length
+    assert repr(value).endswith("Above(name='abc', more=3, main=True)")
+    assert [f.name for f in attrs.fields(Above)] == ["name", "more", "main"]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(value)
+
+
+def test_a_class_may_look_at_a_value_once_it_is_made() -> None:
+    @frozen
+    class Positive:
+        at: int
+
+        def __attrs_post_init__(self) -> None:
+            if self.at < 0:
+                raise ValueError(self.at)
+
+    assert Positive(1).at == 1
+    with pytest.raises(ValueError, match="-1"):
+        evolve(Positive(1), at=-1)
+
+
+def test_a_field_of_attrs_itself_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Wrong\.name: field and Factory are those of machochain\.model\.value"):
+
+        @frozen
+        class Wrong:
+            name: list[int] = attrs.field(factory=list)

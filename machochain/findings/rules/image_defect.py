@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import evolve
-
 from machochain.dyld.policy import Refusal, fatal_defects, first_refusal, refusals
 from machochain.dyld.profile import Profile, profile_for
 from machochain.findings.draft import Draft, ReleaseCase
@@ -21,6 +19,7 @@ from machochain.model.paths import leaf, printable
 from machochain.model.remedy import Remedy, RemedyKind
 from machochain.model.result import LoadedImage, Severity
 from machochain.model.shell import quoted
+from machochain.model.value import evolve
 from machochain.model.version import Version
 
 

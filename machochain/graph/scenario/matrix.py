@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from attrs import evolve
-
 from machochain.dyld.facts import might_be_in_shared_cache
 from machochain.graph.scenario.port import Toolchain
 from machochain.graph.scenario.remedies import remedy
@@ -28,6 +26,7 @@ from machochain.model.launch import Program
 from machochain.model.paths import leaf
 from machochain.model.result import Load, Origin, Outcome, Result
 from machochain.model.search import FailureKind, ObjectionKind, SearchRule
+from machochain.model.value import evolve
 
 
 def build_matrix(

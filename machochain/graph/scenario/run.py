@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from attrs import evolve, frozen
-
 from machochain.dyld.config import ProcessConfig
 from machochain.graph.mac import Mac
 from machochain.graph.resolve import Target, chosen_slices, resolve_node, resolve_slice, security_of, with_verdict
@@ -25,6 +23,7 @@ from machochain.model.image import FileType, Image, LinkEdit, MachOFile, file_ty
 from machochain.model.launch import CALLER, PLAIN, SYSTEM_ROOT, GoReleases, Hop, LaunchContext, Program, SymbolicRoot
 from machochain.model.paths import HostPath, TargetPath
 from machochain.model.result import LoadedImage, Origin, Result, Unknown, UnknownKind
+from machochain.model.value import evolve, frozen
 from machochain.world.placement import World, WorldView, open_world
 from machochain.world.system.facts import SystemFacts
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import define
-
 from machochain.model.artifact import Limits
 from machochain.model.paths import printable
+from machochain.model.value import define
 from machochain.world.archives.errors import OverLimitError
 
 

@@ -11,9 +11,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import field, frozen
-
 from machochain.model.errors import InputError
+from machochain.model.value import field, frozen
 from machochain.world.archives.stream import Stream
 
 _ODC: Final = b"070707"

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 
-from attrs import define, evolve
-
 from machochain.model.artifact import ArtifactEntry
 from machochain.model.paths import HostPath
+from machochain.model.value import define, evolve
 from machochain.world.archives.budget import Budget
 from machochain.world.filesystem import MAXSYMLINKS, PATH_MAX, fold_name
 

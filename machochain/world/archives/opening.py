@@ -26,14 +26,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Final
 
-from attrs import evolve
-
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.source import FileSource
 from machochain.model.artifact import Artifact, Limits, Unopened
 from machochain.model.errors import InputError
 from machochain.model.location import Location
 from machochain.model.paths import HostPath, leaf
+from machochain.model.value import evolve
 from machochain.world.archives.budget import Budget
 from machochain.world.archives.compression import HEAD, damage_errors
 from machochain.world.archives.containers import may_be_archive, recognise

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from attrs import evolve, frozen
-
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.value import evolve, frozen
 from machochain.world.archives.packages import package
 from machochain.world.archives.packages.form import DOWNLOADS
 from machochain.world.filesystem import components

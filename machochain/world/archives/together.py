@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from attrs import evolve
-
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.value import evolve
 from machochain.world.archives.packages.wheel import NEWEST_PYTHON
 from machochain.world.archives.places import placing
 from machochain.world.filesystem import components

@@ -14,12 +14,11 @@ import os
 from collections.abc import Callable
 from typing import IO, Final
 
-from attrs import Factory, define, evolve
-
 from machochain.macho.kind import FileKind, kind_of
 from machochain.model.artifact import ArtifactEntry, ArtifactEntryKind
 from machochain.model.errors import InputError
 from machochain.model.paths import HostPath, printable
+from machochain.model.value import Factory, define, evolve
 from machochain.world.archives.budget import Budget
 from machochain.world.archives.compression import CHUNK, HEAD, Read
 from machochain.world.archives.links import Node, make_links

@@ -10,9 +10,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Final
 
-from attrs import field, frozen
-
 from machochain.model.errors import InputError
+from machochain.model.value import field, frozen
 from machochain.world.archives.certificate import common_name
 from machochain.world.archives.compression import Read
 from machochain.world.archives.xmltree import Element, parse_xml

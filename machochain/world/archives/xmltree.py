@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 from xml.parsers import expat
 
-from attrs import Factory, define
-
 from machochain.model.errors import InputError
+from machochain.model.value import Factory, define
 
 _DEPTH: Final = 64
 _NODES: Final = 1_000_000

@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from attrs import evolve
-
 from machochain.diagnosis.conclusions import helps_for
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.explain import headline_of
@@ -24,6 +22,7 @@ from machochain.model.filesystem import Presence
 from machochain.model.ospaths import FRAMEWORKS
 from machochain.model.paths import leaf
 from machochain.model.result import Confidence
+from machochain.model.value import evolve
 from machochain.model.version import Version
 from machochain.world.system.facts import LibraryFacts, SystemFacts
 

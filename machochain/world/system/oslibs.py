@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
-
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.ospaths import SWIFT_LIBRARIES, SYSTEM_PREFIXES, inside_cryptex, is_private_framework
 from machochain.model.paths import TargetPath
+from machochain.model.value import frozen
 from machochain.model.version import Version
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from machochain.world.system.facts import GivenSdk, LibraryFacts, Source

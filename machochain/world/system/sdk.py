@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Final
 
-from attrs import frozen
-
 from machochain.macho.details import sub_commands
 from machochain.macho.exports import open_exports
 from machochain.macho.reader import read_source, slice_reader
@@ -21,6 +19,7 @@ from machochain.model.ospaths import FRAMEWORKS, SWIFT_LIBRARIES, SYSTEM_PREFIXE
 from machochain.model.paths import HostPath
 from machochain.model.platform import Platform
 from machochain.model.stub import ExportKind, Stub, StubExport, StubSection, TargetList
+from machochain.model.value import frozen
 from machochain.model.version import Version
 from machochain.tbd import is_directive, parse_directive, read
 from machochain.world.system.catalogue import EmbeddedCatalogue

@@ -20,8 +20,6 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from attrs import field, frozen
-
 from machochain.macho.kind import is_macho
 from machochain.macho.reader import read_file
 from machochain.macho.source import FileSource
@@ -29,6 +27,7 @@ from machochain.model.errors import InputError, UsageError
 from machochain.model.image import FileType
 from machochain.model.ospaths import SYSTEM_PREFIXES
 from machochain.model.paths import HostPath
+from machochain.model.value import field, frozen
 from machochain.model.version import Version
 from machochain.tbd import places
 from machochain.world.named import read_named

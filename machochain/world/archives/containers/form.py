@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import IO, Final
 
-from attrs import frozen
-
 from machochain.model.artifact import ArtifactKind
 from machochain.model.release import DiskImage, InstallerPackage
+from machochain.model.value import frozen
 from machochain.world.archives.compression import Read
 from machochain.world.archives.packages.form import Facts
 from machochain.world.archives.tree import Tree

@@ -6,9 +6,8 @@ import stat
 import zipfile
 from typing import IO, Any, Final
 
-from attrs import frozen
-
 from machochain.model.errors import InputError
+from machochain.model.value import frozen
 from machochain.world.archives.budget import Budget
 from machochain.world.archives.compression import COMPRESSIONS, Read, damage_errors
 from machochain.world.archives.containers.form import Container, Glance, Known

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
-
+from machochain.model.value import frozen
 from machochain.world.archives.compression import Read
 from machochain.world.archives.disks.partitions import Disk
 

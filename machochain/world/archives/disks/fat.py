@@ -9,9 +9,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import frozen
-
 from machochain.model.release import Volume
+from machochain.model.value import frozen
 from machochain.world.archives.budget import Budget
 from machochain.world.archives.compression import Read
 from machochain.world.archives.disks.entries import DiskEntry, DiskEntryKind, Walk, Window

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from attrs import frozen
+from machochain.model.value import frozen
 
 _GPT_ENTRIES: Final = 1024
 _APM_ENTRIES: Final = 256

@@ -18,9 +18,8 @@ from itertools import pairwise
 from typing import IO, Any, Final
 from xml.parsers.expat import ExpatError
 
-from attrs import field, frozen
-
 from machochain.model.errors import InputError
+from machochain.model.value import field, frozen
 from machochain.world.archives.budget import Budget
 from machochain.world.archives.compression import damage_errors
 from machochain.world.archives.disks.codecs import CODECS, COMMENT, END, IGNORE, RAW, ZERO

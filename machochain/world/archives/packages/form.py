@@ -10,10 +10,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from attrs import frozen
-
 from machochain.model.artifact import Artifact, ArtifactKind
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.value import frozen
 
 DOWNLOADS: Final = "/Users/user/Downloads"
 _METADATA_LIMIT: Final = 4 << 20
