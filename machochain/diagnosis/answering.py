@@ -36,6 +36,7 @@ from machochain.diagnosis.conclusions import (
 )
 from machochain.diagnosis.context import Context, context_of
 from machochain.diagnosis.derive import derived, elided_names
+from machochain.diagnosis.eras import dated
 from machochain.diagnosis.explain import headline_of, place_words
 from machochain.diagnosis.facts import facts_of, form_of, typed
 from machochain.diagnosis.matching import Hit, find_forms
@@ -81,9 +82,10 @@ def diagnose(text: str | bytes) -> Diagnosis:
         InputError: The data is binary.
     """
     paste = normalise(clean(text))
-    evidence = read_lines(paste.text)
     hits = find_forms(paste.text)
     context = context_of(paste.text, hits)
+    release = context.get("os")
+    evidence = [dated(e, release if isinstance(release, str) else None) for e in read_lines(paste.text)]
     answers = _Answers(paste, hits, context).all(evidence)
     stated = tuple(
         (k, v) for k, v in context.items() if k in {"os", "build", "arch", "chip", "translated", "flags", "go"}

@@ -7,23 +7,11 @@ from typing import Final
 
 from machochain.diagnosis.matching import Hit
 from machochain.diagnosis.programs import program_of
+from machochain.diagnosis.releases import told_releases, without_parts
 
 Context = dict[str, str | bool | tuple[str, ...]]
 _DARWIN: Final = {"20": "11", "21": "12", "22": "13", "23": "14", "24": "15", "25": "26"}
 """Kernel releases and the macOS they belong to."""
-_PROSE: Final = re.compile(
-    r"\b(?:macOS|Mac OS X|OS X)(?: [A-Z][a-z]+(?: [A-Z][a-z]+)?)?,?(?: version)? "
-    r"(?P<release>\d{2}(?:\.\d{1,2}){1,2})\b(?![.\w])"
-)
-_OF_ANOTHER: Final = re.compile(
-    r"(?i)(?:built for|newer than|older than|earlier than|later than|requires?|needs?|minimum|at least|since|until"
-    r"|before|after|than|target(?:ing|s)?|supports?|supported|introduced in|available (?:on|in)|drop(?:s|ped)?|not"
-    r"|from|to|up to|works? (?:\w+ )?on|fine on|ok on|deployment\w*|sdk)[ :'(]*(?:is |of |with |for |an? |the )*$"
-)
-"""What stands before a release that is another than the one the message comes from."""
-_OR_LATER: Final = re.compile(
-    r"(?i)\s*(?:\+|or |and (?:later|newer|above|up|below|older)|which is|sdk|deployment|target|-based)"
-)
 _CGO: Final = re.compile(r"(?<!invalid flag in )#cgo [^\n]{0,200}?LDFLAGS: ?[^\n]{1,1000}")
 _COMMAND: Final = re.compile(
     r"^(?:[$%>#]|\u279c[^\n]{0,60}|[\w@:~. /-]{0,60}[$%#]) {1,4}(?P<command>[^\n]{2,400})$", re.MULTILINE
@@ -47,6 +35,8 @@ _NOWHERE: Final = re.compile(
 )
 """The first frame lies in no image, and is the very address that failed."""
 _THREAD: Final = re.compile(r"^Crashed Thread:\s{1,40}(?P<thread>\d{1,4})\b", re.MULTILINE)
+PROSE: Final = 1 << 18
+"""Characters that are searched for what the writer says of the Mac."""
 HEAD: Final = 1 << 20
 """Characters of a text that are searched for context."""
 
@@ -108,13 +98,11 @@ def _release(head: str, hits: list[Hit]) -> str:
                 printed.add(release)
             elif isinstance(kernel := hit.facts.get("darwin"), str) and (major := _DARWIN.get(kernel.split(".")[0])):
                 printed.add(major)
-    whole = {r for r in printed if not any(o != r and o.startswith(r + ".") for o in printed)}
-    if printed:
-        return whole.pop() if len(whole) == 1 else ""
-    told = {
-        m["release"]
-        for m in _PROSE.finditer(head)
-        if not _OF_ANOTHER.search(head[max(0, m.start() - 40) : m.start()].rpartition("\n")[2])
-        and not _OR_LATER.match(head, m.end())
-    }
-    return told.pop() if len(told) == 1 else ""
+    told = told_releases(head[:PROSE])
+    if not printed:
+        return told.pop() if len(told) == 1 else ""
+    whole = without_parts(printed)
+    if len(whole) != 1:
+        return ""
+    more = without_parts({*whole, *told})
+    return (more if len(more) == 1 else whole).pop()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from attrs import evolve
+
 from machochain.diagnosis.elision import is_elided
 from machochain.model.evidence import Era, Evidence, EvidenceKind, MacOSRange, Request
 from machochain.model.ospaths import CRYPTEX
@@ -123,6 +125,20 @@ def _range(evidence: Evidence) -> MacOSRange | None:
     if low is None and high is None:
         return None
     return MacOSRange(low, high, tuple(dict.fromkeys(because)))
+
+
+def dated(evidence: Evidence, release: str | None) -> Evidence:
+    """Return a failure with the release the text around it tells, unless its wording is of another."""
+    if release is None or evidence.macos is not None or not evidence.kind.is_failure:
+        return evidence
+    told, span = Version.parse(release), evidence.macos_range
+    if span is not None:
+        exact = "." in release
+        if span.low is not None and (told < span.low if exact else told.major < span.low.major):
+            return evidence
+        if span.high is not None and told.major > span.high.major:
+            return evidence
+    return evolve(evidence, macos=told)
 
 
 _IOS: Final = re.compile(r"(?:/private)?/var/(?:containers|mobile)/|.*/CoreSimulator/")

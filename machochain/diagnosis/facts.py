@@ -15,6 +15,7 @@ from machochain.diagnosis.names import app_name
 from machochain.diagnosis.text import trimmed
 from machochain.model.diagnosis import Fact
 from machochain.model.evidence import Era, Evidence, EvidenceKind, Request
+from machochain.model.version import Version
 
 _ARCH: Final = re.compile(r"[A-Za-z_][\w.]*")
 _OF_LAUNCHD: Final = re.compile(r"\((?P<process>[^()\[\]\n]{1,200})\[\d{1,10}\]\) Exited$")
@@ -264,7 +265,9 @@ def facts_of(  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the r
     for name, value in (("lib", e.library), ("asker", e.referenced_from), ("loader", e.dlopen_path)):
         if value and is_elided(value):
             found[f"{name}_leaf"] = value.rstrip("/").rpartition("/")[2]
-    found["os"] = str(e.macos) if e.macos is not None else context.get("os")
+    told = context.get("os")
+    as_told = isinstance(told, str) and e.macos is not None and Version.parse(told) == e.macos
+    found["os"] = told if as_told else str(e.macos) if e.macos is not None else None
     for key in ("build", "arch", "translated", "region"):
         found[key] = context.get(key)
     for hit in hits:
