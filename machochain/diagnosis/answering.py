@@ -32,6 +32,7 @@ from machochain.diagnosis.conclusions import (
     spelled,
     unique_forms,
     with_forms,
+    with_other_names,
     without_tries,
 )
 from machochain.diagnosis.context import Context, context_of
@@ -62,6 +63,7 @@ _BUILDING: Final = frozenset(
         "ld64", "ld-prime", "lld", "zig", "clang", "xcrun", "cmd/link", "cmd/go", "cgo", "install_name_tool", "lipo",
         "strip", "libtool", "otool/nm", "delocate", "cibuildwheel", "pip", "PyInstaller", "py2app", "CMake", "Rust",
         "node-gyp", "briefcase", "electron-builder", "Qt macdeployqt", "Homebrew", "MacPorts", "conda", "nix",
+        "Xcode", "cctools",
     }
 )  # fmt: skip
 _NEAR: Final = 12
@@ -333,13 +335,7 @@ class _Answers:
             stated["flags"] = flags
         whole = {**{k: v for k, v in stated.items() if k not in facts}, **facts}
         whole = {**{k: v for k, v in attached.items() if k not in whole}, **whole}
-        if "framework" in form.name and "name" in facts:
-            whole["frameworks"] = facts["name"] if isinstance(facts["name"], tuple) else (str(facts["name"]),)
-        if "sym" in whole and "symbols" not in whole:
-            whole["symbols"] = whole["sym"] if isinstance(whole["sym"], tuple) else (str(whole["sym"]),)
-        if form.name.endswith(".header"):
-            whole["under_vendor"] = "vendor/" in str(whole.get("where", ""))
-            whole["system_header"] = bool(of_facts(whole).get("header.system"))
+        whole = with_other_names(form, whole)
         whole["errors"] = 1 if form.level >= table.ERROR else 0
         with_forms = tuple(dict.fromkeys(h.form.name for h in self.hits))
         known: dict[str, Fact] = {
@@ -350,9 +346,7 @@ class _Answers:
         first = rules[0] if rules else None
         cause = first.cause if first is not None else Cause.UNKNOWN
         rivals = rivals_of(rules)
-        settled = first is not None and (
-            first.proved or (form.cause_sure == "certain" and (bool(first.conditions) or not rivals))
-        )
+        settled = first is not None and (first.proved or (form.cause_sure == "certain" and not rivals))
         helps = tuple(helps_for([form, *unique_forms(h.form for h in beside)], cause, known))
         lines = (self.paste.line_of(group[0].line), self.paste.line_of(group[-1].line))
         because = because_of(rules, known)

@@ -10,6 +10,7 @@ from machochain.diagnosis import table
 from machochain.diagnosis.derive import scheme
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.matching import Hit
+from machochain.diagnosis.packages import formula_for
 from machochain.diagnosis.rules import holds
 from machochain.diagnosis.wording import command, sentence
 from machochain.model.cause import Cause
@@ -224,10 +225,15 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     header = facts.get("header")
     if isinstance(header, str):
         found["header.system"] = header.startswith(SYSTEM_HEADERS)
+    if isinstance(name := facts.get("name"), str) and (formula := formula_for(name)):
+        found["formula"] = formula
     if isinstance(file := facts.get("file"), str):
         found["file.container"] = file.lower().endswith((".dmg", ".iso", ".pkg", ".mpkg"))
         found["file.bare"] = file.startswith(("/usr/", "/bin/", "/sbin/")) and "." not in file.rpartition("/")[2]
     sub = facts.get("sub")
+    # What codesign says is said of the part it names below, not of what holds it.
+    if (culprit := sub or facts.get("file")) is not None:
+        found["culprit"] = culprit
     if isinstance(sub, str):
         name = sub.rstrip("/").rpartition("/")[2]
         ending = name.rpartition(".")[2].lower() if "." in name else ""
@@ -272,6 +278,30 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
         found["symbols.count"] = str(len(symbols))
         found["symbols.first"] = symbols[0]
     return found
+
+
+def with_other_names(form: table.Form, facts: dict[str, Fact]) -> dict[str, Fact]:
+    """Return the facts of a row with those that go by a general name, too: ``lib``, ``file``, ``symbols``."""
+    found = dict(facts)
+    for name, known_as in _second_names(form):
+        if name in found:
+            found.setdefault(known_as, found[name])
+    if "framework" in form.name and "name" in found:
+        found["frameworks"] = found["name"] if isinstance(found["name"], tuple) else (str(found["name"]),)
+    if "sym" in found and "symbols" not in found:
+        found["symbols"] = found["sym"] if isinstance(found["sym"], tuple) else (str(found["sym"]),)
+    if form.name.endswith(".header"):
+        found["under_vendor"] = "vendor/" in str(found.get("where", ""))
+        found["system_header"] = bool(of_facts(found).get("header.system"))
+    return found
+
+
+def _second_names(form: table.Form) -> tuple[tuple[str, str], ...]:
+    if form.name.startswith(("ld.lib", "lld.lib", "zig.lib")):
+        return (("name", "lib"),)
+    if form.name.endswith(".header"):
+        return (("header", "file"),)
+    return (("path", "file"),) if form.name.startswith(("nt.", "ld.", "lld.")) else ()
 
 
 def is_accepted(facts: dict[str, Fact], hits: Sequence[Hit]) -> bool:
@@ -341,6 +371,8 @@ def next_of_form(form: table.Form, facts: dict[str, Fact]) -> tuple[str, ...]:
         return ()
     if form.producer in SOURCES:
         return ("machochain doctor", "machochain source .")
+    if form.producer == "notarytool":
+        return ("machochain audit APP",)  # what the service names lies inside of an archive
     name = next((n for n in ("file", "app", "path", "asker") if isinstance(facts.get(n), str)), None)
     if name:
         return (command(f"machochain audit {{{name}}}", facts),)

@@ -15,9 +15,14 @@ MAX_LINE: Final = 4096
 
 _SYMBOL: Final = re.compile(r'[ \t]{1,40}"?(?P<sym>[^\n]{1,2048}?)"?, referenced from:[ \t]{0,20}$')
 _USER: Final = re.compile(r"[ \t]{2,60}(?P<user>[^\n]{1,2048}?) in (?P<file>[^\n]{1,1024})$")
-_IMPLICIT: Final = re.compile(r"[ \t]{1,60}implicit entry/start for main executable")
+_BESIDE: Final = re.compile(
+    r"[ \t]{1,60}(?:implicit entry/start for main executable|\(maybe you meant: |\(found |<initial-undefines>"
+    r"|-[^\n]{1,80} command line option|NOTE: )"
+)
+"""Lines among the symbols that name neither one nor who uses it."""
 _SEALED: Final = re.compile(r"[ \t]{0,40}file (?P<what>added|modified|missing): (?P<path>[^\n]{1,4096})$")
 _SUB: Final = re.compile(r"[ \t]{0,40}In subcomponent: (?P<sub>[^\n]{1,4096})$")
+_IN_ARCH: Final = re.compile(r"[ \t]{0,40}In architecture: (?P<arch>[\w.-]{1,40})[ \t]{0,8}$")
 _MINOS: Final = re.compile(
     r"[ \t]{0,40}(?P<file>[^\n]{1,4096}?) has a minimum target of (?P<new>[\d.]{1,20})[ \t]{0,8}$"
 )
@@ -48,7 +53,7 @@ def _symbols(text: str, at: int, _: re.Match[str]) -> tuple[Facts, int]:
     for line, stop in lines_from(text, at):
         if match := _SYMBOL.match(line):
             symbols.append(match["sym"])
-        elif _IMPLICIT.match(line) or line.strip() in {"...", "\u2026"}:
+        elif _BESIDE.match(line) or line.strip() in {"...", "\u2026"}:
             pass
         elif match := _USER.match(line):
             users.append(match["user"])
@@ -61,7 +66,7 @@ def _symbols(text: str, at: int, _: re.Match[str]) -> tuple[Facts, int]:
         facts["cut"] = "yes"  # a symbol without its users, and nothing behind it
     if symbols:
         facts["symbols"] = tuple(dict.fromkeys(symbols))
-        facts["sym"] = symbols[0]
+        facts["sym"] = facts["symbols"] if len(facts["symbols"]) > 1 else symbols[0]
     if users:
         facts["users"] = tuple(dict.fromkeys(users))
         facts["files"] = tuple(dict.fromkeys(files))
@@ -78,6 +83,8 @@ def _sealed(text: str, at: int, _: re.Match[str]) -> tuple[Facts, int]:
             facts.setdefault("change", match["what"])
         elif match := _SUB.match(line):
             facts["sub"] = match["sub"].strip()
+        elif match := _IN_ARCH.match(line):
+            facts["arch"] = match["arch"]
         else:
             break
         end = stop

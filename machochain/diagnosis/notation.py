@@ -14,7 +14,7 @@ costs a constant number of steps for each character it looks at, whatever the te
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from machochain.model.value import define, field, frozen
 
@@ -49,32 +49,32 @@ _OF_NAME: Final = {
     "uuid": "uuid",
 }
 _LAZY: Final = frozenset({"line", "word", "any", "osname", "archs"})
+_SHORT: Final = 3
+"""Letters of a word that too many texts have."""
 _WORDS: Final = re.compile(r"[A-Za-z]+")
 _CUTS: Final = re.compile(r"(⏎|['\"]|[ \t]{2,})")
 """Where the words of a literal may differ in a text: breaks, quotes, runs of blanks."""
 _VALUE: Final = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_BRACKET: Final = re.compile(r"[⟦⟨⟧⟩]")
 _STOP: Final = re.compile(r"[{⟦⟨⟧⟩]")
 _STOP_OF_WAY: Final = re.compile(r"[{⟦⟨⟧⟩|]")
 _QUOTES: Final = {"'": "['\u2018\u2019`]", '"': '["\u201c\u201d]'}
 
 
-@frozen
-class Literal:
+class Literal(NamedTuple):
     """Words as they are printed."""
 
     text: str
 
 
-@frozen
-class Value:
+class Value(NamedTuple):
     """A placeholder and what it may hold."""
 
     name: str
     piece: str
 
 
-@frozen
-class Choice:
+class Choice(NamedTuple):
     """Ways to go on; an empty one where the whole may be absent."""
 
     ways: tuple[tuple[Token, ...], ...]
@@ -104,10 +104,27 @@ def tokens(notation: str) -> tuple[Token, ...]:
     Raises:
         ValueError: A bracket is not closed.
     """
+    if not _BRACKET.search(notation):
+        return _values_between(notation)
     found, rest = _sequence(notation, 0, "")
     if rest != len(notation):
         raise ValueError(f"a closing bracket too many: {notation}")
     return found
+
+
+def _values_between(text: str) -> tuple[Token, ...]:
+    """Take a form without brackets apart, as most are."""
+    found: list[Token] = []
+    at = 0
+    for match in _VALUE.finditer(text):
+        if match.start() > at:
+            found.append(Literal(text[at : match.start()]))
+        name = match[1]
+        found.append(Value(name, match[2] or _OF_NAME.get(name, "line")))
+        at = match.end()
+    if at < len(text):
+        found.append(Literal(text[at:]))
+    return tuple(found)
 
 
 def _sequence(text: str, at: int, closing: str) -> tuple[tuple[Token, ...], int]:
@@ -248,26 +265,28 @@ def anchor_of(notation: str) -> Anchor:
         ValueError: The form has no word of four letters that is always there.
     """
     parts = tokens(notation.removeprefix("^").removesuffix("$"))
-    best: Anchor | None = None
+    best: tuple[str, tuple[str, ...], int] = ("", (), 0)
     lines = 0
     for index, token in enumerate(parts):
         if not isinstance(token, Literal):
             continue
-        pieces = _CUTS.split(token.text)
+        pieces = _CUTS.split(token.text) if _CUTS.search(token.text) else (token.text,)
         for number, piece in enumerate(pieces):
             if piece == "⏎":
                 lines += 1
                 continue
-            if best is not None and len(best.words[0]) > 3 and len(piece) <= len(best.text):
+            if best[1] and len(piece) <= len(best[0]) and len(best[1][0]) > _SHORT:
                 continue
             first = number > 0 or index == 0 or not _touches(parts[index - 1], -1)
             last = number < len(pieces) - 1 or index == len(parts) - 1 or not _touches(parts[index + 1], 0)
             words = _whole_words(piece, open_begin=not first, open_end=not last)
-            if words and (best is None or (len(words[0]) > 3, len(piece)) > (len(best.words[0]) > 3, len(best.text))):
-                best = Anchor(piece.strip() if first or last else piece, words, lines)
-    if best is None:
+            if words and (
+                not best[1] or (len(words[0]) > _SHORT, len(piece)) > (len(best[1][0]) > _SHORT, len(best[0]))
+            ):
+                best = (piece.strip() if first or last else piece, words, lines)
+    if not best[1]:
         raise ValueError(f"no word to look for: {notation}")
-    return best
+    return Anchor(*best)
 
 
 def _touches(token: Token, side: int) -> bool:

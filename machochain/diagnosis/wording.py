@@ -16,7 +16,8 @@ _NOUNS: Final = {
     "lib": "the library", "asker": "the program", "file": "the file", "path": "the file", "app": "the app",
     "command": "the program", "process": "the process", "name": "the one named", "sub": "a part of it",
     "symbols": "some symbols", "expected": "the library", "header": "a header", "sym": "a symbol",
-    "plugin": "a plug-in",
+    "plugin": "a plug-in", "culprit": "the file", "tool": "the tool", "arch": "the processor linked for",
+    "option": "no more is said",
     "file1": "one file", "file2": "the other", "need": "another processor", "have": "one processor",
     "indicator": "no more is said", "words": "no more is said", "pkg": "the package", "module": "a module",
 }  # fmt: skip

@@ -24,6 +24,8 @@ MAX_THREADS: Final = 3
 MAX_VALUES: Final = 4
 MAX_FACTS: Final = 12
 MAX_WORDING: Final = 90
+_ONE_NAME: Final = 4
+"""Characters from which on a value that has two names is shown by the first alone."""
 _HIDDEN: Final = frozenset(
     {"words", "words2", "errors", "messages", "lines", "code", "where2", "flags", "reason", "users", "era"}
 )
@@ -146,7 +148,9 @@ def _named(answer: Answer) -> list[tuple[str, str]]:
             if isinstance(value, tuple)
             else str(value)
         )
-        facts.append((name, printable(text)))
+        if len(text) < _ONE_NAME or all(text != shown for _, shown in facts):
+            facts.append((name, text))
+    facts = [(name, printable(text)) for name, text in facts]
     if answer.evidence.occurrences > 1:
         facts.append(("times", str(answer.evidence.occurrences)))
     return facts[:MAX_FACTS]

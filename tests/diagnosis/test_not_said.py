@@ -376,3 +376,58 @@ def test_a_library_in_no_folder_of_homebrew_is_not_said_to_be_homebrew_s() -> No
     (brewed,) = diagnose(line.format("/opt/homebrew/opt/tin/lib")).answers
     assert "Homebrew" not in own.because[0]
     assert "Homebrew" in brewed.because[0]
+
+
+def test_what_codesign_says_is_said_of_the_part_it_names_and_not_of_what_holds_it() -> None:
+    said_of = "In subcomponent: /w/Tin.app/Contents/Frameworks/Pan.framework/pan.sh\n"
+    for words in ("code object is not signed at all", "bundle format is ambiguous (could be app or framework)"):
+        for text in (f"/w/Tin.app: {words}\n{said_of}", f"{words}\n{said_of}"):
+            (found,) = diagnose(text).answers
+            assert "pan.sh" in found.headline
+            assert "Tin.app has" not in found.headline
+
+
+def test_a_cause_that_has_rivals_is_not_certain() -> None:
+    (found,) = diagnose("lib/libtin.dylib not found:\n  Needed by: /w/pan.so").answers
+    assert found.alternatives
+    assert found.confidence is Confidence.LIKELY
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [("ssl", "openssl@3"), ("boost_filesystem", "boost"), ("tin", "FORMULA"), ("jpegli", "FORMULA")],
+)
+def test_a_formula_is_named_where_it_is_known_to_have_the_library(name: str, formula: str) -> None:
+    (found,) = diagnose(f"ld: library not found for -l{name}").answers
+    assert any(f"brew install {formula} " in step for step in found.remedy)
+
+
+@pytest.mark.parametrize("name", ["crt0.o", "crt1.10.6.o", "stdc++", "rt", "System", "gcc_s.10.4"])
+def test_no_package_is_to_be_installed_for_a_part_of_the_system_or_the_compiler(name: str) -> None:
+    (found,) = diagnose(f"ld: library not found for -l{name}").answers
+    assert not any("brew install" in step for step in found.remedy)
+
+
+def test_the_old_linker_is_not_asked_for_where_it_speaks_itself() -> None:
+    (found,) = diagnose(
+        "ld: Assertion failed: (a == b), function pan, file /SourceCache/ld64/ld64-224.1/src/ld/ld.hpp, line 689."
+    ).answers
+    assert found.fact("line") == 689
+    assert not any("ld_classic" in step for step in found.remedy)
+
+
+def test_all_symbols_are_read_past_the_linkers_own_guesses() -> None:
+    (found,) = diagnose(
+        'Undefined symbols for architecture arm64:\n  "_tin", referenced from:\n      _a in b.o\n'
+        '     (maybe you meant: __cgo_1_tin)\n  "_pan", referenced from:\n      _a in b.o\n'
+    ).answers
+    assert found.fact("symbols") == ("_tin", "_pan")
+
+
+def test_a_revoked_signature_is_not_to_be_signed_anew() -> None:
+    (found,) = diagnose("/w/Tin.app: CSSMERR_TP_CERT_REVOKED").answers
+    assert found.cause is Cause.CERTIFICATE
+    assert "revoked" in found.headline
+    assert not any("codesign -f" in step or "xattr" in step for step in found.remedy)
+    (expired,) = diagnose("/w/Tin.app: CSSMERR_TP_CERT_EXPIRED").answers
+    assert "revoked" not in f"{expired.headline} {expired.because}"
