@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -17,7 +17,6 @@ from machochain.diagnosis.conclusions import (
     each_once,
     evidence_of,
     helps_for,
-    is_absent,
     is_accepted,
     is_block,
     is_consequence,
@@ -29,7 +28,6 @@ from machochain.diagnosis.conclusions import (
     of_facts,
     of_wrappers,
     rivals_of,
-    spelled,
     unique_forms,
     with_forms,
     with_other_names,
@@ -46,6 +44,7 @@ from machochain.diagnosis.paste import Paste
 from machochain.diagnosis.places import place_of
 from machochain.diagnosis.reading import read_lines
 from machochain.diagnosis.remedies import remedies, warnings
+from machochain.diagnosis.reports import read_version
 from machochain.diagnosis.rules import holding
 from machochain.diagnosis.text import clean
 from machochain.diagnosis.unread import unread
@@ -66,6 +65,7 @@ _BUILDING: Final = frozenset(
         "Xcode", "cctools",
     }
 )  # fmt: skip
+_VERSION: Final = re.compile(r"\d+(?:\.\d+){0,2}")
 _NEAR: Final = 12
 """Lines around a message of dyld in which its wrapper stands."""
 
@@ -90,7 +90,7 @@ def diagnose(text: str | bytes) -> Diagnosis:
     evidence = [dated(e, release if isinstance(release, str) else None) for e in read_lines(paste.text)]
     answers = _Answers(paste, hits, context).all(evidence)
     stated = tuple(
-        (k, v) for k, v in context.items() if k in {"os", "build", "arch", "chip", "translated", "flags", "go"}
+        (k, v) for k, v in context.items() if k in {"os", "build", "arch", "chip", "translated", "flags", "go", "rpath"}
     )
     if answers:
         # "Its message stands below" helps nobody if that message is not known: then it is said, with its lines.
@@ -116,12 +116,10 @@ class _Answers:
     hits: list[Hit]
     context: Context
     taken: set[int] = field(factory=set)
-    spellings: Counter[str] = field(factory=Counter)
 
     def all(self, evidence: Sequence[Evidence]) -> list[Answer]:
         """Answers of messages of dyld, then of what else was found; failures first."""
         terminations = [e for e in evidence if e.kind is EvidenceKind.TERMINATION]
-        self.spellings = Counter(spelled(e) for e in evidence if is_absent(e))
         own = [
             self.of_evidence(each, self._around(each))
             for each in without_tries(evidence)[:MAX_ANSWERS]
@@ -157,10 +155,10 @@ class _Answers:
         """Answer one message of dyld, or one log."""
         if not evidence.kind.is_failure:
             return self._log(evidence, hits)
+        evidence = self._released(evidence)
         attempts, process = explain_attempts(evidence)
         form = form_of(evidence, hits)
         extra = derived(evidence, process)
-        extra["spellings"] = self.spellings[spelled(evidence)] > 1
         facts = facts_of(evidence, hits, self.context, extra)
         if any("escapes of a string" in n for n in self._notes(evidence, ())):
             facts["escaped"] = True
@@ -206,6 +204,19 @@ class _Answers:
             next=next_of(evidence, process, place.kind),
             notes=self._notes(evidence, elided),
         )
+
+    def _released(self, evidence: Evidence) -> Evidence:
+        """Return a message with the release the text states elsewhere, where its wording could be of that release."""
+        release = read_version(str(self.context.get("os", "")))
+        span, built = evidence.macos_range, _VERSION.search(evidence.built_for or "")
+        if evidence.macos is not None or release is None:
+            return evidence
+        if built is not None and (newer := read_version(built[0])) is not None and newer <= release:
+            self.context.pop("os")  # dyld says that it runs on an older one
+            return evidence
+        if span is not None and not (span.low or release) <= release <= (span.high or release):
+            return evidence
+        return evolve(evidence, macos=release)
 
     def _typed_by_hand(self, evidence: Evidence, hits: list[Hit]) -> bool:
         """Whether the prefix of dyld2 stands before a list of attempts, which dyld2 never printed."""

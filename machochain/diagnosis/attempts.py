@@ -309,13 +309,11 @@ class _Search:
         home = directory(self.evidence.referenced_from or "")
         if home and (folder == home or folder.startswith(home + "/")):
             rest = folder[len(home) :]
-            return f"@loader_path{rest}", "an LC_RPATH below @loader_path or @executable_path"
+            return f"@loader_path{rest}", "an LC_RPATH; the folder lies beside the image that asks"
         _, mark, rest = folder.partition("/../")
         if mark:
-            return f"@loader_path/../{rest}", "an LC_RPATH below @loader_path of an image further up"
-        if self.evidence.era in _NEW_ERAS:
-            return None, "an LC_RPATH below @loader_path or @executable_path"
-        return folder, "an LC_RPATH"
+            return f"@loader_path/../{rest}", "an LC_RPATH below @loader_path or @executable_path"
+        return (None if self.evidence.era in _NEW_ERAS else folder), "an LC_RPATH"
 
     # --- conclusions ----------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ def because_of(rules: Sequence[table.CauseRule], known: dict[str, Fact]) -> list
     if not rules or not rules[0].why:
         return []
     text = sentence(rules[0].why, known)
-    head = text if text.startswith("dyld") else text[:1].upper() + text[1:]
+    head = text if text.startswith("dyld") or rules[0].why.startswith("{") else text[:1].upper() + text[1:]
     return [head + ("" if text.endswith(".") else ".")]
 
 

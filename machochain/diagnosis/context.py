@@ -17,6 +17,10 @@ _COMMAND: Final = re.compile(
     r"^(?:[$%>#]|\u279c[^\n]{0,60}|[\w@:~. /-]{0,60}[$%#]) {1,4}(?P<command>[^\n]{2,400})$", re.MULTILINE
 )
 _ANSWERS: Final = re.compile(r"uname -m[ \t]*\n(?P<arch>arm64|x86_64|i386)[ \t]*(?:\n|\Z)")
+_RUN_PATH: Final = re.compile(
+    r"^[ \t]{0,40}path (?P<path>\S[^\n]{0,1000}?) \(offset \d{1,6}\)[ \t]{0,8}$", re.MULTILINE
+)
+"""What otool -l prints of an LC_RPATH."""
 _KERNEL: Final = re.compile(r"Darwin Kernel Version \d+[^\n]{0,200}RELEASE_(?P<arch>ARM64|X86_64)")
 _CHIP: Final = re.compile(
     r"\b(?:Apple M[1-9]|M[1-9](?: Pro| Max| Ultra)? (?:Mac|chip)|Apple [Ss]ilicon|arm64 Mac|"
@@ -73,6 +77,8 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         found["flags"] = flags
     if commands := tuple(dict.fromkeys(m["command"].strip() for m in _COMMAND.finditer(head)))[:8]:
         found["command"] = commands
+    if paths := tuple(dict.fromkeys(m["path"] for m in _RUN_PATH.finditer(head))):
+        found["rpath"] = paths if len(paths) > 1 else paths[0]
     if "arch" not in found and bool(_CHIP.search(head)) != bool(_INTEL.search(head)):
         found["chip"] = "arm64" if _CHIP.search(head) else "x86_64"
     for word, name in (

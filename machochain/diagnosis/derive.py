@@ -15,6 +15,8 @@ from machochain.model.paths import directory, leaf
 
 SYSTEM: Final = ("/usr/lib/", "/System/Library/", "/System/iOSSupport/")
 _BREW: Final = ("/opt/homebrew/", "/usr/local/opt/", "/usr/local/Cellar/")
+_KEGS: Final = re.compile(r"(?P<prefix>/(?![^\n]*\.app/)[^\n]*?)/(?:Cellar|homebrew/opt|Homebrew/opt)/[^/]+/")
+"""Homebrew in a folder of its own."""
 _PACKAGED: Final = (*_BREW, "/usr/local/lib/", "/opt/local/", "/opt/conda/")
 _SWIFT: Final = re.compile(r"libswift(?!Python|TensorFlow)(?:_?[A-Z]\w*|os|simd)\.dylib$")
 """The libraries of Swift's runtime and its overlays of the system's frameworks."""
@@ -29,6 +31,7 @@ _IN_PACKAGES: Final = frozenset(
     {PlaceKind.PYTHON_PACKAGE, PlaceKind.NODE_MODULE, PlaceKind.RUBY_GEM, PlaceKind.APP_BUNDLE}
 )
 _REFUSED: Final = re.compile(r"errno=1\b|sandbox")
+_MANAGED: Final = frozenset({PlaceKind.HOMEBREW, PlaceKind.MACPORTS, PlaceKind.CONDA, PlaceKind.NIX})
 _SANITIZER: Final = re.compile(r"libclang_rt\.\w+_osx_dynamic\.dylib$")
 _TOOLS: Final = re.compile(
     r"/usr/bin/(?:ld|clang|swift|git|make|as|ar|nm|strip|libtool|lipo)$|/Library/Developer/CommandLineTools/"
@@ -58,6 +61,16 @@ _INLINE: Final = re.compile(
 _HOSTS: Final = re.compile(
     r"/bin/(?:postgres|httpd|nginx|perl[\d.]*|ruby|node|php|mysqld|python[\d.]*|lua[\w.]*)$|/(?:R|libR\.dylib|libruby[\w.-]*|Python|Ruby)$"
 )
+_OF_HOSTS: Final = (
+    ("Python", ("_Py", "__Py")), ("perl", ("_Perl_", "_PL_")), ("Ruby", ("_rb_", "_ruby_")),
+    ("Lua", ("_lua_", "_luaL_")),
+    ("PHP", ("_zend_", "_php_", "_executor_globals", "_compiler_globals", "_sapi_")),
+    ("Node", ("_napi_", "_node_", "__ZN2v8", "__ZNK2v8", "__ZN4node")), ("Erlang", ("_enif_",)),
+    ("R", ("_Rf_", "_R_Ext", "_R_NilValue", "_R_GlobalEnv")),
+)  # fmt: skip
+"""Programs that load modules, and how the symbols begin that they have for them."""
+_OF_LIBSYSTEM: Final = re.compile(r"\$(?:INODE64|UNIX2003|NOCANCEL|DARWIN_EXTSN|1050)(?:$|\$)")
+"""Variants of functions that libSystem alone has."""
 _PLUGIN: Final = re.compile(
     r"\.app/Contents/(?:PlugIns|Plugins)/|\.(?:plugin|component|vst3?|bundle|clap|qlgenerator|mdimporter)/Contents/MacOS/|/plugins?/"
 )
@@ -160,14 +173,14 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["lib.system_leaf"] = leaf(library) in _SYSTEM_LEAVES
     facts["lib.sanitizer"] = _SANITIZER.search(library) is not None
     facts["lib.swift"] = _SWIFT.search(library) is not None
-    facts["lib.packaged"] = library.startswith(_PACKAGED)
+    facts["lib.packaged"] = library.startswith(_PACKAGED) or _KEGS.match(library) is not None
     facts["lib.in_version"] = _IN_VERSION.search(library) is not None
     facts["lib.versioned"] = bool(
         facts["lib.in_version"] or _VERSIONED.search(leaf(library)) or framework_partial(library)
     )
     facts["lib.compiler"] = _COMPILERS.match(leaf(library)) is not None
-    facts["lib.doubled"] = leaf(library).startswith("liblib") or library.endswith((".dylib.dylib", ".so.so"))
     facts["lib.in_package"] = place_of(library).kind in _IN_PACKAGES
+    facts["lib.managed"] = _LOCAL_BUILDS.search(library) is not None
     facts["lib.environment"] = _PYTHON.search(library) is not None and _INTERPRETER.search(asker) is not None
     facts["rpath.keg"] = next(
         (m[1] for t in evidence.attempts if library.startswith("@rpath/") and (m := _KEG.match(t.path))), ""
@@ -239,7 +252,7 @@ def wheel_dots(library: str, asker: str) -> int | None:
 def _of_one_manager(process: ProcessFacts, library: str, asker: str) -> bool:
     if not library.startswith("/"):
         return False
-    if library.startswith(_PACKAGED) and _same_manager(library, asker):
+    if (library.startswith(_PACKAGED) or _KEGS.match(library)) and _same_manager(library, asker):
         return True
     return bool(process.real_path) and place_of(asker).kind in {PlaceKind.HOMEBREW, PlaceKind.MACPORTS, PlaceKind.NIX}
 
@@ -253,6 +266,8 @@ def _same_manager(library: str, asker: str) -> bool:
         return False
     if _LOCAL_BUILDS.search(asker):
         return True
+    if (keg := _KEGS.match(library)) and not library.startswith(_BREW):
+        return asker.startswith(keg["prefix"] + "/")
     for prefix in ("/opt/local/", "/opt/homebrew/"):
         if library.startswith(prefix):
             return asker.startswith(prefix)
@@ -284,6 +299,10 @@ def _of_symbol(facts: dict[str, Fact], evidence: Evidence, asker: str) -> None:
     facts["built_for"] = evidence.built_for or ""
     facts["anywhere"] = expected in {"flat namespace", "dynamic lookup", "weak-def export"}
     facts["sym.apple"] = _APPLE_SYMBOL.match(symbol) is not None
+    facts["sym.stub"] = symbol.startswith("_objc_msgSend$")
+    facts["sym.libsystem"] = _OF_LIBSYSTEM.search(symbol) is not None
+    facts["sym.host"] = next((host for host, start in _OF_HOSTS if symbol.startswith(start)), "")
+    facts["expected.shared"] = expected.startswith("/usr/lib/") and leaf(expected) in _SYSTEM_LEAVES
     facts["sym.gcc_helper"] = _COMPILER_HELPER.match(symbol) is not None
     facts["sym.swift"] = _SWIFT_SYMBOL.match(symbol) is not None
     facts["sym.cxx"] = symbol.startswith(("__Z", "_Z"))
@@ -295,6 +314,7 @@ def _of_symbol(facts: dict[str, Fact], evidence: Evidence, asker: str) -> None:
     facts["expected.system"] = expected.startswith(SYSTEM)
     facts["expected.absolute"] = expected.startswith("/")
     facts["asker.system"] = asker.startswith(SYSTEM)
+    facts["asker.packaged"] = place_of(asker).kind in _MANAGED or bool(_environment(asker))
     facts["expected.swift"] = _SWIFT.search(expected) is not None
     facts["expected.host"] = _HOSTS.search(expected) is not None
     facts["expected_is_asker"] = bool(asker) and asker == expected

@@ -9,7 +9,7 @@ from machochain.model.diagnosis import Place, PlaceKind
 from machochain.model.evidence import Evidence, EvidenceKind, Request
 from machochain.model.paths import leaf, printable
 
-_ANYWHERE: Final = frozenset({"flat namespace", "weak-def export"})
+_ANYWHERE: Final = frozenset({"flat namespace", "dynamic lookup", "weak-def export"})
 
 
 def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR0912  # the order of its steps is the rule
@@ -18,8 +18,10 @@ def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR09
     asker = printable(leaf(e.referenced_from or "")) or "the program"
     process = printable(leaf(e.process or "")) or "the process"
     match e.kind:
-        case EvidenceKind.LIBRARY_MISSING if e.request is Request.INSERTED:
+        case EvidenceKind.LIBRARY_MISSING if e.request is Request.INSERTED and _is_absent(e):
             return f"{library} is missing: DYLD_INSERT_LIBRARIES of {process} names it."
+        case _ if e.request is Request.INSERTED:
+            return f"{library} could not be inserted: DYLD_INSERT_LIBRARIES of {process} names it."
         case EvidenceKind.LIBRARY_MISSING if cause is Cause.SANDBOX:
             return f"{library} could not be read: the system refuses it to {process}."
         case EvidenceKind.LIBRARY_MISSING if cause is Cause.RESTRICTED_PATH:
@@ -59,6 +61,11 @@ def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR09
             return f"A trace of {len(e.calls)} file calls on libraries; failed ones are normal."
 
 
+def _is_absent(e: Evidence) -> bool:
+    """Whether dyld says of no file that it is there."""
+    return bool(e.attempts or e.reason == "image not found") and not e.truncated
+
+
 def _symbol_headline(e: Evidence, asker: str) -> str:
     symbol = printable(e.symbol or "?")
     whom = asker if e.referenced_from else printable(leaf(e.library or "")) or asker
@@ -87,8 +94,6 @@ def place_words(place: Place, e: Evidence) -> list[str]:
         words.append("`go run` starts a temporary copy: @executable_path and @loader_path lead there.")
     elif place.kind is PlaceKind.GO_RUN_CACHED:
         words.append("`go run` started it from Go's build cache: @executable_path and @loader_path lead there.")
-    elif place.kind is PlaceKind.CARGO_TARGET and e.kind is EvidenceKind.LIBRARY_MISSING:
-        words.append("cargo sets DYLD_FALLBACK_LIBRARY_PATH for what it runs: /usr/local/lib is no fallback then.")
     if e.redacted:
         words.append("The crash reporter removed parts of the paths: * stands for any of them.")
     return words

@@ -95,7 +95,8 @@ def form_of(evidence: Evidence, hits: Sequence[Hit]) -> table.Form:
         for f in inside
         if not f.name.startswith("dyld.valid") or evidence.kind in {EvidenceKind.VALIDITY, EvidenceKind.BAD_FILE}
     ]
-    if specific and evidence.kind not in {EvidenceKind.LIBRARY_MISSING, EvidenceKind.SYMBOL_MISSING}:
+    open_to_all = evidence.request is not Request.INSERTED or evidence.kind is EvidenceKind.ARCHITECTURE
+    if specific and open_to_all and evidence.kind not in {EvidenceKind.LIBRARY_MISSING, EvidenceKind.SYMBOL_MISSING}:
         return _best(specific, evidence)
     return rows[_name(evidence)]
 
@@ -119,7 +120,9 @@ def _name(evidence: Evidence) -> str:  # noqa: C901, PLR0911, PLR0912  # the ord
     reason = evidence.reason or ""
     old = evidence.era in {Era.DYLD2, Era.DYLD3_CLOSURE}
     quoted = evidence.era is Era.DYLD4_QUOTED
-    reasons = [t.reason or "" for t in evidence.attempts]
+    reasons = [t.reason or "" for t in evidence.attempts] or [reason]
+    if evidence.request is Request.INSERTED and evidence.kind is not EvidenceKind.ARCHITECTURE:
+        return "dyld.inserted.old" if old else "dyld.inserted"
     match evidence.kind:
         case EvidenceKind.SYMBOL_MISSING:
             if reason.startswith("weak-def") or evidence.expected_in == "weak-def export":
@@ -149,8 +152,6 @@ def _name(evidence: Evidence) -> str:  # noqa: C901, PLR0911, PLR0912  # the ord
             return "crash.libsystem"
         case _:
             pass
-    if evidence.request is Request.INSERTED:
-        return "dyld.inserted.old" if old else "dyld.inserted"
     if "Did find" in reason and evidence.kind is not EvidenceKind.LIBRARY_MISSING:
         return "dyld.did-find"
     if "unsafe use of" in reason:

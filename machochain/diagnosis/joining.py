@@ -190,7 +190,7 @@ class _State:
         found = self.text.find("Did find:")
         if found < 0:
             return False
-        return bool(_CANDIDATE.match(line)) and not _NOISE.match(line)
+        return bool(_CANDIDATE.match(line)) and not _NOISE.match(line) and not _OF_A_TRACE.match(line)
 
     def unfinished(self, source: str, eol: int, limit: int, line: str, width: int) -> bool:  # noqa: PLR0911  # one answer a case
         """Whether the text so far cannot be all, so that ``line`` is the rest of a broken line."""
@@ -202,6 +202,8 @@ class _State:
             if header is None:
                 return "\n" not in text and len(text) < 4096
             text = text[header.end() :].strip()
+        if _SAID.search(text[-400:]):
+            return text.endswith("blocked open()") and line.lstrip().startswith("of ")
         if "Did find:" in text:
             return width >= _FULL_LINE or text.endswith((" of", "()"))
         if text.startswith(("terminating", "could not load inserted")):
@@ -220,6 +222,16 @@ class _State:
         return _key_follows(source, eol, limit) or _looks_broken(value, line, width)
 
 
+_OF_A_TRACE: Final = re.compile(r"\s*(?:\[C\]: |(?:\.\.\.)?\S*\.\w{1,5}:\d+: in )")
+"""Lines of a trace that have a file and a colon, as Lua prints them."""
+_SAID: Final = re.compile(
+    r"(?:: not a file|(?:stat|open)\(\) failed with errno=\d+|blocked (?:stat|open)\(\)"
+    r"|but wrong (?:architecture|filetype)|no matching architecture in universal wrapper"
+    r"|load command 0x[0-9A-Fa-f]+(?: is unknown\))?|file too short|first eight bytes:(?: 0x[0-9A-Fa-f]{2}){8}"
+    r"|but not built for [\w ]{2,20}|: image not found|adhoc\?\)|ad-hoc signed\.|different Team IDs|by system policy"
+    r"|(?:mmap\(\) of|signature invalid for) '[^'\n]+')\s*$"
+)
+"""How what dyld says of a file ends: a line below is not its rest."""
 _CANDIDATE: Final = re.compile(r"\s*file system (?:relative|sandbox)|\s+/|(?:\s+\S|/)[^\n]{0,2000}?: ")
 
 

@@ -98,6 +98,8 @@ def kind_of(attempts: tuple[Tried, ...], reason: str | None) -> EvidenceKind:
     if text.startswith("unsafe use of") or "relative paths not allowed" in text:
         return EvidenceKind.RESTRICTED
     reasons = [t.reason for t in attempts if t.reason is not None]
+    if not reasons and VALIDITY.search(text):
+        return EvidenceKind.BAD_FILE
     for kind, pattern in ((EvidenceKind.SIGNATURE, _SIGNATURE), (EvidenceKind.ARCHITECTURE, _ARCH)):
         if any(pattern.search(r) for r in reasons) or (not reasons and pattern.search(text)):
             return kind

@@ -11,7 +11,7 @@ from typing import Final
 
 from machochain.diagnosis.languages import in_english
 from machochain.diagnosis.paste import Lines, Paste, numbered
-from machochain.diagnosis.wrapped import addresses, brackets, broken_heads, escapes, fragments, tails
+from machochain.diagnosis.wrapped import addresses, bars, brackets, broken_heads, escapes, fragments, tails
 
 MOST_PREFIXES: Final = 60_000
 """Pairs of lines looked at for a prefix they share."""
@@ -72,6 +72,7 @@ def normalise(text: str) -> Paste:
         _common_prefixes,
         escapes,
         broken_heads,
+        bars,
         brackets,
         tails,
         _languages,

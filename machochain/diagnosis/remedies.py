@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
+from machochain.diagnosis.anew import anew_of
 from machochain.diagnosis.attempts import framework_partial
+from machochain.diagnosis.derive import SYSTEM
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.places import bundle_of, formula_of, place_of
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import PlaceKind, ProcessFacts
-from machochain.model.evidence import Evidence, EvidenceKind
+from machochain.model.evidence import Evidence, EvidenceKind, Request
 from machochain.model.paths import directory, leaf, printable
 from machochain.model.shell import file_word, quoted
 
+_NO_PROGRAM: Final = (".so", ".dylib", ".bundle", ".node", ".jnilib")
 _BIN: Final = '"$BIN"'
 _RESIGN: Final = f"codesign -f -s - {_BIN}   # an edit breaks the signature"
 _LINK: Final = (
@@ -81,7 +83,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return (install, "to ship: put the library beside the binary, change the load path, and sign again")
         case Cause.BUILD_MACHINE_PATH:
             return (
-                f"as a user, a stop-gap: {install}",
+                f"as a user, a stop-gap: {install}" + _or_built_here(e),
                 "to ship: link the library statically, or put it beside the binary, then",
                 change,
                 _ADD,
@@ -123,11 +125,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
         case Cause.PLACEHOLDER:
             return _unfilled(e, library)
         case Cause.WRONG_ARCHITECTURE:
-            return (
-                f"install {name} anew for the processor the process runs on: {_anew(e.referenced_from or bad)}",
-                "or ship a universal file: lipo -create ONE OTHER -output BOTH",
-                *(("stop-gap: run the whole program as Intel, arch -x86_64",) if _intel_file(e) else ()),
-            )
+            return _for_processor(e, name)
         case Cause.NEWER_MACOS:
             return (
                 "to ship: a lower MACOSX_DEPLOYMENT_TARGET, for the dependencies too; state the oldest macOS",
@@ -158,29 +156,23 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             )
         case Cause.OLD_LIBRARY:
             return (f"brew upgrade {quoted(formula)}" if formula else f"update {name}",)
-        case Cause.LIBRARY_VALIDATION:
-            return (
-                "sign every file with the identity of the process, from the inside out",
-                "to load others' libraries: entitlement com.apple.security.cs.disable-library-validation",
-                f"for private use: everything ad hoc, without --options runtime: codesign -f -s - {bad}",
-            )
-        case Cause.SIGNATURE_MISSING | Cause.SIGNATURE_BROKEN:
-            return (
-                f"codesign -f -s - {bad}   # as the last step, from the inside out",
-                "edits (install_name_tool, strip, lipo) come before signing",
-            )
+        case Cause.LIBRARY_VALIDATION | Cause.SIGNATURE_MISSING | Cause.SIGNATURE_BROKEN:
+            return _signed(cause, e, bad)
         case Cause.QUARANTINE:
             return (f"xattr -d com.apple.quarantine {bad}", "for the maker: sign and notarise")
         case Cause.PROCESS_ARCHITECTURE:
             return (
-                "start the program with the interpreter of the Mac's own processor:",
-                "python3 -c 'import platform; print(platform.machine())'   # arm64 on Apple silicon",
+                "on Apple silicon: start the program with an arm64 interpreter (python3, node, java …)",
                 "a shell under Rosetta starts Intel programs: arch -arm64 zsh",
+                "on an Intel Mac: install the file anew, for x86_64",
             )
         case Cause.SANDBOX:
             return ("let the sandbox profile of the process read the file",)
         case Cause.NO_UUID:
-            return ("rebuild with Go 1.24 or later", "or with an older Go: go build -ldflags=-linkmode=external")
+            return (
+                "link the file again so that it has one: without -no_uuid; Go has written it since 1.24",
+                "or with an older Go: go build -ldflags=-linkmode=external",
+            )
         case Cause.DUPLICATE_RUN_PATH:
             owner = _whole((e.referenced_from if e.kind is EvidenceKind.VALIDITY else refused_file(e)), "FILE")
             twice = _whole(_duplicate(e), "RUN_PATH")
@@ -193,47 +185,26 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return (f"fetch or build it again; see what it is: file {bad}",)
         case Cause.INSERTED:
             return (
-                f"unset DYLD_INSERT_LIBRARIES, or put {name} where it says",
+                "unset DYLD_INSERT_LIBRARIES, or take the library out of it",
                 "see who sets it: env | grep DYLD_, launchctl getenv DYLD_INSERT_LIBRARIES, the tool that starts it",
             )
         case Cause.PROBE | Cause.OWN_NAME:
+            where = (f"see whether and where it is: find / -name {quoted(leaf(library))} 2>/dev/null",)
             return (
                 f"{install}, if it is not there; else give the program the full path",
-                f"see what it is and where: find / -name {quoted(leaf(library))} 2>/dev/null",
+                *(where if leaf(library) else ()),
             )
         case _:
             return ()
 
 
-def _anew(path: str) -> str:
-    """Return how what lies at a path is built or fetched anew, by who looks after its place."""
-    place = place_of(path)
-    if place.kind is PlaceKind.PYTHON_PACKAGE:
-        return "pip install --force-reinstall --no-cache-dir PACKAGE"
-    if place.kind is PlaceKind.NODE_MODULE:
-        return f"npm rebuild {quoted(place.name)}"
-    if place.kind is PlaceKind.RUBY_GEM:
-        return f"gem pristine {quoted(_GEM.sub('', place.name))}"
-    if match := _R_PACKAGE.search(path):
-        return f"""Rscript -e 'install.packages("{match[1]}", type = "source")'"""
-    if _VENV_PYTHON.search(path):
-        return "make the environment anew: python3 -m venv --clear FOLDER"
-    return "with what installed it"
-
-
-_GEM: Final = re.compile(r"-\d[\w.]*(?:-[\w.-]*darwin[\w.-]*)?$")
-_R_PACKAGE: Final = re.compile(r"/library/([A-Za-z][\w.]*)/libs/[^/]+\.so$")
-_VENV_PYTHON: Final = re.compile(r"/bin/(?:python|pypy)[\d.]*$")
-_NO_PROGRAM: Final = (".so", ".dylib", ".bundle", ".node", ".jnilib")
-
-
 def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
     place = place_of(e.referenced_from)
     mine = formula_of(e.referenced_from or "")
-    anew = _anew(e.referenced_from or "")
-    if place.kind is PlaceKind.CONDA and not _VENV_PYTHON.search(e.referenced_from or ""):
+    anew = anew_of(e.referenced_from or "")
+    if place.kind is PlaceKind.CONDA and "venv" not in anew:
         first = "conda update --all   # or reinstall the package that asks"
-    elif not mine and not anew.startswith("with "):
+    elif not mine and anew:
         first = f"build or install anew what asks, not the library: {anew}"
     elif formula and mine:
         first = f"brew update && brew reinstall {quoted(mine)}   # the package that asks, not the library"
@@ -242,6 +213,38 @@ def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
     else:
         first = "reinstall the package that asks (not the library), with its package manager"
     return (first, "if you ship it: rebuild it against the new version")
+
+
+def _for_processor(e: Evidence, name: str) -> tuple[str, ...]:
+    bad = refused_file(e)
+    if bad.startswith(SYSTEM):
+        return ("take a build of the program for this processor and this macOS: the file is a part of macOS",)
+    formula = formula_of(bad)
+    anew = f"brew reinstall {quoted(formula)}, with the Homebrew of that processor" if formula else anew_of(bad)
+    return (
+        f"install {name} anew for the processor the process runs on: {anew or 'with what installed it'}",
+        "or ship a universal file: lipo -create ONE OTHER -output BOTH",
+        *(("stop-gap: run the whole program as Intel, arch -x86_64",) if _intel_file(e) else ()),
+    )
+
+
+def _signed(cause: Cause, e: Evidence, bad: str) -> tuple[str, ...]:
+    if cause is not Cause.LIBRARY_VALIDATION:
+        team = ("a process that validates its libraries wants its own Team ID too",)
+        return (
+            f"codesign -f -s - {bad}   # as the last step, from the inside out",
+            "edits (install_name_tool, strip, lipo) come before signing",
+            *(team if _says(e, "Validation") else ()),
+        )
+    if _says(e, "process is a platform binary"):
+        return ("no signature of others helps: use a program that is not Apple's own",)
+    if e.request is Request.INSERTED:
+        return ("insert into a copy of the program that does not validate: Apple's own take only Apple's files",)
+    return (
+        "sign every file with the identity of the process, from the inside out",
+        "to load others' libraries: entitlement com.apple.security.cs.disable-library-validation",
+        f"for private use: everything ad hoc, without --options runtime: codesign -f -s - {bad}",
+    )
 
 
 def _started(e: Evidence) -> str:
@@ -341,6 +344,16 @@ def _unfilled(e: Evidence, library: str) -> tuple[str, ...]:
     if not prefix or "@@" in real:
         real = "/REAL/PATH/" + leaf(library)
     return (f"install_name_tool -change {quoted(library)} {quoted(real)} {_BIN}", _RESIGN)
+
+
+def _or_built_here(e: Evidence) -> str:
+    anew = anew_of(e.referenced_from or "")
+    return f"; or build here what asks: {anew}" if anew else ""
+
+
+def _says(e: Evidence, words: str) -> bool:
+    """Whether dyld uses some words of a file."""
+    return any(words in text for text in (e.reason or "", *(t.reason or "" for t in e.attempts)))
 
 
 def _intel_file(e: Evidence) -> bool:

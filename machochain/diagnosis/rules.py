@@ -36,7 +36,8 @@ def holds(condition: Condition, facts: Facts, elided: frozenset[str] = frozenset
     values = _each(value)
     if condition.operator == "!*=":
         return not any(part in v for v in values for part in wanted)
-    if value is None or (name.partition(".")[0] in elided and condition.operator in {"^=", "="}):
+    shown = name == "lib.scheme" and str(value).startswith("@")
+    if value is None or (name.partition(".")[0] in elided and condition.operator in {"^=", "="} and not shown):
         return False
     match condition.operator:
         case "=":

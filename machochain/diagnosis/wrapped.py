@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -278,25 +278,44 @@ def fragments(held: Lines) -> None:
         around = "\n".join(held.lines[max(0, at - 8) : at + 1])[:20_000]
         stated = {m["key"]: m["value"].strip('"') for m in _STATED.finditer(around)}
         text = "\n".join(held.lines[at : at + 40])[match.end() : match.end() + LONGEST_MESSAGE]
-        reasons = list(_strings(text))
+        reasons, end = _strings(text)
         if reasons and stated.get("namespace", "DYLD") == "DYLD":
             held.note(at, "read from the JSON of a crash report")
             head = f"Termination Reason: Namespace DYLD, Code {stated.get('code', '0')} {stated.get('indicator', '')}"
+            below = text.count("\n", 0, end)
+            del held.lines[at + 1 : at + 1 + below], held.source[at + 1 : at + 1 + below]
             held.replace(at, [line[: match.start()], head.rstrip(), *reasons])
         return
 
 
-def _strings(text: str) -> Iterator[str]:
+def _strings(text: str) -> tuple[list[str], int]:
+    """Return the lines of the strings a list begins with, and where they end; one that is cut as it stands."""
     decode: Callable[[str, int], tuple[str, int]] = json.decoder.scanstring  # type: ignore[attr-defined]
+    found: list[str] = []
     at = 0
     for _ in range(64):
         while at < len(text) and text[at] in " \t\n,":
             at += 1
         if at >= len(text) or text[at] != '"':
-            return
+            break
         try:
             value, at = decode(text, at + 1)
         except ValueError:
-            yield text[at + 1 :].partition("\n")[0].replace("\\/", "/")
-            return
-        yield from (part for part in value.split("\n") if part.strip() and "terminated at launch" not in part)
+            rest = text[at + 1 :].partition("\n")[0]
+            found.append(rest.replace("\\/", "/"))
+            return found, at + 1 + len(rest)
+        found += (part for part in value.split("\n") if part.strip() and "terminated at launch" not in part)
+    return found, at
+
+
+_BARS: Final = re.compile(r" \| (?=Referenced from:|Expected in:|Reason:)")
+
+
+def bars(held: Lines) -> None:
+    """The one line of older reports of iOS, with bars between dyld's own lines."""
+    if not held.has(" | Referenced from:", " | Reason:"):
+        return
+    for at in range(len(held.lines) - 1, -1, -1):
+        line = held.lines[at]
+        if " | Re" in line and ("Library not loaded:" in line or "Symbol not found:" in line):
+            held.replace(at, _BARS.split(line))

@@ -139,7 +139,7 @@ def test_spellings_of_one_name_are_one_answer() -> None:
     assert found.cause is Cause.PROBE
     assert found.fact("lib") == "libtin.2.dylib"
     (alone,) = diagnose("OSError: dlopen(libtin.dylib, 6): image not found").answers
-    assert alone.cause is Cause.OWN_NAME
+    assert (alone.cause, alone.alternatives[0]) == (Cause.PROBE, Cause.OWN_NAME)
 
 
 @pytest.mark.parametrize(
@@ -191,3 +191,89 @@ def test_a_string_with_escapes_that_a_terminal_broke_is_one_line() -> None:
     assert found.fact("sym") == "__ZN3tin9allocatorE"
     assert found.fact("expected") == "/usr/lib/libc++.1.dylib"
     assert (found.cause, found.alternatives) == (Cause.NEWER_MACOS, ())
+
+
+def test_a_package_manager_in_a_folder_of_its_own_is_one_and_a_bundle_is_none() -> None:
+    keg = "/opt/tin/homebrew/Cellar/pan/1.0.1j/lib/libpan.1.0.dylib"
+    assert missing(keg, "/opt/tin/homebrew/opt/can/lib/libcan.1.dylib").cause is Cause.STALE_DEPENDENT
+    inside = "/Applications/Tin.app/Contents/Resources/homebrew/opt/pan/lib/libpan.1.dylib"
+    assert diagnose(f"Library not loaded: {inside}\n").answers[0].cause is Cause.NOT_PACKAGED
+
+
+def test_a_run_time_that_a_version_manager_took_away_is_stale() -> None:
+    found = missing(
+        "/Users/u/.rvm/rubies/ruby-3.1.3/lib/libruby.3.1.dylib", "/w/ruby/3.1.0/gems/pan-5.1.2/lib/pan.bundle"
+    )
+    assert found.cause is Cause.STALE_DEPENDENT
+    assert any("gem pristine pan" in step for step in found.remedy)
+
+
+def test_the_file_that_is_refused_is_to_be_built_anew_and_not_what_asks() -> None:
+    (found,) = diagnose(
+        "dlopen(/w/library/Tin/libs/Tin.so, 0x0006): Library not loaded: /opt/X11/lib/libpan.1.dylib\n"
+        "  Referenced from: /w/library/Tin/libs/Tin.so\n  Reason: tried: '/opt/X11/lib/libpan.1.dylib' (fat file, but"
+        " missing compatible architecture (have 'i386,x86_64', need 'arm64e'))"
+    ).answers
+    assert any("XQuartz" in step for step in found.remedy)
+    assert not any("install.packages" in step for step in found.remedy)
+
+
+@pytest.mark.parametrize(
+    ("into", "why", "cause"),
+    [
+        ("library validated", "code signing blocked mmap() of '/w/libtin.dylib'", Cause.LIBRARY_VALIDATION),
+        ("library validated", None, Cause.INSERTED),
+        ("hardened", "mach-o, but wrong architecture", Cause.INSERTED),
+    ],
+)
+def test_a_library_that_could_not_be_inserted_is_missing_only_if_dyld_says_so(
+    into: str, why: str | None, cause: Cause
+) -> None:
+    said = f"no suitable image found.  Did find:\n\t/w/libtin.dylib: {why}" if why else "image not found"
+    (found,) = diagnose(
+        f"dyld: warning: could not load inserted library '/w/libtin.dylib' into {into} process because {said}\n"
+    ).answers
+    assert found.cause is cause
+    assert ("is missing" in found.headline) is (why is None)
+
+
+@pytest.mark.parametrize(
+    ("why", "cause"),
+    [
+        ("mapping process is a platform binary, but mapped file is not", Cause.LIBRARY_VALIDATION),
+        ("Trying to load an unsigned library", Cause.SIGNATURE_MISSING),
+    ],
+)
+def test_what_the_kernel_says_of_a_signature_names_the_cause(why: str, cause: Cause) -> None:
+    words = f"code signature in (/w/tin) not valid for use in process: {why}"
+    for text in (f"dlopen(/w/tin, 0x0109): {words}", f"dlopen(/w/tin, 0x0109): tried: '/w/tin' ({words})"):
+        (found,) = diagnose(text).answers
+        assert found.cause is cause
+        if "platform" in why:
+            assert not any("codesign" in step for step in found.remedy)
+
+
+@pytest.mark.parametrize(
+    ("said", "release"),
+    [
+        ("on High Sierra `v10.13.6` I find", "10.13.6"),
+        ("MacBook Pro 2020 with M1 and Monterey (12.4)", "12.4"),
+        ("macOS: Catalina 10.15.3", "10.15.3"),
+        ("- core 2 duo, osx 10.5.8", "10.5.8"),
+        ("old 2008 macbook, 10.6.8 mac os.", "10.6.8"),
+        ("Xcode 14.2 on Ventura", None),
+        ("needs macOS 12.3 or later", None),
+    ],
+)
+def test_a_release_is_read_in_every_way_people_write_it(said: str, release: str | None) -> None:
+    assert diagnose(f"{said}\nLibrary not loaded: @rpath/libtin.dylib\n").answers[0].fact("os") == release
+
+
+def test_a_run_path_that_otool_prints_is_a_fact() -> None:
+    text = "path @loader_path/../tin (offset 12)\ndyld: Library not loaded: @rpath/libtin.dylib\n"
+    assert dict(diagnose(text).context)["rpath"] == "@loader_path/../tin"
+
+
+def test_a_path_of_windows_is_no_library_of_a_mac() -> None:
+    (found,) = diagnose("System.DllNotFoundException: C:/w/Plugins/Tin.dll\n").answers
+    assert found.cause is Cause.OTHER_SYSTEM

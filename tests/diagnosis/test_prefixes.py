@@ -61,4 +61,4 @@ def test_what_a_cut_text_leaves_open_is_not_concluded() -> None:
     answer = diagnose("ImportError: dlopen(/a/zinc.so, 2): Symbol not found: _tin\n").main
     assert answer is not None
     assert answer.cause.value == "abi-mismatch"
-    assert [each.value for each in answer.alternatives] == ["newer-macos"]
+    assert [each.value for each in answer.alternatives] == ["flat-symbol", "newer-macos"]

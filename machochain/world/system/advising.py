@@ -30,6 +30,8 @@ _SYSTEM: Final = ("/usr/lib/", "/System/Library/")
 _SWIFT: Final = "/usr/lib/swift/"
 _FIRST: Final = Version.of(11)
 """The oldest release whose programs are judged; what is older says nothing to a reader of today."""
+_LATELY: Final = Version.of(13)
+"""What was there at the beginning and in no later release is gone."""
 _DIRECT: Final = 3
 """Slashes in the path of a library that lies in /usr/lib itself."""
 _OF_12: Final = frozenset({Era.DYLD4_EARLY, Era.DYLD4_QUOTED, Era.DYLD4})
@@ -48,7 +50,7 @@ def asks(answer: Answer) -> bool:
     if e.kind is not EvidenceKind.SYMBOL_MISSING or not e.symbol or is_elided(e.symbol):
         return False
     if (e.expected_in or "").startswith(_SYSTEM):
-        return answer.cause in _OF_SYSTEM and not is_elided(e.expected_in)
+        return not _OF_SYSTEM.isdisjoint({answer.cause, *answer.alternatives}) and not is_elided(e.expected_in)
     return e.expected_in == "flat namespace" and answer.cause in _OF_FLAT
 
 
@@ -82,12 +84,12 @@ def _expected(answer: Answer, library: str, symbol: str, facts: SystemFacts) -> 
     if known.present_in is None:
         return answer
     if known.presence is not Presence.PRESENT:
-        if here is None or here < known.present_in or known.absent_in is not None:
+        if answer.cause not in _OF_SYSTEM or here is None or here < known.present_in or known.absent_in is not None:
             return answer
         why = f"{leaf(library)} of macOS {_words(known.present_in)} had it, and nothing vouches for it since."
         return _changed(answer, Cause.SYSTEM_LIBRARY_GONE, why, {"seen_in": str(known.present_in)})
     low = here or (answer.evidence.macos_range.low if answer.evidence.macos_range else None)
-    if low is not None and low >= known.present_in:
+    if low is not None and low >= known.present_in and answer.confidence is not Confidence.CERTAIN:
         since = _words(known.present_in)
         why = f"{leaf(library)} is known to have it from macOS {since} on: the text does not say why not here."
         return _changed(answer, Cause.UNKNOWN, why, {}, out=(Cause.NEWER_MACOS,))
@@ -104,23 +106,40 @@ def _expected(answer: Answer, library: str, symbol: str, facts: SystemFacts) -> 
 
 def _anywhere(answer: Answer, symbol: str, facts: SystemFacts) -> Answer:
     """A symbol that was left to be found anywhere: is it one of macOS, and was its library merely not linked?"""
-    owners = [name for name in facts.providers([symbol]).get(symbol, ()) if _is_public(name)]
+    every = facts.providers([symbol]).get(symbol, ())
+    newest = facts.sources[-1].high
+    inner = next((name for name in every if name.startswith("/usr/lib/system/")), None)
+    if inner is not None:
+        since = facts.lookup(inner, symbol, newest).present_in
+        if since is None or since <= facts.sources[0].high:
+            return answer
+        why = f"libSystem, which every program has loaded, is known to have it from macOS {_words(since)}."
+        return _changed(answer, Cause.NEWER_MACOS, why, {"since": str(since)})
+    owners = [name for name in every if _is_public(name)]
     if not owners:
         if answer.cause is Cause.FLAT_SYMBOL:
             rest = tuple(c for c in answer.alternatives if c is not Cause.NEWER_MACOS)
             return evolve(answer, alternatives=rest)
         return answer
-    newest = facts.sources[-1].high
     known = facts.lookup(owners[0], symbol, newest)
     name = leaf(owners[0])
+    here = answer.evidence.macos
     flag = f"-framework {name}" if ".framework/" in owners[0] else f"-l{name.removeprefix('lib').partition('.')[0]}"
     told: dict[str, Fact] = {"provider": owners[0]}
-    if known.present_in is not None and known.present_in > _FIRST:
+    if known.present_in is not None and known.present_in > (_FIRST if here is None else here):
         told["since"] = str(known.present_in)
         why = f"{name} is known to have it from macOS {_words(known.present_in)}."
         return _changed(answer, Cause.NEWER_MACOS, why, told)
-    why = f"{name} of macOS has it: that library was not linked."
-    found = _changed(answer, Cause.FLAT_SYMBOL, why, told, out=(Cause.NEWER_MACOS,))
+    since = known.present_in if known.present_in is not None and known.present_in > facts.sources[0].high else None
+    if since is None or (here is not None and here >= since):
+        why = f"{name} of macOS has it: most likely that library was not linked."
+        found = _changed(answer, Cause.FLAT_SYMBOL, why, told, out=(Cause.NEWER_MACOS,))
+    else:
+        why = f"{name} of macOS has it, from {_words(since)} on: it was not linked, or this release lacks it."
+        found = _changed(answer, Cause.FLAT_SYMBOL, why, told)
+        found = evolve(
+            found, alternatives=(Cause.NEWER_MACOS, *(c for c in found.alternatives if c is not Cause.NEWER_MACOS))
+        )
     step = f"link with {flag}"
     return evolve(found, helps=(Help("relink", step), *found.helps), remedy=(step, *found.remedy))
 
@@ -130,14 +149,15 @@ def _library(answer: Answer, library: str, facts: SystemFacts) -> Answer:
     known = facts.library(library)
     if known is None:
         return _unlisted(answer, library)
-    if known.removed:
+    span = answer.evidence.macos_range
+    if known.removed and not (span is not None and span.high is not None and span.high < known.removed[0][0]):
         version, _ = known.removed[0]
         return _changed(
             answer, Cause.SYSTEM_LIBRARY_GONE, f"macOS {_words(version)} removed it.", {"removed_in": str(version)}
         )
     first, last = _span(known, facts)
     always = first is not None and first <= facts.sources[0].high
-    if last is not None and (last < _FIRST or (always and last < facts.sources[-1].low)):
+    if last is not None and (last < _FIRST or (always and last < _LATELY)):
         why = f"The newest macOS known to have it is {_words(last)}."
         out = (Cause.NEWER_MACOS,) if always else ()
         return _changed(answer, Cause.SYSTEM_LIBRARY_GONE, why, {"until": str(last)}, out=out)
@@ -175,9 +195,9 @@ def _span(known: LibraryFacts, facts: SystemFacts) -> tuple[Version | None, Vers
 
 
 def _is_public(library: str) -> bool:
-    return library.startswith(FRAMEWORKS) or (
-        library.startswith("/usr/lib/") and "/" not in library[len("/usr/lib/") :]
-    )
+    if library.startswith(FRAMEWORKS):
+        return f"/{leaf(library)}.framework/" in library
+    return library.startswith("/usr/lib/") and "/" not in library[len("/usr/lib/") :] and "libstdc++" not in library
 
 
 def _words(version: Version) -> str:
