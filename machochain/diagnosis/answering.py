@@ -33,7 +33,7 @@ from machochain.diagnosis.conclusions import (
     with_other_names,
     without_tries,
 )
-from machochain.diagnosis.context import Context, context_of
+from machochain.diagnosis.context import HEAD, Context, context_of
 from machochain.diagnosis.derive import derived, elided_names
 from machochain.diagnosis.eras import dated
 from machochain.diagnosis.explain import headline_of, place_words
@@ -42,8 +42,9 @@ from machochain.diagnosis.matching import Hit, find_forms
 from machochain.diagnosis.normalise import normalise
 from machochain.diagnosis.paste import Paste
 from machochain.diagnosis.places import place_of
+from machochain.diagnosis.programs import slices_of
 from machochain.diagnosis.reading import read_lines
-from machochain.diagnosis.remedies import remedies, warnings
+from machochain.diagnosis.remedies import refused_file, remedies, warnings
 from machochain.diagnosis.reports import read_version
 from machochain.diagnosis.rules import holding
 from machochain.diagnosis.text import clean
@@ -160,6 +161,8 @@ class _Answers:
         form = form_of(evidence, hits)
         extra = derived(evidence, process)
         facts = facts_of(evidence, hits, self.context, extra)
+        if evidence.kind is EvidenceKind.ARCHITECTURE and "have" not in facts:
+            facts |= {"have": have} if (have := slices_of(self.paste.text[:HEAD], refused_file(evidence))) else {}
         if any("escapes of a string" in n for n in self._notes(evidence, ())):
             facts["escaped"] = True
         if evidence.confidence is Confidence.LIKELY and (evidence.library or evidence.symbol):

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from machochain.diagnosis.matching import Hit
-from machochain.diagnosis.programs import program_of
+from machochain.diagnosis.programs import kind_of, program_of
 from machochain.diagnosis.releases import told_releases, without_parts
 
 Context = dict[str, str | bool | tuple[str, ...]]
@@ -26,12 +26,19 @@ _CHIP: Final = re.compile(
     r"\b(?:Apple M[1-9]|M[1-9](?: Pro| Max| Ultra)? (?:Mac|chip)|Apple [Ss]ilicon|arm64 Mac|"
     r"aarch64-apple-darwin|darwin[/_-]arm64)"
 )
-_INTEL: Final = re.compile(r"\b(?:Intel Mac|Intel Core i\d|darwin[/_-]amd64|Intel MacBook)")
+_INTEL: Final = re.compile(
+    r"\b(?:Intel (?:Mac|MacBook|iMac|Core (?:i\d|(?:2 )?Duo|Solo)|processor|CPU|chip)|Core 2 Duo|darwin[/_-]amd64)"
+)
 _GO: Final = re.compile(r"(?:\bgo version go|/[Gg]o/|\bgo)(?P<go>1\.\d{1,2}(?:\.\d{1,2})?)\b")
 _CODE_TYPE: Final = re.compile(r"Code Type:\s{1,40}(?P<type>[\w-]{2,20})(?:\s\((?P<how>\w{2,20})\))?")
 _BUILD: Final = re.compile(r"OS Version:\s{1,40}(?:macOS|Mac OS X) (?P<os>[\d.]{2,12}) \((?P<build>\w{3,12})\)")
 _PRINTED: Final = re.compile(r"Build ?Version:\s{1,20}(?P<build>\w{3,12})")
 _REGION: Final = re.compile(r"^--->\s{1,8}(?P<region>[A-Za-z_][\w ()-]{1,40}?)\s{2,60}[0-9a-f]{4,20}-", re.MULTILINE)
+_ROSETTA: Final = re.compile(
+    r"(?i)(?:rosetta(?: 2)? (?:is|was|has been) (?:already )?installed|(?:have|had) (?:already )?installed rosetta"
+    r"|install of rosetta 2 finished|rosetta 2 finished successfully|proc_translated:\s*1\b)"
+)
+"""That Rosetta is there."""
 _TRANSLATED: Final = re.compile(r"proc_translated:\s*1\b")
 _NOWHERE: Final = re.compile(
     r"Exception Codes:[^\n]{1,80}?, 0x0*(?P<address>[0-9a-f]{4,16})[^0-9a-f](?:[^\n]{0,400}\n){1,60}?"
@@ -69,6 +76,10 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
     refused = [f for h in hits if h.form.name.startswith("exec.") and isinstance(f := h.facts.get("file"), str)]
     if program := program_of(head, refused):
         found["program"] = program
+    if kind := kind_of(head, refused):
+        found["kind"] = kind
+    if _ROSETTA.search(head) or len({m["arch"] for m in _ANSWERS.finditer(head)} & {"arm64", "x86_64"}) > 1:
+        found["rosetta"] = "yes"
     if _TRANSLATED.search(head):
         found["translated"] = True
     if "os" not in found and (release := _release(head, hits)):

@@ -1,4 +1,4 @@
-"""Which processors a program is for, where a paste has what file(1) or lipo(1) says of it."""
+"""What a file is and which processors it is for, where a paste has what file(1) or lipo(1) says of it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,34 @@ _LIPO: Final = re.compile(
     r"|Architectures in the fat file: (?P<fat>[^\n]{1,1024}?) are: (?P<archs>[\w. ]{1,200})"
     r"|\blipo -archs (?P<asked>[^\n]{1,1024})\n(?P<answer>[\w. ]{1,200})$",
     re.MULTILINE,
+)
+_SAID: Final = re.compile(
+    r"(?<![^\s:])(?P<file>[^\s:][^\n:]{0,1023}?)(?: \(for architecture (?P<one>[\w.]{1,20})\))?:[ \t]{1,40}"
+    r"(?P<what>Mach-O [^\n]{4,400}|ELF \d{2}-bit|PE32|MS-DOS executable|current ar archive|Zip archive|gzip compressed"
+    r"|(?:ASCII|UTF-8|Unicode|HTML|XML|exported SGML|JSON)[^\n]{0,80}(?:text|document)|POSIX shell script"
+    r"|[\w /.-]{1,60} script|empty$|data$)",
+    re.MULTILINE,
+)
+_KINDS: Final = (
+    ("ELF", "ELF file"),
+    ("PE32", "program of Windows"),
+    ("MS-DOS", "program of Windows"),
+    ("dynamically linked shared library", "library"),
+    (" dylib", "library"),
+    (" bundle", "bundle"),
+    (" object", "object file"),
+    ("current ar archive", "archive"),
+    ("Zip archive", "packed file"),
+    ("gzip", "packed file"),
+    ("script", "script"),
+    ("document", "text"),
+    ("text", "text"),
+    ("empty", "empty file"),
+    ("data", "file of no kind that is known"),
+)
+"""Words of file, and what kind of file they mean: the first that is among them."""
+_SLICES: Final = re.compile(
+    rf"(?:\[|\b(?:library|bundle|object|executable)[ \t]{{1,4}})(?P<arch>{_ARCH})(?=[:\]\s\\,]|$)"
 )
 _NO_PROGRAM: Final = (".dylib", ".so", ".a", ".o", ".bundle", ".node", ".tbd")
 
@@ -79,3 +107,38 @@ def _kind(archs: frozenset[str]) -> str:
     if arm and intel:
         return "universal"
     return "arm64" if arm else "x86_64" if intel else "i386"
+
+
+def kind_of(text: str, refused: Collection[str]) -> str:
+    """Return what file says the refused file is, where that is no program of macOS; ``""`` if it does not say.
+
+    Args:
+        text: Of the paste.
+        refused: Paths of programs the system did not start.
+    """
+    names = {leaf(path) for path in refused} - {""}
+    found = set()
+    for match in _SAID.finditer(text):
+        if any(_akin(leaf(match["file"]), name) for name in names):
+            what = match["what"]
+            found.add("program" if " executable" in what and "Mach-O" in what else _word(what))
+    return found.pop() if len(found) == 1 and found != {"program"} else ""
+
+
+def _word(what: str) -> str:
+    return next((kind for part, kind in _KINDS if part in what), "program")
+
+
+def slices_of(text: str, path: str) -> tuple[str, ...]:
+    """Return the processors file or lipo names for a file, in their order."""
+    found: list[str] = []
+    for match in _SAID.finditer(text):
+        if leaf(match["file"]) != leaf(path) or "Mach-O" not in match["what"]:
+            continue
+        found += [] if match["one"] is None else [match["one"]]
+        found += (each["arch"] for each in _SLICES.finditer(match["what"]))
+    for match in _LIPO.finditer(text):
+        name = match["file"] or match["fat"] or match["asked"]
+        if leaf(name) == leaf(path):
+            found += (match["one"] or match["archs"] or match["answer"]).split()
+    return tuple(dict.fromkeys(a for a in found if re.fullmatch(_ARCH, a)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from machochain.diagnosis import diagnose
-from machochain.diagnosis.programs import processors_of, program_of
+from machochain.diagnosis.programs import kind_of, processors_of, program_of, slices_of
 from machochain.model.cause import Cause
 from machochain.model.result import Confidence
 
@@ -92,3 +92,26 @@ def test_programs_for_different_processors_name_no_one() -> None:
     said = "/w/tin: Mach-O 64-bit executable arm64\n/w/pan: Mach-O 64-bit executable x86_64"
     assert program_of(said, ()) == ""
     assert program_of(said, ["/w/pan"]) == "x86_64"
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("/w/tin: Mach-O 64-bit dynamically linked shared library arm64", "library"),
+        ("/w/tin: ELF 64-bit LSB executable, x86-64, version 1 (SYSV), not stripped", "ELF file"),
+        ("/w/tin: Mach-O 64-bit bundle x86_64", "bundle"),
+        ("/w/tin: HTML document text, ASCII text", "text"),
+        ("/w/tin: current ar archive random library", "archive"),
+        ("/w/tin: Mach-O 64-bit executable arm64", ""),
+        ("/w/pan: Mach-O 64-bit bundle x86_64", ""),
+    ],
+)
+def test_file_tells_what_a_refused_file_is(line: str, kind: str) -> None:
+    assert kind_of(f"% file tin\n{line}\n", ["./tin"]) == kind
+
+
+def test_the_slices_of_a_library_are_read_from_file_and_lipo() -> None:
+    text = "libtin.dylib: Mach-O universal binary with 2 architectures: [i386:Mach-O dynamically linked] [x86_64]\n"
+    assert slices_of(text, "/w/libtin.dylib") == ("i386", "x86_64")
+    assert slices_of("Non-fat file: /w/libtin.dylib is architecture: arm64\n", "/w/libtin.dylib") == ("arm64",)
+    assert slices_of(text, "/w/libpan.dylib") == ()
