@@ -157,6 +157,7 @@ class _Job:
 
         Raises:
             InputError: It cannot be read.
+            UsageError: The copy cannot be written.
         """
         before = self._audit(self.path, self.world)
         if before.errors and not before.binaries:
@@ -222,11 +223,18 @@ class _Job:
     def _workplace(self) -> Iterator[Path]:
         """Open a folder for the copy, on the volume where it will stay; whatever is left in it goes."""
         near = self.out.parent if self.out is not None else Path(self.path).resolve().parent
-        aside = tempfile.mkdtemp(prefix=".machochain-", dir=None if self.options.dry_run else near)
         try:
-            yield Path(aside)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            aside = tempfile.mkdtemp(prefix=".machochain-", dir=None if self.options.dry_run else near)
+            try:
+                yield Path(aside)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+        except OSError as error:
+            # copytree() tells of each file it could not copy
+            why = error.args[0][0][2] if isinstance(error, shutil.Error) and isinstance(error.args[0], list) else error
+            raise UsageError(
+                f"a copy of {self.path} cannot be written: {getattr(why, 'strerror', None) or why}"
+            ) from error
 
     def _proved(
         self,
@@ -322,7 +330,11 @@ class _Job:
         final = None
         if container is not None and aside is not None and self.out is not None:
             unchanged = aside / "unchanged"
-            container.write(unchanged, {})
+            try:
+                container.write(unchanged, {})
+            except RepairError as error:
+                more = (*refusals, Refusal("", error.obstacle))
+                return self._ended(RepairOutcome.REFUSED, before, plan, more, changes, proof)
             unchanged.rename(self.out)
             final = str(self.out)
         return InputRepair(self.path, final, outcome, changes, refusals, proof, plan.left, before.failing)

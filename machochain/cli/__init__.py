@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 
@@ -15,6 +16,7 @@ EXIT_FINDINGS = 1
 EXIT_USAGE = 2
 EXIT_INCOMPLETE = 3
 EXIT_FAULT = 70
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class LazyGroup(click.Group):
@@ -86,9 +88,16 @@ def cli() -> None:
 def complain(text: str) -> None:
     """Say one line on standard error that no name in it can break, forge or colour."""
     from machochain.model.paths import printable
-    from machochain.report.guard import guarded
 
-    click.echo(f"machochain: {guarded(printable(text))}", err=True)
+    click.echo(f"machochain: {_told(printable(text))}", err=True)
+
+
+def _told(text: str) -> str:
+    """Return what may stand in a log: no command of its runner, and of addresses nothing that lets one in."""
+    from machochain.report.guard import guarded
+    from machochain.world.remote import without_secrets
+
+    return guarded(without_secrets(text))
 
 
 def _forget_output() -> None:
@@ -103,11 +112,22 @@ def _forget_output() -> None:
 def _show(error: click.ClickException) -> None:
     """Say what is wrong with the command line; what stands in it may have come from anywhere."""
     from machochain.model.paths import printable_lines
-    from machochain.report.guard import guarded
 
     # With nothing to do the newest click hands the whole help over as an error, line by line.
-    error.message = guarded("\n".join(printable_lines(error.message)))  # type: ignore[misc]  # what show() writes
+    error.message = "\n".join(map(_told, printable_lines(error.message)))  # type: ignore[misc]  # what show() writes
     error.show()
+
+
+def _fault() -> int:
+    """Tell of the exception that is handled, which is our fault."""
+    import traceback
+
+    from machochain.model.paths import printable_lines
+
+    for line in printable_lines(traceback.format_exc()):
+        click.echo(_told(line), err=True)
+    click.echo("machochain: this is a fault of ours; please report it with the lines above", err=True)
+    return EXIT_FAULT
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -136,14 +156,13 @@ def main(arguments: list[str] | None = None) -> None:
         complain("there is not enough memory for this; fewer inputs or releases at once need less")
         code = EXIT_USAGE
         _forget_output()
+    except OSError as error:
+        if error.errno not in _FULL:
+            code = _fault()
+        else:
+            complain(f"there is no room to write: {error.strerror}")
+            code = EXIT_USAGE
+        _forget_output()
     except Exception:  # noqa: BLE001  # whatever it is, it is our fault, and the contract has a code for that
-        import traceback
-
-        from machochain.model.paths import printable_lines
-        from machochain.report.guard import guarded
-
-        for line in printable_lines(traceback.format_exc()):
-            click.echo(guarded(line), err=True)
-        click.echo("machochain: this is a fault of ours; please report it with the lines above", err=True)
-        code = EXIT_FAULT
+        code = _fault()
     sys.exit(code or 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from machochain.cli.given import OneOf
+from machochain.cli.output import say
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -25,4 +26,4 @@ def command(shell: str) -> None:
 
     made = get_completion_class(shell)
     assert made is not None
-    click.echo(made(cli, {}, "machochain", "_MACHOCHAIN_COMPLETE").source())
+    say((made(cli, {}, "machochain", "_MACHOCHAIN_COMPLETE").source(), "\n"))

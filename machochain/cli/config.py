@@ -8,6 +8,7 @@ import click
 
 from machochain.cli import complain
 from machochain.cli.given import PLACE, PROFILE
+from machochain.cli.output import say
 from machochain.model.errors import UsageError
 
 
@@ -32,7 +33,7 @@ def init(profile: str, path: str) -> None:
 
     text = starter(profile)
     if path == "-":
-        click.echo(text, nl=False)
+        say((text,))
         return
     try:
         with Path(path).open("x", encoding="utf-8") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from machochain.cli.given import FOLDER, PLACE, OneOf
+from machochain.cli.output import say
 
 FORMS = ("sh", "envrc", "github", "nix", "cc-wrapper", "cxx-wrapper", "pkg-config-wrapper")
 
@@ -72,4 +73,4 @@ def command(  # noqa: PLR0913  # each is the caller's to say
         pkg_config_root,
         cache,
     )
-    click.echo(emit(declared, EnvironmentForm(form)), nl=False)
+    say((emit(declared, EnvironmentForm(form)),))

@@ -64,16 +64,8 @@ class Output:
         parts = (guarded(part, self.format) for part in ((text,) if isinstance(text, str) else text))
         if self.path is not None and self.to_file:
             write_file(self.path, parts)
-            return
-        stream = standard_output()
-        try:
-            for part in parts:
-                _write(stream, part, document=self.format != "text")
-            stream.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise UsageError(f"standard output cannot be written: {error.strerror}") from error
+        else:
+            say(parts, document=self.format != "text")
 
     @contextlib.contextmanager
     def lines(self) -> Iterator[Callable[[Iterable[str]], None]]:
@@ -180,6 +172,27 @@ def standard_output() -> IO[str]:
     if stream is None or stream.closed:
         raise UsageError("standard output is closed: -o FILE writes to a file")
     return stream
+
+
+def say(parts: Iterable[str], *, document: bool = False) -> None:
+    """Write to standard output.
+
+    Args:
+        parts: What to write.
+        document: Whether it is UTF-8 by what it says of itself, whatever the terminal can show.
+
+    Raises:
+        UsageError: It is closed or full.
+    """
+    stream = standard_output()
+    try:
+        for part in parts:
+            _write(stream, part, document=document)
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def write_file(path: str, parts: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ import click
 from machochain.cli import EXIT_FINDINGS, complain
 from machochain.cli.given import PLACE, Spooled
 from machochain.cli.options import ARCH, RELEASE, output_options, parse_releases
-from machochain.cli.output import Output
+from machochain.cli.output import Output, say
 from machochain.model.errors import InputError, UsageError, guess
 from machochain.model.paths import HostPath, leaf, printable
 
@@ -227,7 +227,7 @@ def clear_cache() -> None:
     """Remove what is kept on disk of SDKs that were looked at."""
     from machochain.world.system.kept import clear_cache as clear
 
-    click.echo(f"{clear()} files removed")
+    say((f"{clear()} files removed\n",))
 
 
 def _side(path: str) -> Any:

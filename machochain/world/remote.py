@@ -27,15 +27,36 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-_USER: Final = r"(?<=://)[^/?#\s]*@"
-_QUERY: Final = r"(?s)[?#].*"
+_PARTS: Final = re.compile(r"::(?=[A-Za-z][\w.+-]*:/)")
+_SCHEME: Final = re.compile(r"[^/]*:/{1,2}")
+_USER: Final = re.compile(r"(?s)[^/?#@]*@|(?!\[)[^/@:]*:(?!\d+[/?#])[^@]*@")
+"""Who asks. A password may hold what should have been spelt otherwise; a port before a path is none."""
+_QUERY: Final = re.compile(r"(?s)[?#].*")
+_ADDRESS: Final = re.compile(r"[A-Za-z][\w.+-]+:/{1,2}\S+?(?=[:'\",.;)\]]*(?:\s|\Z))")
 
 
 def redacted(address: str) -> str:
     """Return an address as it may be told: without user, password, query and fragment, where tokens stand."""
-    return "::".join(
-        re.sub(_QUERY, lambda found: f"{found[0][0]}***", re.sub(_USER, "***@", part)) for part in address.split("::")
-    )
+    return "::".join(map(_told, _PARTS.split(address)))
+
+
+def without_secrets(text: str) -> str:
+    """Return a sentence with each address in it as it may be told, one that has lost a slash as a path too."""
+    return _ADDRESS.sub(lambda found: redacted(found[0]), text) if ":/" in text else text
+
+
+def _told(part: str) -> str:
+    head, user, rest = _split(part)
+    return head + ("***@" if user else "") + _QUERY.sub(lambda found: f"{found[0][0]}***", rest)
+
+
+def _split(part: str) -> tuple[str, str, str]:
+    """Return the scheme with its slashes, who asks, and the rest."""
+    scheme = _SCHEME.match(part)
+    start = end = scheme.end() if scheme is not None else len(part)
+    while found := _USER.match(part, end):
+        end = found.end()
+    return part[:start], part[start:end], part[end:]
 
 
 def _without_secrets(text: str, address: str) -> str:
@@ -43,13 +64,14 @@ def _without_secrets(text: str, address: str) -> str:
     from urllib.parse import unquote  # noqa: PLC0415  # as below: most runs fetch nothing
 
     text = text.replace(address, redacted(address))
-    secrets = [found[0].rstrip("@") for found in re.finditer(_USER, address)]
-    secrets += [found[0][1:] for part in address.split("::") for found in re.finditer(_QUERY, part)]
-    secrets += [piece for secret in secrets for piece in re.split(r"[:&;]", secret)]
+    secrets = []
+    for _, user, rest in map(_split, _PARTS.split(address)):
+        secrets += [user.rstrip("@"), *(found[0][1:] for found in _QUERY.finditer(rest))]
+    secrets += [piece for secret in secrets for piece in re.split(r"[:&;/?#@]", secret)]
     secrets += [secret.partition("=")[2] for secret in secrets]
     for secret in sorted({s for s in (*secrets, *map(unquote, secrets)) if len(s) > _SHORT}, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text
+    return without_secrets(text)
 
 
 _SHORT: Final = 3
@@ -67,7 +89,7 @@ def fetched(address: str, limit: int = LIMIT, timeout: float = TIMEOUT) -> Itera
 
     Raises:
         UsageError: fsspec, or what it needs for this kind of address, is not installed.
-        InputError: It cannot be read, is too long, is not as long as it is said to be, or nothing comes.
+        InputError: It cannot be read or kept, is too long, is not as long as it is said to be, or nothing comes.
     """
     try:
         import fsspec  # noqa: F401, PLC0415  # an extra: most never need it
@@ -81,8 +103,11 @@ def fetched(address: str, limit: int = LIMIT, timeout: float = TIMEOUT) -> Itera
         from pathlib import Path  # noqa: PLC0415
 
         local = Path(folder).resolve() / _name(address)
-        with local.open("wb") as copy:
-            _copy(address, copy, limit, timeout)
+        try:
+            with local.open("wb") as copy:
+                _copy(address, copy, limit, timeout)
+        except OSError as error:
+            raise InputError(f"cannot be kept here: {error.strerror}", path=redacted(address)) from error
         yield str(local)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -185,4 +210,11 @@ def _name(address: str) -> str:
     first = address.partition("::")[0]
     path = re.split(r"[?#]", first.partition("://")[2])[0]
     name = posixpath.basename(path.rstrip("/")).replace("\0", "")
+    if len(name.encode("utf-8", "surrogateescape")) > _LONGEST:
+        name = f"download{posixpath.splitext(name)[1][:_LONGEST_SUFFIX]}"
     return name if name not in {"", ".", ".."} else "download"
+
+
+_LONGEST: Final = 200
+"""Bytes of a name that every file system takes."""
+_LONGEST_SUFFIX: Final = 16

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -64,6 +65,33 @@ def test_a_full_disk_is_no_fault_of_ours(form: str) -> None:
     assert (done.returncode, done.stderr) == (
         2, "machochain: standard output cannot be written: No space left on device\n",
     )  # fmt: skip
+
+
+SAYING = (["completion", "bash"], ["env"], ["config", "init", "-o", "-"], ["audit", "--rules"], ["diagnose", "--list"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("arguments", [*SAYING, ["--help"], ["--version"], ["resolve", "--help"]])
+def test_no_command_takes_a_full_standard_output_for_a_fault_of_ours(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "machochain", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a stream as a shell does")
+@pytest.mark.parametrize("arguments", SAYING)
+def test_what_a_closed_standard_output_loses_is_told(arguments: list[str]) -> None:
+    words = shlex.join([sys.executable, "-m", "machochain", *arguments])
+    done = subprocess.run(["sh", "-c", f"{words} >&-"], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "is closed" in done.stderr) == (2, True)
 
 
 def test_closed_streams_end_in_no_traceback() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import plistlib
 import shutil
@@ -215,6 +216,39 @@ def test_nothing_to_do_copies_the_input(tmp_path: Path) -> None:
     done = mended(tool, tmp_path / "out")
     assert done.inputs[0].outcome is RepairOutcome.NOTHING_TO_DO
     assert (tmp_path / "out").read_bytes() == tool.read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files there")
+@pytest.mark.parametrize("sound", [True, False])
+def test_what_cannot_be_copied_is_told_and_nothing_is_written(tmp_path: Path, sound: bool) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "tool").write_bytes(program(rpaths=[] if sound else ["/Users/me/lib", "/Users/me/lib"]))
+    os.mkfifo(folder / "pipe")
+    (repaired,) = mended(folder, tmp_path / "out").inputs
+    assert repaired.outcome is RepairOutcome.REFUSED
+    assert [refusal.obstacle.kind for refusal in repaired.refusals] == [ObstacleKind.CONTAINER]
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("name", ["tool", "folder", "x.zip"])
+def test_a_disk_that_is_full_is_told_and_nothing_is_left_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "tool").write_bytes(program(rpaths=["/Users/me/lib"]))
+    (tmp_path / "folder").mkdir()
+    shutil.copy(tmp_path / "tool", tmp_path / "folder")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.write(tmp_path / "tool", "tool")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for place in ("shutil.copy2", "machochain.repair.containers.rewrite_zip", "pathlib.Path.write_bytes"):
+        monkeypatch.setattr(place, full)
+    with pytest.raises(UsageError, match=f"a copy of .*{name} cannot be written: .*No space left on device"):
+        mended(tmp_path / name, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "tool", "x.zip"]
 
 
 def test_a_wheel_keeps_the_name_that_pip_goes_by(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -108,4 +110,19 @@ def test_an_error_without_words_is_called_by_its_name(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("fsspec.core.url_to_fs", fails)
     with pytest.raises(InputError, match="cannot be fetched: TimeoutError"), fetched("memory://x", timeout=5):
+        pass
+
+
+def test_a_name_too_long_for_a_file_system_is_not_kept() -> None:
+    with server(http(BODY)) as (address, _), fetched(f"{address}/{'a' * 300}.whl") as local:
+        assert Path(local).name == "download.whl"
+        assert Path(local).read_bytes() == BODY
+
+
+def test_a_disk_that_is_full_is_the_reason_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("machochain.world.remote._copy", full)
+    with pytest.raises(InputError, match="cannot be kept here: No space left"), fetched("https://h/x.whl"):
         pass

@@ -8,7 +8,7 @@ import pytest
 
 import machochain
 from machochain.report.registry import Document, formats
-from machochain.world.remote import fetched, redacted
+from machochain.world.remote import fetched, redacted, without_secrets
 from tests.cli.running import run
 
 fsspec = pytest.importorskip("fsspec")
@@ -25,11 +25,60 @@ SECRETS = ("hunter2", "t0ken%2Fvalue", "t0ken/value", "AKIAXYZ", "someone")
         ("s3://bucket/key", "s3://bucket/key"),
         ("https://host/@scope/b.tgz", "https://host/@scope/b.tgz"),
         ("https://some@one:hunter2@host/b", "https://***@host/b"),
+        ("https://someone:hunter2/x@host/b", "https://***@host/b"),
+        ("https://someone:hunter2?@host/b?k=t0ken", "https://***@host/b?***"),
+        ("https://someone:hunter2#x@y@host/b#k", "https://***@host/b#***"),
+        ("https://some one:hunter2 @host/b", "https://***@host/b"),
+        ("https://host:8080/@scope/b.tgz", "https://host:8080/@scope/b.tgz"),
+        ("https://[::1]:8080/a@b", "https://[::1]:8080/a@b"),
+        ("https://host/b?x=::error::hunter2", "https://host/b?***"),
+        ("zip://a::filecache::https://u:hunter2@host/b?\nhunter2", "zip://a::filecache::https://***@host/b?***"),
     ],
 )
 def test_an_address_is_told_without_what_lets_one_in(address: str, told: str) -> None:
     assert redacted(address) == told
     assert redacted(told) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("https://u:hunter2@h/a?t0ken: cannot be read: x", "https://***@h/a?***: cannot be read: x"),
+        ("https:/u:hunter2@h/a?t0ken: cannot be read", "https:/***@h/a?***: cannot be read"),
+        ("no such command 'https://h/?hunter2'.", "no such command 'https://h/?***'."),
+        ("/tmp/a?b#c: no such file", "/tmp/a?b#c: no such file"),
+        ("C:/a?b", "C:/a?b"),
+    ],
+)
+def test_a_sentence_about_an_address_is_told_without_its_secrets(text: str, told: str) -> None:
+    assert without_secrets(text) == told
+
+
+def test_an_address_where_none_is_taken_is_no_secret_given_away(tmp_path: Path) -> None:
+    address = "https://someone:hunter2@127.0.0.1:1/b.json?token=t0ken%2Fvalue"
+    tool = str(HELLO)
+    (tmp_path / "go.mod").write_text("module m\n")
+    for arguments in (
+        ["diagnose", address],
+        ["doctor", address],
+        ["source", address],
+        ["source", str(tmp_path), "--goenv", address],
+        ["source", str(tmp_path), "--go-list", address],
+        ["snapshot", "--import", address],
+        ["sdk", "index", address],
+        ["resolve", tool, "--sdk", address],
+        ["resolve", tool, "--root", address],
+        ["resolve", tool, "--arch", address],
+        ["resolve", tool, "-o", address],
+        ["audit", tool, "--policy", address],
+        ["audit", tool, "--no-config", "--baseline", address],
+        ["audit", tool, "--no-config", "--write-baseline", address],
+        ["completion", address],
+        [address],
+    ):
+        done = run(*arguments)
+        assert done.returncode == 2, arguments
+        assert not any(secret in done.stdout + done.stderr for secret in SECRETS), (arguments, done.stderr)
 
 
 def test_what_cannot_be_fetched_tells_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
