@@ -274,10 +274,27 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     if isinstance(lib, str):
         found["lib.scheme"] = scheme(lib)
     symbols = facts.get("symbols")
+    if isinstance(symbols, str):
+        symbols = (symbols,)
     if isinstance(symbols, tuple):
         found["symbols.count"] = str(len(symbols))
         found["symbols.first"] = symbols[0]
+        found["symbols.system"] = any(each in LIBSYSTEM for each in symbols)
     return found
+
+
+LIBSYSTEM: Final = frozenset(
+    {
+        "___error", "___stack_chk_fail", "___stack_chk_guard", "___ulock_wait", "___ulock_wait2",
+        "___ulock_wake", "__availability_version_check", "__dyld_get_image_name",
+        "__dyld_get_image_vmaddr_slide", "__dyld_image_count", "_abort", "_arc4random_buf", "_bzero", "_close",
+        "_dup2", "_dyld_stub_binder", "_environ", "_exit", "_fork", "_fprintf", "_free", "_getcwd", "_getenv",
+        "_isatty", "_malloc", "_memcpy", "_memset", "_mmap", "_open", "_printf", "_pthread_attr_destroy",
+        "_pthread_create", "_puts", "_read", "_realloc", "_realpath$DARWIN_EXTSN", "_sendfile", "_strcmp",
+        "_strlen", "_sysctl", "_sysctlbyname", "_write", "_writev", "dyld_stub_binder",
+    }
+)  # fmt: skip
+"""Symbols of libSystem by which a link that does not see it is known."""
 
 
 def with_other_names(form: table.Form, facts: dict[str, Fact]) -> dict[str, Fact]:
@@ -301,6 +318,8 @@ def _second_names(form: table.Form) -> tuple[tuple[str, str], ...]:
         return (("name", "lib"),)
     if form.name.endswith(".header"):
         return (("header", "file"),)
+    if form.name == "ld.ignore.format":
+        return (("arch", "need"),)
     return (("path", "file"),) if form.name.startswith(("nt.", "ld.", "lld.")) else ()
 
 

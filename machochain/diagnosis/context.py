@@ -27,7 +27,8 @@ _CHIP: Final = re.compile(
     r"aarch64-apple-darwin|darwin[/_-]arm64)"
 )
 _INTEL: Final = re.compile(
-    r"\b(?:Intel (?:Mac|MacBook|iMac|Core (?:i\d|(?:2 )?Duo|Solo)|processor|CPU|chip)|Core 2 Duo|darwin[/_-]amd64)"
+    r"\b(?:Intel (?:Mac|MacBook|iMac|Core|Xeon|processor|CPU|chip)|Core 2 Duo|Intel\(R\) (?:Core|Xeon)"
+    r"|-Core Intel|darwin[/_-]amd64)"
 )
 _GO: Final = re.compile(r"(?:\bgo version go|/[Gg]o/|\bgo)(?P<go>1\.\d{1,2}(?:\.\d{1,2})?)\b")
 _CODE_TYPE: Final = re.compile(r"Code Type:\s{1,40}(?P<type>[\w-]{2,20})(?:\s\((?P<how>\w{2,20})\))?")
@@ -80,6 +81,8 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         found["kind"] = kind
     if _ROSETTA.search(head) or len({m["arch"] for m in _ANSWERS.finditer(head)} & {"arm64", "x86_64"}) > 1:
         found["rosetta"] = "yes"
+    if "ld_classic" in head:
+        found["classic"] = True
     if _TRANSLATED.search(head):
         found["translated"] = True
     if "os" not in found and (release := _release(head, hits)):

@@ -18,6 +18,11 @@ _SEPARATORS: Final = re.compile(
     r"|\b(?:ERROR|WARN|WARNING|INFO|FATAL|stderr|stdout)\b[ \t]*(?:[-|:] ?|F )?[ \t]*"
 )
 """What stands between the prefix of a log and a name."""
+_SPEAKER: Final = re.compile(
+    r"^(?:[^\s:]{1,200}: (?=[/.~@])"
+    r"|(?:\S{0,60}[$%#>] )?(?:codesign|spctl|lipo|strip|install_name_tool|otool|stapler)(?: -{1,2}\S{1,40}){1,6} )"
+)
+"""The tool that speaks, or the command that was typed, before a file."""
 _SAYS: Final = re.compile(
     r"[\"\u201c\u201d\u00ab\u201e\u300c]|: |\b(?:says?|saying|that|reports?|errors?|messages?|because)\b"
 )
@@ -26,12 +31,13 @@ _NO_NAME: Final = re.compile(r"(?i)(?:(?:the|this|your|my) )?(?:app|application|
 
 def without_sentence(value: str) -> str:
     """Return the file a line names, without the sentence before it; ``""`` where nothing says where its name begins."""
+    value = _SPEAKER.sub("", value)
     if value.startswith(_OPENS) or " " not in value:
         return value
     if value.count("`") % 2:
         value = value.rpartition("`")[2]
     at = _path_in(value)
-    value = value[at:] if at else _SEPARATORS.split(value)[-1]
+    value = _SPEAKER.sub("", value[at:] if at else _SEPARATORS.split(value)[-1])
     return value if at or len(value.split()) <= MOST_WORDS else ""
 
 

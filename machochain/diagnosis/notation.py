@@ -24,7 +24,7 @@ _LINE: Final = rf"[^\n]{{1,{LONGEST}}}"
 _WORD: Final = r"[^\s]{1,2048}"
 _BLANKS: Final = r"[ \t]{1,200}"
 _BREAK: Final = r"[ \t]{0,200}\n[ \t>|*]{0,200}"
-_END: Final = r"[ \t]{0,200}(?=\n|\Z)"
+_END: Final = r"[ \t]{0,200}(?=\n|\Z|`)"
 
 PIECES: Final = {
     "n": r"-?\d{1,20}",

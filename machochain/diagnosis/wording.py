@@ -43,6 +43,8 @@ def command(words: str, facts: Mapping[str, Fact]) -> str:
     def fill(match: re.Match[str]) -> str:
         name, part = match[1], match[2]
         value = _one(facts.get(name), part)
+        if part == "program" and value and "/" not in value:
+            return f'"$(command -v {quoted(value.split(" ")[0])})"'  # the shell looked it up in PATH
         if not value or is_elided(value):
             return re.sub(r"\d", "", name).upper()
         if part == "regex":
@@ -61,7 +63,9 @@ def _one(value: Fact | None, part: str | None) -> str:
     if part == "leaf":
         return leaf(text.rstrip("/")) or text
     if part == "file":
-        return text if text.startswith("/") else (text.split(" ")[0] if part and " -" in text else text)
+        return text
+    if part == "program":
+        return text if ".app/" in text and text.startswith("/") else text.split(" ")[0]
     if part == "dir":
         return directory(text)
     return text

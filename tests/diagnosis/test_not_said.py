@@ -431,3 +431,53 @@ def test_a_revoked_signature_is_not_to_be_signed_anew() -> None:
     assert not any("codesign -f" in step or "xattr" in step for step in found.remedy)
     (expired,) = diagnose("/w/Tin.app: CSSMERR_TP_CERT_EXPIRED").answers
     assert "revoked" not in f"{expired.headline} {expired.because}"
+
+
+def test_classes_of_objective_c_are_read_with_paths_that_have_blanks() -> None:
+    (found,) = diagnose(
+        "objc[7]: Class Tin is implemented in both /w/Pan 12.0.vst3/Contents/MacOS/Pan (0x118cb2f00) and"
+        " /w/Pot Lib.framework/Versions/A/Pot (0x11bebb480). One of the two will be used. Which one is undefined."
+    ).answers
+    assert (found.fact("path1"), found.fact("path2")) == (
+        "/w/Pan 12.0.vst3/Contents/MacOS/Pan",
+        "/w/Pot Lib.framework/Versions/A/Pot",
+    )
+    assert found.fact("pid") == 7
+
+
+NOT_IN_ONE = "and can't be in the same fat output file"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        (
+            f"fatal error: /X/lipo: ./a/t.a and ./b/t.a have the same architectures (x86_64) {NOT_IN_ONE}",
+            "file1",
+            "./a/t.a",
+        ),
+        (
+            "codesign -vvvv tin.app: code has no resources but signature indicates they must be present",
+            "file",
+            "tin.app",
+        ),
+    ],
+)
+def test_the_tool_and_the_command_are_no_part_of_the_file(text: str, name: str, value: str) -> None:
+    (found,) = diagnose(text).answers
+    assert found.fact(name) == value
+
+
+def test_a_command_is_not_the_file_to_sign() -> None:
+    (found,) = diagnose("zsh: killed     tin version").answers
+    assert any('codesign -f -s - "$(command -v tin)"' in step for step in found.remedy)
+    (path,) = diagnose("zsh: killed     ./w/tin version").answers
+    assert any("codesign -f -s - ./w/tin" in step for step in path.remedy)
+
+
+def test_the_old_linker_is_no_help_where_it_was_asked_for() -> None:
+    text = "ld: Assertion failed: (a != b), function pan, file OutputFile.cpp, line 5"
+    (plain,) = diagnose(text).answers
+    (asked,) = diagnose(f"cc -Wl,-ld_classic tin.o\n{text}").answers
+    assert any("link with -Wl,-ld_classic" in step for step in plain.remedy)
+    assert not any("link with -Wl,-ld_classic" in step for step in asked.remedy)
