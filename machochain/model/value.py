@@ -28,11 +28,14 @@ class _Factory:
     def __init__(self, factory: Callable[..., Any], *, takes_self: bool = False) -> None:
         self.factory, self.takes_self = factory, takes_self
 
+    def __repr__(self) -> str:
+        return "NOTHING"  # what attrs shows in a signature
+
 
 class _Field:
     """What a class body says of one field; as `attrs.field`."""
 
-    __slots__ = ("converter", "default", "eq", "kw_only", "name", "repr")
+    __slots__ = ("annotation", "converter", "default", "eq", "kw_only", "name", "repr")
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class _Field:
         eq: bool = True,
         kw_only: bool = False,
     ) -> None:
-        self.name = ""
+        self.name = self.annotation = ""
         self.default = default if factory is None else _Factory(factory)
         self.converter = converter
         self.repr = repr
@@ -145,7 +148,7 @@ def _fields(cls: type) -> tuple[_Field, ...]:
         if type(stated).__module__.partition(".")[0] == "attr":
             raise TypeError(f"{cls.__qualname__}.{name}: field and Factory are those of {__name__}")
         each = stated if isinstance(stated, _Field) else _Field(default=stated)
-        each.name = name
+        each.name, each.annotation = name, annotation
         found.append(each)
     return tuple(found)
 
@@ -165,6 +168,8 @@ def _initializer(cls: type, fields: Iterable[_Field]) -> FunctionType:
     )
     made = FunctionType(code, stored, "__init__")
     made.__defaults__ = tuple(each.default for each in ordered if not each.kw_only and each.default is not _NOTHING)
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__annotations__ = {"return": None} | {each.alias: each.annotation for each in ordered if not each.converter}
     made.__kwdefaults__ = {each.alias: each.default for each in by_name if each.default is not _NOTHING}
     return made
 
