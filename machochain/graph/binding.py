@@ -12,9 +12,9 @@ from typing import Final
 from machochain.dyld import messages
 from machochain.dyld.config import ProcessConfig
 from machochain.graph.plugins import host_of
-from machochain.graph.symbol_tables import CRASH, NO, YES, Answer, Shortages, SymbolTables, Wanted
+from machochain.graph.symbol_tables import CRASH, NO, YES, Answer, Lacking, Shortages, SymbolTables, Wanted
 from machochain.graph.walked import Walk
-from machochain.graph.wiring import Wiring, in_order
+from machochain.graph.wiring import Wiring
 from machochain.model.host import PluginHost
 from machochain.model.image import FileType, HeaderFlag
 from machochain.model.result import (
@@ -25,6 +25,7 @@ from machochain.model.result import (
     Origin,
     Outcome,
 )
+from machochain.model.shortage import Shortage
 from machochain.model.symbols import (
     ORDINAL_FLAT,
     ORDINAL_MAIN_EXECUTABLE,
@@ -68,8 +69,7 @@ _MOST_STEPS: Final = 1_000_000
 _TOO_DEEP: Final = f"more than {_MOST_DEEP} libraries re-export one another: not all were looked at"
 _TOO_MANY: Final = "so many libraries re-export one another that not all were looked at"
 
-_Lacking = dict[int, tuple[Mapping[str, Answer], str | None, Lookup]]
-"""By library ordinal: the names that are not found, where dyld expects them, and how they were looked up."""
+_NONE: Final = Shortage()
 
 
 class Binding:
@@ -146,36 +146,44 @@ class Binding:
             if self.tables.is_system(load.dylib.name, self.config.macos):
                 yield load.to
 
-    def check(self, image: LoadedImage) -> tuple[MissingSymbol, ...]:
+    def check(self, image: LoadedImage) -> Iterator[MissingSymbol]:
+        """Yield what one image asks for in vain."""
+        return self.shortage(image).of(image.id)
+
+    def shortage(self, image: LoadedImage) -> Shortage:
         """Return what one image asks for in vain."""
         if image.image is None:
-            return ()
+            return _NONE
         wanted, shortages, stops = self.wiring.asks(image)
-        missing = self._two_level(image, wanted, shortages) if shortages is not None else ()
-        if missing and image.id in self._overriding:
+        shortage = _NONE
+        if shortages is not None:
+            known = shortages.get(self.config.macos.packed)
+            shortage = self._two_level(image, wanted, shortages) if known is None else known
+        if shortage.symbols and image.id in self._overriding:
             # what takes the place of a cached library may lack what it binds to in one library (resolveSymbol())
-            missing = tuple(m for m in missing if m.fatal)
+            shortage = Shortage([m for m in shortage.of(image.id) if m.fatal])
         others = tuple(self._by_name(image, wanted.by_name)) if wanted.by_name else ()
         stops = () if self.config.profile.classic else stops
-        if not stops and not (missing and others):
-            return missing or others
-        return tuple(in_order(self.tables.imports(image), missing, others, stops, image.id))
+        if not stops and not others:
+            return shortage
+        return self.wiring.merged(image, shortage, others, stops)
 
-    def _two_level(self, image: LoadedImage, wanted: Wanted, shortages: Shortages) -> tuple[MissingSymbol, ...]:
+    def _two_level(self, image: LoadedImage, wanted: Wanted, shortages: Shortages) -> Shortage:
         """Look up two-level imports; shared between processes in which the image's providers are the same."""
-        known = shortages.get(self.config.macos.packed)
-        if known is None:
-            lacking: _Lacking = {}
-            for ordinal, names in wanted.names.items():
-                found = self._from_library(image, ordinal, names, wanted.asked[ordinal])
-                if found[0]:
-                    lacking[ordinal] = found
-            what = lacking, self.config.profile.classic
-            make = partial(self._told, image, wanted, lacking)
-            known = shortages.settle(self.config.macos.packed, what, make)
-        return known.of(image.id)
+        if shortages.open is None:
+            settled = {n: self._whatever_release(image, n, names) for n, names in wanted.names.items()}
+            shortages.settled = {n: found for n, found in settled.items() if found is not None and found[0]}
+            shortages.open = tuple(n for n, found in settled.items() if found is None)
+        lacking = dict(shortages.settled)
+        for ordinal in shortages.open:
+            found = self._from_library(image, ordinal, wanted.names[ordinal], wanted.asked[ordinal])
+            if found[0]:
+                lacking[ordinal] = found
+        what = lacking, self.config.profile.classic
+        make = partial(self._told, image, wanted, lacking)
+        return shortages.settle(self.config.macos.packed, what, make)
 
-    def _told(self, image: LoadedImage, wanted: Wanted, lacking: _Lacking) -> tuple[MissingSymbol, ...]:
+    def _told(self, image: LoadedImage, wanted: Wanted, lacking: Mapping[int, Lacking]) -> tuple[MissingSymbol, ...]:
         """Return what is not found, in the order of the tables: names were looked up library by library."""
         told: list[MissingSymbol] = []
         for entry in wanted.two_level if lacking else ():
@@ -187,13 +195,13 @@ class Binding:
                     told.append(_missing(entry, image, expected, answer, lookup, fatal=fatal))
         return tuple(told)
 
-    def _from_library(  # noqa: PLR0911  # one answer a case
-        self, image: LoadedImage, ordinal: int, names: tuple[str, ...], asked: frozenset[str]
-    ) -> tuple[Mapping[str, Answer], str | None, Lookup]:
-        """Return which names a library ordinal does not provide, and where dyld expects them."""
+    def _whatever_release(  # noqa: PLR0911  # one answer a case
+        self, image: LoadedImage, ordinal: int, names: tuple[str, ...]
+    ) -> Lacking | None:
+        """Return which names a library ordinal does not provide, where that is the same on every release."""
         library, absent = Lookup.LIBRARY, Lookup.ABSENT_LIBRARY
         if ordinal == ORDINAL_SELF:
-            return self._lacking(image, names, asked), image.path, library
+            return None
         load = self.loads.get(image.id, {}).get(ordinal)
         if load is None:
             if ordinal <= self._dependents(image):
@@ -201,13 +209,14 @@ class Binding:
             return dict.fromkeys(names, NO), None, Lookup.BAD_ORDINAL
         if load.to is not None:
             provider = self.images[load.to]
+            if provider.origin is not Origin.DISK:
+                return None
             key = (self.numbers[image.id], ordinal, self.numbers[load.to])
-            if key in self.tables.served:
-                return {}, provider.path, library
-            if provider.origin is Origin.DISK and self._has_all(provider, names):
+            if key not in self.tables.served:
+                if not self._has_all(provider, names):
+                    return None
                 self.tables.served.add(key)
-                return {}, provider.path, library
-            return self._lacking(provider, names, asked), provider.path, library
+            return {}, provider.path, library
         if load.outcome is Outcome.UNKNOWN:
             unseen = Answer(None, f"{load.dylib.name} could not be looked at")
             return dict.fromkeys(names, unseen), load.dylib.name, library
@@ -215,6 +224,12 @@ class Binding:
             # The launch fails for want of the library: nothing is ever bound.
             return dict.fromkeys(names, Answer(None, f"{load.dylib.name} is missing")), None, absent
         return dict.fromkeys(names, NO), None, absent
+
+    def _from_library(self, image: LoadedImage, ordinal: int, names: tuple[str, ...], asked: frozenset[str]) -> Lacking:
+        """Return which names an image of the process that a library ordinal stands for does not provide."""
+        load = self.loads[image.id][ordinal] if ordinal != ORDINAL_SELF else None
+        provider = image if load is None or load.to is None else self.images[load.to]
+        return self._lacking(provider, names, asked), provider.path, Lookup.LIBRARY
 
     def _lacking(self, provider: LoadedImage, names: tuple[str, ...], asked: frozenset[str]) -> Mapping[str, Answer]:
         """Return which names neither a library nor what it re-exports has, with the reason."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from machochain.graph.mac import Mac
@@ -12,13 +13,15 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, SystemSymbols
 from machochain.model.host import PluginHost
 from machochain.model.reading import RangeSource
-from machochain.model.result import LoadedImage, MissingSymbol
+from machochain.model.result import LoadedImage, Lookup, MissingSymbol
+from machochain.model.shortage import Shortage
 from machochain.model.symbols import Export, Import
-from machochain.model.value import evolve, frozen
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 T = TypeVar("T")
 
+_MOST_ANSWERS: Final = 4096
 CRASH: Final = ""
 """Stands for the words of a dyld that crashes."""
 
@@ -64,13 +67,24 @@ YES = Answer(True)
 NO = Answer(False)
 
 
+Lacking = tuple[Mapping[str, Answer], str | None, Lookup]
+"""Of one library ordinal: the names that are not found, where dyld expects them, and how they were looked up."""
+
+
 class Shortages:
-    """What one image looks up in vain in the libraries it names, by release: the same wherever these serve it."""
+    """What one image looks up in vain in the libraries it names, by release: the same wherever these serve it.
+
+    Attributes:
+        settled: By library ordinal what no release changes: nothing, where a file serves all, or else all names.
+        open: The other ordinals; None before anybody has looked.
+    """
 
     def __init__(self) -> None:
         """Start without a release."""
         self._on: dict[int, Shortage] = {}
         self._all: list[tuple[object, Shortage]] = []
+        self.settled: dict[int, Lacking] = {}
+        self.open: tuple[int, ...] | None = None
 
     def get(self, macos: int) -> Shortage | None:
         """Return that of a release; None if nobody has looked yet."""
@@ -83,24 +97,6 @@ class Shortages:
             known = Shortage(make())
             self._all.append((lacking, known))
         self._on[macos] = known
-        return known
-
-
-class Shortage:
-    """The symbols that an image looks up in vain; its id differs from process to process, all else is the same."""
-
-    def __init__(self, missing: tuple[MissingSymbol, ...]) -> None:
-        """Take what is missing."""
-        self._by_source = {missing[0].source: missing} if missing else {}
-        self._first = missing
-
-    def of(self, source: int) -> tuple[MissingSymbol, ...]:
-        """Return what is missing, for a process in which the image has an id."""
-        if not self._first:
-            return ()
-        known = self._by_source.get(source)
-        if known is None:
-            known = self._by_source[source] = tuple(evolve(m, source=source) for m in self._first)
         return known
 
 
@@ -292,9 +288,15 @@ def judged(answer: SymbolAnswer, library: str, macos: Version) -> Answer:
     if answer.presence is Presence.PRESENT:
         return YES
     if answer.presence is Presence.ABSENT and (answer.present_in is not None or library.startswith("/usr/lib/")):
-        return Answer(False, answer.why)
+        return _answer(answer.why, found=False)
     # A framework exports more than its stub says: what no stub ever listed may be there all the same.
-    return Answer(None, answer.why, once=answer.present_in is not None and answer.present_in <= macos)
+    return _answer(answer.why, found=None, once=answer.present_in is not None and answer.present_in <= macos)
+
+
+@lru_cache(_MOST_ANSWERS)
+def _answer(why: str, *, found: bool | None, once: bool = False) -> Answer:
+    """Return the one object that stands for answers alike: thousands of symbols have the same."""
+    return Answer(found, why, once=once)
 
 
 def _node(image: LoadedImage) -> Node:

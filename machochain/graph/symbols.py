@@ -8,7 +8,7 @@ on before the image itself (dyld-852.2, ImageLoader.cpp: recursiveBind()).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from machochain.dyld import messages
@@ -24,6 +24,7 @@ from machochain.model.result import (
     Unknown,
     UnknownKind,
 )
+from machochain.model.shortage import Kind, MissingSymbols, Shortage
 from machochain.model.value import evolve
 
 RTLD_NOW: Final = 2
@@ -33,39 +34,66 @@ RTLD_LOCAL: Final = 4
 def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: SymbolTables) -> Result:
     """Add what symbols are missing to a result; a strong one that is bound at launch ends it."""
     process = Binding(walk, config, tables, result.path if result.file_type != "MH_EXECUTE" else None)
-    found = [process.check(image) for image in _bind_order(walk, classic=config.profile.classic)]
-    missing = process.wiring.together([each for each in found if each])
+    found = ((image.id, process.shortage(image)) for image in _bind_order(walk, classic=config.profile.classic))
+    missing = process.wiring.together([each for each in found if each[1].symbols])
     result = evolve(result, missing_symbols=missing, symbols_checked=True, host=process.host)
-    strong = [m for m in missing if m.fatal or (not m.weak and _decides(m, process))]
-    fatal = next((m for m in strong if m.unknown is None), None)
+    if not isinstance(missing, MissingSymbols):
+        return result
+    deciding = _Chosen(missing, lambda kind, source: kind.fatal or (not kind.weak and _decides(kind, source, process)))
+    fatal = deciding.first(lambda kind: kind.known)
     if result.launches is not False and fatal is not None:
         now = process.binds_now(fatal.source)
         return evolve(result, launches=False, message=process.message(fatal, now=now) or None)
     if not result.launches:
         return result
-    if strong:
-        return evolve(result, launches=None, unknowns=(*result.unknowns, _doubt(strong, walk)))
-    late = next(
-        (m for m in missing if m.lazy and not m.fatal and m.unknown is None and process.may_bind_now(m.source)), None
-    )
+    doubt = deciding.first()
+    if doubt is not None:
+        return evolve(result, launches=None, unknowns=(*result.unknowns, _doubt(doubt, deciding.count, walk)))
+    late = _Chosen(
+        missing, lambda kind, at: kind.lazy and not kind.fatal and kind.known and process.may_bind_now(at)
+    ).first()
     if late is None:
         return result
     unknown = Unknown(UnknownKind.LAZY_SYMBOL, (late.symbol, walk.images[late.source].path))
     return evolve(result, launches=None, unknowns=(*result.unknowns, unknown))
 
 
-def _decides(missing: MissingSymbol, process: Binding) -> bool:
-    """Whether a symbol decides over the load.
+class _Chosen:
+    """Some of the symbols that are missing in a process, chosen by their kinds: they are not looked at one by one."""
+
+    def __init__(self, missing: MissingSymbols, choose: Callable[[Kind, int], bool]) -> None:
+        self._parts: list[tuple[int, Shortage, list[tuple[Kind, tuple[int, ...]]]]] = []
+        for source, shortage in missing.parts:
+            kinds = [(kind, places) for kind, places in shortage.kinds.items() if choose(kind, source)]
+            if kinds:
+                self._parts.append((source, shortage, kinds))
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return sum(len(places) for _, _, kinds in self._parts for _, places in kinds)
+
+    def first(self, also: Callable[[Kind], bool] = lambda _: True) -> MissingSymbol | None:
+        """Return the first of them, or of those whose kind is wanted."""
+        for source, shortage, kinds in self._parts:
+            at = min((places[0] for kind, places in kinds if also(kind)), default=None)
+            if at is not None:
+                return evolve(shortage.symbols[at], source=source)
+        return None
+
+
+def _decides(missing: Kind, source: int, process: Binding) -> bool:
+    """Whether symbols of a kind that an image lacks decide over the load.
 
     A lazily bound function does where it is bound at once; of those, one that the library had before is taken to be
     there. What a plug-in looks up in all images and no library known here has may come with one of the many that those
     of the OS load: that alone withdraws no verdict.
     """
-    if missing.unknown is not None and missing.lookup is Lookup.FLAT and process.host is not None:
+    if not missing.known and missing.lookup is Lookup.FLAT and process.host is not None:
         return False
     if not missing.lazy:
         return True
-    return process.binds_now(missing.source) and not (missing.unknown is not None and missing.once)
+    return process.binds_now(source) and (missing.known or not missing.once)
 
 
 def binding_message(walk: Walk, config: ProcessConfig, tables: SymbolTables, call: Dlopen | None = None) -> str | None:
@@ -94,9 +122,8 @@ def binding_message(walk: Walk, config: ProcessConfig, tables: SymbolTables, cal
     return None
 
 
-def _doubt(doubts: Sequence[MissingSymbol], walk: Walk) -> Unknown:
-    first = doubts[0]
-    more = f" and {len(doubts) - 1} more" if len(doubts) > 1 else ""
+def _doubt(first: MissingSymbol, count: int, walk: Walk) -> Unknown:
+    more = f" and {count - 1} more" if count > 1 else ""
     return Unknown(UnknownKind.SYMBOLS, (first.symbol + more, walk.images[first.source].path, first.unknown or ""))
 
 

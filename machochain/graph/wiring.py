@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from machochain.graph.symbol_tables import Shortages, SymbolTables, Wanted
@@ -16,6 +16,7 @@ from machochain.model.result import (
     Origin,
     Outcome,
 )
+from machochain.model.shortage import MissingSymbols, Shortage
 from machochain.model.symbols import (
     Import,
 )
@@ -52,8 +53,8 @@ class Wiring:
         self._tables = tables
         self._providers: dict[int, int] = {}
         self._asks: dict[int, Asks] = {}
-        self.last: tuple[list[tuple[MissingSymbol, ...]], tuple[MissingSymbol, ...]] = [], ()
-        """What is missing on the release before: by image, and together."""
+        self._last: Sequence[MissingSymbol] = ()
+        self._merged: dict[int, tuple[object, Shortage]] = {}
 
     def asks(self, image: LoadedImage) -> Asks:
         """Return what an image asks for, with what is known of it where the same libraries serve it."""
@@ -65,13 +66,30 @@ class Wiring:
             known = self._asks[image.id] = Asks(wanted, shortages, self._tables.stops(number))
         return known
 
-    def together(self, found: list[tuple[MissingSymbol, ...]]) -> tuple[MissingSymbol, ...]:
-        """Put together what is missing by image: releases that miss the same share one tuple."""
-        before, joined = self.last
-        if len(before) != len(found) or any(one is not other for one, other in zip(before, found, strict=True)):
-            joined = tuple(each for missing in found for each in missing)
-            self.last = found, joined
-        return joined
+    def together(self, found: Sequence[tuple[int, Shortage]]) -> Sequence[MissingSymbol]:
+        """Put together what is missing by image: releases that follow one another and miss the same share it."""
+        before = self._last.parts if isinstance(self._last, MissingSymbols) else ()
+        if len(before) != len(found) or any(one[1] is not other[1] for one, other in zip(before, found, strict=True)):
+            self._last = MissingSymbols(found) if found else ()
+        return self._last
+
+    def merged(
+        self,
+        image: LoadedImage,
+        two_level: Shortage,
+        others: tuple[MissingSymbol, ...],
+        stops: tuple[tuple[int, str], ...],
+    ) -> Shortage:
+        """Put together what an image lacks by ordinal and by name: releases that miss the same share it."""
+        what = two_level, others, stops
+        before, known = self._merged.get(image.id, (None, None))
+        if known is None or before != what:
+            known = Shortage(others)
+            if stops or two_level.symbols:
+                entries = self._tables.imports(image)
+                known = Shortage([*in_order(entries, tuple(two_level.of(image.id)), others, stops, image.id)])
+            self._merged[image.id] = what, known
+        return known
 
     def providers(self, image: int) -> int:
         """Return a number that stands for the libraries an image binds to, with all they re-export."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -180,10 +180,11 @@ class MissingSymbol:
     @property
     def place(self) -> str | None:
         """``expected_in``, or the kind of look-up where no single library was asked."""
-        return self.lookup.value if self.lookup in _PLACELESS else self.expected_in
+        return self.lookup.value if self.lookup in PLACELESS else self.expected_in
 
 
-_PLACELESS = (Lookup.FLAT, Lookup.WEAK)
+PLACELESS = (Lookup.FLAT, Lookup.WEAK)
+"""Where no single library is asked."""
 
 
 class UnknownKind(Enum):
@@ -311,7 +312,7 @@ class Result:
     message: str | None
     images: tuple[LoadedImage, ...]
     loads: tuple[Load, ...]
-    missing_symbols: tuple[MissingSymbol, ...] = ()
+    missing_symbols: Sequence[MissingSymbol] = ()
     symbols_checked: bool = False
     findings: tuple[Finding, ...] = ()
     unknowns: tuple[Unknown, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from machochain.findings.draft import Case, Draft
-from machochain.findings.osfacts import bounds
+from machochain.findings.osfacts import OSFacts, bounds
 from machochain.findings.registry import of_process, register
 from machochain.findings.remedies import advice
 from machochain.findings.rule import Rule
@@ -15,7 +15,8 @@ from machochain.findings.sources import RESOLVE
 from machochain.findings.words import symbol_names
 from machochain.model.paths import leaf, printable
 from machochain.model.remedy import Remedy
-from machochain.model.result import Confidence, LoadedImage, Lookup, MissingSymbol, Origin, Severity
+from machochain.model.result import PLACELESS, Confidence, LoadedImage, Lookup, MissingSymbol, Origin, Severity
+from machochain.model.shortage import Kind, Shortage, by_image
 from machochain.model.version import Version
 
 MISSING: Final = register(
@@ -95,7 +96,6 @@ UNKNOWN: Final = register(
 
 NEWER: Final = newer_than_minos.SYMBOL
 
-_ANYWHERE: Final = (Lookup.FLAT, Lookup.WEAK)
 _RENEW: Final = (advice("build it again with the headers and libraries it will run with"),)
 _OF_SYSTEM: Final = (
     advice("build it for this macOS: -mmacosx-version-min, MACOSX_DEPLOYMENT_TARGET"),
@@ -109,48 +109,50 @@ def check(case: Case) -> Iterator[Draft]:
     if not case.result.missing_symbols:
         return
     paths: dict[str, LoadedImage] = {image.path: image for image in case.result.images}
-    groups: dict[tuple[int, str | None, Lookup, str, bool, bool], list[MissingSymbol]] = {}
-    # Most are those of a library that is missing itself, which is told of that.
-    for missing in [m for m in case.result.missing_symbols if m.unknown is None or m.place is not None]:
-        rule = _rule(missing, paths, case)
-        if rule is not None:
-            late = missing.lazy and not missing.fatal and not case.binds_now(missing.source)
-            key = missing.source, missing.expected_in, missing.lookup, rule.id, late, missing.unknown is None
-            groups.setdefault(key, []).append(missing)
-    for (source, _, _, rule_id, *_), found in groups.items():
+    for source, shortage in by_image(case.result.missing_symbols):
         image = case.result.images[source]
-        if rule_id == UNKNOWN.id:
-            yield _unknown(image, found)
-        else:
-            yield _missing(case, image, rule_id, found)
+        groups: dict[tuple[str | None, Lookup, str, bool, bool], list[int]] = {}
+        for kind, places in shortage.kinds.items():
+            # Most are those of a library that is missing itself, which is told of that.
+            if kind.known or kind.place is not None:
+                late = kind.lazy and not kind.fatal and not case.binds_now(source)
+                for rule, told in _rules(kind, shortage, places, paths, case, late=late):
+                    groups.setdefault((kind.expected_in, kind.lookup, rule.id, late, kind.known), []).extend(told)
+        ordered = sorted((sorted(told), key[2], key[3]) for key, told in groups.items() if told)
+        for told, rule_id, late in ordered:
+            found = [shortage.symbols[place] for place in told]
+            yield _unknown(image, found) if rule_id == UNKNOWN.id else _missing(case, image, rule_id, found, late=late)
 
 
-def _rule(missing: MissingSymbol, paths: Mapping[str, LoadedImage], case: Case) -> Rule | None:
-    """Return the rule a missing symbol belongs to; None where it is allowed, or its library is what is missing."""
-    if missing.weak and not missing.fatal:
-        return None
-    expected = missing.expected_in
-    if missing.unknown is not None:
-        return UNKNOWN if missing.lookup in _ANYWHERE or expected in paths else None
-    late = missing.lazy and not missing.fatal and not case.binds_now(missing.source)
-    provider = paths.get(expected or "")
+def _rules(
+    kind: Kind, shortage: Shortage, places: Sequence[int], paths: Mapping[str, LoadedImage], case: Case, *, late: bool
+) -> Iterator[tuple[Rule, Sequence[int]]]:
+    """Yield the rules that symbols of one kind belong to; none where they are allowed, or the library is missing."""
+    if kind.weak and not kind.fatal:
+        return
+    if not kind.known:
+        if kind.lookup in PLACELESS or kind.expected_in in paths:
+            yield UNKNOWN, places
+        return
+    provider = paths.get(kind.expected_in or "")
     if provider is not None and provider.origin is Origin.OS and case.facts.os is not None:
-        answer = case.facts.os.lookup(provider.path, missing.symbol, case.result.macos, case.result.arch)
-        if answer.present_in is not None and answer.present_in > case.result.macos:
-            return NEWER
-    if late:
-        return LAZY
-    if missing.lookup is Lookup.FLAT:
-        return FLAT_SYMBOL
-    if missing.lookup is Lookup.WEAK:
-        return WEAK_DEFINITION
-    return MISSING
+        newer = [p for p in places if _is_newer(case, case.facts.os, provider.path, shortage.symbols[p].symbol)]
+        yield NEWER, newer
+        places = sorted(set(places) - set(newer))
+    other = LAZY if late else {Lookup.FLAT: FLAT_SYMBOL, Lookup.WEAK: WEAK_DEFINITION}.get(kind.lookup, MISSING)
+    yield other, places
 
 
-def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingSymbol]) -> Draft:  # noqa: C901, PLR0912  # the order of its steps is the rule
+def _is_newer(case: Case, facts: OSFacts, library: str, symbol: str) -> bool:
+    known = facts.lookup(library, symbol, case.result.macos, case.result.arch).present_in
+    return known is not None and known > case.result.macos
+
+
+def _missing(  # noqa: C901, PLR0912  # the order of its steps is the rule
+    case: Case, image: LoadedImage, rule: str, found: Sequence[MissingSymbol], *, late: bool
+) -> Draft:
     host = case.result.host.value if case.result.host is not None else None
     expected, flat = found[0].place, found[0].lookup is Lookup.FLAT
-    late = all(m.lazy and not m.fatal and not case.binds_now(m.source) for m in found)
     severity = Severity.WARNING if late else Severity.ERROR
     who, names = printable(leaf(image.path)), symbol_names(m.symbol for m in found)
     evidence: dict[str, Any] = {"library": expected, "symbols": [m.symbol for m in found]}
@@ -208,7 +210,7 @@ def _missing(case: Case, image: LoadedImage, rule: str, found: Sequence[MissingS
 
 def _unknown(image: LoadedImage, found: Sequence[MissingSymbol]) -> Draft:
     expected = found[0].place
-    where = "in the process" if found[0].lookup in _ANYWHERE else f"in {printable(leaf(expected or ''))}"
+    where = "in the process" if found[0].lookup in PLACELESS else f"in {printable(leaf(expected or ''))}"
     lazy = all(m.lazy for m in found)
     names = symbol_names(m.symbol for m in found)
     message = f"{printable(leaf(image.path))} needs {names}: nobody can tell whether it is {where}"

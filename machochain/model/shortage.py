@@ -1,0 +1,124 @@
+"""What images look up in vain: one table for each image, which every process shares in which it lacks the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import Any, NamedTuple, overload
+
+from machochain.model.result import PLACELESS, Lookup, MissingSymbol
+from machochain.model.value import evolve
+
+
+class Kind(NamedTuple):
+    """What symbols have in common that are judged alike: fields of `MissingSymbol`.
+
+    Attributes:
+        expected_in: As there.
+        lookup: As there.
+        lazy: As there.
+        weak: As there.
+        fatal: As there.
+        once: As there.
+        known: Whether they are certainly missing.
+    """
+
+    expected_in: str | None
+    lookup: Lookup
+    lazy: bool
+    weak: bool
+    fatal: bool
+    once: bool
+    known: bool
+
+    @property
+    def place(self) -> str | None:
+        """As in `MissingSymbol`."""
+        return self.lookup.value if self.lookup in PLACELESS else self.expected_in
+
+
+class Shortage:
+    """The symbols that one image looks up in vain, in the order of its tables.
+
+    Its id differs from process to process, all else is the same.
+    """
+
+    def __init__(self, symbols: Sequence[MissingSymbol] = ()) -> None:
+        """Take what is missing, for a process in which the image has some id."""
+        self.symbols = tuple(symbols)
+
+    def of(self, source: int) -> Iterator[MissingSymbol]:
+        """Yield what is missing, for a process in which the image has an id."""
+        if not self.symbols or self.symbols[0].source == source:
+            return iter(self.symbols)
+        return (evolve(missing, source=source) for missing in self.symbols)
+
+    @cached_property
+    def kinds(self) -> dict[Kind, tuple[int, ...]]:
+        """Where in the table the symbols of each kind are, kinds in the order in which they come first."""
+        found: dict[Kind, list[int]] = {}
+        for index, m in enumerate(self.symbols):
+            kind = Kind(m.expected_in, m.lookup, m.lazy, m.weak, m.fatal, m.once, m.unknown is None)
+            found.setdefault(kind, []).append(index)
+        return {kind: tuple(places) for kind, places in found.items()}
+
+    def __reduce__(self) -> tuple[type[Shortage], tuple[tuple[MissingSymbol, ...]]]:
+        return Shortage, (self.symbols,)
+
+
+def by_image(missing: Sequence[MissingSymbol]) -> Sequence[tuple[int, Shortage]]:
+    """Return what each image lacks, by its id, images in the order in which they come first."""
+    if isinstance(missing, MissingSymbols):
+        return missing.parts
+    found: dict[int, list[MissingSymbol]] = {}
+    for each in missing:
+        found.setdefault(each.source, []).append(each)
+    return [(source, Shortage(symbols)) for source, symbols in found.items()]
+
+
+class MissingSymbols(Sequence[MissingSymbol]):
+    """What the images of a process look up in vain, in the order dyld binds them.
+
+    It is to all who read it what a tuple would be. There may be thousands of symbols in each of hundreds of processes,
+    and most are never looked at one by one: what is told of each is made when it is asked for.
+    """
+
+    __slots__ = ("_length", "parts")
+
+    def __init__(self, parts: Sequence[tuple[int, Shortage]]) -> None:
+        """Take what each image lacks, by the image's id."""
+        self.parts = tuple(parts)
+        self._length = sum(len(shortage.symbols) for _, shortage in parts)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[MissingSymbol]:
+        for source, shortage in self.parts:
+            yield from shortage.of(source)
+
+    @overload
+    def __getitem__(self, index: int) -> MissingSymbol: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[MissingSymbol, ...]: ...
+    def __getitem__(self, index: int | slice) -> MissingSymbol | tuple[MissingSymbol, ...]:
+        """Return one of them, or some."""
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        at = range(self._length)[index]
+        return next(islice(self, at, None))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MissingSymbols | tuple):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+    def __reduce__(self) -> tuple[type[MissingSymbols], tuple[Any]]:
+        return MissingSymbols, (self.parts,)
