@@ -216,16 +216,24 @@ def verify_pages(read: ReadAt, signature: Signature, end: int | None = None) -> 
             return index
     limit = limit if end is None else min(limit, -(-end // size) * size)
     made, kept = _hasher(signature.hash_type, few=limit <= _CHUNK)
-    for base in range(0, limit, max(_CHUNK, size)):
-        chunk = memoryview(read(base, min(max(_CHUNK, size), limit - base)))
-        first = base // size
-        for index in range(first, -(-min(base + max(_CHUNK, size), limit) // size)):
-            page = chunk[(index - first) * size : (index - first + 1) * size]
-            if len(page) < min(size, limit - index * size):
-                return index
-            if made(page).digest()[:kept] != slots[index * hash_size : (index + 1) * hash_size]:
-                return index
+    step = max(_CHUNK, size)
+    for base in range(0, limit, step):
+        wanted, first = min(step, limit - base), base // size
+        chunk = memoryview(read(base, wanted))
+        found = b"".join([made(chunk[at : at + size]).digest()[:kept] for at in range(0, len(chunk), size)])
+        expected = slots[first * hash_size : (first - (-wanted // size)) * hash_size]
+        if found != expected or len(chunk) < wanted:
+            at = first + _first_difference(found, expected, hash_size)
+            return min(at, (base + len(chunk)) // size) if len(chunk) < wanted else at
     return None
+
+
+def _first_difference(found: bytes, expected: bytes, size: int) -> int:
+    """Return the number of the first hash that differs, or where the shorter table ends."""
+    end = min(len(found), len(expected))
+    return next(
+        (at // size for at in range(0, end, size) if found[at : at + size] != expected[at : at + size]), end // size
+    )
 
 
 def _hasher(hash_type: int, *, few: bool) -> tuple[Callable[[memoryview], Any], int]:
@@ -236,7 +244,7 @@ def _hasher(hash_type: int, *, few: bool) -> tuple[Callable[[memoryview], Any], 
         for module in ("_sha2", f"_{name}", "_sha512"):
             with suppress(ImportError, AttributeError):
                 return getattr(importlib.import_module(module), name), kept
-    return partial(importlib.import_module("hashlib").new, name, usedforsecurity=False), kept
+    return partial(getattr(importlib.import_module("hashlib"), name), usedforsecurity=False), kept
 
 
 def _verify_whole(read: ReadAt, signature: Signature) -> int | None:
