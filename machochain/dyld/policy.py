@@ -287,12 +287,11 @@ def _first_segment(image: Image, profile: Profile) -> Objection | None:
 
     dyld-940 on, Loader.cpp: mapSegments(): MachOFile::isMachO() over the first region that is mapped.
     """
-    first = next((x for x in image.segments if x.filesize and x.vmsize), None)
+    first = image.first_mapped
     if first is None or not image.raw:
         return None
-    space = _address_space(image)
-    if space >= _MOST_SPACE:
-        return _refused(f"vm_allocate(size=0x{space:X}) failed with result=3")
+    if image.address_space >= _MOST_SPACE:
+        return _refused(f"vm_allocate(size=0x{image.address_space:X}) failed with result=3")
     strict = profile.validation != "walk"
     last = first is image.segments[-1] and first.initprot == 1
     size = (first.vmsize if last else first.filesize) & 0xFFFFFFFF
@@ -305,18 +304,6 @@ def _first_segment(image: Image, profile: Profile) -> Objection | None:
 _SHORTEST_HEADER: Final = 28
 _MOST_SPACE: Final = 1 << 47
 """No process of a Mac has more addresses; what the kernel gives of these depends on the machine."""
-
-
-def _address_space(image: Image) -> int:
-    """Bytes from the lowest to the highest address of an image (``MachOFile::analyzeSegmentsLayout``)."""
-    mapped = [x for x in image.segments if x.name != "__PAGEZERO"]
-    page = 0x4000 if image.arch.uses_16k_pages else 0x1000
-    lowest = min((x.vmaddr for x in mapped), default=0)
-    highest = max((x.vmaddr + x.vmsize & _MASK_64 for x in mapped), default=0)
-    return (highest - lowest & _MASK_64) + page - 1 & ~(page - 1) & _MASK_64
-
-
-_MASK_64: Final = 0xFFFFFFFFFFFFFFFF
 
 
 def _refused(text: str | None, question: Question = Question.ALWAYS) -> Objection | None:
@@ -391,9 +378,9 @@ def _walk_error(image: Image, size: int, *, strict: bool) -> str | None:  # noqa
         return f"unknown mach-o filetype ({image.file_type})"
     _, _, _, _, count, length, _ = _HEADER.unpack_from(image.raw)
     end = image.header_size + length
-    for index, command in enumerate(image.commands):
-        if command.size % 4 and strict:
-            return f"{_malformed(index, count)}, size (0x{command.size:X}) not multiple of 4"
+    if strict and image.odd_command is not None:
+        size = image.commands[image.odd_command].size
+        return f"{_malformed(image.odd_command, count)}, size (0x{size:X}) not multiple of 4"
     index = len(image.commands)
     if index == count:
         return None

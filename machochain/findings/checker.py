@@ -74,6 +74,7 @@ class Checker:
         self._os = os
         self._static: dict[_FileKey, tuple[Draft, ...]] = {}
         self._on_release: dict[_FileKey, _Timeline] = {}
+        self._examined: dict[_FileKey, ReleaseCase] = {}
         self._reach: dict[tuple[str, str], bool] = {}
         self._near: dict[str, str] = {}
         self._go: dict[tuple[tuple[int, int], int], GoImage | None] = {}
@@ -178,8 +179,12 @@ class Checker:
     def _of_release(self, image: LoadedImage, case: Case, by_release: _Timeline) -> tuple[Draft, ...]:
         assert image.image is not None
         macos, main = case.result.macos, image.image.file_type == FileType.MH_EXECUTE
-        found = tuple(of_release.of(ReleaseCase(image, image.image, case.facts, macos=macos, main=main)))
-        by_release[macos.packed] = found
+        key = (image.identity, image.slice_offset, image.path)
+        examined = self._examined.get(key) if image.identity is not None else None
+        if examined is None:
+            examined = self._examined[key] = ReleaseCase(image, image.image, case.facts, macos=macos, main=main)
+        examined.image, examined.facts, examined.macos = image, case.facts, macos
+        found = by_release[macos.packed] = tuple(of_release.of(examined))
         return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from machochain.model.errors import UsageError
 from machochain.model.filesystem import Presence, SymbolAnswer, SystemAnswer
 from machochain.model.ospaths import LIBSYSTEM
 from machochain.model.platform import Platform
-from machochain.model.value import frozen
+from machochain.model.value import Factory, frozen
 from machochain.model.version import Version
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class OSFacts:
         find: What a release has at a path.
         lookup: What is known of a symbol of a library on a release, for an architecture.
         lacking: Which of some symbols a library certainly lacks on a release, for an architecture.
+        gone: The first release after one that is known not to have a library, and why; None if there is none.
+        left: What is known already of libraries that left the SDK, by library and SDK of the image.
         library: What is known of a library, by install name or link; None if nothing is.
         imports: What an image asks for, in the order of its tables.
         strong: Of these, those that must be there: library ordinal to names, and whether each is bound lazily alone.
@@ -45,7 +47,8 @@ class OSFacts:
 
     find: Callable[[str, Version], SystemAnswer]
     lookup: Callable[[str, str, Version, str], SymbolAnswer]
-    lacking: Callable[[str, Iterable[str], Version, str], tuple[str, ...]]
+    lacking: Callable[[str, Collection[str], Version, str], tuple[str, ...]]
+    gone: Callable[[str, Version], tuple[Version, str] | None]
     library: Callable[[str], LibraryFacts | None]
     imports: Callable[[LoadedImage], tuple[Import, ...]]
     strong: Callable[[LoadedImage], Mapping[int, Mapping[str, bool]]]
@@ -53,6 +56,7 @@ class OSFacts:
     system_stamps: Callable[[], tuple[tuple[Version, str, Version], ...]]
     sources: tuple[Source, ...] = ()
     sdks: Callable[[], tuple[GivenSdk, ...]] = tuple
+    left: MutableMapping[tuple[str, Version], tuple[str, str] | None] = Factory(dict)
 
     def present(self, path: str, macos: Version) -> str | None:
         """Return the canonical path of a library a release is known to have; None for any other."""
@@ -68,10 +72,17 @@ def gather(mac: Mac, tables: SymbolTables, system: SystemFacts) -> OSFacts:
     """Bring together what a run knows of the OS."""
     library = cache(system.library)
 
-    def lacking(library: str, names: Iterable[str], macos: Version, arch: str) -> tuple[str, ...]:
-        wanted = tuple(names)
-        answers = tables.system(library, wanted, macos, arch)
-        return tuple(name for name in wanted if answers[name].found is False)
+    def lacking(library: str, names: Collection[str], macos: Version, arch: str) -> tuple[str, ...]:
+        others = tables.not_in_system(library, frozenset(names), macos, arch)
+        if not others:
+            return ()
+        answers = tables.system(library, others, macos, arch)
+        return tuple(name for name in names if name in others and answers[name].found is False)
+
+    @cache
+    def gone(path: str, macos: Version) -> tuple[Version, str] | None:
+        later = ((release, mac.find_system(path, release)) for release in releases_from(macos) if release > macos)
+        return next(((release, found.why) for release, found in later if found.presence is Presence.ABSENT), None)
 
     def strong(image: LoadedImage) -> Mapping[int, Mapping[str, bool]]:
         return tables.wanted(image, tables.number(image)).strong
@@ -88,6 +99,7 @@ def gather(mac: Mac, tables: SymbolTables, system: SystemFacts) -> OSFacts:
         mac.find_system,
         tables.lookup,
         lacking,
+        gone,
         library,
         tables.imports,
         strong,

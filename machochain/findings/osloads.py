@@ -12,6 +12,7 @@ from machochain.model.filesystem import Presence
 from machochain.model.image import Image
 from machochain.model.ospaths import IOS_SUPPORT
 from machochain.model.result import Load
+from machochain.model.version import Version
 
 _ABORTING: Final = frozenset({"/usr/lib/libcrypto.dylib", "/usr/lib/libssl.dylib"})
 _OPENSSL_START: Final = ("/usr/lib/libssl.", "/usr/lib/libcrypto.")
@@ -63,13 +64,23 @@ def left_sdk(facts: OSFacts, name: str, header: Image) -> tuple[str, str] | None
     """Return the last SDK with a library and the first without it, if the image was built with that or a newer one."""
     if is_private(name) or name.startswith(SWIFT):
         return None
-    build, known = macos_build(header), facts.library(name)
-    if build is None or build.sdk is None or known is None or not known.sdks or known.legacy:
+    build = macos_build(header)
+    if build is None or build.sdk is None:
+        return None
+    key = name, build.sdk
+    if key not in facts.left:
+        facts.left[key] = _left(facts, name, build.sdk)
+    return facts.left[key]
+
+
+def _left(facts: OSFacts, name: str, sdk: Version) -> tuple[str, str] | None:
+    known = facts.library(name)
+    if known is None or not known.sdks or known.legacy:
         return None
     places = {source.id: n for n, source in enumerate(facts.sources)}
     last = facts.sources[places[known.sdks[-1]]]
     gone = next((s for s in facts.sources[places[last.id] + 1 :] if s.low > last.high and s.covers(known.path)), None)
-    if gone is None or gone.low > build.sdk:
+    if gone is None or gone.low > sdk:
         return None
     if known.observed is not None and known.observed[1] > last.high:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, IntEnum, IntFlag
 from functools import cached_property
+from typing import Final
 
 from machochain.model.arch import Arch
 from machochain.model.loadcommand import Command, walk_commands
@@ -294,6 +295,9 @@ class Defect:
     numbers: tuple[int, ...] = field(default=(), kw_only=True)
 
 
+_MASK_64: Final = 0xFFFFFFFFFFFFFFFF
+
+
 @frozen
 class Image:
     """One Mach-O header with its load commands.
@@ -355,6 +359,25 @@ class Image:
         Section names of Go 1.18 to 1.27: ``__go_buildinfo``, or where that was taken out ``__gopclntab``.
         """
         return b"__go_buildinfo\0" in self.raw or b"__gopclntab\0" in self.raw
+
+    @cached_property
+    def odd_command(self) -> int | None:
+        """Index of the first load command whose length is no multiple of four; None if there is none."""
+        return next((index for index, command in enumerate(self.commands) if command.size % 4), None)
+
+    @cached_property
+    def first_mapped(self) -> Segment | None:
+        """The first segment that has content and a place in memory."""
+        return next((segment for segment in self.segments if segment.filesize and segment.vmsize), None)
+
+    @cached_property
+    def address_space(self) -> int:
+        """Bytes from the lowest to the highest address, in whole pages (``MachOFile::analyzeSegmentsLayout``)."""
+        mapped = [segment for segment in self.segments if segment.name != "__PAGEZERO"]
+        page = 0x4000 if self.arch.uses_16k_pages else 0x1000
+        lowest = min((segment.vmaddr for segment in mapped), default=0)
+        highest = max((segment.vmaddr + segment.vmsize & _MASK_64 for segment in mapped), default=0)
+        return (highest - lowest & _MASK_64) + page - 1 & ~(page - 1) & _MASK_64
 
     @property
     def commands_end(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from machochain.findings.draft import Draft, ReleaseCase
-from machochain.findings.osfacts import OSFacts, releases_from
+from machochain.findings.osfacts import OSFacts
 from machochain.findings.osloads import is_openssl, left_sdk
 from machochain.findings.registry import of_release, register
 from machochain.findings.remedies import advice
@@ -42,6 +42,8 @@ MACOS: Final = register(
     )
 )
 
+_DO_WITHOUT: Final = (advice("do without it, or ship a copy"),)
+
 
 @of_release
 def check(case: ReleaseCase) -> Iterator[Draft]:
@@ -55,15 +57,13 @@ def check(case: ReleaseCase) -> Iterator[Draft]:
 def _gone(case: ReleaseCase, dylib: LinkedDylib, facts: OSFacts) -> Iterator[Draft]:
     macos, path = case.macos, case.image.path
     severity = Severity.INFO if dylib.weak else Severity.WARNING
-    loads = f"{printable(leaf(path))} loads {printable(dylib.name)}"
-    remedy = (advice("do without it, or ship a copy"),)
     if facts.present(dylib.name, macos) is not None:
-        later = facts.absent_on(dylib.name, [r for r in releases_from(macos) if r > macos])
-        if later:
+        later = facts.gone(dylib.name, macos)
+        if later is not None:
             yield Draft(
                 MACOS.id, severity, path, dylib.command_index, dylib.name,
-                f"{loads}, which is no longer part of macOS {later[0]}",
-                {"gone_in": str(later[0]), "why": facts.find(dylib.name, later[0]).why}, remedy, Confidence.LIKELY,
+                f"{_loads(path, dylib)}, which is no longer part of macOS {later[0]}",
+                {"gone_in": str(later[0]), "why": later[1]}, _DO_WITHOUT, Confidence.LIKELY,
             )  # fmt: skip
             return
     if facts.find(dylib.name, macos).presence is Presence.ABSENT:
@@ -72,6 +72,10 @@ def _gone(case: ReleaseCase, dylib: LinkedDylib, facts: OSFacts) -> Iterator[Dra
     if left is not None:
         yield Draft(
             SDK.id, severity, path, dylib.command_index, dylib.name,
-            f"{loads}, which SDK {left[1]} no longer has; the OS may still have it",
-            {"last_sdk": left[0], "first_sdk_without": left[1]}, remedy, Confidence.LIKELY,
+            f"{_loads(path, dylib)}, which SDK {left[1]} no longer has; the OS may still have it",
+            {"last_sdk": left[0], "first_sdk_without": left[1]}, _DO_WITHOUT, Confidence.LIKELY,
         )  # fmt: skip
+
+
+def _loads(path: str, dylib: LinkedDylib) -> str:
+    return f"{printable(leaf(path))} loads {printable(dylib.name)}"
