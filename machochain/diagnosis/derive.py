@@ -139,11 +139,9 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
         and evidence.kind is EvidenceKind.LIBRARY_MISSING
         and evidence.library == evidence.dlopen_path
     )
-    facts["unsaid"] = evidence.kind is EvidenceKind.LIBRARY_MISSING and (
-        not evidence.attempts[0].reason and evidence.truncated
-        if evidence.attempts
-        else bool(evidence.reason) and not _ABSENT.search(evidence.reason or "")
-    )
+    facts["unsaid"] = is_unsaid(evidence)
+    end = evidence.termination
+    facts["dyld.code"] = str(end.code) if end is not None and end.namespace == "DYLD" else ""
     facts["reasonless"] = evidence.kind is EvidenceKind.LIBRARY_MISSING and any(
         t.path and t.reason == "" for t in evidence.attempts[:-1] or evidence.attempts
     )
@@ -163,6 +161,15 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
         len(evidence.attempts) > 1 and process.real_path == evidence.attempts[1].path != library
     )
     return facts
+
+
+def is_unsaid(evidence: Evidence) -> bool:
+    """Whether a text breaks off before dyld says what is wrong with the file: it may be there."""
+    if evidence.kind is not EvidenceKind.LIBRARY_MISSING:
+        return False
+    if evidence.attempts:
+        return not evidence.attempts[0].reason and evidence.truncated
+    return bool(evidence.reason) and not _ABSENT.search(evidence.reason or "")
 
 
 def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts, library: str, asker: str) -> None:
@@ -185,6 +192,7 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["rpath.keg"] = next(
         (m[1] for t in evidence.attempts if library.startswith("@rpath/") and (m := _KEG.match(t.path))), ""
     )
+    facts["asker.system"] = asker.startswith(SYSTEM)
     facts["asker.downloaded"] = bool(bundle_of(asker)) or "/Downloads/" in asker
     facts["place"] = place_of(asker or evidence.dlopen_path).kind.value
     facts["lib.r_version"] = bool(re.match(r"/Library/Frameworks/R\.framework/Versions/[\d.]+(?:-\w+)?/", library))
@@ -313,7 +321,6 @@ def _of_symbol(facts: dict[str, Fact], evidence: Evidence, asker: str) -> None:
     facts["expected.private"] = expected.startswith("/System/Library/PrivateFrameworks/")
     facts["expected.system"] = expected.startswith(SYSTEM)
     facts["expected.absolute"] = expected.startswith("/")
-    facts["asker.system"] = asker.startswith(SYSTEM)
     facts["asker.packaged"] = place_of(asker).kind in _MANAGED or bool(_environment(asker))
     facts["expected.swift"] = _SWIFT.search(expected) is not None
     facts["expected.host"] = _HOSTS.search(expected) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from machochain.diagnosis.derive import is_unsaid
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import Place, PlaceKind
 from machochain.model.evidence import Evidence, EvidenceKind, Request
@@ -33,7 +34,8 @@ def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR09
                 return f"{library} could not be loaded: the program itself asked for it."
             return f"{library} is not there: the program itself asked for it."
         case EvidenceKind.LIBRARY_MISSING:
-            return f"{library} is missing: {asker} needs it."
+            what = "could not be loaded" if is_unsaid(e) else "is missing"
+            return f"{library} {what}: {asker} needs it."
         case EvidenceKind.ARCHITECTURE:
             return f"{library} is there, but for another processor than {process} runs on."
         case EvidenceKind.SIGNATURE:

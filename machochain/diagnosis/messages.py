@@ -14,6 +14,7 @@ from machochain.diagnosis.joining import KEY
 from machochain.diagnosis.text import trimmed
 from machochain.diagnosis.tried import scan_tried
 from machochain.model.evidence import Evidence, EvidenceKind, Request, Tried
+from machochain.model.ospaths import CRYPTEX
 from machochain.model.result import Confidence
 from machochain.model.value import evolve, frozen
 
@@ -105,9 +106,17 @@ def kind_of(attempts: tuple[Tried, ...], reason: str | None) -> EvidenceKind:
             return kind
     if any(not _ABSENT.search(r) for r in reasons):
         return EvidenceKind.BAD_FILE
-    if any("not allowed in hardened program" in r for r in reasons):
+    if any("not allowed in hardened program" in r for r in reasons) and not any(map(_elsewhere, attempts)):
         return EvidenceKind.RESTRICTED
     return EvidenceKind.LIBRARY_MISSING
+
+
+def _elsewhere(tried: Tried) -> bool:
+    """Whether dyld looked in a folder that is none of the system's own, and the file was not there."""
+    return tried.path.startswith("/") and not tried.path.startswith(_FALLBACKS) and tried.reason == "no such file"
+
+
+_FALLBACKS: Final = (CRYPTEX, "/usr/lib/", "/usr/local/lib/")
 
 
 def parse_message(text: str, context: Context) -> Evidence | None:

@@ -83,7 +83,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return (install, "to ship: put the library beside the binary, change the load path, and sign again")
         case Cause.BUILD_MACHINE_PATH:
             return (
-                f"as a user, a stop-gap: {install}" + _or_built_here(e),
+                *((f"as a user, a stop-gap: {install}{_or_built_here(e)}",) if _is_library(library) else ()),
                 "to ship: link the library statically, or put it beside the binary, then",
                 change,
                 _ADD,
@@ -344,6 +344,11 @@ def _unfilled(e: Evidence, library: str) -> tuple[str, ...]:
     if not prefix or "@@" in real:
         real = "/REAL/PATH/" + leaf(library)
     return (f"install_name_tool -change {quoted(library)} {quoted(real)} {_BIN}", _RESIGN)
+
+
+def _is_library(path: str) -> bool:
+    """Whether a path has the name of a library, which some package may bring."""
+    return leaf(path).endswith(_NO_PROGRAM) or ".dylib." in path or framework_partial(path) is not None
 
 
 def _or_built_here(e: Evidence) -> str:

@@ -277,3 +277,29 @@ def test_a_run_path_that_otool_prints_is_a_fact() -> None:
 def test_a_path_of_windows_is_no_library_of_a_mac() -> None:
     (found,) = diagnose("System.DllNotFoundException: C:/w/Plugins/Tin.dll\n").answers
     assert found.cause is Cause.OTHER_SYSTEM
+
+
+def test_a_hardened_process_that_looked_elsewhere_too_may_just_lack_the_file() -> None:
+    refused = "'libtin.dylib' (relative path not allowed in hardened program)"
+    head = f"dlopen(libtin.dylib, 0x0009): tried: {refused}, "
+    (alone,) = diagnose(f"{head}'/usr/lib/libtin.dylib' (no such file, not in dyld cache)").answers
+    assert alone.cause is Cause.RESTRICTED_PATH
+    (also,) = diagnose(f"{head}'/Applications/Pan.app/Contents/Frameworks/libtin.dylib' (no such file)").answers
+    assert (also.cause, also.alternatives[0]) == (Cause.PROBE, Cause.RESTRICTED_PATH)
+
+
+def test_a_text_that_breaks_off_does_not_say_that_the_file_is_missing() -> None:
+    message = "  Library not loaded: @rpath/libtin.dylib\n  Referenced from: /w/pan\n  Reason: no suitable image found.  Did fi"
+    (found,) = diagnose(f"Termination Reason:    DYLD, [0x5] Code Signature\n\nDyld Error Message:\n{message}").answers
+    assert found.cause is Cause.SIGNATURE_BROKEN
+    assert "is missing" not in found.headline
+
+
+def test_a_library_of_macos_that_gets_an_older_one_of_macos_was_led_astray() -> None:
+    tin, pan = (f"/System/Library/Frameworks/{n}.framework/Versions/A/{n}" for n in ("Tin", "Pan"))
+    (found,) = diagnose(
+        f"dyld: Library not loaded: {tin}\n  Referenced from: {pan}\n  Reason: Incompatible library version: Pan requires"
+        " version 1.0.0 or later, but Tin provides version 0.0.0"
+    ).answers
+    assert found.cause is Cause.SYSTEM_SHADOW
+    assert any("unset DYLD_LIBRARY_PATH" in step for step in found.remedy)
