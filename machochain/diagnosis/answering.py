@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -35,7 +34,7 @@ from machochain.diagnosis.conclusions import (
 )
 from machochain.diagnosis.context import HEAD, Context, context_of
 from machochain.diagnosis.derive import derived, elided_names
-from machochain.diagnosis.eras import dated
+from machochain.diagnosis.eras import dated, is_of_a_build
 from machochain.diagnosis.explain import headline_of, place_words
 from machochain.diagnosis.facts import facts_of, form_of, typed
 from machochain.diagnosis.matching import Hit, find_forms
@@ -45,7 +44,6 @@ from machochain.diagnosis.places import place_of
 from machochain.diagnosis.programs import slices_of
 from machochain.diagnosis.reading import read_lines
 from machochain.diagnosis.remedies import refused_file, remedies, warnings
-from machochain.diagnosis.reports import read_version
 from machochain.diagnosis.rules import holding
 from machochain.diagnosis.text import clean
 from machochain.diagnosis.unread import unread
@@ -66,7 +64,6 @@ _BUILDING: Final = frozenset(
         "Xcode", "cctools",
     }
 )  # fmt: skip
-_VERSION: Final = re.compile(r"\d+(?:\.\d+){0,2}")
 _NEAR: Final = 12
 """Lines around a message of dyld in which its wrapper stands."""
 
@@ -87,8 +84,13 @@ def diagnose(text: str | bytes) -> Diagnosis:
     paste = normalise(clean(text))
     hits = find_forms(paste.text)
     context = context_of(paste.text, hits)
-    release = context.get("os")
-    evidence = [dated(e, release if isinstance(release, str) else None) for e in read_lines(paste.text)]
+    read = read_lines(paste.text)
+    told = context.get("os")
+    release = told if isinstance(told, str) else None
+    if release is not None and any(is_of_a_build(e, release) for e in read):
+        release = None
+        del context["os"]
+    evidence = [dated(e, release) for e in read]
     answers = _Answers(paste, hits, context).all(evidence)
     stated = tuple(
         (k, v) for k, v in context.items() if k in {"os", "build", "arch", "chip", "translated", "flags", "go", "rpath"}
@@ -156,7 +158,6 @@ class _Answers:
         """Answer one message of dyld, or one log."""
         if not evidence.kind.is_failure:
             return self._log(evidence, hits)
-        evidence = self._released(evidence)
         attempts, process = explain_attempts(evidence)
         form = form_of(evidence, hits)
         extra = derived(evidence, process)
@@ -207,19 +208,6 @@ class _Answers:
             next=next_of(evidence, process, place.kind),
             notes=self._notes(evidence, elided),
         )
-
-    def _released(self, evidence: Evidence) -> Evidence:
-        """Return a message with the release the text states elsewhere, where its wording could be of that release."""
-        release = read_version(str(self.context.get("os", "")))
-        span, built = evidence.macos_range, _VERSION.search(evidence.built_for or "")
-        if evidence.macos is not None or release is None:
-            return evidence
-        if built is not None and (newer := read_version(built[0])) is not None and newer <= release:
-            self.context.pop("os")  # dyld says that it runs on an older one
-            return evidence
-        if span is not None and not (span.low or release) <= release <= (span.high or release):
-            return evidence
-        return evolve(evidence, macos=release)
 
     def _typed_by_hand(self, evidence: Evidence, hits: list[Hit]) -> bool:
         """Whether the prefix of dyld2 stands before a list of attempts, which dyld2 never printed."""

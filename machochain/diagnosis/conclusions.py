@@ -9,6 +9,7 @@ from typing import Final
 from machochain.diagnosis import table
 from machochain.diagnosis.derive import scheme
 from machochain.diagnosis.elision import is_elided
+from machochain.diagnosis.facts import plain_processor
 from machochain.diagnosis.matching import Hit
 from machochain.diagnosis.packages import formula_for
 from machochain.diagnosis.rules import holds
@@ -270,6 +271,7 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
         found["have.arm"] = all(a.startswith("arm64") for a in have)
         found["have.arm64"] = "arm64" in have
         found["need.one"] = len(need) == 1
+        found["need.plain"] = plain_processor(need)
     lib = facts.get("lib")
     if isinstance(lib, str):
         found["lib.scheme"] = scheme(lib)

@@ -196,6 +196,7 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["asker.downloaded"] = bool(bundle_of(asker)) or "/Downloads/" in asker
     facts["place"] = place_of(asker or evidence.dlopen_path).kind.value
     facts["lib.r_version"] = bool(re.match(r"/Library/Frameworks/R\.framework/Versions/[\d.]+(?:-\w+)?/", library))
+    facts["asker.same_r"] = bool(facts["lib.r_version"]) and asker.startswith(library.partition("/Resources/")[0] + "/")
     facts["asker.local_build"] = _COMPILED_HERE.search(asker) is not None
     facts["asker.module"] = place_of(asker).kind in {
         PlaceKind.PYTHON_PACKAGE,

@@ -141,6 +141,12 @@ def dated(evidence: Evidence, release: str | None) -> Evidence:
     return evolve(evidence, macos=told)
 
 
+def is_of_a_build(evidence: Evidence, release: str) -> bool:
+    """Whether a release a text tells is the one a file was built for: dyld says that it runs on an older one."""
+    built = re.search(r"\d+(?:\.\d+){0,2}", evidence.built_for or "")
+    return evidence.macos is None and built is not None and Version.parse(built[0]) <= Version.parse(release)
+
+
 _IOS: Final = re.compile(r"(?:/private)?/var/(?:containers|mobile)/|.*/CoreSimulator/")
 """Where programs of an iPhone or of its simulator lie."""
 _NEWER_REFUSAL: Final = "denied by system policy"

@@ -228,6 +228,7 @@ def facts_of(  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the r
         found["have"] = _archs(match["have"])
         found["need"] = _archs(match["need"])
         found["have.arm"] = "yes" if all(a.startswith("arm64") for a in _archs(match["have"])) else ""
+        found["need.plain"] = plain_processor(_archs(match["need"]))
         found["have.arm64"] = "yes" if "arm64" in _archs(match["have"]) else ""
         found["need.one"] = "yes" if len(_archs(match["need"])) == 1 else ""
     elif match := _COMPAT.search(words):
@@ -279,6 +280,13 @@ def facts_of(  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the r
                 if key == "pid" and found["pid"] is None and isinstance(given, str):
                     found["pid"] = int(given)
     return {k: v for k, v in found.items() if v not in (None, "", ())}
+
+
+def plain_processor(need: Sequence[str]) -> str:
+    """Return the processor a file is to be built for: nobody but Apple builds for arm64e, and few for x86_64h."""
+    if any(a.startswith("arm64") for a in need):
+        return "arm64"
+    return "x86_64" if "x86_64h" in need else next(iter(need), "")
 
 
 def _archs(text: str) -> tuple[str, ...]:

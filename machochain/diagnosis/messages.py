@@ -272,6 +272,8 @@ def _image(value: str) -> tuple[str | None, str | None, str | None, bool]:
     if value.startswith("<") and ">" not in value:  # cut inside the UUID
         value = ""
     path, quoted = _unquote(value.strip())
+    if path.startswith("'") and not quoted:  # cut inside the quotes
+        path = ""
     path = path if quoted or path[:1] not in {"/", "@"} else trimmed(path)
     return uuid, path or None, built, quoted
 
@@ -325,6 +327,8 @@ def _library(body: str, base: Evidence) -> tuple[Evidence, bool]:
     uuid, referenced, built, _ = _image(_value(fields.get("from", "")))
     attempts, reason, cut = _reason(fields.get("reason", ""), library)
     truncated = cut or "reason" not in fields or "from" not in fields
+    if not attempts and not reason and referenced and (base.dlopen_path or "").startswith(f"{referenced}/"):
+        referenced = None  # cut inside the path of the file that was opened
     return evolve(
         base,
         kind=kind_of(attempts, reason),

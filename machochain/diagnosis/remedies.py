@@ -106,18 +106,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
                 "as a user: install the program or package again, whole",
             )
         case Cause.RELATIVE_PATH:
-            trial = () if facts.hardened else (f"to try: DYLD_LIBRARY_PATH=FOLDER {_started(e)}",)
-            rename = f"in the library: install_name_tool -id {quoted('@rpath/' + own)} {file_word(own)}"
-            go = _go_verb(e)
-            if go:
-                return (rename, "then link anew:", *_build_anew(go))
-            return (
-                rename,
-                f"in the binary: {change}",
-                _ADD,
-                _RESIGN,
-                *trial,
-            )
+            return _relative(e, own, change, hardened=bool(facts.hardened))
         case Cause.RESTRICTED_PATH if e.dlopen_path is not None and e.dlopen_path == e.library:
             return (f"give dlopen an absolute path instead of {printable(library)}",)
         case Cause.RESTRICTED_PATH:
@@ -245,6 +234,15 @@ def _signed(cause: Cause, e: Evidence, bad: str) -> tuple[str, ...]:
         "to load others' libraries: entitlement com.apple.security.cs.disable-library-validation",
         f"for private use: everything ad hoc, without --options runtime: codesign -f -s - {bad}",
     )
+
+
+def _relative(e: Evidence, own: str, change: str, *, hardened: bool) -> tuple[str, ...]:
+    rename = f"in the library: install_name_tool -id {quoted('@rpath/' + own)} {file_word(own)}"
+    if go := _go_verb(e):
+        return (rename, "then link anew:", *_build_anew(go))
+    variable = "DYLD_FRAMEWORK_PATH" if "/" in own else "DYLD_LIBRARY_PATH"
+    trial = () if hardened else (f"to try: {variable}=FOLDER {_started(e)}",)
+    return (rename, f"in the binary: {change}", _ADD, _RESIGN, *trial)
 
 
 def _started(e: Evidence) -> str:

@@ -289,7 +289,8 @@ def test_a_hardened_process_that_looked_elsewhere_too_may_just_lack_the_file() -
 
 
 def test_a_text_that_breaks_off_does_not_say_that_the_file_is_missing() -> None:
-    message = "  Library not loaded: @rpath/libtin.dylib\n  Referenced from: /w/pan\n  Reason: no suitable image found.  Did fi"
+    message = "  Library not loaded: @rpath/libtin.dylib\n  Referenced from: /w/pan\n"
+    message += "  Reason: no suitable image found.  Did fi"
     (found,) = diagnose(f"Termination Reason:    DYLD, [0x5] Code Signature\n\nDyld Error Message:\n{message}").answers
     assert found.cause is Cause.SIGNATURE_BROKEN
     assert "is missing" not in found.headline
@@ -298,8 +299,35 @@ def test_a_text_that_breaks_off_does_not_say_that_the_file_is_missing() -> None:
 def test_a_library_of_macos_that_gets_an_older_one_of_macos_was_led_astray() -> None:
     tin, pan = (f"/System/Library/Frameworks/{n}.framework/Versions/A/{n}" for n in ("Tin", "Pan"))
     (found,) = diagnose(
-        f"dyld: Library not loaded: {tin}\n  Referenced from: {pan}\n  Reason: Incompatible library version: Pan requires"
-        " version 1.0.0 or later, but Tin provides version 0.0.0"
+        f"dyld: Library not loaded: {tin}\n  Referenced from: {pan}\n  Reason: Incompatible library version: Pan"
+        " requires version 1.0.0 or later, but Tin provides version 0.0.0"
     ).answers
     assert found.cause is Cause.SYSTEM_SHADOW
     assert any("unset DYLD_LIBRARY_PATH" in step for step in found.remedy)
+
+
+def test_the_cut_path_of_what_asks_is_no_file() -> None:
+    head = "dlopen(/w/Tin.framework/Resources/modules//pan.so, 0x0006): Library not loaded: {}\n  Referenced from: {}"
+    for asker in ("'/w/Tin.frame", f"{U} /w/Tin.framework"):
+        (found,) = diagnose(head.format("/opt/X11/lib/libSM.6.dylib", asker)).answers
+        assert found.fact("asker") == "/w/Tin.framework/Resources/modules//pan.so"
+
+
+def test_a_library_the_same_r_lacks_is_not_that_of_another_r() -> None:
+    home = "/Library/Frameworks/R.framework/Versions/3.1/Resources/"
+    same = missing(home + "lib/libtin.dylib", home + "library/pan/libs/pan.so")
+    other = missing(home + "lib/libR.dylib", home.replace("3.1", "3.2") + "library/pan/libs/pan.so")
+    assert (same.cause, other.cause) == (Cause.UNDECLARED_DEPENDENCY, Cause.STALE_DEPENDENT)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'Failed to load dynamic library (dlopen failed: library "/data/data/tin/lib/libpan.so" not found)',
+        "Failed to load dynamic library 'tin.dll': error code 126",
+        "Failed to load dynamic library 'libtin.so': libtin.so: Ne peut ouvrir le fichier d'objet partagé",
+    ],
+)
+def test_what_other_systems_say_to_dart_is_theirs(words: str) -> None:
+    (found,) = diagnose(f"Unhandled Exception: Invalid argument(s): {words}\n").answers
+    assert found.cause is Cause.OTHER_SYSTEM
