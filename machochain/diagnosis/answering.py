@@ -34,6 +34,7 @@ from machochain.diagnosis.conclusions import (
 )
 from machochain.diagnosis.context import HEAD, Context, context_of
 from machochain.diagnosis.derive import derived, elided_names
+from machochain.diagnosis.elision import LONGEST_TAIL, is_cut, is_open
 from machochain.diagnosis.eras import dated, is_of_a_build
 from machochain.diagnosis.explain import headline_of, place_words
 from machochain.diagnosis.facts import facts_of, form_of, typed
@@ -81,7 +82,8 @@ def diagnose(text: str | bytes) -> Diagnosis:
     Raises:
         InputError: The data is binary.
     """
-    paste = normalise(clean(text))
+    cleaned = clean(text)
+    paste = normalise(cleaned)
     hits = find_forms(paste.text)
     context = context_of(paste.text, hits)
     read = read_lines(paste.text)
@@ -91,7 +93,9 @@ def diagnose(text: str | bytes) -> Diagnosis:
         release = None
         del context["os"]
     evidence = [dated(e, release) for e in read]
-    answers = _Answers(paste, hits, context).all(evidence)
+    last = paste.text.rstrip()[-LONGEST_TAIL:].rpartition("\n")[2]
+    cut = is_cut(cleaned) or is_open(last)
+    answers = _Answers(paste, hits, context, cut).all(evidence)
     stated = tuple(
         (k, v) for k, v in context.items() if k in {"os", "build", "arch", "chip", "translated", "flags", "go", "rpath"}
     )
@@ -118,6 +122,7 @@ class _Answers:
     paste: Paste
     hits: list[Hit]
     context: Context
+    cut: bool = False
     taken: set[int] = field(factory=set)
 
     def all(self, evidence: Sequence[Evidence]) -> list[Answer]:
@@ -338,6 +343,8 @@ class _Answers:
         whole = {**{k: v for k, v in stated.items() if k not in facts}, **facts}
         whole = {**{k: v for k, v in attached.items() if k not in whole}, **whole}
         whole = with_other_names(form, whole)
+        if self.cut and group[-1].line + _NEAR >= self.paste.text.rstrip().count("\n"):
+            whole["cut"] = True
         whole["errors"] = 1 if form.level >= table.ERROR else 0
         with_forms = tuple(dict.fromkeys(h.form.name for h in self.hits))
         known: dict[str, Fact] = {

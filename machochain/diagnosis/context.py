@@ -35,6 +35,16 @@ _CODE_TYPE: Final = re.compile(r"Code Type:\s{1,40}(?P<type>[\w-]{2,20})(?:\s\((
 _BUILD: Final = re.compile(r"OS Version:\s{1,40}(?:macOS|Mac OS X) (?P<os>[\d.]{2,12}) \((?P<build>\w{3,12})\)")
 _PRINTED: Final = re.compile(r"Build ?Version:\s{1,20}(?P<build>\w{3,12})")
 _REGION: Final = re.compile(r"^--->\s{1,8}(?P<region>[A-Za-z_][\w ()-]{1,40}?)\s{2,60}[0-9a-f]{4,20}-", re.MULTILINE)
+_LAUNCHED: Final = re.compile(
+    r"(?i)\b(?:after|once|when|since) (?:[\w'.-]{1,20} ){1,5}?(?:(?:is|was|being|been|first|has|have|are) ){1,3}"
+    r"(?:launched|started|opened|run)\b|after (?:the |its )?(?:first )?(?:launch|start|run)\b"
+)
+"""That something came about when the program ran."""
+_RESTRICTED: Final = re.compile(
+    r"(?:\[Key\] |<key>)(?P<key>com\.apple\.(?:vm\.(?:networking|device-access)|developer\.[\w.-]{1,80}"
+    r"|private\.[\w.-]{1,80}|application-identifier)|keychain-access-groups)\b"
+)
+"""Entitlements that only a provisioning profile allows."""
 _ROSETTA: Final = re.compile(
     r"(?i)(?:rosetta(?: 2)? (?:is|was|has been) (?:already )?installed|(?:have|had) (?:already )?installed rosetta"
     r"|install of rosetta 2 finished|rosetta 2 finished successfully|proc_translated:\s*1\b)"
@@ -95,6 +105,10 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         found["rpath"] = paths if len(paths) > 1 else paths[0]
     if "arch" not in found and bool(_CHIP.search(head)) != bool(_INTEL.search(head)):
         found["chip"] = "arm64" if _CHIP.search(head) else "x86_64"
+    if _LAUNCHED.search(head[:PROSE]):
+        found["launched"] = "yes"
+    if match := _RESTRICTED.search(head):
+        found["restricted"] = match["key"]
     for word, name in (
         ("gyp ", "gyp"),
         ("docker", "container"),

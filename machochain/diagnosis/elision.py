@@ -5,11 +5,43 @@ from __future__ import annotations
 import re
 from typing import Final
 
+LONGEST_TAIL: Final = 200_000
+"""Characters at the end of a text that are looked at."""
+
 _ELIDED: Final = re.compile(
     r"\.{3,}|\u2026|<(?:\.\.\.|(?!no uuid>|[0-9A-Fa-f]{8}-)[A-Za-z][\w .-]{1,40})>|\[\.\.\.\]"
     r"|\[[\w -]{0,40}(?:path|folder|repo|redacted|user|project|dir|home|snip|name)[\w -]{0,40}\]"
     r"|\*{3,}|/\*/|/\*$|(?:^|/)[Xx]{3,}(?:/|$)"
 )
+
+
+_UNFINISHED: Final = re.compile(r"[^.!?)}\]\"'`;:>\u2026\s]$")
+_OPEN_STRING: Final = re.compile(r'\s*"[\w ]{1,80}"\s?:\s?"[^"\n]*$')
+_ENOUGH: Final = 30
+"""Characters of a line that begins an earlier one from which on it is that line again, cut."""
+_LATELY: Final = 200
+"""Lines before the last that are looked at."""
+
+
+def is_cut(text: str) -> bool:
+    """Whether a text breaks off: in a fence, a string of JSON, or a line that stood there whole before."""
+    lines = [line.rstrip() for line in text.rstrip()[-LONGEST_TAIL:].split("\n") if line.strip()]
+    if not lines:
+        return False
+    last = lines[-1].lstrip(" >")
+    if _OPEN_STRING.match(lines[-1]):
+        return True
+    if len(last) >= _ENOUGH and any(
+        len(line) > len(lines[-1]) and line.startswith(lines[-1]) for line in lines[-_LATELY:-1]
+    ):
+        return True
+    fences = sum(line.lstrip(" >").startswith("```") for line in text.split("\n"))
+    return fences % 2 == 1 and "```" not in last and " " in last and _UNFINISHED.search(last) is not None
+
+
+def is_open(line: str) -> bool:
+    """Whether a line ends inside of a bracket."""
+    return line.count("(") > line.count(")") and len(line) > _ENOUGH
 
 
 def is_elided(value: str | None) -> bool:

@@ -196,10 +196,19 @@ _BEFORE: Final = re.compile(
 )
 
 
+_TOOL: Final = re.compile(
+    r"(?:[^\n]{0,80}?(?:error|warning): )?/[^\s:]{1,400}/(?:lipo|install_name_tool|strip|codesign_allocate|libtool"
+    r"|ranlib|ld|nm|otool)(?:: ?| )(?:for: )?|(?:[$%>#] |sudo ){0,2}codesign(?: -{1,2}[\w=-]{1,40}){1,8} "
+)
+"""A tool that names itself before the file, or the command that was typed to look at it."""
+
+
 def trimmed(value: str, *, leading: bool) -> str:
     """Take off what a log, a shell or a writer puts around a value."""
     value = SENTENCE_END.sub("", value.strip(_TAIL))
     if leading:
+        tool = _TOOL.match(value)
+        value = value[tool.end() :] if tool is not None and tool.end() < len(value) else value
         for _ in range(6):
             match = _BEFORE.match(value)
             if match is None or (match.group().startswith("/") or match.end() == len(value)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from machochain.diagnosis.inline import boxes, spans
 from machochain.diagnosis.languages import in_english
 from machochain.diagnosis.paste import Lines, Paste, numbered
 from machochain.diagnosis.wrapped import addresses, bars, brackets, broken_heads, escapes, fragments, tails
@@ -67,6 +68,8 @@ def normalise(text: str) -> Paste:
     steps = (
         addresses,
         _markdown,
+        spans,
+        boxes,
         _known_prefixes,
         _shaped_prefixes,
         _common_prefixes,

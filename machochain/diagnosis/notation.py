@@ -207,8 +207,14 @@ class _Compiler:
                         at += 1
                     out.append(f"(?>(?P<{name}>{lazy}){end})")
                 else:
-                    out.append(f"(?>(?P<{name}>{lazy}){self.behind(behind)})")
+                    end = self.behind(behind)
                     at += 1
+                    after = parts[at + 1] if at + 1 < len(parts) else None
+                    if isinstance(after, Literal) and isinstance(behind, Choice) and () in behind.ways:
+                        # What may be absent ends nothing by itself: the words behind it do.
+                        end = self.choice(behind) + literal_pattern(after.text)
+                        at += 1
+                    out.append(f"(?>(?P<{name}>{lazy}){end})")
             else:
                 out.append(f"(?P<{self.group(token.name)}>(?>{PIECES[token.piece]}))")
             at += 1
