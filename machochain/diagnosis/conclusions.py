@@ -228,6 +228,8 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
         found["header.system"] = header.startswith(SYSTEM_HEADERS)
     if isinstance(name := facts.get("name"), str) and (formula := formula_for(name)):
         found["formula"] = formula
+    first = _first(facts.get("file"))
+    found["file.split"] = "/" in first and re.match(r"[\w(]{1,40}/\.?", first) is not None and not first[0].isalpha()
     if isinstance(file := facts.get("file"), str):
         found["file.container"] = file.lower().endswith((".dmg", ".iso", ".pkg", ".mpkg"))
         found["file.bare"] = file.startswith(("/usr/", "/bin/", "/sbin/")) and "." not in file.rpartition("/")[2]
@@ -267,6 +269,7 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
         found["sub.data"] = data
         found["sub.code"] = not data
     have, need = facts.get("have"), facts.get("need")
+    found["arch.same"] = have is not None and have == need
     if isinstance(have, tuple) and isinstance(need, tuple):
         found["have.arm"] = all(a.startswith("arm64") for a in have)
         found["have.arm64"] = "arm64" in have
@@ -283,6 +286,10 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
         found["symbols.first"] = symbols[0]
         found["symbols.system"] = any(each in LIBSYSTEM for each in symbols)
     return found
+
+
+def _first(value: Fact | None) -> str:
+    return str(value[0]) if isinstance(value, tuple) and value else value if isinstance(value, str) else ""
 
 
 LIBSYSTEM: Final = frozenset(

@@ -38,6 +38,11 @@ _OF_12: Final = frozenset({Era.DYLD4_EARLY, Era.DYLD4_QUOTED, Era.DYLD4})
 """Words of macOS 12 or later."""
 _NUMBERED: Final = re.compile(r"/usr/lib/lib(?:crypto|ssl|tls)\.").match
 """Libraries that come with macOS in many numbers, and that no SDK names."""
+_MOST_SYMBOLS: Final = 50
+_LINKED: Final = re.compile(
+    r"lib(?:z|iconv|xml2|xslt|exslt|sqlite3|curl|resolv|bz2|ncurses|edit|objc|pcap|expat|lzma|compression|archive)\."
+).match
+"""Libraries in /usr/lib that programs link with by name."""
 _OF_SYSTEM: Final = frozenset({Cause.NEWER_MACOS, Cause.SYSTEM_LIBRARY_GONE})
 _OF_FLAT: Final = frozenset({Cause.NEWER_MACOS, Cause.FLAT_SYMBOL})
 
@@ -45,6 +50,8 @@ _OF_FLAT: Final = frozenset({Cause.NEWER_MACOS, Cause.FLAT_SYMBOL})
 def asks(answer: Answer) -> bool:
     """Whether the facts of the OS may settle what an answer leaves open."""
     e = answer.evidence
+    if e.kind is EvidenceKind.BUILD:
+        return answer.cause is Cause.MISSING_INPUT and (_is_link(answer) or _is_framework(answer))
     if e.kind is EvidenceKind.LIBRARY_MISSING:
         return answer.cause in _OF_SYSTEM and (e.library or "").startswith(_SYSTEM) and not is_elided(e.library)
     if e.kind is not EvidenceKind.SYMBOL_MISSING or not e.symbol or is_elided(e.symbol):
@@ -66,11 +73,68 @@ def settled(diagnosis: Diagnosis, facts: SystemFacts) -> Diagnosis:
 
 def _one(answer: Answer, facts: SystemFacts) -> Answer:
     e = answer.evidence
+    if e.kind is EvidenceKind.BUILD:
+        return _linked(answer, facts) if _is_link(answer) else _framework(answer, facts)
     if e.kind is EvidenceKind.LIBRARY_MISSING:
         return _library(answer, e.library or "", facts)
     if e.expected_in == "flat namespace":
         return _anywhere(answer, e.symbol or "", facts)
     return _expected(answer, e.expected_in or "", e.symbol or "", facts)
+
+
+def _is_link(answer: Answer) -> bool:
+    return (answer.form or "").startswith(("ld.undef", "lld.undef", "zig.undef"))
+
+
+def _is_framework(answer: Answer) -> bool:
+    return (answer.form or "").startswith(("ld.framework", "lld.framework"))
+
+
+def _framework(answer: Answer, facts: SystemFacts) -> Answer:
+    """A framework a linker did not find: does macOS have it?"""
+    name = str(answer.fact("name") or "")
+    known = facts.library(f"{FRAMEWORKS}{name}.framework/Versions/A/{name}")
+    if known is None:
+        return answer
+    first, _ = _span(known, facts)
+    since = f", from {_words(first)} on" if first is not None and first > facts.sources[0].high else ""
+    why = f"macOS has {name}.framework{since}: no SDK was found, or one without it."
+    return _changed(answer, Cause.SDK_MISSING, why, {})
+
+
+def _linked(answer: Answer, facts: SystemFacts) -> Answer:
+    """Symbols a linker did not find: which of them are of a library of macOS that can be linked with?"""
+    value = answer.fact("symbols")
+    symbols = (value if isinstance(value, tuple) else (str(value),))[:_MOST_SYMBOLS]
+    found: dict[str, list[str]] = {}
+    for symbol, owners in facts.providers(symbols).items():
+        owner = next((o for o in owners if _is_public(o) and (".framework/" in o or _LINKED(leaf(o)))), None)
+        if owner is not None:
+            found.setdefault(owner, []).append(symbol)
+    if not found:
+        return answer
+    newest = facts.sources[-1].high
+    because, rivals = list(answer.because), list(answer.alternatives)
+    for owner, names in found.items():
+        named = names[0] if len(names) == 1 else f"{len(names)} of them ({names[0]}, …)"
+        since = max((v for n in names if (v := facts.lookup(owner, n, newest).present_in)), default=None)
+        late = since is not None and since > facts.sources[0].high
+        because.append(f"{leaf(owner)} of macOS has {named}{f', from {_words(since)} on' if late and since else ''}.")
+        if late and Cause.SDK_MISSING not in rivals:
+            rivals.append(Cause.SDK_MISSING)
+    steps = tuple(f"link with {_flag(owner)}" for owner in found)
+    return evolve(
+        answer,
+        because=tuple(because),
+        alternatives=tuple(rivals),
+        helps=(*(Help("relink", step) for step in steps), *answer.helps),
+        remedy=(*steps, *answer.remedy),
+    )
+
+
+def _flag(library: str) -> str:
+    name = leaf(library)
+    return f"-framework {name}" if ".framework/" in library else f"-l{name.removeprefix('lib').partition('.')[0]}"
 
 
 def _expected(answer: Answer, library: str, symbol: str, facts: SystemFacts) -> Answer:
@@ -124,7 +188,7 @@ def _anywhere(answer: Answer, symbol: str, facts: SystemFacts) -> Answer:
     known = facts.lookup(owners[0], symbol, newest)
     name = leaf(owners[0])
     here = answer.evidence.macos
-    flag = f"-framework {name}" if ".framework/" in owners[0] else f"-l{name.removeprefix('lib').partition('.')[0]}"
+    flag = _flag(owners[0])
     told: dict[str, Fact] = {"provider": owners[0]}
     if known.present_in is not None and known.present_in > (_FIRST if here is None else here):
         told["since"] = str(known.present_in)
@@ -222,7 +286,7 @@ def _changed(answer: Answer, cause: Cause, why: str, told: dict[str, Fact], *, o
     return evolve(
         found,
         confidence=Confidence.LIKELY,
-        headline=headline_of(answer.evidence, cause),
+        headline=answer.headline if answer.evidence.kind is EvidenceKind.BUILD else headline_of(answer.evidence, cause),
         helps=helps,
         remedy=remedies(cause, answer.evidence, answer.process) or tuple(h.text for h in helps),
     )
