@@ -9,6 +9,7 @@ from machochain.diagnosis import table
 from machochain.diagnosis.attempts import NO_PATH, explain_attempts
 from machochain.diagnosis.conclusions import (
     avoid_of,
+    bare_name,
     because_of,
     beside_of,
     by_form,
@@ -16,6 +17,7 @@ from machochain.diagnosis.conclusions import (
     each_once,
     evidence_of,
     helps_for,
+    is_absent,
     is_accepted,
     is_block,
     is_consequence,
@@ -27,6 +29,7 @@ from machochain.diagnosis.conclusions import (
     of_facts,
     of_wrappers,
     rivals_of,
+    spelled,
     unique_forms,
     with_forms,
     with_other_names,
@@ -65,6 +68,8 @@ _BUILDING: Final = frozenset(
         "Xcode", "cctools",
     }
 )  # fmt: skip
+_NAMING: Final = frozenset({"dotnet.load", "mono.load", "jni.path"})
+"""Messages of runtimes that name a library as the program does."""
 _NEAR: Final = 12
 """Lines around a message of dyld in which its wrapper stands."""
 
@@ -191,11 +196,12 @@ class _Answers:
         place = place_of(evidence.referenced_from or evidence.process)
         rows = [form, *unique_forms(h.form for h in hits if h.form is not form)]
         helps = tuple(helps_for(rows, cause, known))
-        steps = remedies(cause, evidence, process)
+        shown = self._as_asked(evidence)
+        steps = remedies(cause, shown, process)
         loud = evidence.confidence is Confidence.CERTAIN and not elided
         return Answer(
             evidence=evolve(evidence, lines=self._lines(evidence)),
-            headline=headline_of(evidence, cause),
+            headline=headline_of(shown, cause),
             cause=cause,
             confidence=sure,
             because=tuple(printable(b) for b in (*because_of(rules, known), *place_words(place, evidence))),
@@ -213,6 +219,14 @@ class _Answers:
             next=next_of(evidence, process, place.kind),
             notes=self._notes(evidence, elided),
         )
+
+    def _as_asked(self, evidence: Evidence) -> Evidence:
+        """Return a file that is not there under the name the program asked for, and not one of its spellings."""
+        if not is_absent(evidence):
+            return evidence
+        names = [h.facts.get("name") for h in self.hits if h.form.name in _NAMING]
+        asked = next((n for n in names if isinstance(n, str) and bare_name(n) == spelled(evidence)), None)
+        return evidence if asked is None else evolve(evidence, library=asked, dlopen_path=asked)
 
     def _typed_by_hand(self, evidence: Evidence, hits: list[Hit]) -> bool:
         """Whether the prefix of dyld2 stands before a list of attempts, which dyld2 never printed."""

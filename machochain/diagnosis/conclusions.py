@@ -80,9 +80,11 @@ def avoid_of(form: table.Form, cause: Cause) -> tuple[str, ...]:
 
 def rivals_of(rules: Sequence[table.CauseRule]) -> tuple[Cause, ...]:
     """Return the classes that hold behind the first: none behind one that is proved; that nothing is known is none."""
-    if rules and rules[0].proved:
+    if not rules or rules[0].proved:
         return ()
-    return tuple(r.cause for r in rules[1:] if r.cause is not Cause.UNKNOWN)[:3]
+    ground = rules[0].conditions[:1] if rules[0].closed else ()
+    rest = [r for r in rules[1:] if set(ground) <= set(r.conditions)]
+    return tuple(r.cause for r in rest if r.cause is not Cause.UNKNOWN)[:3]
 
 
 def each_once(items: Iterable[str]) -> tuple[str, ...]:
@@ -134,7 +136,12 @@ _ENDING: Final = re.compile(r"(?:[.-]\d[\w.]*)?\.(?:dylib|so|dll|bundle|jnilib|n
 
 def spelled(e: Evidence) -> str:
     """Return the name a file was asked for by, without what systems put before and behind it."""
-    name = _ENDING.sub("", leaf(e.dlopen_path or ""))
+    return bare_name(e.dlopen_path or "")
+
+
+def bare_name(path: str) -> str:
+    """Return the name of a library, without what systems put before and behind it."""
+    name = _ENDING.sub("", leaf(path))
     while name.startswith("lib") and len(name) > len("lib"):
         name = name[len("lib") :]
     return name.lower()

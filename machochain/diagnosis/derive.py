@@ -48,7 +48,9 @@ _SWIFT_SYMBOL: Final = re.compile(r"_\$[sSe]|__T[0A-Z]|__?swift_")
 _COMPILER_HELPER: Final = re.compile(
     r"___(?:add|sub|mul|div|neg|eq|ne|lt|le|gt|ge|unord|extend|trunc|fix|float|pow)\w*[tx]f\d?\w*$"
 )
-_LOCAL_BUILDS: Final = re.compile(r"/\.(?:rvm|rbenv|pyenv|asdf|nvm|nodenv|jenv|sdkman)/")
+_LOCAL_BUILDS: Final = re.compile(
+    r"/\.(?:rvm|rbenv|pyenv|asdf|nvm|nodenv|jenv|sdkman|opam|ghcup|cabal|stack|stack-work|plenv|perlbrew|phpbrew|kerl)/"
+)
 _BUILD_TREES: Final = re.compile(r"/var/macports/build/|/nix-build-[^/\n]+/")
 """Where package managers build what they have not installed yet."""
 _COMPILED_HERE: Final = re.compile(
@@ -64,8 +66,9 @@ _HOSTS: Final = re.compile(
 _OF_HOSTS: Final = (
     ("Python", ("_Py", "__Py")), ("perl", ("_Perl_", "_PL_")), ("Ruby", ("_rb_", "_ruby_")),
     ("Lua", ("_lua_", "_luaL_")),
+    ("OCaml", ("_caml_",)),
     ("PHP", ("_zend_", "_php_", "_executor_globals", "_compiler_globals", "_sapi_")),
-    ("Node", ("_napi_", "_node_", "__ZN2v8", "__ZNK2v8", "__ZN4node")), ("Erlang", ("_enif_",)),
+    ("Node", ("_napi_", "_node_", "_uv_", "__ZN2v8", "__ZNK2v8", "__ZN4node")), ("Erlang", ("_enif_",)),
     ("R", ("_Rf_", "_R_Ext", "_R_NilValue", "_R_GlobalEnv")),
 )  # fmt: skip
 """Programs that load modules, and how the symbols begin that they have for them."""
@@ -215,6 +218,9 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     own = [
         t for t in evidence.attempts if not t.path.startswith(("/usr/local/lib/", "/usr/lib/", "/System/", "/Library/"))
     ]
+    mine, other = leaf(bundle), leaf(bundle_of(library))
+    facts["lib.same_app"] = bool(mine) and mine == other and not library.startswith(bundle + "/")
+    facts["lib.app"] = bundle_of(library)
     at_rpath = library.startswith("@rpath")
     env = _environment(asker)
     facts["env_versioned"] = bool(

@@ -56,7 +56,7 @@ def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None
     if mode is not None and not mode.startswith("0x") and not evidence.attempts:
         return Era.DYLD2
     if evidence.kind is EvidenceKind.VALIDITY:
-        return Era.DYLD4
+        return None if _OLD_CHECK.search(text) else Era.DYLD4
     if (evidence.pid is None and mode is None) or evidence.truncated:
         return None
     if evidence.request is Request.DLOPEN and evidence.attempts and evidence.referenced_from is None:
@@ -86,7 +86,7 @@ def _wording_of_13(evidence: Evidence, reasons: list[str]) -> bool:
 
 def macos_range(evidence: Evidence) -> MacOSRange | None:
     """Return the releases whose dyld words things this way; None where the wording tells nothing, or it is of iOS."""
-    named = (evidence.library, evidence.referenced_from, evidence.process)
+    named = (evidence.library, evidence.referenced_from, evidence.process, *(t.path for t in evidence.attempts))
     return None if any(_IOS.match(path or "") for path in named) else _range(evidence)
 
 
@@ -116,7 +116,7 @@ def _range(evidence: Evidence) -> MacOSRange | None:
     if evidence.expected_in == "weak-def export" and not evidence.reason:
         low = max(low or Version.of(15), Version.of(15))
         because.append('the words "Expected as weak-def export"')
-    if evidence.kind is EvidenceKind.VALIDITY:
+    if evidence.kind is EvidenceKind.VALIDITY and evidence.era is Era.DYLD4:
         low = Version.of(26)
         because.append("only macOS 26 and later check the main executable itself")
     if low is not None and high is not None and low > high:
@@ -147,6 +147,7 @@ def is_of_a_build(evidence: Evidence, release: str) -> bool:
     return evidence.macos is None and built is not None and Version.parse(built[0]) <= Version.parse(release)
 
 
+_OLD_CHECK: Final = re.compile(r"must be last|malformed mach-o|load commands size")
 _IOS: Final = re.compile(r"(?:/private)?/var/(?:containers|mobile)/|.*/CoreSimulator/")
 """Where programs of an iPhone or of its simulator lie."""
 _NEWER_REFUSAL: Final = "denied by system policy"

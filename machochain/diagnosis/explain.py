@@ -13,12 +13,17 @@ from machochain.model.paths import leaf, printable
 _ANYWHERE: Final = frozenset({"flat namespace", "dynamic lookup", "weak-def export"})
 
 
+_NOT_ABSENT: Final = frozenset({Cause.OS_DAMAGED, Cause.TOO_LARGE, Cause.OUT_OF_MEMORY, Cause.UNKNOWN, Cause.TCC})
+
+
 def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR0912  # the order of its steps is the rule
     """Return what happened, in one sentence."""
     library = printable(leaf(e.library or "")) or "the library"
     asker = printable(leaf(e.referenced_from or "")) or "the program"
     process = printable(leaf(e.process or "")) or "the process"
     match e.kind:
+        case EvidenceKind.LIBRARY_MISSING if e.request is Request.INSERTED and not e.library:
+            return f"DYLD_INSERT_LIBRARIES of {process} has an entry without a name."
         case EvidenceKind.LIBRARY_MISSING if e.request is Request.INSERTED and _is_absent(e):
             return f"{library} is missing: DYLD_INSERT_LIBRARIES of {process} names it."
         case _ if e.request is Request.INSERTED:
@@ -34,7 +39,7 @@ def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR09
                 return f"{library} could not be loaded: the program itself asked for it."
             return f"{library} is not there: the program itself asked for it."
         case EvidenceKind.LIBRARY_MISSING:
-            what = "could not be loaded" if is_unsaid(e) else "is missing"
+            what = "could not be loaded" if is_unsaid(e) or cause in _NOT_ABSENT else "is missing"
             return f"{library} {what}: {asker} needs it."
         case EvidenceKind.ARCHITECTURE:
             return f"{library} is there, but for another processor than {process} runs on."

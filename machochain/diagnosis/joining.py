@@ -303,7 +303,7 @@ class _Wrap:
         if self.hard and not (self.lone and _word(ended) and not _word(ended + begun)):
             kept = below if len(below) - len(below.lstrip()) < 2 else text
             return kept if length == self.width or kept[:1] == " " else " " + kept
-        if text.startswith((")", ",")):
+        if text.startswith((")", ",")) or (_word(ended + begun) and not (_word(ended) and _word(begun))):
             return text
         if text.startswith("(") or ended.endswith((",", ":")):
             return " " + text

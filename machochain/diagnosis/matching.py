@@ -171,7 +171,8 @@ def _facts(match: re.Match[str]) -> dict[str, str | tuple[str, ...]]:
         if raw is None:
             continue
         name = group.partition("__")[0]
-        value = trimmed(raw, leading=leading and match.start(group) - match.start() < 200)
+        near = leading and match.start(group) - match.start() < 200
+        value = raw.strip() if name == "command" else trimmed(raw, leading=near)
         if leading and name in FILES | PLACES:
             value = MARKS.sub("", value)
             value = without_sentence(value) if name in FILES else place_in(value)

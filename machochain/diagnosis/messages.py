@@ -66,7 +66,7 @@ _ARCH: Final = re.compile(
 )
 _SIGNATURE: Final = re.compile(r"code sign|not valid for use in process|^mmap\(\) error 1 ")
 _ABSENT: Final = re.compile(
-    r"^$|no such file|not a file|stat\(\) failed|open\(\) failed|errno=|blocked by sandbox|file system sandbox"
+    r"^$|no such file|not a file|stat\(\) failed|open\(\) failed|^errno=|blocked by sandbox|file system sandbox"
     r"|relative path not allowed|file system relative|file not found|image not found"
 )
 
@@ -380,4 +380,5 @@ def _validity(body: str, base: Evidence) -> Evidence:
         at = at if at >= 0 else head.rfind(" in ")
         if at >= 0:
             head, path = head[:at], head[at + 4 :].strip()
-    return evolve(base, kind=EvidenceKind.VALIDITY, request=Request.LAUNCH, referenced_from=path, reason=_value(head))
+    reason = _value(head).removeprefix("malformed mach-o image: ")
+    return evolve(base, kind=EvidenceKind.VALIDITY, request=Request.LAUNCH, referenced_from=path, reason=reason)

@@ -81,6 +81,13 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return _undeclared(e, formula, install)
         case Cause.TOOLCHAIN_RUNTIME if formula:
             return (install, "to ship: put the library beside the binary, change the load path, and sign again")
+        case Cause.BUILD_MACHINE_PATH if (app := bundle_of(library)) and leaf(app) == leaf(
+            bundle_of(e.referenced_from)
+        ):
+            return (
+                f"move the app to where it was built for: {quoted(app)}",
+                "for the maker: load paths with @loader_path or @rpath",
+            )
         case Cause.BUILD_MACHINE_PATH:
             return (
                 *((f"as a user, a stop-gap: {install}{_or_built_here(e)}",) if _is_library(library) else ()),

@@ -8,7 +8,8 @@ The rows are data, in ``forms/*.forms``; the layout of a row:
     % level, where the class does not give it        * joiner that reads the lines below
     ^ forms of which this one is only a consequence, where they stand in the same text
     as id: causes and remedies are those of another row
-    ? class if conditions: why               in the order to try; without conditions it always holds; `?!` is proved
+    ? class if conditions: why               in the order to try; without conditions it always holds; `?!` is proved,
+                                             `?|` has those alone for rivals that share its first condition
     + class,class|* kind if conditions: what helps @ threads       `$ ` begins a command
     - what does not help
 """
@@ -77,6 +78,7 @@ class CauseRule:
     conditions: tuple[Condition, ...]
     why: str
     proved: bool = False
+    closed: bool = False
 
 
 @frozen
@@ -190,8 +192,8 @@ def _row(lines: list[str], known: dict[str, Form]) -> Form:
                 wordings.append(value)
             case ":":
                 headline = value
-            case "?" | "?!":
-                causes.append(_cause(value, proved=mark == "?!"))
+            case "?" | "?!" | "?|":
+                causes.append(_cause(value, proved=mark == "?!", closed=mark == "?|"))
             case "+":
                 remedies.append(_remedy(value))
             case "-":
@@ -232,10 +234,10 @@ def _level(causes: list[CauseRule]) -> int:
     return max((_OF_CLASS.get(rule.cause, ERROR) for rule in causes), default=ERROR)
 
 
-def _cause(text: str, *, proved: bool) -> CauseRule:
+def _cause(text: str, *, proved: bool, closed: bool) -> CauseRule:
     head, _, why = text.partition(": ")
     word, _, conditions = head.partition(" if ")
-    return CauseRule(Cause(word.strip()), _conditions(conditions), why.strip(), proved)
+    return CauseRule(Cause(word.strip()), _conditions(conditions), why.strip(), proved, closed)
 
 
 def _conditions(text: str) -> tuple[Condition, ...]:

@@ -23,6 +23,7 @@ _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#x27;", "'"
 _ENTITY: Final = re.compile(r"&(?:lt|gt|#39|#x27|quot|amp);")
 _QUOTED: Final = re.compile(r'"([^"\n]{1,4096})"(?= \()')
 _MARKED: Final = re.compile(r"\\([_<>])")
+_BRACKETED: Final = re.compile(r"\\([()\[\]])")
 
 _WITHIN: Final = re.compile(r"[ \"'`(:](?=/\w)")
 _ENDED: Final = re.compile(r"(?P<path>\.(?:dylib|so|bundle|app|framework))[)\]\"'.,;:!?]{1,3}(?:\s|$)")
@@ -73,6 +74,8 @@ def clean(data: bytes | str) -> str:
         text = _QUOTED.sub(r"'\1'", text)
     if "\\_" in text or "\\<" in text:  # as Markdown needs it
         text = _MARKED.sub(r"\1", text)
+    if "dlopen\\(" in text:
+        text = _BRACKETED.sub(r"\1", text)
     if "&" in text and _ENTITY.search(text):
         for entity, char in _ENTITIES:
             text = text.replace(entity, char)

@@ -261,7 +261,12 @@ def _span(known: LibraryFacts, facts: SystemFacts) -> tuple[Version | None, Vers
 def _is_public(library: str) -> bool:
     if library.startswith(FRAMEWORKS):
         return f"/{leaf(library)}.framework/" in library
-    return library.startswith("/usr/lib/") and "/" not in library[len("/usr/lib/") :] and "libstdc++" not in library
+    return (
+        library.startswith("/usr/lib/")
+        and "/" not in library[len("/usr/lib/") :]
+        and not _NUMBERED(library)
+        and "libstdc++" not in library
+    )
 
 
 def _words(version: Version) -> str:
