@@ -66,7 +66,8 @@ def test_what_a_manager_of_versions_built_here_was_not_built_elsewhere(place: st
 
 def test_marks_before_brackets_are_no_part_of_a_message() -> None:
     found = only(
-        "dlopen\\(/w/pan.so, 6\\): Symbol not found: _tin\\_pan\n  Referenced from: /w/pan.so\n  Expected in: flat namespace\n"
+        "dlopen\\(/w/pan.so, 6\\): Symbol not found: _tin\\_pan\n"
+        "  Referenced from: /w/pan.so\n  Expected in: flat namespace\n"
     )
     assert found.evidence is not None
     assert found.evidence.symbol == "_tin_pan"
