@@ -336,6 +336,8 @@ def _second_names(form: table.Form) -> tuple[tuple[str, str], ...]:
         return (("header", "file"),)
     if form.name == "ld.ignore.format":
         return (("arch", "need"),)
+    if form.name.startswith("ld.ignore"):
+        return (("need", "arch"),)
     return (("path", "file"),) if form.name.startswith(("nt.", "ld.", "lld.")) else ()
 
 

@@ -75,8 +75,9 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
             facts[flag] = facts[flag] == "1"
     if "same" in facts:
         facts["mtime_equal"] = facts.pop("same") == "=="
-    if "cut" in facts:
-        facts["cut"] = True
+    for flag in ("cut", "lazy"):
+        if flag in facts:
+            facts[flag] = True
     if len(group) > 1:
         facts["lines"] = len({h.line for h in group})
     if ".newer" in group[0].form.name:

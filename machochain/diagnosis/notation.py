@@ -37,6 +37,8 @@ PIECES: Final = {
     "any": rf"[^\n]{{0,{LONGEST}}}",
     "osname": r"[A-Za-z0-9][A-Za-z0-9 ]{0,40}",
     "space": r"(?!DYLD|CODESIGNING|SIGNAL|EXEC)[A-Z_]{2,40}",
+    "abs": r"/[^\n]{1,4095}",
+    "tbd": r"[^\n:]{1,4090}?\.tbd",
     "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
 }
 _OF_NAME: Final = {

@@ -481,3 +481,14 @@ def test_the_old_linker_is_no_help_where_it_was_asked_for() -> None:
     (asked,) = diagnose(f"cc -Wl,-ld_classic tin.o\n{text}").answers
     assert any("link with -Wl,-ld_classic" in step for step in plain.remedy)
     assert not any("link with -Wl,-ld_classic" in step for step in asked.remedy)
+
+
+def test_values_on_the_next_line_are_read_there() -> None:
+    text = "kernel: Security policy would not allow process: 377,\n  /Applications/Tin Night.app/Contents/MacOS/tin\n"
+    (answer,) = diagnose(text).answers
+    assert answer.fact("file") == "/Applications/Tin Night.app/Contents/MacOS/tin"
+    (answer,) = diagnose("/w/libTin.tbd:4:18: error: unknown enumerated scalar\n").answers
+    assert answer.fact("file") == "/w/libTin.tbd"
+    lazy = "dyld: lazy symbol binding failed: can't resolve symbol _t in /w/tin because dependent dylib "
+    (answer,) = diagnose(f"{lazy}@rpath/libpan.dylib could not be loaded").answers
+    assert answer.fact("lazy") is True
