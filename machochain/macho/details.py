@@ -6,9 +6,9 @@ import struct
 from typing import Final
 
 from machochain.macho import constants as c
-from machochain.macho.header import name16
 from machochain.model.image import FileType, HeaderFlag, Image, Section
 from machochain.model.reading import text
+from machochain.model.tables import name16
 
 _ONE: Final = struct.Struct("<I")
 _SECTION: Final = struct.Struct("<16s16sIII12xI8x")

@@ -6,9 +6,9 @@ where the load commands are longer than the first.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
-from machochain.macho.fat import HEADER_BYTES, FatEntry, fat_defects, parse_fat
+from machochain.macho.fat import HEADER_BYTES, fat_defects, parse_fat
 from machochain.macho.foreign import foreign_kind
 from machochain.macho.header import MARGIN, parse_image
 from machochain.macho.kind import FileKind, kind_of
@@ -64,8 +64,8 @@ def read_source(source: ByteSource) -> MachOFile:
     first = source.read(0, FIRST_READ)
     kind = kind_of(first)
     if kind is FileKind.MACHO:
-        piece = _read_slice(source, first, FatEntry(_thin_arch(first), 0, source.size, 0))
-        return MachOFile(universal=False, fat64=False, slices=(piece,), size=source.size)
+        piece = _read_slice(source, first, _thin_arch(first), 0, source.size, 0)
+        return MachOFile(False, False, (piece,), source.size)  # neither universal nor 64-bit
     if kind is FileKind.UNIVERSAL:
         return _read_universal(source, first)
     other = foreign_kind(first)
@@ -79,7 +79,10 @@ def _read_universal(source: ByteSource, first: bytes) -> MachOFile:
     return MachOFile(
         universal=True,
         fat64=header.fat64,
-        slices=tuple(_read_slice(source, head, x) for head, x in zip(heads, header.entries, strict=True)),
+        slices=tuple(
+            _read_slice(source, head, x.arch, x.offset, x.size, x.align)
+            for head, x in zip(heads, header.entries, strict=True)
+        ),
         size=source.size,
         defects=fat_defects(header, source.size, [x[:28] for x in heads]),
         slice_count=header.count,
@@ -94,19 +97,15 @@ def _fat_table(source: ByteSource, first: bytes, count: int) -> bytes:
 
 
 def _thin_arch(first: bytes) -> Arch:
-    order = "big" if first[:2] == b"\xfe\xed" else "little"
-    return Arch.of(_u32(first[4:8], order), _u32(first[8:12], order))
+    order: Literal["big", "little"] = "big" if first[:2] == b"\xfe\xed" else "little"
+    return Arch.of(int.from_bytes(first[4:8], order), int.from_bytes(first[8:12], order))
 
 
-def _u32(data: bytes, order: str) -> int:
-    return int.from_bytes(data, "big" if order == "big" else "little")
-
-
-def _read_slice(source: ByteSource, head: bytes, entry: FatEntry) -> Slice:
+def _read_slice(source: ByteSource, head: bytes, arch: Arch, offset: int, size: int, align: int) -> Slice:
     """Parse one slice whose first bytes are at hand; read on where its load commands are longer than these."""
     if len(head) < 28 or head[:4] not in {b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"}:
-        return Slice(entry.arch, entry.offset, entry.size, entry.align, None, NOT_MACH_O, bytes(head[:32]))
-    wanted = min(32 + int.from_bytes(head[20:24], "little") + MARGIN, entry.size)
+        return Slice(arch, offset, size, align, None, NOT_MACH_O, bytes(head[:32]))
+    wanted = min(32 + int.from_bytes(head[20:24], "little") + MARGIN, size)
     if wanted > len(head) and len(head) >= FIRST_READ:
-        head += source.read(entry.offset + len(head), wanted - len(head))
-    return Slice(entry.arch, entry.offset, entry.size, entry.align, parse_image(head, size=source.size))
+        head += source.read(offset + len(head), wanted - len(head))
+    return Slice(arch, offset, size, align, parse_image(head, size=source.size))

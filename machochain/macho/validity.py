@@ -9,6 +9,7 @@ from typing import Final
 
 from machochain.macho import constants as c
 from machochain.macho.collected import Collected
+from machochain.macho.plain import PLAIN_PERMISSIONS, SECTIONS, SECTIONS_64, header_bytes, segments_are_plain
 from machochain.model.arch import CPU_ARM, CPU_ARM64, CPU_ARM64_32, CPU_X86, CPU_X86_64
 from machochain.model.image import Defect, DefectKind, FileType, HeaderFlag, Image, Question, Segment
 from machochain.model.platform import ZIPPERED, Platform, is_known_platform, platform_name
@@ -20,8 +21,6 @@ _LONGEST_NAME: Final = 128
 
 _ONE: Final = struct.Struct("<I")
 _TWO: Final = struct.Struct("<II")
-_SECTION_PLACE: Final = struct.Struct("<32xII28x")
-_SECTION_PLACE_64: Final = struct.Struct("<32xQQ32x")
 # Plain numbers: they are asked for in every file, and a look into an enumeration costs more than the answer.
 _DYLIB_TYPES: Final = frozenset({int(FileType.MH_DYLIB), int(FileType.MH_DYLIB_STUB)})
 _LIBRARY_TYPES: Final = frozenset({int(FileType.MH_DYLIB), int(FileType.MH_BUNDLE)})
@@ -68,17 +67,27 @@ class _Semantics:
         )
 
     def defects(self) -> list[Defect]:
-        """Return the objections in the order of ``UnsafeHeader::valid``."""
-        return [
-            *self._platform(),
-            *self._uuid(),
-            *self._install_name(),
-            *self._linked_dylibs(),
-            *self._run_paths(),
-            *self._segments(),
-            *self._linker_options(),
-            *(self._main() if self.image.file_type == _EXECUTE else ()),
-        ]
+        """Return the objections in the order of ``UnsafeHeader::valid``; most questions are asked in vain."""
+        image, walked = self.image, self.walked
+        builds, loads, run_paths = image.builds, image.loads, image.run_paths
+        found: list[Defect] = []
+        if len(builds) != 1 or not (builds[0].platform and is_known_platform(builds[0].platform)):
+            found += self._platform()
+        if walked.uuids != 1:
+            found += self._uuid()
+        if walked.ids != (image.file_type in _DYLIB_TYPES):
+            found += self._install_name()
+        if not loads or len({load.name for load in loads}) < len(loads):
+            found += self._linked_dylibs()
+        if len(run_paths) > 1:
+            found += self._run_paths()
+        if not segments_are_plain(walked, self.size, wide=self.wide, managed=self.dyld_managed):
+            found += self._segments()
+        if walked.linker_options:
+            found += self._linker_options()
+        if image.file_type == _EXECUTE:
+            found += self._main()
+        return found
 
     def _platform(self) -> Iterator[Defect]:
         """``validSemanticsPlatform``: one platform, or macOS with Mac Catalyst."""
@@ -105,13 +114,13 @@ class _Semantics:
             yield Defect("unknown platform", Question.ALWAYS, kind=DefectKind.PLATFORM)
 
     def _uuid(self) -> Iterator[Defect]:
-        if len(self.walked.uuids) > 1:
+        if self.walked.uuids > 1:
             yield Defect("too many LC_UUID load commands", Question.ALWAYS, kind=DefectKind.UUID_TWICE)
         if not self.walked.uuids:
             yield Defect("missing LC_UUID load command", Question.HAS_UUID, kind=DefectKind.UUID_MISSING)
 
     def _install_name(self) -> Iterator[Defect]:
-        count = len(self.walked.ids)
+        count = self.walked.ids
         if count > 1:
             yield Defect("multiple LC_ID_DYLIB found", Question.ALWAYS, kind=DefectKind.INSTALL_NAME)
         is_dylib = self.image.file_type in _DYLIB_TYPES
@@ -126,8 +135,6 @@ class _Semantics:
             if self.dyld_managed and not (image.install_name or "").startswith(self._libsystem_directory()):
                 text = "missing LC_LOAD_DYLIB (must link with at least libSystem.dylib)"
                 yield Defect(text, Question.HAS_LINKED_DYLIBS, kind=DefectKind.NO_DYLIBS)
-            return
-        if len({load.name for load in image.loads}) == len(image.loads):
             return
         seen: set[str] = set()
         # dyld remembers 256
@@ -173,8 +180,7 @@ class _Semantics:
         """``validSemanticsSegments``: each by itself, __TEXT against the header, each against the others."""
         segments = self.image.segments
         for segment in segments:
-            if not self._is_plain(segment):
-                yield from self._segment(segment)
+            yield from self._segment(segment)
         if self.dyld_managed:
             yield from self._text()
         if not self._plainly_ordered():
@@ -187,32 +193,14 @@ class _Semantics:
         """The name as dyld prints it: one of 16 characters runs on into the fields behind it."""
         if len(segment.name) < 16:
             return segment.name
-        return _c_string(self.buffer, self.walked.commands[segment.command_index][1] + 8)
-
-    def _is_plain(self, segment: Segment) -> bool:
-        """Whether nothing can be said against a segment: the quick answer for nearly all of them."""
-        high = segment.vmaddr + segment.vmsize
-        if (
-            segment.fileoff + segment.filesize > self.size
-            or segment.filesize > segment.vmsize
-            or high > (_MASK_64 if self.wide else _MASK_32)
-            or segment.initprot != _PLAIN_PERMISSIONS.get(segment.name, segment.initprot & 7)
-            or (segment.name == "__DATA_CONST" and not segment.flags & c.SG_READ_ONLY)
-        ):
-            return False
-        low = segment.vmaddr
-        for address, length in self._places(segment):  # noqa: SIM110  # a loop is half the price of all()
-            if address < low or address + length > high:
-                return False
-        return True
+        return _c_string(self.buffer, self.image.commands[segment.command_index].offset + 8)
 
     def _places(self, segment: Segment) -> Iterator[tuple[int, int]]:
         """Address and size of each section."""
-        first, step, layout = (72, 80, _SECTION_PLACE_64) if self.wide else (56, 68, _SECTION_PLACE)
-        at = self.walked.commands[segment.command_index][1]
-        (size,) = _ONE.unpack_from(self.buffer, at + 4)
-        start = at + first
-        room = min(segment.section_count, (size - first) // step)
+        first, step, layout = SECTIONS_64 if self.wide else SECTIONS
+        command = self.image.commands[segment.command_index]
+        start = command.offset + first
+        room = min(segment.section_count, (command.size - first) // step)
         return layout.iter_unpack(self.buffer[start : start + room * step])
 
     def _segment(self, segment: Segment) -> Iterator[Defect]:
@@ -248,7 +236,7 @@ class _Semantics:
                 kind=DefectKind.PERMISSIONS,
                 subject=name,
             )
-        if name in _PLAIN_PERMISSIONS:
+        if name in PLAIN_PERMISSIONS:
             yield from self._permissions(segment)
         if segment.vmaddr + segment.vmsize > mask:
             yield Defect(
@@ -296,7 +284,7 @@ class _Semantics:
 
     def _sections(self, segment: Segment, mask: int) -> Iterator[Defect]:
         first, step = (72, 80) if self.wide else (56, 68)
-        start = self.walked.commands[segment.command_index][1] + first
+        start = self.image.commands[segment.command_index].offset + first
         low = segment.vmaddr
         high = low + segment.vmsize & mask
         # a 32-bit size is never negative as a 64-bit number
@@ -331,8 +319,7 @@ class _Semantics:
                 text.command_index,
                 kind=DefectKind.TEXT_SEGMENT,
             )
-        (command_bytes,) = _ONE.unpack_from(self.buffer, 20)
-        headers = self.image.header_size + command_bytes & _MASK_32
+        headers = header_bytes(self.buffer)
         if text.filesize < headers:
             where = "load commands do not fit in __TEXT segment filesize"
             yield Defect(where, Question.ALWAYS, text.command_index, kind=DefectKind.TEXT_SEGMENT)
@@ -433,7 +420,7 @@ class _Semantics:
 
     def _linker_options(self) -> Iterator[Defect]:
         for index in self.walked.linker_options:
-            start = self.walked.commands[index][1]
+            start = self.image.commands[index].offset
             size, count = _TWO.unpack_from(self.buffer, start + 4)
             at, end = start + 12, start + size
             for _ in range(count):
@@ -470,12 +457,11 @@ class _Semantics:
 
     def _known_thread_state(self, index: int) -> bool:
         """``entryAddrFromThreadCmd``: the flavor must be the processor's own."""
-        (flavor,) = _ONE.unpack_from(self.buffer, self.walked.commands[index][1] + 8)
+        (flavor,) = _ONE.unpack_from(self.buffer, self.image.commands[index].offset + 8)
         return bool(_THREAD_FLAVORS.get(self.image.arch.cputype) == flavor)
 
 
 _MANY: Final = 256
-_PLAIN_PERMISSIONS: Final = {"__TEXT": 5, "__LINKEDIT": 1, "__DATA": 3, "__DATA_CONST": 3}
 _THREAD_FLAVORS: Final = {CPU_X86: 1, CPU_X86_64: 4, CPU_ARM: 1, CPU_ARM64: 6, CPU_ARM64_32: 6}
 
 

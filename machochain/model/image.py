@@ -6,6 +6,7 @@ Numbers and names follow <mach-o/loader.h>.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, IntEnum, IntFlag
 from functools import cached_property
 from typing import Final
@@ -13,7 +14,8 @@ from typing import Final
 from machochain.model.arch import Arch
 from machochain.model.loadcommand import Command, walk_commands
 from machochain.model.platform import Platform
-from machochain.model.value import field, frozen
+from machochain.model.tables import SEGMENTS, linked_tables, segment_fields
+from machochain.model.value import field, frozen, later
 from machochain.model.version import Version
 
 
@@ -296,6 +298,29 @@ class Defect:
 
 
 _MASK_64: Final = 0xFFFFFFFFFFFFFFFF
+_RESTRICT: Final = b"__restrict".ljust(16, b"\0") + b"__RESTRICT".ljust(16, b"\0")
+
+
+def _walked(image: Image) -> list[tuple[int, int, int]]:
+    count = int.from_bytes(image.raw[16:20], "little")
+    return walk_commands(image.raw, image.header_size, count, len(image.raw))
+
+
+def _segments(image: Image) -> tuple[Segment, ...]:
+    commands = ((index, *found) for index, found in enumerate(_walked(image)) if found[0] in SEGMENTS)
+    return tuple(Segment(*fields) for each in commands if (fields := segment_fields(image.raw, *each)) is not None)
+
+
+def _linkedit(image: Image) -> LinkEdit:
+    return LinkEdit(**linked_tables(image.raw, _walked(image)))  # type: ignore[arg-type]  # as many numbers as it says
+
+
+def _defects(image: Image) -> tuple[Defect, ...]:
+    return () if image.check is None else image.check(image)
+
+
+def _restricted(image: Image) -> bool:
+    return _RESTRICT in image.raw
 
 
 @frozen
@@ -323,6 +348,8 @@ class Image:
         header_size: Bytes of mach_header (28 or 32).
         file_size: Length of the file it stands in, bytes: what dyld maps, other slices included.
         raw: The header and all load commands, for readers of what is not modelled here.
+        behind: Some bytes that follow: dyld reads fields of a command that is too short to have them.
+        check: What finds ``defects`` when they are asked for; without it there are none.
     """
 
     arch: Arch
@@ -336,21 +363,22 @@ class Image:
     loads: tuple[LinkedDylib, ...] = ()
     run_paths: tuple[RunPath, ...] = ()
     dyld_environment: tuple[str, ...] = ()
-    segments: tuple[Segment, ...] = ()
-    linkedit: LinkEdit = LinkEdit()
+    segments: tuple[Segment, ...] = later(_segments)
+    linkedit: LinkEdit = later(_linkedit)
     source_version: int | None = None
-    restricted: bool = False
+    restricted: bool = later(_restricted)
     has_entry: bool = False
-    defects: tuple[Defect, ...] = ()
+    defects: tuple[Defect, ...] = later(_defects)
     header_size: int = 32
     file_size: int = 0
     raw: bytes = field(default=b"", repr=False, eq=False)
+    behind: bytes = field(default=b"", repr=False, eq=False)
+    check: Callable[[Image], tuple[Defect, ...]] | None = field(default=None, repr=False, eq=False)
 
     @cached_property
     def commands(self) -> tuple[Command, ...]:
         """Every load command that could be walked, in file order; made when first asked for, which few readers do."""
-        count = int.from_bytes(self.raw[16:20], "little")
-        return tuple(Command(*found) for found in walk_commands(self.raw, self.header_size, count, len(self.raw)))
+        return tuple(Command(*found) for found in _walked(self))
 
     @cached_property
     def made_by_go(self) -> bool:

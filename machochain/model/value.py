@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property, partial
 from operator import attrgetter
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-__all__ = ["Factory", "define", "evolve", "field", "frozen"]
+__all__ = ["Factory", "define", "evolve", "field", "frozen", "later"]
+
+T = TypeVar("T")
 
 _NOTHING: Any = type("NOTHING", (), {"__repr__": lambda _: "NOTHING"})()
 """The default of a field that has none."""
@@ -30,6 +32,12 @@ class _Factory:
 
     def __repr__(self) -> str:
         return "NOTHING"  # what attrs shows in a signature
+
+
+class _Later(_Factory):
+    """What makes the value of a field when it is first asked for."""
+
+    __slots__ = ()
 
 
 class _Field:
@@ -65,6 +73,8 @@ class _Field:
         stored = store if convert is None else lambda value, given: store(value, convert(given))
         if not isinstance(default, _Factory):
             return stored
+        if isinstance(default, _Later):
+            return lambda value, given: None if given is default else stored(value, given)
         make = default.factory
         if default.takes_self:
             return lambda value, given: stored(value, make(value) if given is default else given)
@@ -78,6 +88,11 @@ class _Field:
         if isinstance(default, _Factory):
             default = attrs.Factory(default.factory, takes_self=default.takes_self)  # type: ignore[call-overload]
         return attrs.field(default=default, converter=self.converter, repr=self.repr, eq=self.eq, kw_only=self.kw_only)
+
+
+def later(make: Callable[[Any], T]) -> T:
+    """Say of a field that it is made from the others when it is first asked for, unless it is given."""
+    return _Later(make, takes_self=True)  # type: ignore[return-value]  # as a default it stands for what it makes
 
 
 if TYPE_CHECKING:
@@ -126,10 +141,11 @@ def _made(cls: type, *, frozen: bool, slots: bool, eq: bool) -> type:
     if slots:
         computed = {name: each.func for name, each in body.items() if isinstance(each, cached_property)}
         body = {name: value for name, value in body.items() if name not in computed}
-        if computed:
-            body["__getattr__"] = _computing(computed)
         reference = () if any(base.__weakrefoffset__ for base in cls.__bases__) else ("__weakref__",)
         body |= {"__slots__": (*names, *computed, *reference), "__getstate__": _state, "__setstate__": _set_state}
+        computed |= {each.name: each.default.factory for each in own if isinstance(each.default, _Later)}
+        if computed:
+            body["__getattr__"] = _computing(computed)
     made = type(cls)(cls.__name__, cls.__bases__, body)
     made.__init__ = _initializer(made, fields)  # type: ignore[misc]
     return made
@@ -142,7 +158,7 @@ def _fields(cls: type) -> tuple[_Field, ...]:
     """Return the fields that a class body states."""
     found = []
     for name, annotation in cls.__annotations__.items():
-        if annotation.startswith("ClassVar"):
+        if str(annotation).startswith(("ClassVar", "typing.ClassVar")):
             continue
         stated = vars(cls).get(name, _NOTHING)
         if type(stated).__module__.partition(".")[0] == "attr":
@@ -235,7 +251,7 @@ def _set_state(self: object, state: Mapping[str, Any]) -> None:
 
 
 def _computing(properties: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any, str], Any]:
-    """Return what computes the cached properties of a class with slots, each when it is first asked for."""
+    """Return what computes cached properties and fields of a class with slots, each when it is first asked for."""
 
     def __getattr__(self: Any, name: str) -> Any:  # noqa: N807  # it becomes that method
         if name not in properties:

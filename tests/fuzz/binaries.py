@@ -99,6 +99,7 @@ def read_macho(data: bytes) -> None:
             if piece.image is None:
                 continue
             image, at = piece.image, slice_reader(BytesSource(data), piece)
+            assert repr(image.defects)
             linker_options(image)
             sub_commands(image)
             flag_names(image)

@@ -460,3 +460,11 @@ def test_many_segments_take_no_quadratic_time() -> None:
 def test_defects_are_values() -> None:
     kind = DefectKind.WALK
     assert Defect("a", ALWAYS, kind=kind) == Defect("a", ALWAYS, kind=kind)
+
+
+def test_a_32_bit_segment_does_not_reach_beyond_4_gib_of_a_larger_file() -> None:
+    data = lib(arch="i386", tweak={"__DATA": {"fileoff": 0xFFFFF000, "filesize": 0x2000, "vmsize": 0x2000}})
+    found = parse_image(data, size=1 << 33).defects
+    assert [(x.text, x.subject) for x in found if x.kind is DefectKind.ADDRESSES] == [
+        ("segment '__DATA' load command content extends beyond end of file", "__DATA")
+    ]

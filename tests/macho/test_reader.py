@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import struct
 from pathlib import Path
 
+import attrs
 import macholib.mach_o
 import pytest
 from hypothesis import given, settings
@@ -123,6 +125,18 @@ def test_a_use_command_is_told_by_marker_and_name_offset() -> None:
     image = parsed(dylib("/x", plain, use("/b", 4, cmd=c.LC_REEXPORT_DYLIB)))
     assert [x.use_flags for x in image.loads] == [None, 4, None]
     assert (image.loads[1].upward, image.loads[1].reexport) == (True, False)
+
+
+def test_what_few_ask_for_is_made_when_it_is_asked_for() -> None:
+    image = parsed(MachO(install_name="/x/liba.dylib", loads=[load("/b"), load("/b")]).bytes())
+    slots = {name: vars(Image)[name] for name in ("segments", "linkedit", "restricted", "defects")}
+    for slot in slots.values():
+        with pytest.raises(AttributeError):
+            slot.__get__(image)
+    assert [defect.subject for defect in image.defects] == ["/b"]
+    assert (image.segments[0].name, image.linkedit.symtab is None, image.restricted) == ("__TEXT", False, False)
+    assert all(slot.__get__(image) is getattr(image, name) for name, slot in slots.items())
+    assert pickle.loads(pickle.dumps(image)) == image
 
 
 def test_linkedit_tables() -> None:
@@ -365,6 +379,7 @@ def examine(data: bytes) -> None:
         linker_options(piece.image)
         sub_commands(piece.image)
         flag_names(piece.image)
+        assert repr([getattr(piece.image, field.name) for field in attrs.fields(Image)])
         assert [x.ordinal for x in piece.image.loads] == list(range(1, len(piece.image.loads) + 1))
         assert all(x.offset + x.size <= len(piece.image.raw) for x in piece.image.commands)
 

@@ -16,7 +16,7 @@ import pytest
 
 import machochain
 from machochain.model.search import Failure, FailureKind
-from machochain.model.value import Factory, define, evolve, field, frozen
+from machochain.model.value import Factory, define, evolve, field, frozen, later
 from machochain.model.version import Version
 
 
@@ -245,6 +245,27 @@ def test_a_class_may_look_at_a_value_once_it_is_made() -> None:
     assert Positive(1).at == 1
     with pytest.raises(ValueError, match="-1"):
         evolve(Positive(1), at=-1)
+
+
+def test_a_field_may_be_made_when_it_is_first_asked_for() -> None:
+    made: list[str] = []
+
+    def upper(value: Any) -> str:
+        made.append(value.name)
+        return str(value.name.upper())
+
+    @frozen
+    class Late:
+        name: str
+        shown: str = later(upper)
+
+    value, given = Late("a"), Late("a", "B")
+    assert (made, given.shown) == ([], "B")
+    assert (value.shown, value.shown, made) == ("A", "A", ["a"])
+    assert value != given
+    assert evolve(value, name="c").shown == "A"
+    assert attrs.asdict(Late("d")) == {"name": "d", "shown": "D"}
+    assert repr(Late("e")) == "Late(name='e', shown='E')"
 
 
 def test_a_field_of_attrs_itself_is_refused() -> None:
