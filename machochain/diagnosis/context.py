@@ -30,6 +30,8 @@ _INTEL: Final = re.compile(
     r"\b(?:Intel (?:Mac|MacBook|iMac|Core|Xeon|processor|CPU|chip)|Core 2 Duo|Intel\(R\) (?:Core|Xeon)"
     r"|-Core Intel|darwin[/_-]amd64)"
 )
+_UNMARKED: Final = re.compile(r"xattr (?:-\w+ ){1,3}com\.apple\.quarantine|No such xattr")
+"""The mark of a download was taken off, or was not there."""
 _GO: Final = re.compile(r"(?:\bgo version go|/[Gg]o/|\bgo)(?P<go>1\.\d{1,2}(?:\.\d{1,2})?)\b")
 _CODE_TYPE: Final = re.compile(r"Code Type:\s{1,40}(?P<type>[\w-]{2,20})(?:\s\((?P<how>\w{2,20})\))?")
 _BUILD: Final = re.compile(r"OS Version:\s{1,40}(?:macOS|Mac OS X) (?P<os>[\d.]{2,12}) \((?P<build>\w{3,12})\)")
@@ -93,6 +95,8 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         found["rosetta"] = "yes"
     if "ld_classic" in head:
         found["classic"] = True
+    if "com.apple.quarantine" in head and not _UNMARKED.search(head):
+        found["quarantine"] = True
     if _TRANSLATED.search(head):
         found["translated"] = True
     if "os" not in found and (release := _release(head, hits)):

@@ -14,6 +14,7 @@ costs a constant number of steps for each character it looks at, whatever the te
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from machochain.model.value import define, field, frozen
@@ -272,29 +273,41 @@ def anchor_of(notation: str) -> Anchor:
     Raises:
         ValueError: The form has no word of four letters that is always there.
     """
-    parts = tokens(notation.removeprefix("^").removesuffix("$"))
     best: tuple[str, tuple[str, ...], int] = ("", (), 0)
     lines = 0
-    for index, token in enumerate(parts):
-        if not isinstance(token, Literal):
-            continue
-        pieces = _CUTS.split(token.text) if _CUTS.search(token.text) else (token.text,)
+    for text, open_before, open_behind in _literals(notation.removeprefix("^").removesuffix("$")):
+        pieces = _CUTS.split(text) if _CUTS.search(text) else (text,)
         for number, piece in enumerate(pieces):
             if piece == "⏎":
                 lines += 1
                 continue
             if best[1] and len(piece) <= len(best[0]) and len(best[1][0]) > _SHORT:
                 continue
-            first = number > 0 or index == 0 or not _touches(parts[index - 1], -1)
-            last = number < len(pieces) - 1 or index == len(parts) - 1 or not _touches(parts[index + 1], 0)
-            words = _whole_words(piece, open_begin=not first, open_end=not last)
+            open_begin = open_before and number == 0
+            open_end = open_behind and number == len(pieces) - 1
+            words = _whole_words(piece, open_begin=open_begin, open_end=open_end)
             if words and (
                 not best[1] or (len(words[0]) > _SHORT, len(piece)) > (len(best[1][0]) > _SHORT, len(best[0]))
             ):
-                best = (piece.strip() if first or last else piece, words, lines)
+                best = (piece if open_begin and open_end else piece.strip(), words, lines)
     if not best[1]:
         raise ValueError(f"no word to look for: {notation}")
     return Anchor(*best)
+
+
+def _literals(notation: str) -> Iterator[tuple[str, bool, bool]]:
+    """Words that are always printed, and whether a letter may stand right before them, and right behind them."""
+    if not _BRACKET.search(notation):
+        parts = _VALUE.split(notation)[::3]
+        for index, text in enumerate(parts):
+            if text:
+                yield text, index > 0, index < len(parts) - 1
+        return
+    found = tokens(notation)
+    for index, token in enumerate(found):
+        if isinstance(token, Literal):
+            before = index > 0 and _touches(found[index - 1], -1)
+            yield token.text, before, index < len(found) - 1 and _touches(found[index + 1], 0)
 
 
 def _touches(token: Token, side: int) -> bool:

@@ -26,7 +26,8 @@ from machochain.model.cause import Cause
 from machochain.model.value import frozen
 
 FAMILIES: Final = (
-    "dyld", "system", "signing", "linking", "building", "editing", "packaging", "runtimes", "managers", "traces",
+    "dyld", "system", "signing", "linking", "building", "editing", "packaging", "xcode", "runtimes", "managers",
+    "traces",
 )  # fmt: skip
 _FORM_SURE: Final = {"s": "source", "e": "seen", "n": "named"}
 _CAUSE_SURE: Final = {"c": "certain", "l": "likely", "g": "guess"}
@@ -43,12 +44,12 @@ _LEVELS: Final = {
     "decisive": DECISIVE,
 }
 _OF_CLASS: Final = {
-    Cause.NOISE: NOISE,
-    Cause.FACTS: FACTS,
-    Cause.FOLLOW_UP: FOLLOWS,
-    Cause.LOG: FACTS,
-    Cause.INFORMATION: REMARK,
-    Cause.INNER_MESSAGE: WRAPPER,
+    Cause.NOISE.value: NOISE,
+    Cause.FACTS.value: FACTS,
+    Cause.FOLLOW_UP.value: FOLLOWS,
+    Cause.LOG.value: FACTS,
+    Cause.INFORMATION.value: REMARK,
+    Cause.INNER_MESSAGE.value: WRAPPER,
 }
 THREADS: Final = "https://github.com/"
 
@@ -107,8 +108,8 @@ class Form:
         level: How much it counts beside others.
         joiner: Which joiner reads the lines below; ``""`` for none.
         follows: Forms (or beginnings of their names) of which it is only a consequence.
-        causes: Rules in the order to try.
-        remedies: What helped.
+        cause_lines: Rules in the order to try, as they stand in the row.
+        remedy_lines: What helped, as it stands in the row.
         avoid: What does not help.
     """
 
@@ -122,9 +123,21 @@ class Form:
     level: int = ERROR
     joiner: str = ""
     follows: tuple[str, ...] = ()
-    causes: tuple[CauseRule, ...] = ()
-    remedies: tuple[Remedy, ...] = ()
+    cause_lines: tuple[str, ...] = ()
+    remedy_lines: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
+
+    # Most rows are never found in a text: their rules are read when they are asked for.
+
+    @property
+    def causes(self) -> tuple[CauseRule, ...]:
+        """Rules in the order to try."""
+        return _causes(self.cause_lines)
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What helped."""
+        return _remedies(self.remedy_lines)
 
 
 @cache
@@ -179,8 +192,8 @@ def _row(lines: list[str], known: dict[str, Form]) -> Form:
     name, _, rest = lines[0].lstrip("[").partition("] ")
     producer, era, sure = (part.strip() for part in rest.split("|"))
     wordings: list[str] = []
-    causes: list[CauseRule] = []
-    remedies: list[Remedy] = []
+    causes: list[str] = []
+    remedies: list[str] = []
     avoid: list[str] = []
     headline = joiner = ""
     level: int | None = None
@@ -193,9 +206,9 @@ def _row(lines: list[str], known: dict[str, Form]) -> Form:
             case ":":
                 headline = value
             case "?" | "?!" | "?|":
-                causes.append(_cause(value, proved=mark == "?!", closed=mark == "?|"))
+                causes.append(line)
             case "+":
-                remedies.append(_remedy(value))
+                remedies.append(value)
             case "-":
                 avoid.append(value)
             case "%":
@@ -205,8 +218,8 @@ def _row(lines: list[str], known: dict[str, Form]) -> Form:
             case "^":
                 follows = tuple(value.split())
             case "as":
-                causes += known[value].causes
-                remedies += known[value].remedies
+                causes += known[value].cause_lines
+                remedies += known[value].remedy_lines
                 avoid += known[value].avoid
                 headline = headline or known[value].headline
             case _:
@@ -222,22 +235,35 @@ def _row(lines: list[str], known: dict[str, Form]) -> Form:
         level=level if level is not None else _level(causes),
         joiner=joiner,
         follows=follows,
-        causes=tuple(causes),
-        remedies=tuple(remedies),
+        cause_lines=tuple(causes),
+        remedy_lines=tuple(remedies),
         avoid=tuple(dict.fromkeys(avoid)),
     )
 
 
-def _level(causes: list[CauseRule]) -> int:
-    if any(rule.cause is Cause.INNER_MESSAGE for rule in causes):
+def _level(causes: list[str]) -> int:
+    """Return how much a row counts by its classes."""
+    classes = [line.split(" ", 2)[1].rstrip(":") for line in causes]
+    if Cause.INNER_MESSAGE.value in classes:
         return WRAPPER
-    return max((_OF_CLASS.get(rule.cause, ERROR) for rule in causes), default=ERROR)
+    return max((_OF_CLASS.get(each, ERROR) for each in classes), default=ERROR)
 
 
-def _cause(text: str, *, proved: bool, closed: bool) -> CauseRule:
+@cache
+def _causes(lines: tuple[str, ...]) -> tuple[CauseRule, ...]:
+    return tuple(_cause(line) for line in lines)
+
+
+def _cause(line: str) -> CauseRule:
+    mark, _, text = line.partition(" ")
     head, _, why = text.partition(": ")
     word, _, conditions = head.partition(" if ")
-    return CauseRule(Cause(word.strip()), _conditions(conditions), why.strip(), proved, closed)
+    return CauseRule(Cause(word.strip()), _conditions(conditions), why.strip(), mark == "?!", mark == "?|")
+
+
+@cache
+def _remedies(lines: tuple[str, ...]) -> tuple[Remedy, ...]:
+    return tuple(_remedy(line) for line in lines)
 
 
 def _conditions(text: str) -> tuple[Condition, ...]:

@@ -40,6 +40,12 @@ def test_every_row_has_an_example_and_a_near_miss() -> None:
     assert all(each["+"] and each["-"] for each in EXAMPLES.values())
 
 
+def test_the_rules_of_every_row_can_be_read() -> None:
+    for form in FORMS.values():
+        assert len(form.causes) == len(form.cause_lines)
+        assert len(form.remedies) == len(form.remedy_lines)
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_the_example_of_a_row_matches_it_and_the_near_miss_does_not(name: str) -> None:
     for text in EXAMPLES[name]["+"]:
