@@ -73,11 +73,9 @@ def gather(mac: Mac, tables: SymbolTables, system: SystemFacts) -> OSFacts:
     library = cache(system.library)
 
     def lacking(library: str, names: Collection[str], macos: Version, arch: str) -> tuple[str, ...]:
-        others = tables.not_in_system(library, frozenset(names), macos, arch)
-        if not others:
-            return ()
-        answers = tables.system(library, others, macos, arch)
-        return tuple(name for name in names if name in others and answers[name].found is False)
+        others = tables.not_in_system(library, names, macos, arch)
+        answers = tables.system(library, others, macos, arch) if others else {}
+        return tuple(name for name in others if answers[name].found is False)
 
     @cache
     def gone(path: str, macos: Version) -> tuple[Version, str] | None:

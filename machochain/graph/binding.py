@@ -5,7 +5,7 @@ dyld-1378, Loader.cpp: resolveSymbol(), hasExportedSymbol().
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Final
 
@@ -25,7 +25,7 @@ from machochain.model.result import (
     Origin,
     Outcome,
 )
-from machochain.model.shortage import Shortage
+from machochain.model.shortage import Shortage, known_shortage
 from machochain.model.symbols import (
     ORDINAL_FLAT,
     ORDINAL_MAIN_EXECUTABLE,
@@ -146,8 +146,8 @@ class Binding:
             if self.tables.is_system(load.dylib.name, self.config.macos):
                 yield load.to
 
-    def check(self, image: LoadedImage) -> Iterator[MissingSymbol]:
-        """Yield what one image asks for in vain."""
+    def check(self, image: LoadedImage) -> Iterable[MissingSymbol]:
+        """Return what one image asks for in vain."""
         return self.shortage(image).of(image.id)
 
     def shortage(self, image: LoadedImage) -> Shortage:
@@ -159,9 +159,9 @@ class Binding:
         if shortages is not None:
             known = shortages.get(self.config.macos.packed)
             shortage = self._two_level(image, wanted, shortages) if known is None else known
-        if shortage.symbols and image.id in self._overriding:
+        if shortage.count and image.id in self._overriding:
             # what takes the place of a cached library may lack what it binds to in one library (resolveSymbol())
-            shortage = Shortage([m for m in shortage.of(image.id) if m.fatal])
+            shortage = known_shortage([m for m in shortage.of(image.id) if m.fatal])
         others = tuple(self._by_name(image, wanted.by_name)) if wanted.by_name else ()
         stops = () if self.config.profile.classic else stops
         if not stops and not others:
@@ -176,24 +176,12 @@ class Binding:
             shortages.open = tuple(n for n, found in settled.items() if found is None)
         lacking = dict(shortages.settled)
         for ordinal in shortages.open:
-            found = self._from_library(image, ordinal, wanted.names[ordinal], wanted.asked[ordinal])
+            found = self._from_library(image, ordinal, wanted.names[ordinal])
             if found[0]:
                 lacking[ordinal] = found
         what = lacking, self.config.profile.classic
-        make = partial(self._told, image, wanted, lacking)
-        return shortages.settle(self.config.macos.packed, what, make)
-
-    def _told(self, image: LoadedImage, wanted: Wanted, lacking: Mapping[int, Lacking]) -> tuple[MissingSymbol, ...]:
-        """Return what is not found, in the order of the tables: names were looked up library by library."""
-        told: list[MissingSymbol] = []
-        for entry in wanted.two_level if lacking else ():
-            if entry.ordinal in lacking:
-                answers, expected, lookup = lacking[entry.ordinal]
-                answer = answers.get(entry.name)
-                if answer is not None:
-                    fatal = lookup is Lookup.BAD_ORDINAL and not self.config.profile.classic
-                    told.append(_missing(entry, image, expected, answer, lookup, fatal=fatal))
-        return tuple(told)
+        make = partial(_told, wanted, lacking, self.config.profile.classic)
+        return shortages.settle(self.config.macos.packed, what, make if lacking else None)
 
     def _whatever_release(  # noqa: PLR0911  # one answer a case
         self, image: LoadedImage, ordinal: int, names: tuple[str, ...]
@@ -225,22 +213,22 @@ class Binding:
             return dict.fromkeys(names, Answer(None, f"{load.dylib.name} is missing")), None, absent
         return dict.fromkeys(names, NO), None, absent
 
-    def _from_library(self, image: LoadedImage, ordinal: int, names: tuple[str, ...], asked: frozenset[str]) -> Lacking:
+    def _from_library(self, image: LoadedImage, ordinal: int, names: tuple[str, ...]) -> Lacking:
         """Return which names an image of the process that a library ordinal stands for does not provide."""
         load = self.loads[image.id][ordinal] if ordinal != ORDINAL_SELF else None
         provider = image if load is None or load.to is None else self.images[load.to]
-        return self._lacking(provider, names, asked), provider.path, Lookup.LIBRARY
+        return self._lacking(provider, names), provider.path, Lookup.LIBRARY
 
-    def _lacking(self, provider: LoadedImage, names: tuple[str, ...], asked: frozenset[str]) -> Mapping[str, Answer]:
+    def _lacking(self, provider: LoadedImage, names: tuple[str, ...]) -> Mapping[str, Answer]:
         """Return which names neither a library nor what it re-exports has, with the reason."""
         if provider.origin is Origin.OS:
             what = provider.install_name or provider.path
             macos, arch = self.config.macos, self.config.arch.name
-            others = self.tables.not_in_system(what, asked, macos, arch)
+            others = self.tables.not_in_system(what, names, macos, arch)
             if not others:
                 return {}
             given = self.tables.system(what, others, macos, arch)
-            return {name: given[name] for name in names if name in others}
+            return {name: given[name] for name in others}
         known = self.tables.exports(provider, self.numbers[provider.id], names)
         if known is None:
             return dict.fromkeys(names, Answer(None, f"{provider.path} could not be read"))
@@ -371,7 +359,7 @@ class Binding:
             if answer.found is True and answer.error is not None:
                 lookup = Lookup.TABLE  # it is there, but something else could not be read
             if answer.found is not True or answer.error is not None:
-                yield _missing(entry, image, expected, answer, lookup, fatal=fatal)
+                yield _missing(entry, image.id, expected, answer, lookup, fatal=fatal)
 
     def _not_of_host(self, number: int, entries: tuple[Import, ...]) -> tuple[Import, ...]:
         """Return the flat imports that the program a plug-in is made for does not bring: the same in every process."""
@@ -483,18 +471,29 @@ class Binding:
         return messages.symbol_not_found(self.config, missing.symbol, importer, expected, headline=headline)
 
 
+def _told(wanted: Wanted, lacking: Mapping[int, Lacking], classic: bool, source: int) -> Iterator[MissingSymbol]:
+    """Yield what is not found, in the order of the tables: names were looked up library by library."""
+    for entry in wanted.two_level:
+        if entry.ordinal in lacking:
+            answers, expected, lookup = lacking[entry.ordinal]
+            answer = answers.get(entry.name)
+            if answer is not None:
+                fatal = lookup is Lookup.BAD_ORDINAL and not classic
+                yield _missing(entry, source, expected, answer, lookup, fatal=fatal)
+
+
 def _has_weak_definitions(image: LoadedImage) -> bool:
     return image.image is not None and bool(image.image.flags & HeaderFlag.MH_WEAK_DEFINES)
 
 
 def _missing(
-    entry: Import, image: LoadedImage, expected: str | None, answer: Answer, lookup: Lookup, *, fatal: bool = False
+    entry: Import, source: int, expected: str | None, answer: Answer, lookup: Lookup, *, fatal: bool = False
 ) -> MissingSymbol:
     unknown = answer.why if answer.found is None else None
     fatal = fatal or answer.error is not None
     return MissingSymbol(
         entry.name,
-        image.id,
+        source,
         expected,
         entry.lazy,
         entry.weak,

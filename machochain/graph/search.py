@@ -76,8 +76,18 @@ class Search(Process):
             if real is None or path.startswith(real):
                 break
             path = real
-        failure = self._failure(request, tuple(tried))
-        return Found(None, None, tuple(tried), failure, unknown=self._unknown(request, tried))
+        return self._failed(request, tuple(tried), None, None)
+
+    def _failed(
+        self, request: LoadRequest, tried: tuple[Attempt, ...], failure: Failure | None, trail: Trail | None
+    ) -> Found:
+        """Return that nothing serves; dyld's words are not made up where nobody can tell whether it says them."""
+        unknown = self._unknown(request, tried)
+        if unknown is not None and request.static and not request.inserted:
+            failure = None
+        elif failure is None:
+            failure = self._failure(request, tried)
+        return Found(None, None, tried, failure, unknown=unknown, trail=trail)
 
     def _unknown(self, request: LoadRequest, tried: Sequence[Attempt]) -> Unknown | None:
         """Return why nobody can tell that a search fails."""
@@ -128,7 +138,7 @@ class Search(Process):
             return None
         tried, candidate = trail.seen_by(tuple(image.id for image in request.chain))
         if candidate is None:
-            return Found(None, None, tried, trail.failure, unknown=self._unknown(request, tried), trail=trail)
+            return self._failed(request, tried, trail.failure, trail)
         known = names.get(candidate.path)
         if known is None and trail.system is not None:
             known = names.get(trail.system)
@@ -160,13 +170,13 @@ class Search(Process):
     def _trail(self, request: LoadRequest, found: Found) -> Trail:
         """Return the way a search went."""
         candidate, fresh = found.candidate, found.fresh
-        passed = {a.candidate.path for a in found.tried}
-        passed.update(a.path for path, a in self._answers.items() if path in passed and a.path is not None)
+        passed = dict.fromkeys(a.candidate.path for a in found.tried)
+        passed |= {a.path: None for path, a in self._answers.items() if path in passed and a.path is not None}
         trail = Trail(
             tuple(image.id for image in request.chain),
             found.tried,
             candidate,
-            frozenset(passed),
+            tuple(passed),
             failure=found.failure,
             answers=tuple((path, answer.presence, answer.path) for path, answer in self._answers.items()),
         )

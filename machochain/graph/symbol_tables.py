@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -33,14 +33,12 @@ class Wanted:
     Attributes:
         two_level: Imports by library ordinal, self included, in the order of the tables.
         names: The same: ordinal to names, each once.
-        asked: The same without an order.
         by_name: Imports by name alone, and those with an ordinal dyld does not know.
         strong: Those of a library that must be there: its ordinal to names, and whether each is bound lazily alone.
     """
 
     two_level: tuple[Import, ...]
     names: Mapping[int, tuple[str, ...]]
-    asked: Mapping[int, frozenset[str]]
     by_name: tuple[Import, ...]
     strong: Mapping[int, Mapping[str, bool]]
 
@@ -90,11 +88,11 @@ class Shortages:
         """Return that of a release; None if nobody has looked yet."""
         return self._on.get(macos)
 
-    def settle(self, macos: int, lacking: object, make: Callable[[], tuple[MissingSymbol, ...]]) -> Shortage:
+    def settle(self, macos: int, lacking: object, make: Callable[[int], Iterable[MissingSymbol]] | None) -> Shortage:
         """Note that of a release; where the same is lacking as on another one, it is the same object."""
         known = next((shortage for other, shortage in self._all if other == lacking), None)
         if known is None:
-            known = Shortage(make())
+            known = Shortage(make)
             self._all.append((lacking, known))
         self._on[macos] = known
         return known
@@ -196,7 +194,6 @@ class SymbolTables:
             found = self._wanted[number] = Wanted(
                 two_level,
                 {k: tuple(v) for k, v in names.items()},
-                {k: frozenset(v) for k, v in names.items()},
                 by_name,
                 strong,
             )
@@ -263,15 +260,15 @@ class SymbolTables:
         return known
 
     def not_in_system(
-        self, library: str, names: frozenset[str], macos: Version, arch: str | None = None
-    ) -> frozenset[str]:
+        self, library: str, names: Collection[str], macos: Version, arch: str | None = None
+    ) -> Collection[str]:
         """Return those of some names of which an OS library is not known to give them, as `system` says."""
         present = self._present.setdefault((library, macos, arch), set())
-        others = names - present
+        others = [name for name in names if name not in present]
         if others:
             answers = self.system(library, others, macos, arch)
             present.update(name for name in others if answers[name] is YES)
-            others -= present
+            others = [name for name in others if name not in present]
         return others
 
     def lookup(self, library: str, symbol: str, macos: Version, arch: str | None = None) -> SymbolAnswer:

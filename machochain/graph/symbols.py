@@ -35,7 +35,7 @@ def check_symbols(result: Result, walk: Walk, config: ProcessConfig, tables: Sym
     """Add what symbols are missing to a result; a strong one that is bound at launch ends it."""
     process = Binding(walk, config, tables, result.path if result.file_type != "MH_EXECUTE" else None)
     found = ((image.id, process.shortage(image)) for image in _bind_order(walk, classic=config.profile.classic))
-    missing = process.wiring.together([each for each in found if each[1].symbols])
+    missing = process.wiring.together([each for each in found if each[1].count])
     result = evolve(result, missing_symbols=missing, symbols_checked=True, host=process.host)
     if not isinstance(missing, MissingSymbols):
         return result
@@ -78,7 +78,7 @@ class _Chosen:
         for source, shortage, kinds in self._parts:
             at = min((places[0] for kind, places in kinds if also(kind)), default=None)
             if at is not None:
-                return evolve(shortage.symbols[at], source=source)
+                return shortage.at([at], source)[0]
         return None
 
 

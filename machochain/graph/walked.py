@@ -60,14 +60,14 @@ class Trail:
         piece: The slice of it that is loaded; None if none is.
         system: The install name of the library of the OS that is there.
         loads_system: Whether that one is loaded.
-        failure: Why no path serves.
+        failure: Why no path serves; None if dyld has no words, or nobody could tell and needed them.
         answers: What the OS was asked for, and answered.
     """
 
     chain: tuple[int, ...] = ()
     tried: tuple[Attempt, ...] = ()
     candidate: Candidate | None = None
-    passed: frozenset[str] = frozenset()
+    passed: tuple[str, ...] = ()
     node: Node | None = None
     piece: Slice | None = None
     system: TargetPath | None = None

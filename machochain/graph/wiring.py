@@ -16,7 +16,7 @@ from machochain.model.result import (
     Origin,
     Outcome,
 )
-from machochain.model.shortage import MissingSymbols, Shortage
+from machochain.model.shortage import MissingSymbols, Shortage, known_shortage
 from machochain.model.symbols import (
     Import,
 )
@@ -84,10 +84,10 @@ class Wiring:
         what = two_level, others, stops
         before, known = self._merged.get(image.id, (None, None))
         if known is None or before != what:
-            known = Shortage(others)
-            if stops or two_level.symbols:
+            known = known_shortage(others)
+            if stops or two_level.count:
                 entries = self._tables.imports(image)
-                known = Shortage([*in_order(entries, tuple(two_level.of(image.id)), others, stops, image.id)])
+                known = known_shortage([*in_order(entries, tuple(two_level.of(image.id)), others, stops, image.id)])
             self._merged[image.id] = what, known
         return known
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, NamedTuple, overload
 
@@ -44,27 +44,51 @@ class Shortage:
     Its id differs from process to process, all else is the same.
     """
 
-    def __init__(self, symbols: Sequence[MissingSymbol] = ()) -> None:
-        """Take what is missing, for a process in which the image has some id."""
-        self.symbols = tuple(symbols)
+    def __init__(self, make: Callable[[int], Iterable[MissingSymbol]] | None = None) -> None:
+        """Take who tells what is missing, for a process in which the image has some id; None if nothing is."""
+        self._make = make
+        self._told: dict[tuple[int, ...], tuple[MissingSymbol, ...]] = {}
 
-    def of(self, source: int) -> Iterator[MissingSymbol]:
-        """Yield what is missing, for a process in which the image has an id."""
-        if not self.symbols or self.symbols[0].source == source:
-            return iter(self.symbols)
-        return (evolve(missing, source=source) for missing in self.symbols)
+    def of(self, source: int) -> Iterable[MissingSymbol]:
+        """Return what is missing, for a process in which the image has an id: made each time somebody asks."""
+        return self._make(source) if self._make is not None else ()
+
+    def at(self, places: Iterable[int], source: int) -> Sequence[MissingSymbol]:
+        """Return those at some places of the table, rising; they are few, and asked for on release after release."""
+        key = tuple(places)
+        told = self._told.get(key)
+        if told is None:
+            wanted = frozenset(key)
+            told = self._told[key] = tuple(m for place, m in enumerate(self.of(source)) if place in wanted)
+        return told if not told or told[0].source == source else [evolve(m, source=source) for m in told]
 
     @cached_property
     def kinds(self) -> dict[Kind, tuple[int, ...]]:
         """Where in the table the symbols of each kind are, kinds in the order in which they come first."""
         found: dict[Kind, list[int]] = {}
-        for index, m in enumerate(self.symbols):
+        for index, m in enumerate(self.of(0)):
             kind = Kind(m.expected_in, m.lookup, m.lazy, m.weak, m.fatal, m.once, m.unknown is None)
             found.setdefault(kind, []).append(index)
         return {kind: tuple(places) for kind, places in found.items()}
 
-    def __reduce__(self) -> tuple[type[Shortage], tuple[tuple[MissingSymbol, ...]]]:
-        return Shortage, (self.symbols,)
+    @cached_property
+    def count(self) -> int:
+        """How many they are."""
+        return sum(map(len, self.kinds.values()))
+
+    def __reduce__(self) -> tuple[Callable[[Sequence[MissingSymbol]], Shortage], tuple[tuple[MissingSymbol, ...]]]:
+        return known_shortage, (tuple(self.of(0)),)
+
+
+def known_shortage(symbols: Sequence[MissingSymbol]) -> Shortage:
+    """Return what is missing where that is told already."""
+    return Shortage(partial(_with_source, tuple(symbols))) if symbols else Shortage()
+
+
+def _with_source(symbols: Sequence[MissingSymbol], source: int) -> Iterable[MissingSymbol]:
+    if symbols[0].source == source:
+        return symbols
+    return (evolve(missing, source=source) for missing in symbols)
 
 
 def by_image(missing: Sequence[MissingSymbol]) -> Sequence[tuple[int, Shortage]]:
@@ -74,7 +98,7 @@ def by_image(missing: Sequence[MissingSymbol]) -> Sequence[tuple[int, Shortage]]
     found: dict[int, list[MissingSymbol]] = {}
     for each in missing:
         found.setdefault(each.source, []).append(each)
-    return [(source, Shortage(symbols)) for source, symbols in found.items()]
+    return [(source, known_shortage(symbols)) for source, symbols in found.items()]
 
 
 class MissingSymbols(Sequence[MissingSymbol]):
@@ -89,7 +113,7 @@ class MissingSymbols(Sequence[MissingSymbol]):
     def __init__(self, parts: Sequence[tuple[int, Shortage]]) -> None:
         """Take what each image lacks, by the image's id."""
         self.parts = tuple(parts)
-        self._length = sum(len(shortage.symbols) for _, shortage in parts)
+        self._length = sum(shortage.count for _, shortage in parts)
 
     def __len__(self) -> int:
         return self._length

@@ -116,16 +116,23 @@ def check(case: Case) -> Iterator[Draft]:
             # Most are those of a library that is missing itself, which is told of that.
             if kind.known or kind.place is not None:
                 late = kind.lazy and not kind.fatal and not case.binds_now(source)
-                for rule, told in _rules(kind, shortage, places, paths, case, late=late):
+                for rule, told in _rules(kind, shortage, places, paths, case, source, late=late):
                     groups.setdefault((kind.expected_in, kind.lookup, rule.id, late, kind.known), []).extend(told)
         ordered = sorted((sorted(told), key[2], key[3]) for key, told in groups.items() if told)
         for told, rule_id, late in ordered:
-            found = [shortage.symbols[place] for place in told]
+            found = shortage.at(told, source)
             yield _unknown(image, found) if rule_id == UNKNOWN.id else _missing(case, image, rule_id, found, late=late)
 
 
 def _rules(
-    kind: Kind, shortage: Shortage, places: Sequence[int], paths: Mapping[str, LoadedImage], case: Case, *, late: bool
+    kind: Kind,
+    shortage: Shortage,
+    places: Sequence[int],
+    paths: Mapping[str, LoadedImage],
+    case: Case,
+    source: int,
+    *,
+    late: bool,
 ) -> Iterator[tuple[Rule, Sequence[int]]]:
     """Yield the rules that symbols of one kind belong to; none where they are allowed, or the library is missing."""
     if kind.weak and not kind.fatal:
@@ -136,7 +143,8 @@ def _rules(
         return
     provider = paths.get(kind.expected_in or "")
     if provider is not None and provider.origin is Origin.OS and case.facts.os is not None:
-        newer = [p for p in places if _is_newer(case, case.facts.os, provider.path, shortage.symbols[p].symbol)]
+        asked = zip(places, shortage.at(places, source), strict=True)
+        newer = [place for place, m in asked if _is_newer(case, case.facts.os, provider.path, m.symbol)]
         yield NEWER, newer
         places = sorted(set(places) - set(newer))
     other = LAZY if late else {Lookup.FLAT: FLAT_SYMBOL, Lookup.WEAK: WEAK_DEFINITION}.get(kind.lookup, MISSING)
