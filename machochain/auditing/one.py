@@ -14,6 +14,7 @@ from machochain.auditing.splitting import split
 from machochain.dyld.profile import NEWEST, OLDEST, end_of, releases
 from machochain.findings import bundles
 from machochain.findings.audited import BundleCase, ProcessCase, SliceCase, WheelCase
+from machochain.findings.finished import drafts_of
 from machochain.findings.registry import of_audited, of_bundles, of_slice, of_wheel
 from machochain.findings.wheels import is_pure, wheel_tags
 from machochain.graph.binaries import SignedBinary, signed_binaries
@@ -269,7 +270,7 @@ class _Audit:
     ) -> Iterator[Finding]:
         binaries = [found.binary for found in signed]
         # what ended a process was said of it
-        told = {(f.rule, f.image, f.arch) for result in results for f in result.findings}
+        told = {(f.rule, f.image, result.arch) for result in results for f in drafts_of(result.findings)}
         for found in signed:
             for finding in of_slice.of(SliceCase(found, self.policy.of(found.binary.path))):
                 if (finding.rule, finding.image, finding.arch) not in told:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from machochain.dyld.profile import PROFILES
 from machochain.findings.draft import NO_FACTS, Case, Draft, Facts, FileCase, GoImage, ReleaseCase, Scene
+from machochain.findings.finished import Findings
 from machochain.findings.folding import folded
 from machochain.findings.registry import load, of_file, of_process, of_release, of_walk
 from machochain.model.errors import InputError
@@ -35,7 +36,7 @@ _Timeline = dict[int, tuple[Draft, ...]]
 """What is said of an image, by release."""
 
 
-def order(finding: Finding) -> tuple[int, str, str, int, str]:
+def order(finding: Finding | Draft) -> tuple[int, str, str, int, str]:
     """Return the sort key of findings: worst first, then by rule, image, load command and subject."""
     command = -1 if finding.load_command is None else finding.load_command
     return -finding.severity.rank, finding.rule, finding.image, command, finding.subject
@@ -47,6 +48,8 @@ class _Known(NamedTuple):
     scene: Scene
     facts: Facts
     drafts: tuple[Draft, ...]
+    places: Facts
+    """What findings are made with: nothing of it keeps alive what was read."""
 
 
 class Checker:
@@ -83,9 +86,11 @@ class Checker:
     def check(self, result: Result, facts: Facts = NO_FACTS) -> tuple[Finding, ...]:
         """Return what all rules say about one process, sorted by `order`."""
         case = Case(result, facts)
-        return self._finished(case, tuple(self._of_scene(case)))
+        drafts = self._drafts(case, tuple(self._of_scene(case)))
+        return tuple(draft.finish(result, facts) for draft in drafts)
 
-    def _finished(self, case: Case, of_scene: tuple[Draft, ...]) -> tuple[Finding, ...]:
+    def _drafts(self, case: Case, of_scene: tuple[Draft, ...]) -> list[Draft]:
+        """Return what is said of a process on one release, in the order of findings."""
         if case.scene.made_by_go or case.result.prediction is not None:
             load("golang")
         drafts = [*of_process.of(case), *of_scene]
@@ -94,7 +99,7 @@ class Checker:
             found = by_release.get(macos)
             drafts += self._of_release(image, case, by_release) if found is None else found
         drafts = list(folded([d for d in drafts if not _said_of_kernel(d, case.result)]))
-        return tuple(sorted((d.finish(case.result, case.facts) for d in _with_go(drafts, case)), key=order))
+        return sorted(_with_go(drafts, case), key=order)
 
     def stage(self, result: Result, walk: Walk, config: ProcessConfig, mac: Mac) -> Result:  # noqa: ARG002
         """Add the findings to a result: a stage for ``graph.resolve.resolve_node``."""
@@ -102,12 +107,14 @@ class Checker:
         if self._last is None or self._last.scene.images is not walk.images:
             scene = Scene.of(result)
             case = Case(result, self._facts(mac, scene), scene)
-            self._last = _Known(scene, case.facts, tuple(self._of_scene(case)))
+            places = Facts(locate=case.facts.locate)
+            self._last = _Known(scene, case.facts, tuple(self._of_scene(case)), places)
         known = self._last
-        return evolve(result, findings=self._finished(Case(result, known.facts, known.scene), known.drafts))
+        drafts = self._drafts(Case(result, known.facts, known.scene), known.drafts)
+        return evolve(result, findings=Findings(drafts, result, known.places) if drafts else ())
 
     def _facts(self, mac: Mac, scene: Scene) -> Facts:
-        look = mac.look
+        look, locations = mac.look, self._locations
 
         def find_system(path: str) -> Iterable[SystemAnswer]:
             return tuple(mac.find_system(path, p.since) for p in PROFILES)
@@ -117,7 +124,7 @@ class Checker:
 
         def locate(path: TargetPath) -> Location | None:
             host = scene.hosts.get(path)
-            return None if host is None else self._locations.get(host) or Location(host, (), path)
+            return None if host is None else locations.get(host) or Location(host, (), path)
 
         def read(path: str) -> bytes | None:
             found = look(path)

@@ -113,6 +113,11 @@ class Draft:
     remedy: tuple[Remedy, ...] = ()
     confidence: Confidence = Confidence.CERTAIN
 
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """As in `Finding`."""
+        return self.remedy
+
     def finish(self, result: Result, facts: Facts = NO_FACTS) -> Finding:
         """Return the finding in a process."""
         rule = RULES[self.rule]

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Final
 
+from machochain.findings.draft import Draft
+from machochain.findings.finished import chosen, drafts_of
 from machochain.judging.policy import Policy
 from machochain.model.audit import AuditFinding
 from machochain.model.location import Location
@@ -29,7 +31,8 @@ _Key = tuple[str, str, str]
 
 @define
 class _Group:
-    worst: Finding
+    worst: Finding | Draft
+    source: Sequence[Finding] = ()
     worst_macos: Version | None = None
     archs: dict[str, None] = field(factory=dict)
     seen: dict[Version, None] = field(factory=dict)
@@ -79,7 +82,7 @@ def group(
         unknown = {release for release, launches in runs if launches is None}
         found.append(
             AuditFinding(
-                finding=_at_home(evolve(members.worst, severity=judged), path, locations),
+                finding=_at_home(evolve(chosen(members.worst, members.source), severity=judged), path, locations),
                 reported=members.worst.severity,
                 origin=origin,
                 path=path,
@@ -95,10 +98,11 @@ def group(
     return tuple(sorted(found, key=order))
 
 
-def _without_consequences(findings: Sequence[Finding]) -> Iterator[Finding]:
+def _without_consequences(findings: Sequence[Finding]) -> Iterator[Finding | Draft]:
     """Yield findings but for symbols of libraries that dyld does not miss aloud: their cause is told already."""
-    silent = {finding.image for finding in findings if finding.rule in _SAME_CAUSE}
-    for finding in findings:
+    drafts = drafts_of(findings)
+    silent = {finding.image for finding in drafts if finding.rule in _SAME_CAUSE}
+    for finding in drafts:
         absent = finding.rule in _OF_ABSENT and finding.evidence.get("library") is None
         if not (absent and finding.image in silent):
             yield finding
@@ -134,17 +138,19 @@ def _without(path: str, top: str) -> str:
     return path.removeprefix(f"{top}/") if top else path
 
 
-def _add(groups: dict[_Key, _Group], finding: Finding, locate: Locate, result: Result | None) -> None:
+def _add(groups: dict[_Key, _Group], finding: Finding | Draft, locate: Locate, result: Result | None) -> None:
     rule = _SAME_CAUSE.get(finding.rule, finding.rule)
     key = rule, locate(finding.image), locate(finding.subject)
+    source, macos = (result.findings, result.macos) if result is not None else ((), None)
     members = groups.get(key)
     if members is None:
-        members = groups[key] = _Group(finding, result.macos if result is not None else None)
-    elif _rank(finding, result) > _rank(members.worst, None, members.worst_macos):
-        members.worst, members.worst_macos = finding, result.macos if result is not None else None
+        members = groups[key] = _Group(finding, source, macos)
+    elif _rank(finding, macos) > _rank(members.worst, members.worst_macos):
+        members.worst, members.source, members.worst_macos = finding, source, macos
     members.count += 1
-    if finding.arch:
-        members.archs[finding.arch] = None
+    arch = result.arch if result is not None else finding.arch if isinstance(finding, Finding) else ""
+    if arch:
+        members.archs[arch] = None
     if result is None:
         return
     members.seen[result.macos] = None
@@ -153,17 +159,14 @@ def _add(groups: dict[_Key, _Group], finding: Finding, locate: Locate, result: R
         members.ended[result.macos] = None
 
 
-def _rank(
-    finding: Finding, result: Result | None, macos: Version | None = None
-) -> tuple[int, bool, bool, bool, Version]:
+def _rank(finding: Finding | Draft, macos: Version | None) -> tuple[int, bool, bool, bool, Version]:
     """Worst first; the rule that names the cause before its other names; what is certain; the newest release.
 
     Among the same it is the one whose remedy takes nothing away: another process may need what this one does not.
     """
-    when = result.macos if result is not None else macos or Version.of(0)
     certain = finding.confidence is Confidence.CERTAIN
     keeps = all(remedy.kind is not RemedyKind.DELETE_RUN_PATH for remedy in finding.remedies)
-    return finding.severity.rank, finding.rule not in _SAME_CAUSE, certain, keeps, when
+    return finding.severity.rank, finding.rule not in _SAME_CAUSE, certain, keeps, macos or Version.of(0)
 
 
 def _scope(results: Iterable[Result]) -> dict[str, dict[Version, bool | None]]:

@@ -314,7 +314,7 @@ class Result:
     loads: tuple[Load, ...]
     missing_symbols: Sequence[MissingSymbol] = ()
     symbols_checked: bool = False
-    findings: tuple[Finding, ...] = ()
+    findings: Sequence[Finding] = ()
     unknowns: tuple[Unknown, ...] = ()
     prediction: Prediction | None = None
     host: PluginHost | None = None
