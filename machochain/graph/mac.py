@@ -27,7 +27,7 @@ from machochain.model.version import Version
 from machochain.world.filesystem import ENOENT, ReadableFileSystem
 
 _NOTHING: Final = Node(Presence.ABSENT, errno=ENOENT)
-_RESPELT: Final = SystemAnswer(Presence.ABSENT, why="the shared cache knows no such spelling of a path")
+RESPELT: Final = SystemAnswer(Presence.ABSENT, why="the shared cache knows no such spelling of a path")
 
 
 def _absolute(path: str, cwd: str) -> str:
@@ -36,7 +36,11 @@ def _absolute(path: str, cwd: str) -> str:
 
 def is_respelt(path: str) -> bool:
     """Whether a path has ``//``, ``/./``, ``/../`` or a slash at its end: no name of the shared cache has."""
-    return "//" in path or path.endswith("/") or ("/." in path and normalised(path) != path)
+    if "//" in path or path.endswith("/"):
+        return True
+    if "/." not in path:
+        return False
+    return not path.startswith("/") or "/./" in path or "/../" in path or path.endswith(("/.", "/.."))
 
 
 def normalised(path: str) -> str:
@@ -88,7 +92,7 @@ class Mac:
         self._signatures: dict[tuple[tuple[int, int], int], tuple[int, SliceSignature]] = {}
         self._read: dict[tuple[int, int], MachOFile | InputError] = {}
         self._nodes: dict[str, Node] = {}
-        self._answers: dict[tuple[str, int], SystemAnswer] = {}
+        self._answers: dict[int, dict[str, SystemAnswer]] = {}
         self._known: dict[str, bool] = {}
         self._fitting: dict[tuple[Arch, int, bool, Version, Validation], Fitting] = {}
         self._trails: dict[tuple[ProcessConfig, str], Trails] = {}
@@ -176,10 +180,12 @@ class Mac:
 
         dyld-940 to 1378, DyldProcessConfig.cpp: DyldCache::indexOfPath().
         """
-        key = (path, macos.packed)
-        answer = self._answers.get(key)
+        answers = self._answers.setdefault(macos.packed, {})
+        answer = answers.get(path)
         if answer is None:
-            answer = self._answers[key] = _RESPELT if is_respelt(path) else self.system.find(path, macos)
+            if is_respelt(path):  # most paths that run paths make; they are tried once
+                return RESPELT
+            answer = answers[path] = self.system.find(path, macos)
         return answer
 
     def fitting(self, config: ProcessConfig) -> Fitting:

@@ -12,6 +12,7 @@ from machochain.dyld.facts import (
     might_be_in_shared_cache,
 )
 from machochain.dyld.plan import candidates
+from machochain.graph.mac import RESPELT
 from machochain.graph.process import Process, names_a_system_library
 from machochain.graph.sharing import Asked
 from machochain.graph.walked import BY_NAME, Found, Trail
@@ -31,7 +32,8 @@ PROTECTED: Final = frozenset(
 """Libraries a hardened process never overrides (dyld-1378, isProtectedLibSystemPath())."""
 
 
-_FILELESS: Final = frozenset({ObjectionKind.NO_SUCH_FILE, ObjectionKind.STAT_FAILED, ObjectionKind.NOT_A_FILE})
+# A tuple: to hash a member costs a call.
+_FILELESS: Final = (ObjectionKind.NO_SUCH_FILE, ObjectionKind.STAT_FAILED, ObjectionKind.NOT_A_FILE)
 """Why nothing is taken at a path where there is no file to be judged."""
 
 
@@ -227,7 +229,9 @@ class Search(Process):
 
     def _system(self, path: str) -> SystemAnswer:
         """Ask the OS for a library, and keep in mind that the way of the search depends on it."""
-        answer = self._answers[path] = self.mac.find_system(path, self.config.macos)
+        answer = self.mac.find_system(path, self.config.macos)
+        if answer is not RESPELT:  # which no release answers otherwise
+            self._answers[path] = answer
         return answer
 
     def _probe(self, candidate: Candidate, request: LoadRequest, load_path: str, tried: list[Attempt]) -> Found | None:  # noqa: PLR0911  # one answer a case

@@ -66,9 +66,12 @@ class Shortage:
     def kinds(self) -> dict[Kind, tuple[int, ...]]:
         """Where in the table the symbols of each kind are, kinds in the order in which they come first."""
         found: dict[Kind, list[int]] = {}
+        last, places = None, list[int]()
         for index, m in enumerate(self.of(0)):
-            kind = Kind(m.expected_in, m.lookup, m.lazy, m.weak, m.fatal, m.once, m.unknown is None)
-            found.setdefault(kind, []).append(index)
+            kind = (m.expected_in, m.lookup, m.lazy, m.weak, m.fatal, m.once, m.unknown is None)
+            if kind != last:  # most are of the kind of the one before
+                last, places = kind, found.setdefault(Kind(*kind), [])
+            places.append(index)
         return {kind: tuple(places) for kind, places in found.items()}
 
     @cached_property
