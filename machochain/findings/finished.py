@@ -72,4 +72,7 @@ def drafts_of(findings: Sequence[Finding]) -> Sequence[Finding | Draft]:
 
 def chosen(finding: Finding | Draft, findings: Sequence[Finding]) -> Finding:
     """Return one of what `drafts_of` gave as a finding."""
-    return findings.finished(finding) if isinstance(finding, Draft) and isinstance(findings, Findings) else finding
+    if isinstance(finding, Draft):
+        assert isinstance(findings, Findings)
+        return findings.finished(finding)
+    return finding

@@ -74,7 +74,7 @@ class Scene:
         return list(resolve_node(mac, node, self.at, Target(macos=self.macos, **self.options), stages=(stage,)))
 
     def findings(self) -> tuple[Finding, ...]:
-        return self.results()[0].findings
+        return tuple(self.results()[0].findings)
 
     def found(self, rule: str) -> list[Finding]:
         return [f for f in self.findings() if f.rule == rule]

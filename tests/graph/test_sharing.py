@@ -12,7 +12,7 @@ import pytest
 
 from machochain.dyld.atpaths import LoadRequest
 from machochain.dyld.config import HARDENED, RESTRICTED, UNRESTRICTED
-from machochain.graph.mac import Mac
+from machochain.graph.mac import Mac, is_respelt, normalised
 from machochain.graph.search import Search
 from machochain.graph.walked import Found, Trail, Walk
 from machochain.model.search import Candidate, SearchRule
@@ -117,3 +117,42 @@ def test_a_search_is_made_once_for_all_releases_on_which_dyld_searches_alike(mon
 def test_a_way_names_the_first_of_the_images_that_stand_on_the_run_path_stack_twice() -> None:
     trail = Trail((3, 3, 0), candidate=Candidate("/lib/a", SearchRule.RPATH, 3, 0))
     assert trail.seen_by((5, 6, 0))[1] == Candidate("/lib/a", SearchRule.RPATH, 5, 0)
+
+
+def test_a_process_that_repeats_another_releases_ways_looks_at_each_of_them_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    libraries_of = {f"/one/{n}": made(f"/one/{n}", (("@rpath/gone", 1),), ("/two",), "arm64", "15.0") for n in range(5)}
+    mac = make_mac({"/one/P": made(None, tuple((n, 0) for n in libraries_of), (), "arm64", "15.0"), **libraries_of})
+    first = launch(mac, "/one/P", "13.5")
+    searched: list[str] = []
+    monkeypatch.setattr(Search, "_find_current", lambda _, request: searched.append(request.path))
+    assert launch(mac, "/one/P", "26", like=first).images is first.images
+    assert searched == []
+
+
+@pytest.mark.parametrize(("before", "after"), [("12.4", "12.5"), ("12.5", "13"), ("12.4", "13")])
+def test_ways_of_a_release_on_which_dyld_searches_otherwise_are_not_taken_over(before: str, after: str) -> None:
+    tree = {"/one/P": made(None, (("@rpath/it's", 0),), ("/t'wo",), "arm64", "15.0")}
+    mac = make_mac(tree)
+    opened = {"/one/a": made("/one/a", (("@rpath/it's", 0),), ("/t'wo",), "arm64", "15.0")}
+    shared = make_mac(opened)
+    for begin, world, root, alone in ((launch, mac, "/one/P", tree), (examine, shared, "/one/a", opened)):
+        first = begin(world, root, before)
+        found = begin(world, root, after, like=first)
+        assert told(found) == told(begin(make_mac(alone), root, after))
+
+
+def test_words_nobody_needs_for_a_plug_in_are_there_for_a_program_that_goes_the_same_way() -> None:
+    lacking = made("/one/a", (("@rpath/gone", 0),), ("/two",), "arm64", "15.0")
+    tree = {"/one/a": lacking, "/one/P": made(None, (("/one/a", 0),), (), "arm64", "15.0")}
+    mac = make_mac(tree)
+    assert examine(mac, "/one/a", "26").unknowns
+    assert told(launch(mac, "/one/P", "26")) == told(launch(make_mac(tree), "/one/P", "26"))
+
+
+def test_a_spelling_no_library_of_the_os_has_is_known_by_its_parts() -> None:
+    chance = random.Random(7)
+    for _ in range(3000):
+        path = "/" + "/".join(chance.choice(["a", ".", "..", ".b", "..c", "d.e", ""]) for _ in range(4))
+        assert is_respelt(path) == (normalised(path) != path), path
