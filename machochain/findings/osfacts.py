@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,8 @@ class OSFacts:
     Attributes:
         find: What a release has at a path.
         lookup: What is known of a symbol of a library on a release, for an architecture.
-        lacking: Which of some symbols a library certainly lacks on a release, for an architecture.
+        lacking: Which of the symbols that must be there for an image, by its library ordinal, a library certainly lacks
+            on a release.
         gone: The first release after one that is known not to have a library, and why; None if there is none.
         left: What is known already of libraries that left the SDK, by library and SDK of the image.
         library: What is known of a library, by install name or link; None if nothing is.
@@ -47,7 +48,7 @@ class OSFacts:
 
     find: Callable[[str, Version], SystemAnswer]
     lookup: Callable[[str, str, Version, str], SymbolAnswer]
-    lacking: Callable[[str, Collection[str], Version, str], tuple[str, ...]]
+    lacking: Callable[[LoadedImage, int, str, Version], tuple[str, ...]]
     gone: Callable[[str, Version], tuple[Version, str] | None]
     library: Callable[[str], LibraryFacts | None]
     imports: Callable[[LoadedImage], tuple[Import, ...]]
@@ -72,10 +73,16 @@ def gather(mac: Mac, tables: SymbolTables, system: SystemFacts) -> OSFacts:
     """Bring together what a run knows of the OS."""
     library = cache(system.library)
 
-    def lacking(library: str, names: Collection[str], macos: Version, arch: str) -> tuple[str, ...]:
-        others = tables.not_in_system(library, names, macos, arch)
-        answers = tables.system(library, others, macos, arch) if others else {}
-        return tuple(name for name in others if answers[name].found is False)
+    known: dict[tuple[int, int, str, Version], tuple[str, ...]] = {}
+
+    def lacking(image: LoadedImage, ordinal: int, library: str, macos: Version) -> tuple[str, ...]:
+        key = tables.number(image), ordinal, library, macos
+        if key not in known:
+            arch = image.image.arch.name if image.image is not None else None
+            others = tables.not_in_system(library, strong(image)[ordinal], macos, arch)
+            answers = tables.system(library, others, macos, arch) if others else {}
+            known[key] = tuple(name for name in others if answers[name].found is False)
+        return known[key]
 
     @cache
     def gone(path: str, macos: Version) -> tuple[Version, str] | None:

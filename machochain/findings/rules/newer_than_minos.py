@@ -103,10 +103,10 @@ def _symbols(case: ReleaseCase, absent: set[int], facts: OSFacts, oldest: Versio
         path = facts.present(dylib.name, macos)
         if path is None:
             continue
-        lacking = facts.lacking(path, names, oldest, header.arch.name)
+        lacking = facts.lacking(case.image, ordinal, path, oldest)
         if not lacking:
             continue
-        gone = set(facts.lacking(path, names, macos, header.arch.name))
+        gone = set(facts.lacking(case.image, ordinal, path, macos))
         newer = [n for n in lacking if n not in gone]
         known = [b for b in bounds(facts, path, newer, oldest, header.arch.name) if b["present_in"] is not None]
         if known:

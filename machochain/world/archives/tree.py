@@ -40,7 +40,7 @@ NEVER_LOADED: Final = frozenset({
     "java", "jpeg", "jpg", "js", "json", "lua", "map", "md", "mjs", "cjs", "npy", "npz", "pdf", "pl", "png", "pxd",
     "py", "pyc", "pyi", "pyx", "rb", "rst", "sh", "svg", "svgz", "toml", "ts", "ttf", "txt", "typed", "woff", "woff2",
     "xml", "yaml", "yml", "go", "icns", "jsx", "kt", "less", "m", "mm", "nib", "po", "properties", "proto", "rs",
-    "scala", "scss", "strings", "swift", "tsx", "wasm", "webp", "xib",
+    "scala", "scss", "strings", "swift", "tsx", "wasm", "webp", "xib", "qm", "qml", "qmltypes", "metainfo", "xcprivacy",
 })  # fmt: skip
 """Endings of names that no load command has: such files are in the table of entries, but not in the folder.
 
