@@ -13,7 +13,7 @@ from machochain.findings.names import library_base
 from machochain.findings.outcomes import KNOWN_VARIABLES, FailedLoad, Fate, failures, passed_over
 from machochain.findings.registry import RULES
 from machochain.model.filesystem import Node, Presence, SystemAnswer
-from machochain.model.frozen import FrozenDict, frozen_dict
+from machochain.model.frozen import FrozenDict, LateDict, frozen_dict
 from machochain.model.image import FileType, Image, LinkedDylib
 from machochain.model.location import Location
 from machochain.model.paths import MOST_SHOWN, HostPath, TargetPath, directory, leaf, printable, shortened
@@ -99,6 +99,10 @@ class Facts:
 NO_FACTS: Final = Facts()
 
 
+def _evidence(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    return given if isinstance(given, LateDict) else frozen_dict(given)
+
+
 @frozen
 class Draft:
     """A finding without the process it belongs to: what is true of an image is true in every process."""
@@ -109,7 +113,7 @@ class Draft:
     load_command: int | None
     subject: str
     message: str
-    evidence: Mapping[str, Any] = field(factory=FrozenDict, converter=frozen_dict)
+    evidence: Mapping[str, Any] = field(factory=FrozenDict, converter=_evidence)
     remedy: tuple[Remedy, ...] = ()
     confidence: Confidence = Confidence.CERTAIN
 
@@ -402,11 +406,13 @@ def load_draft(
     """Return a draft about one load command."""
     dylib = load.dylib
     command = None if load.inserted or dylib.command_index < 0 else dylib.command_index
-    facts: dict[str, Any] = {"command": "DYLD_INSERT_LIBRARIES" if load.inserted else dylib.command}
-    facts.update(_attempts(load))
-    facts.update(evidence)
+
+    def known() -> dict[str, Any]:
+        how = "DYLD_INSERT_LIBRARIES" if load.inserted else dylib.command
+        return {"command": how, **dict(_attempts(load)), **evidence}
+
     return Draft(
-        rule, severity, case.requester(load).path, command, dylib.name, message, facts, remedy, confidence
+        rule, severity, case.requester(load).path, command, dylib.name, message, LateDict(known), remedy, confidence
     )  # fmt: skip
 
 

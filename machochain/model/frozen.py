@@ -5,7 +5,7 @@ They are what they stand for to ``json``, to ``==`` and to whoever reads them; o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 
@@ -39,6 +39,42 @@ class FrozenList(list[Any]):
 
     def __reduce__(self) -> tuple[type[FrozenList], tuple[list[Any]]]:
         return FrozenList, (list(self),)
+
+
+class LateDict(Mapping[str, Any]):
+    """A dictionary that cannot be changed, put together when somebody first looks into it."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Take what puts it together; it is called once."""
+        self._make = make
+        self._made: FrozenDict | None = None
+
+    @property
+    def whole(self) -> FrozenDict:
+        """All of it."""
+        if self._made is None:
+            self._made = frozen_dict(self._make())
+        return self._made
+
+    def __getitem__(self, key: str) -> Any:
+        return self.whole[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole)
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def __hash__(self) -> int:
+        return hash(self.whole)
+
+    def __repr__(self) -> str:
+        return repr(self.whole)
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
+        return self.whole.__reduce__()
 
 
 def frozen_dict(values: Mapping[str, Any]) -> FrozenDict:

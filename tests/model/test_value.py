@@ -15,6 +15,7 @@ import attrs
 import pytest
 
 import machochain
+from machochain.model.frozen import LateDict, frozen_dict
 from machochain.model.search import Failure, FailureKind
 from machochain.model.value import Factory, define, evolve, field, frozen, later
 from machochain.model.version import Version
@@ -274,3 +275,23 @@ def test_a_field_of_attrs_itself_is_refused() -> None:
         @frozen
         class Wrong:
             name: list[int] = attrs.field(factory=list)
+
+
+def test_a_dictionary_that_is_put_together_late_is_put_together_once() -> None:
+    made: list[int] = []
+
+    def make() -> dict[str, object]:
+        made.append(1)
+        return {"tried": [["/a", "no such file"]], "command": "LC_LOAD_DYLIB"}
+
+    late = LateDict(make)
+    assert not made
+    assert late == frozen_dict(make())
+    assert (len(late), late["tried"], list(late), late.get("none")) == (2, [["/a", "no such file"]], [*make()], None)
+    made.clear()
+    assert hash(late) == hash(frozen_dict({**late}))
+    assert repr(late) == repr({**late})
+    assert pickle.loads(pickle.dumps(late)) == late
+    assert made == []
+    with pytest.raises(TypeError):
+        late["tried"].append("more")
