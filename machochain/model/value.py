@@ -41,9 +41,15 @@ class _Later(_Factory):
 
 
 class _Field:
-    """What a class body says of one field; as `attrs.field`."""
+    """What a class body says of one field; as `attrs.field`.
 
-    __slots__ = ("annotation", "converter", "default", "eq", "kw_only", "name", "repr")
+    Attributes:
+        name: As in the class body.
+        alias: As an argument: without the underscores of a private name.
+        annotation: Its type, as written.
+    """
+
+    __slots__ = ("alias", "annotation", "converter", "default", "eq", "kw_only", "name", "repr")
 
     def __init__(
         self,
@@ -55,17 +61,12 @@ class _Field:
         eq: bool = True,
         kw_only: bool = False,
     ) -> None:
-        self.name = self.annotation = ""
+        self.name = self.alias = self.annotation = ""
         self.default = default if factory is None else _Factory(factory)
         self.converter = converter
         self.repr = repr
         self.eq = eq
         self.kw_only = kw_only
-
-    @property
-    def alias(self) -> str:
-        """The name as an argument: without the underscores of a private one."""
-        return self.name.lstrip("_")
 
     def setter(self, store: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
         """Return what stores an argument in a new value: converted, or made if it is only the default."""
@@ -139,8 +140,7 @@ def _made(cls: type, *, frozen: bool, slots: bool, eq: bool) -> type:
     if frozen:
         body["__setattr__"] = body["__delattr__"] = _refuse
     if slots:
-        computed = {name: each.func for name, each in body.items() if isinstance(each, cached_property)}
-        body = {name: value for name, value in body.items() if name not in computed}
+        computed = {name: body.pop(name).func for name, each in vars(cls).items() if each.__class__ is cached_property}
         reference = () if any(base.__weakrefoffset__ for base in cls.__bases__) else ("__weakref__",)
         body |= {"__slots__": (*names, *computed, *reference), "__getstate__": _state, "__setstate__": _set_state}
         computed |= {each.name: each.default.factory for each in own if isinstance(each.default, _Later)}
@@ -156,23 +156,24 @@ _OF_A_CLASS = {"__dict__", "__weakref__"}
 
 def _fields(cls: type) -> tuple[_Field, ...]:
     """Return the fields that a class body states."""
-    found = []
+    found, body = [], vars(cls)
     for name, annotation in cls.__annotations__.items():
         if str(annotation).startswith(("ClassVar", "typing.ClassVar")):
             continue
-        stated = vars(cls).get(name, _NOTHING)
-        if type(stated).__module__.partition(".")[0] == "attr":
-            raise TypeError(f"{cls.__qualname__}.{name}: field and Factory are those of {__name__}")
-        each = stated if isinstance(stated, _Field) else _Field(default=stated)
-        each.name, each.annotation = name, annotation
+        each = body.get(name, _NOTHING)
+        if not isinstance(each, _Field):
+            if each is not _NOTHING and type(each).__module__.startswith("attr."):
+                raise TypeError(f"{cls.__qualname__}.{name}: field and Factory are those of {__name__}")
+            each = _Field(default=each)
+        each.name, each.alias, each.annotation = name, name.lstrip("_"), annotation
         found.append(each)
     return tuple(found)
 
 
 def _initializer(cls: type, fields: Iterable[_Field]) -> FunctionType:
     """Return the ``__init__`` of a class: it stores its arguments, one per field."""
-    ordered = sorted(fields, key=lambda each: each.kw_only)
-    by_name = [each for each in ordered if each.kw_only]
+    by_name = [each for each in fields if each.kw_only]
+    ordered = [each for each in fields if not each.kw_only] + by_name
     stored = {f"set{at}": each.setter(_storing(cls, each.name)) for at, each in enumerate(ordered)}
     finish = getattr(cls, "__attrs_post_init__", None)
     if finish is not None:

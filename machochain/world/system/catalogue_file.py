@@ -9,7 +9,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Final
 
 from machochain.model.errors import InputError, UsageError
@@ -52,6 +52,7 @@ def _masks(text: str) -> tuple[int, int]:
     return int(intel, 16), int(arm or intel, 16)
 
 
+@lru_cache(maxsize=1 << 14)
 def _group(head: str) -> Group:
     fields = head.split(" ")
     if len(fields) > 9:
