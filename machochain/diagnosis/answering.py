@@ -142,7 +142,7 @@ class _Answers:
         answers = self._rest(rest, own, terminations)
         count = sum(a.is_failure for a in answers)
         answers = [evolve(a, facts=(*a.facts, ("messages", count))) if a.is_failure else a for a in answers]
-        return sorted(answers, key=lambda a: (not a.is_failure, a.evidence.lines))
+        return sorted(answers, key=lambda a: (not a.is_failure, a.cause is Cause.UNKNOWN, a.evidence.lines))
 
     # --- messages of dyld -----------------------------------------------------------------------------------------
 
@@ -178,6 +178,8 @@ class _Answers:
             facts["escaped"] = True
         if evidence.confidence is Confidence.LIKELY and (evidence.library or evidence.symbol):
             facts["joined_lines"] = True
+        if self.cut and evidence.lines[1] + _NEAR >= self.paste.text.rstrip().count("\n"):
+            facts["cut"] = True
         if self._typed_by_hand(evidence, hits):
             facts["mixed_era"] = True
         if self.paste.prefix:

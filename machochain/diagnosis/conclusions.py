@@ -282,6 +282,9 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
         found["have.arm64"] = "arm64" in have
         found["need.one"] = len(need) == 1
         found["need.plain"] = plain_processor(need)
+    if isinstance(own := facts.get("id"), str) and isinstance(file := facts.get("file"), str):
+        found["own"] = leaf(own) == leaf(file)
+        found["own.bare"] = found["own"] and "/" not in own
     lib = facts.get("lib")
     if isinstance(lib, str):
         found["lib.scheme"] = scheme(lib)
@@ -334,6 +337,8 @@ def _second_names(form: table.Form) -> tuple[tuple[str, str], ...]:
         return (("name", "lib"),)
     if form.name.endswith(".header"):
         return (("header", "file"),)
+    if form.name.startswith("sandbox."):
+        return (("path", "file"),)
     if form.name == "ld.ignore.format":
         return (("arch", "need"),)
     if form.name.startswith("ld.ignore"):

@@ -36,6 +36,7 @@ _GO: Final = re.compile(r"(?:\bgo version go|/[Gg]o/|\bgo)(?P<go>1\.\d{1,2}(?:\.
 _CODE_TYPE: Final = re.compile(r"Code Type:\s{1,40}(?P<type>[\w-]{2,20})(?:\s\((?P<how>\w{2,20})\))?")
 _BUILD: Final = re.compile(r"OS Version:\s{1,40}(?:macOS|Mac OS X) (?P<os>[\d.]{2,12}) \((?P<build>\w{3,12})\)")
 _PRINTED: Final = re.compile(r"Build ?Version:\s{1,20}(?P<build>\w{3,12})")
+_TOLD_BUILD: Final = re.compile(r"\b\d{2}(?:\.\d{1,2}){0,2} \((?:[Bb]uild )?(?P<build>\d{2}[A-Z]\d{1,5}[a-z]?)\)")
 _REGION: Final = re.compile(r"^--->\s{1,8}(?P<region>[A-Za-z_][\w ()-]{1,40}?)\s{2,60}[0-9a-f]{4,20}-", re.MULTILINE)
 _LAUNCHED: Final = re.compile(
     r"(?i)\b(?:after|once|when|since) (?:[\w'.-]{1,20} ){1,5}?(?:(?:is|was|being|been|first|has|have|are) ){1,3}"
@@ -69,7 +70,7 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
     """Return what the text states beside its messages; a fact that is stated twice and differs is left out."""
     head = text[:HEAD]
     found: Context = {}
-    for name, pattern in (("region", _REGION), ("build", _PRINTED), ("go", _GO)):
+    for name, pattern in (("region", _REGION), ("build", _TOLD_BUILD), ("build", _PRINTED), ("go", _GO)):
         if match := pattern.search(head):
             found[name] = match[name]
     if match := _CODE_TYPE.search(head):

@@ -129,6 +129,7 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
     reasons = [t.reason or "" for t in evidence.attempts]
     _of_paths(facts, evidence, process, library, asker)
     _of_symbol(facts, evidence, asker)
+    facts["at_launch"] = evidence.request is Request.LAUNCH and not asker
     facts["unasked"] = not asker and not is_elided(library)
     facts["inserted"] = evidence.request is Request.INSERTED
     facts["restricted"] = evidence.kind is EvidenceKind.RESTRICTED

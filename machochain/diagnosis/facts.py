@@ -43,6 +43,8 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
                     found[name].append(each)
     facts: dict[str, Fact] = {}
     if group[0].form.producer == "spctl/Gatekeeper" and "app" in found:
+        if bundles := [v for v in found["app"] if v.endswith(".app")]:
+            found.setdefault("file", bundles)
         found["app"] = list(filter(None, dict.fromkeys(app_name(v) for v in found["app"])))
     for name, values in found.items():
         if not values or name in {"any", "rest", "hex", "n", "stamp", "stamp2"}:
@@ -219,6 +221,7 @@ def facts_of(  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the r
         "pid": e.pid,
         "process": e.process,
         "built_for": e.built_for,
+        "os_built": match[0] if (match := re.search(r"\d[\d.]*", e.built_for or "")) else None,
         "reason": e.reason,
     }
     if e.referenced_from is None and e.dlopen_path is not None and e.library and e.library != e.dlopen_path:

@@ -45,6 +45,8 @@ _WORDS: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("Turkish", "hasar", r"hasar görmüş", _DAMAGED),
     ("German", "Entwickler", r"kann nicht geöffnet werden, da der Entwickler nicht (?:verifiziert|überprüft)", _UNVERIFIED),
     ("German", "Schadsoftware", r"kann nicht geöffnet werden, da Apple darin nicht nach Schadsoftware", _UNCHECKED),
+    ("German", "Schad-Software", r"kann nicht geöffnet werden, da Apple darin nicht nach Schad-Software", _UNCHECKED),
+    ("Portuguese", "malware", r"O macOS não pode verificar se este app está livre de malware", _UNCHECKED),
     ("French", "développeur", r"ne peut (?:pas )?être ouvert,? car le développeur", _UNVERIFIED),
     ("French", "malveillant", r"ne peut (?:pas )?être ouvert,? car Apple ne peut (?:pas )?vérifier", _UNCHECKED),
     ("Japanese", "開発元", r"は\s?[,\u3001]?\s?開発元(?:が未確認のため|を検証できないため)", _UNVERIFIED),

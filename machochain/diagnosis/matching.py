@@ -177,6 +177,8 @@ def _facts(match: re.Match[str]) -> dict[str, str | tuple[str, ...]]:
             value = MARKS.sub("", value)
             value = without_sentence(value) if name in FILES else place_in(value)
         leading = False
+        if name in FILES and _NO_FILE.match(value):
+            continue
         if not value and name not in {"words", "any"}:
             continue
         held = facts.get(name)
@@ -189,6 +191,8 @@ def _facts(match: re.Match[str]) -> dict[str, str | tuple[str, ...]]:
     return facts
 
 
+_NO_FILE: Final = re.compile(r"(?:Failed|Error|Unable|Could not|Cannot|Can't|Couldn't) [^/\n]{1,400}$")
+"""The beginning of a sentence where a tool names the file."""
 _BEFORE: Final = re.compile(
     r"(?:(?:\[?\w{2,12}\]?|\w[\w.-]{0,40}\[\d{1,10}\]):[ \t]{1,8}|[-*\u2022\u2716\u2a2f>$%#][ \t]{1,8}"
     r"|\[[^\]\n]{1,60}\][ \t]{1,8}"

@@ -38,6 +38,7 @@ PIECES: Final = {
     "any": rf"[^\n]{{0,{LONGEST}}}",
     "osname": r"[A-Za-z0-9][A-Za-z0-9 ]{0,40}",
     "space": r"(?!DYLD|CODESIGNING|SIGNAL|EXEC)[A-Z_]{2,40}",
+    "plain": r"\w{1,40}",
     "abs": r"/[^\n]{1,4095}",
     "tbd": r"[^\n:]{1,4090}?\.tbd",
     "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
@@ -51,7 +52,7 @@ _OF_NAME: Final = {
     **dict.fromkeys(("any", "words", "rest", "words2"), "any"),
     "uuid": "uuid",
 }
-_LAZY: Final = frozenset({"line", "word", "any", "osname", "archs"})
+_LAZY: Final = frozenset({"line", "abs", "word", "any", "osname", "archs"})
 _SHORT: Final = 3
 """Letters of a word that too many texts have."""
 _WORDS: Final = re.compile(r"[A-Za-z]+")

@@ -20,6 +20,7 @@ _TOLD: Final = (
     re.compile(rf"(?i)(?<![\w/.-]){_SYSTEM} \((?:[\w]{{1,12}} ){{1,3}}(?P<release>{_NUMBER}){_ENDS}"),
     re.compile(rf"(?i)(?<![\w/.-])(?P<release>10\.\d{{1,2}}(?:\.\d{{1,2}})?) {_SYSTEM}\b"),
     re.compile(rf"(?<![\w/.-])(?<!Phone )(?<!Pad )OS(?: version)?:? (?P<release>10\.\d{{1,2}}\.\d{{1,2}}){_ENDS}"),
+    re.compile(rf"(?<![\w/.-])(?P<release>{_NUMBER}) \((?:[Bb]uild )?(?P<kernel>\d{{2}})[A-Z]\d{{1,5}}[a-z]?\)"),
     re.compile(rf"macOS-(?P<release>{_NUMBER})-(?:x86_64|arm64)-"),
     re.compile(
         rf"(?i){_SYSTEM}\b[^\n]{{0,60}}\((?:observed|seen|reproduced|tested) (?:on|with) (?P<release>{_NUMBER}){_ENDS}"
@@ -44,6 +45,8 @@ _OR_LATER: Final = re.compile(
     r"|beta \d|works|through|to \d|[-\u2013] ?\d)"
 )
 _FLAG: Final = re.compile(r"(?:^|\s)-{1,2}[\w-]{1,40}[ =]$")
+_UNIFIED: Final = 26
+"""The first release that is numbered by years."""
 MOST: Final = 400
 """Places of a text that are looked at."""
 
@@ -69,6 +72,9 @@ def without_parts(releases: Iterable[str]) -> set[str]:
 
 
 def _of_this_mac(head: str, match: re.Match[str]) -> bool:
+    kernel = match.groupdict().get("kernel")
+    if kernel is not None and int(kernel) != _kernel_of(match["release"]):
+        return False
     before = head[max(0, match.start() - 60) : match.start()].rpartition("\n")[2]
     if _OR_LATER.match(head, match.end()) or _FLAG.search(before):
         return False
@@ -76,3 +82,11 @@ def _of_this_mac(head: str, match: re.Match[str]) -> bool:
         return True
     whole = "." in match["release"]
     return not _OF_ANOTHER.search(before) and (whole or not before.rstrip().endswith(("in", "In", "of", "with")))
+
+
+def _kernel_of(release: str) -> int:
+    """Return the number with which the builds of a release begin; those of iOS begin with others."""
+    parts = [int(part) for part in release.split(".")]
+    if parts[0] == 10:
+        return parts[1] + 4
+    return parts[0] - 1 if parts[0] >= _UNIFIED else parts[0] + 9

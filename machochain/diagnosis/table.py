@@ -26,8 +26,8 @@ from machochain.model.cause import Cause
 from machochain.model.value import frozen
 
 FAMILIES: Final = (
-    "dyld", "system", "signing", "linking", "building", "editing", "packaging", "xcode", "runtimes", "managers",
-    "traces",
+    "dyld", "system", "signing", "hosts", "linking", "building", "editing", "packaging", "xcode", "runtimes",
+    "managers", "traces",
 )  # fmt: skip
 _FORM_SURE: Final = {"s": "source", "e": "seen", "n": "named"}
 _CAUSE_SURE: Final = {"c": "certain", "l": "likely", "g": "guess"}

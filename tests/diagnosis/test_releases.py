@@ -25,6 +25,7 @@ MISSING = "dyld: Library not loaded: @rpath/libtin.dylib\n  Referenced from: /w/
         ("(macOS: 15.x, observed on 15.1)", ""),
         ("macOS 15.x / 26.x (observed on 26.5.1 arm64)", "26.5.1"),
         ("on macOS 13, that is macOS 13.0.1", "13.0.1"),
+        ("15.0 (24A335) has it, too", "15.0"),
         ("Platform: macOS-10.15.7-x86_64-i386-64bit", "10.15.7"),
     ],
 )
@@ -43,6 +44,7 @@ def test_a_release_that_is_told_in_any_of_the_usual_ways_is_read(words: str, rel
         "deployment targets >= macOS 12.0",
         "-platform_version macos 14.0.0 14.4",
         "iPhone OS 10.3.3",
+        "iOS 12.1.2 (16C101)",
         "it works on macOS 11.2",
         "macOS 12+ and macOS 13 or later",
         "introduced with Mac OS 10.15",
