@@ -584,3 +584,9 @@ def fat(
         out.extend(bytes(place - len(out)))
         out += image
     return bytes(out)
+
+
+def over_one_another(image: bytes, count: int) -> bytes:
+    """Return a universal file all of whose slices are the same bytes."""
+    entries = b"".join(struct.pack(">IIQQII", 0x1000007, n, PAGE, len(image), 14, 0) for n in range(count))
+    return (struct.pack(">II", 0xCAFEBABF, count) + entries).ljust(PAGE, b"\0") + image

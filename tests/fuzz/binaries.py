@@ -42,6 +42,7 @@ from tests.factory.macho import (
     executable,
     fat,
     load,
+    over_one_another,
     reexport,
     upward,
     use,
@@ -121,7 +122,7 @@ def read_macho(data: bytes) -> None:
 def fats() -> list[bytes]:
     thin = [MachO(arch="x86_64").bytes(), MachO(arch="arm64").bytes()]
     universal = (TESTDATA / "hello" / "bin" / "greeter-universal").read_bytes()
-    made = [fat(thin), fat(thin, fat64=True)]
+    made = [fat(thin), fat(thin, fat64=True), over_one_another(thin[0], 40)]
     return [x for x in (*made, universal) if len(x) <= mutators.MOST]
 
 

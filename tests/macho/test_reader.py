@@ -17,7 +17,7 @@ from machochain.macho import constants as c
 from machochain.macho.details import command_name, flag_names, header_room, linker_options, sections, sub_commands
 from machochain.macho.header import parse_image
 from machochain.macho.kind import FileKind, is_macho, kind_of
-from machochain.macho.reader import FIRST_READ, NOT_MACH_O, read_bytes, read_file, read_source, slice_reader
+from machochain.macho.reader import CROWDED, FIRST_READ, NOT_MACH_O, read_bytes, read_file, read_source, slice_reader
 from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.image import FileType, Image
@@ -35,6 +35,7 @@ from tests.factory import (
     fat,
     lazy,
     load,
+    over_one_another,
     raw_command,
     reexport,
     string_command,
@@ -433,3 +434,13 @@ def test_what_no_linker_laid_out_has_no_room() -> None:
     image = read_bytes(MachO(file_type=FileType.MH_OBJECT).bytes()).slices[0].image
     assert image is not None
     assert header_room(image) is None
+
+
+def test_slices_that_lie_over_one_another_do_not_multiply_what_is_read() -> None:
+    image = MachO(arch="x86_64", loads=[f"@rpath/lib{n}.dylib" for n in range(500)]).bytes()
+    file = read_bytes(over_one_another(image, 100))
+    read = [piece for piece in file.slices if piece.image is not None]
+    assert 2 <= len(read) <= 8
+    assert {piece.error for piece in file.slices if piece.image is None} == {CROWDED}
+    side_by_side = read_bytes(fat([MachO(arch=arch).bytes() for arch in ("x86_64", "arm64", "arm64e", "i386")]))
+    assert all(piece.image is not None for piece in side_by_side.slices)
