@@ -22,7 +22,7 @@ from machochain.world.archives.places import place_artifact
 from machochain.world.placement import World
 from tests.fuzz.mutators import NUMBERS, blind, bounded, text
 from tests.fuzz.places import scratch
-from tests.world.archives.packing import LIBRARY, TEXT, Content, Link, add, conda, tar_bytes, wheel, zip_bytes
+from tests.world.archives.packing import LIBRARY, TEXT, Content, Link, add, conda, tar_bytes, wheel, zip_bytes, zipped
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -68,7 +68,14 @@ def seeds() -> list[bytes]:
         gzip.compress(tar_bytes(npm), mtime=0),
         *(path.read_bytes() for path in made),
         _global_headers(),
+        *(_zip_by(method, entries) for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
     ]
+
+
+def _zip_by(method: int, entries: list[tuple[str, Content]]) -> bytes:
+    out = io.BytesIO()
+    zipped(out, entries, method)
+    return out.getvalue()
 
 
 def _global_headers() -> bytes:

@@ -10,6 +10,7 @@ import struct
 import sys
 import tarfile
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -287,3 +288,39 @@ def test_what_is_opened_takes_little_more_disk_than_its_mach_o_files(tmp_path: P
     with open_artifact(path) as artifact:
         assert sum(each.size for each in artifact.entries) > 12 * MIB
         assert used(Path(artifact.folder).parent) < len(LIBRARY) + 256 * 1024
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_entry_of_any_method_is_unpacked_by_the_piece(tmp_path: Path, method: int) -> None:
+    sound = zipped(
+        tmp_path / "sound.zip", [("bin/x.dylib", LIBRARY), ("link", Link("bin/x.dylib")), ("e", b"")], method
+    )
+    with open_artifact(sound) as artifact:
+        assert not artifact.problems
+        hosts = {entry.name: entry.host for entry in artifact.entries if entry.host is not None}
+        assert Path(hosts["bin/x.dylib"]).read_bytes() == Path(hosts["link"]).read_bytes() == LIBRARY
+
+    packed = zipped(tmp_path / "bomb.zip", [("x.dylib", LIBRARY + bytes(64 * MIB))], method)
+    assert packed.stat().st_size < MIB // 10
+
+    tracemalloc.start()
+    try:
+        with (
+            pytest.raises(InputError, match="limit ratio"),
+            open_artifact(packed, Limits(ratio=50, ratio_floor=4 * MIB)),
+        ):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 16 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_entry_of_any_method_is_held_against_its_sum(tmp_path: Path, method: int) -> None:
+    data = bytearray(zipped(tmp_path / "x.zip", [("x.dylib", LIBRARY)], method).read_bytes())
+    at = data.index(b"PK\x01\x02") + 16
+    data[at] ^= 1
+    (tmp_path / "x.zip").write_bytes(data)
+    with open_artifact(tmp_path / "x.zip") as artifact:
+        (problem,) = artifact.problems
+        assert "its sum (CRC-32) is another" in problem.reason

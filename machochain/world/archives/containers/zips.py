@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import stat
 import zipfile
-from typing import IO, Any, Final
+import zlib
+from typing import IO, Any, Final, Self
 
 from machochain.model.errors import InputError
 from machochain.model.value import frozen
 from machochain.world.archives.budget import Budget
-from machochain.world.archives.compression import COMPRESSIONS, Read, damage_errors
+from machochain.world.archives.compression import COMPRESSIONS, Decompressed, Read, damage_errors
 from machochain.world.archives.containers.form import Container, Glance, Known
 from machochain.world.archives.containers.tars import read_tar
 from machochain.world.archives.errors import EncryptedError
@@ -140,7 +142,7 @@ def _zip_member(
         tree.add_special(name, "a device, FIFO or other special file")
         return
     try:
-        opened = archive.open(info)
+        opened = _open(archive, info)
     except errors as error:
         tree.add_file(name, info.file_size, _raiser(error), at=at, errors=errors)
         return
@@ -161,7 +163,64 @@ def _zip_member(
         tree.add_file(name, info.file_size, read, at=at, note=note, errors=errors)
 
 
-def _zip_link(tree: Tree, opened: IO[bytes], name: str, info: zipfile.ZipInfo, errors: _Errors) -> None:
+_METHODS: Final = {12: "bz2", 14: "lzma", 93: "zst"}
+"""Methods by the numbers of PKWARE's application note, 4.4.5, for which zipfile unpacks all it is given at once."""
+_LZMA_HEAD: Final = 4
+_LZMA_PROPERTIES: Final = 5
+_LZMA_ENDS_BY_MARK: Final = 0x2
+
+
+def _open(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes] | _Unpacked:
+    """Open an entry, whatever it is packed with, so that no more is unpacked than is asked for."""
+    method = _METHODS.get(info.compress_type)
+    if method is None:
+        return archive.open(info)
+    packed = copy.copy(info)  # the same bytes, as they are
+    packed.compress_type, packed.file_size = zipfile.ZIP_STORED, info.compress_size
+    packed.CRC = None  # type: ignore[assignment]  # zipfile asks for it
+    return _Unpacked(archive.open(packed), info, method)
+
+
+class _Unpacked:
+    """An entry that is unpacked by the piece, and held against its sum."""
+
+    def __init__(self, packed: IO[bytes], info: zipfile.ZipInfo, method: str) -> None:
+        self._packed = packed
+        self._info = info
+        self._left = info.file_size
+        self._sum = 0
+        self._head = self._lzma_head() if method == "lzma" else b""
+        self._stream = Decompressed(self._read, method)
+
+    def _lzma_head(self) -> bytes:
+        """Return the head of an .lzma file for that of an entry (application note, 5.8.8)."""
+        head = self._packed.read(_LZMA_HEAD)
+        if len(head) < _LZMA_HEAD or int.from_bytes(head[2:], "little") != _LZMA_PROPERTIES:
+            raise zipfile.BadZipFile("the properties of LZMA are damaged")
+        size = -1 if self._info.flag_bits & _LZMA_ENDS_BY_MARK else self._info.file_size
+        return self._packed.read(_LZMA_PROPERTIES) + size.to_bytes(8, "little", signed=True)
+
+    def _read(self, size: int) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._packed.read(size)
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(min(size, self._left)) if self._left else b""
+        self._left -= len(data)
+        self._sum = zlib.crc32(data, self._sum)
+        if (not data or not self._left) and (self._left or self._sum != self._info.CRC):
+            raise zipfile.BadZipFile("its sum (CRC-32) is another")
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._packed.close()
+        del self._stream  # which knows this: its dictionary would stay until somebody looks for garbage
+
+
+def _zip_link(tree: Tree, opened: IO[bytes] | _Unpacked, name: str, info: zipfile.ZipInfo, errors: _Errors) -> None:
     if info.file_size > _LINK_LIMIT:
         tree.add_special(name, f"a link longer than {_LINK_LIMIT} bytes")
         return
@@ -188,7 +247,7 @@ def _inner_tar(tree: Tree, archive: zipfile.ZipFile, member: _Member, errors: _E
         tree.add_left_out(name, info.file_size, "describes the package file itself")
         return
     try:
-        with archive.open(info) as opened:
+        with _open(archive, info) as opened:
             read_tar(tree, opened.read, None, compression)
     except InputError:
         raise
