@@ -6,11 +6,12 @@ dyld-1378, Loader.cpp: resolveSymbol(), hasExportedSymbol().
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Final
 
 from machochain.dyld import messages
 from machochain.dyld.config import ProcessConfig
+from machochain.graph.lacking import NOTHING, missing, shortage_of
 from machochain.graph.plugins import host_of
 from machochain.graph.symbol_tables import CRASH, NO, YES, Answer, Lacking, Shortages, SymbolTables, Wanted
 from machochain.graph.walked import Walk
@@ -68,8 +69,6 @@ _MOST_STEPS: Final = 1_000_000
 """Load commands that are looked at for what re-exported symbols of one process lead to."""
 _TOO_DEEP: Final = f"more than {_MOST_DEEP} libraries re-export one another: not all were looked at"
 _TOO_MANY: Final = "so many libraries re-export one another that not all were looked at"
-
-_NONE: Final = Shortage()
 
 
 class Binding:
@@ -153,9 +152,9 @@ class Binding:
     def shortage(self, image: LoadedImage) -> Shortage:
         """Return what one image asks for in vain."""
         if image.image is None:
-            return _NONE
+            return NOTHING
         wanted, shortages, stops = self.wiring.asks(image)
-        shortage = _NONE
+        shortage = NOTHING
         if shortages is not None:
             known = shortages.get(self.config.macos.packed)
             shortage = self._two_level(image, wanted, shortages) if known is None else known
@@ -180,8 +179,11 @@ class Binding:
             if found[0]:
                 lacking[ordinal] = found
         what = lacking, self.config.profile.classic
-        make = partial(_told, wanted, lacking, self.config.profile.classic)
-        return shortages.settle(self.config.macos.packed, what, make if lacking else None)
+        known = shortages.settle(self.config.macos.packed, what)
+        if known is None:
+            shortage = shortage_of(wanted, lacking, classic=self.config.profile.classic)
+            known = shortages.note(self.config.macos.packed, what, shortage)
+        return known
 
     def _whatever_release(  # noqa: PLR0911  # one answer a case
         self, image: LoadedImage, ordinal: int, names: tuple[str, ...]
@@ -359,7 +361,7 @@ class Binding:
             if answer.found is True and answer.error is not None:
                 lookup = Lookup.TABLE  # it is there, but something else could not be read
             if answer.found is not True or answer.error is not None:
-                yield _missing(entry, image.id, expected, answer, lookup, fatal=fatal)
+                yield missing(entry, image.id, expected, answer, lookup, fatal=fatal)
 
     def _not_of_host(self, number: int, entries: tuple[Import, ...]) -> tuple[Import, ...]:
         """Return the flat imports that the program a plug-in is made for does not bring: the same in every process."""
@@ -471,36 +473,5 @@ class Binding:
         return messages.symbol_not_found(self.config, missing.symbol, importer, expected, headline=headline)
 
 
-def _told(wanted: Wanted, lacking: Mapping[int, Lacking], classic: bool, source: int) -> Iterator[MissingSymbol]:
-    """Yield what is not found, in the order of the tables: names were looked up library by library."""
-    for entry in wanted.two_level:
-        if entry.ordinal in lacking:
-            answers, expected, lookup = lacking[entry.ordinal]
-            answer = answers.get(entry.name)
-            if answer is not None:
-                fatal = lookup is Lookup.BAD_ORDINAL and not classic
-                yield _missing(entry, source, expected, answer, lookup, fatal=fatal)
-
-
 def _has_weak_definitions(image: LoadedImage) -> bool:
     return image.image is not None and bool(image.image.flags & HeaderFlag.MH_WEAK_DEFINES)
-
-
-def _missing(
-    entry: Import, source: int, expected: str | None, answer: Answer, lookup: Lookup, *, fatal: bool = False
-) -> MissingSymbol:
-    unknown = answer.why if answer.found is None else None
-    fatal = fatal or answer.error is not None
-    return MissingSymbol(
-        entry.name,
-        source,
-        expected,
-        entry.lazy,
-        entry.weak,
-        unknown,
-        entry.ordinal,
-        lookup,
-        answer.once,
-        error=answer.error,
-        fatal=fatal,
-    )

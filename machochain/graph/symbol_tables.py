@@ -13,7 +13,7 @@ from machochain.model.errors import InputError
 from machochain.model.filesystem import Node, NodeKind, Presence, SymbolAnswer, SystemSymbols
 from machochain.model.host import PluginHost
 from machochain.model.reading import RangeSource
-from machochain.model.result import LoadedImage, Lookup, MissingSymbol
+from machochain.model.result import LoadedImage, Lookup
 from machochain.model.shortage import Shortage
 from machochain.model.symbols import Export, Import
 from machochain.model.value import frozen
@@ -88,14 +88,18 @@ class Shortages:
         """Return that of a release; None if nobody has looked yet."""
         return self._on.get(macos)
 
-    def settle(self, macos: int, lacking: object, make: Callable[[int], Iterable[MissingSymbol]] | None) -> Shortage:
-        """Note that of a release; where the same is lacking as on another one, it is the same object."""
+    def settle(self, macos: int, lacking: object) -> Shortage | None:
+        """Note that a release lacks the same as another, whose object serves it too; None if none does."""
         known = next((shortage for other, shortage in self._all if other == lacking), None)
-        if known is None:
-            known = Shortage(make)
-            self._all.append((lacking, known))
-        self._on[macos] = known
+        if known is not None:
+            self._on[macos] = known
         return known
+
+    def note(self, macos: int, lacking: object, shortage: Shortage) -> Shortage:
+        """Note that of a release."""
+        self._all.append((lacking, shortage))
+        self._on[macos] = shortage
+        return shortage
 
 
 class SymbolTables:

@@ -38,15 +38,29 @@ class Kind(NamedTuple):
         return self.lookup.value if self.lookup in PLACELESS else self.expected_in
 
 
+Fields = tuple[str | None, Lookup, bool, bool, bool, bool, bool]
+"""The fields of a `Kind`."""
+
+
 class Shortage:
     """The symbols that one image looks up in vain, in the order of its tables.
 
     Its id differs from process to process, all else is the same.
     """
 
-    def __init__(self, make: Callable[[int], Iterable[MissingSymbol]] | None = None) -> None:
-        """Take who tells what is missing, for a process in which the image has some id; None if nothing is."""
+    def __init__(
+        self,
+        make: Callable[[int], Iterable[MissingSymbol]] | None = None,
+        sort: Callable[[], Iterable[Fields]] | None = None,
+    ) -> None:
+        """Take what is missing.
+
+        Args:
+            make: Tells it, for a process in which the image has some id; None if nothing is missing.
+            sort: Tells the kind of each, in the same order; without it that is found out from the symbols themselves.
+        """
         self._make = make
+        self._sort = sort if sort is not None else self._fields
         self._told: dict[tuple[int, ...], tuple[MissingSymbol, ...]] = {}
 
     def of(self, source: int) -> Iterable[MissingSymbol]:
@@ -67,12 +81,15 @@ class Shortage:
         """Where in the table the symbols of each kind are, kinds in the order in which they come first."""
         found: dict[Kind, list[int]] = {}
         last, places = None, list[int]()
-        for index, m in enumerate(self.of(0)):
-            kind = (m.expected_in, m.lookup, m.lazy, m.weak, m.fatal, m.once, m.unknown is None)
-            if kind != last:  # most are of the kind of the one before
-                last, places = kind, found.setdefault(Kind(*kind), [])
+        for index, fields in enumerate(self._sort()):
+            if fields != last:  # most are of the kind of the one before
+                last, places = fields, found.setdefault(Kind(*fields), [])
             places.append(index)
         return {kind: tuple(places) for kind, places in found.items()}
+
+    def _fields(self) -> Iterator[Fields]:
+        for m in self.of(0):
+            yield m.expected_in, m.lookup, m.lazy, m.weak, m.fatal, m.once, m.unknown is None
 
     @cached_property
     def count(self) -> int:

@@ -23,6 +23,12 @@ class Version:
 
     # Written out: those that attrs makes build two tuples, and versions are compared more than anything else.
 
+    def __eq__(self, other: object) -> bool:
+        return self.packed == other.packed if isinstance(other, Version) else NotImplemented
+
+    def __hash__(self) -> int:
+        return self.packed
+
     def __lt__(self, other: Version) -> bool:
         return self.packed < other.packed
 
