@@ -12,7 +12,7 @@ _NAMES: Final = (
     r"|Big Sur|Monterey|Ventura|Sonoma|Sequoia|Tahoe)"
 )
 _SYSTEM: Final = r"(?:mac[ ]?OS(?:[ ]?X)?|OS[ ]?X|mac(?=[ ]10\.))"
-_BETWEEN: Final = rf"[ `*|:=,(]{{0,4}}(?:(?:version|is|release|{_NAMES})[ `*|:=,(]{{1,4}}){{0,2}}v?"
+_BETWEEN: Final = rf"[ `*|:=,(]{{0,4}}(?:(?:version|is|release|{_NAMES})(?:[ `*|:=,(]{{1,4}}| - )){{0,2}}v?"
 _ENDS: Final = r"(?![\w/-]|\.\w)"
 _TOLD: Final = (
     re.compile(rf"(?i)(?<![\w/.-]){_SYSTEM}{_BETWEEN}(?P<release>{_NUMBER}){_ENDS}"),

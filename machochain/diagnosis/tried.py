@@ -40,10 +40,20 @@ class TriedList:
     complete: bool
 
 
+_DECIDED: Final = re.compile(
+    r"mach-o file, but is an incompatible architecture|fat file, but missing compatible arch|code signature invalid in "
+    r"|code signature in [^\n]{1,4096}? not valid for use in process[^:\n]{0,80}: "
+    r"(?:mapping process (?:and mapped|is a platform)|mapped file has no|Trying to load an unsigned)"
+)
+"""Beginnings of what dyld says of a file it found that tell what is wrong with it, though they be cut behind."""
+_SAID_LIMIT: Final = 4096
+
+
 def scan_tried(text: str, start: int = 0) -> TriedList:
     """Read the items of a list that begins at ``start`` (behind ``tried:``).
 
-    An item that is cut inside its path is dropped (a cut path is not a fact); one cut inside its reason keeps its path.
+    An item that is cut inside its path is dropped (a cut path is not a fact); one cut inside its reason
+    keeps its path, and the words that already tell what is wrong with the file.
     """
     items: list[Tried] = []
     at = _skip_blanks(text, start)
@@ -57,7 +67,8 @@ def scan_tried(text: str, start: int = 0) -> TriedList:
         begin = middle + 3
         end, closed = _reason_end(text, begin)
         if not closed:
-            items.append(Tried(path, None))
+            said = _DECIDED.match(text, begin)
+            items.append(Tried(path, text[begin : begin + _SAID_LIMIT].strip() if said else None))
             return TriedList(tuple(items), len(text), complete=False)
         suffix = _SUFFIX.match(text, end + 1)
         items.append(Tried(path, text[begin:end], suffix.group() if suffix else ""))

@@ -25,6 +25,7 @@ MISSING = "dyld: Library not loaded: @rpath/libtin.dylib\n  Referenced from: /w/
         ("(macOS: 15.x, observed on 15.1)", ""),
         ("macOS 15.x / 26.x (observed on 26.5.1 arm64)", "26.5.1"),
         ("on macOS 13, that is macOS 13.0.1", "13.0.1"),
+        ("### mac os version - 10.14.6", "10.14.6"),
         ("15.0 (24A335) has it, too", "15.0"),
         ("Platform: macOS-10.15.7-x86_64-i386-64bit", "10.15.7"),
     ],
