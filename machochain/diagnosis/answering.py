@@ -9,7 +9,6 @@ from machochain.diagnosis import table
 from machochain.diagnosis.attempts import NO_PATH, explain_attempts
 from machochain.diagnosis.conclusions import (
     avoid_of,
-    bare_name,
     because_of,
     beside_of,
     by_form,
@@ -42,6 +41,7 @@ from machochain.diagnosis.eras import dated, is_of_a_build
 from machochain.diagnosis.explain import headline_of, place_words
 from machochain.diagnosis.facts import facts_of, form_of, typed
 from machochain.diagnosis.matching import Hit, find_forms
+from machochain.diagnosis.names import bare_name
 from machochain.diagnosis.normalise import normalise
 from machochain.diagnosis.paste import Paste
 from machochain.diagnosis.places import place_of

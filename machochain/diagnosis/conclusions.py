@@ -11,13 +11,13 @@ from machochain.diagnosis.derive import scheme
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.facts import plain_processor
 from machochain.diagnosis.matching import Hit
+from machochain.diagnosis.names import bare_name
 from machochain.diagnosis.packages import formula_for
 from machochain.diagnosis.rules import holds
 from machochain.diagnosis.wording import command, sentence
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import Answer, Fact, Help, PlaceKind, ProcessFacts
 from machochain.model.evidence import Evidence, EvidenceKind, Request
-from machochain.model.paths import leaf
 from machochain.model.value import evolve
 
 SOURCES: Final = frozenset(
@@ -131,20 +131,11 @@ def is_absent(e: Evidence) -> bool:
 
 OURS: Final = (".dylib", ".bundle", ".jnilib", ".so", ".node")
 """How names of libraries end on a Mac."""
-_ENDING: Final = re.compile(r"(?:[.-]\d[\w.]*)?\.(?:dylib|so|dll|bundle|jnilib|node)(?:\.\d[\w.]*)?$|[.-]\d[\d.]*$")
 
 
 def spelled(e: Evidence) -> str:
     """Return the name a file was asked for by, without what systems put before and behind it."""
     return bare_name(e.dlopen_path or "")
-
-
-def bare_name(path: str) -> str:
-    """Return the name of a library, without what systems put before and behind it."""
-    name = _ENDING.sub("", leaf(path))
-    while name.startswith("lib") and len(name) > len("lib"):
-        name = name[len("lib") :]
-    return name.lower()
 
 
 HEADS: Final = (

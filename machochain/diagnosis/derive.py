@@ -13,7 +13,6 @@ from machochain.model.evidence import Era, Evidence, EvidenceKind, Request
 from machochain.model.ospaths import CRYPTEX
 from machochain.model.paths import directory, leaf
 
-SYSTEM: Final = ("/usr/lib/", "/System/Library/", "/System/iOSSupport/")
 _BREW: Final = ("/opt/homebrew/", "/usr/local/opt/", "/usr/local/Cellar/")
 _KEGS: Final = re.compile(r"(?P<prefix>/(?![^\n]*\.app/)[^\n]*?)/(?:Cellar|homebrew/opt|Homebrew/opt)/[^/]+/")
 """Homebrew in a folder of its own."""
@@ -88,6 +87,11 @@ _SYSTEM_LEAVES: Final = frozenset(
     }
 )  # fmt: skip
 """Names /usr/lib has, or had, and package managers too: dyld2 fell back to them."""
+_OF_MACOS: Final = re.compile(
+    r"/System/(?:Library|iOSSupport)/|/usr/lib/(?:[^/]+$|(?:system|swift|log|sasl2|pam|zsh|php|ruby|python[\d.]*|cron|dtrace"
+    r"|closure|updaters|usd|xpc|groff|rpcsvc|mecab|java|locate|dyld)/)"
+)
+_MID_TOKEN: Final = re.compile(r".[^/]?/(@(?:executable_path|loader_path|rpath))/")
 _DOTS: Final = re.compile(r"/\.\.(?=/)")
 
 
@@ -144,6 +148,7 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
         and evidence.library == evidence.dlopen_path
     )
     facts["unsaid"] = is_unsaid(evidence)
+    facts["found_cut"] = is_found_cut(evidence)
     end = evidence.termination
     facts["dyld.code"] = str(end.code) if end is not None and end.namespace == "DYLD" else ""
     facts["reasonless"] = evidence.kind is EvidenceKind.LIBRARY_MISSING and any(
@@ -167,6 +172,16 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
     return facts
 
 
+def of_macos(path: str) -> bool:
+    """Whether a path is one of macOS's own libraries: others may have a folder below /usr/lib."""
+    return _OF_MACOS.match(path) is not None
+
+
+def is_found_cut(evidence: Evidence) -> bool:
+    """Whether a text breaks off before dyld says what is wrong with the file, but says that it found one."""
+    return is_unsaid(evidence) and "Did find" in (evidence.reason or "")
+
+
 def is_unsaid(evidence: Evidence) -> bool:
     """Whether a text breaks off before dyld says what is wrong with the file: it may be there."""
     if evidence.kind is not EvidenceKind.LIBRARY_MISSING:
@@ -180,7 +195,8 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     if library:
         facts["lib.scheme"] = scheme(library)
     facts["lib.absolute"] = library.startswith("/")
-    facts["lib.system"] = library.startswith(SYSTEM)
+    facts["lib.system"] = of_macos(library)
+    facts["lib.mid_token"] = token[1] if (token := _MID_TOKEN.search(library)) else ""
     facts["lib.system_leaf"] = leaf(library) in _SYSTEM_LEAVES
     facts["lib.sanitizer"] = _SANITIZER.search(library) is not None
     facts["lib.swift"] = _SWIFT.search(library) is not None
@@ -196,7 +212,7 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["rpath.keg"] = next(
         (m[1] for t in evidence.attempts if library.startswith("@rpath/") and (m := _KEG.match(t.path))), ""
     )
-    facts["asker.system"] = asker.startswith(SYSTEM)
+    facts["asker.system"] = of_macos(asker)
     facts["asker.downloaded"] = bool(bundle_of(asker)) or "/Downloads/" in asker
     facts["place"] = place_of(asker or evidence.dlopen_path).kind.value
     facts["lib.r_version"] = bool(re.match(r"/Library/Frameworks/R\.framework/Versions/[\d.]+(?:-\w+)?/", library))
@@ -327,7 +343,7 @@ def _of_symbol(facts: dict[str, Fact], evidence: Evidence, asker: str) -> None:
         facts["sym.versioned"] = True
         facts["sym.version"] = f"{space} {version}" if space else next(g for g in match.groups() if g)
     facts["expected.private"] = expected.startswith("/System/Library/PrivateFrameworks/")
-    facts["expected.system"] = expected.startswith(SYSTEM)
+    facts["expected.system"] = of_macos(expected)
     facts["expected.absolute"] = expected.startswith("/")
     facts["asker.packaged"] = place_of(asker).kind in _MANAGED or bool(_environment(asker))
     facts["expected.swift"] = _SWIFT.search(expected) is not None

@@ -295,7 +295,7 @@ class _Wrap:
         """Return the next line with the blank in front that the break stands for."""
         text = below.strip()
         ended, begun = above.rstrip().rpartition(" ")[2], text.partition(" ")[0]
-        if above[-1:] == " ":
+        if above[-1:] == " " or (text[:1] == "/" and _OPEN_PATH.search(above)):
             return text
         known = self._known(above, text)
         if known is not None and (self.lone or not self.hard):
@@ -324,6 +324,10 @@ class _Wrap:
             if left + joint + right in self.whole:
                 return joint
         return None
+
+
+_OPEN_PATH: Final = re.compile(r"['(]/[^'()\n]{1,4096}$")
+"""A path in quotes or brackets that is not at its end yet."""
 
 
 def _word(text: str) -> bool:

@@ -175,7 +175,7 @@ def _facts(match: re.Match[str]) -> dict[str, str | tuple[str, ...]]:
         value = raw.strip() if name == "command" else trimmed(raw, leading=near)
         if leading and name in FILES | PLACES:
             value = MARKS.sub("", value)
-            value = without_sentence(value) if name in FILES else place_in(value)
+            value = without_sentence(value).lstrip("'") if name in FILES else place_in(value)
         leading = False
         if name in FILES and _NO_FILE.match(value):
             continue

@@ -131,7 +131,7 @@ def parse_message(text: str, context: Context) -> Evidence | None:
         end = _DLOPEN_END.search(text, 7, 4400)
         if end is None:
             return None
-        base = evolve(base, request=Request.DLOPEN, dlopen_path=text[7 : end.start()], dlopen_mode=end.group(1))
+        base = evolve(base, request=Request.DLOPEN, dlopen_path=text[7 : end.start()].strip(), dlopen_mode=end.group(1))
         body = text[end.end() :].strip(" \t\n")
     found = _parse_body(body, base, context)
     if found is None:
@@ -343,6 +343,12 @@ def _library(body: str, base: Evidence) -> tuple[Evidence, bool]:
     ), quoted
 
 
+_PART_OF_PATH: Final = re.compile(
+    r"(?!.*/(?:s?bin|MacOS|libexec|Versions/[^/]+)/)(?!.*/(\w+)\.framework/\1$)/.*/[^/.]+$"
+)
+"""Where a text breaks off inside the path of a library: one has an ending, or lies where programs and frameworks do."""
+
+
 def _symbol(body: str, base: Evidence) -> tuple[Evidence, bool]:
     fields = _fields(body)
     symbol = _value(fields["head"].partition(":")[2])
@@ -354,6 +360,8 @@ def _symbol(body: str, base: Evidence) -> tuple[Evidence, bool]:
         expected_in = "weak-def export"
     elif expected_in and referenced:
         expected_in = expected_in.removesuffix(f" in {referenced}")
+    if expected_in and _PART_OF_PATH.match(expected_in) and expected_in != referenced:
+        expected_in = None
     return evolve(
         base,
         kind=EvidenceKind.SYMBOL_MISSING,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from machochain.model.paths import leaf
+
 FILES: Final = frozenset({"file", "lib", "path", "real", "asker", "file1"})
 PLACES: Final = frozenset({"tool", "where", "pkg"})
 _OPENS: Final = ("/", "./", "../", "~", "@rpath", "@loader_path", "@executable_path", "$", "<", "\u2026")
@@ -26,6 +28,7 @@ _SPEAKER: Final = re.compile(
 _SAYS: Final = re.compile(
     r"[\"\u201c\u201d\u00ab\u201e\u300c]|: |\b(?:says?|saying|that|reports?|errors?|messages?|because)\b"
 )
+_ENDING: Final = re.compile(r"(?:[.-]\d[\w.]*)?\.(?:dylib|so|dll|bundle|jnilib|node)(?:\.\d[\w.]*)?$|[.-]\d[\d.]*$")
 _NO_NAME: Final = re.compile(r"(?i)(?:(?:the|this|your|my) )?(?:app|application|file|it|program|binary|.*\bi\b.*)")
 
 
@@ -57,6 +60,16 @@ def _path_in(value: str) -> int:
         if i >= 0
     ]
     return min(found, default=0)
+
+
+def bare_name(path: str) -> str:
+    """Return the name of a library, without what systems put before and behind it."""
+    name = leaf(path)
+    while (shorter := _ENDING.sub("", name)) != name:
+        name = shorter
+    while name.startswith("lib") and len(name) > len("lib"):
+        name = name[len("lib") :]
+    return name.lower()
 
 
 def app_name(value: str) -> str:

@@ -6,8 +6,9 @@ from typing import Final
 
 from machochain.diagnosis.anew import anew_of
 from machochain.diagnosis.attempts import framework_partial
-from machochain.diagnosis.derive import SYSTEM
+from machochain.diagnosis.derive import is_found_cut, of_macos
 from machochain.diagnosis.elision import is_elided
+from machochain.diagnosis.names import bare_name
 from machochain.diagnosis.places import bundle_of, formula_of, place_of
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import PlaceKind, ProcessFacts
@@ -120,6 +121,10 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return (f"install_name_tool -change {quoted(library)} {quoted('/FOLDER/' + leaf(library))} {_BIN}", _RESIGN)
         case Cause.PLACEHOLDER:
             return _unfilled(e, library)
+        case Cause.WRONG_ARCHITECTURE if is_found_cut(e):
+            return (f"see what the file is, and for which processor: file {_whole(e.library, 'FILE')}",)
+        case Cause.COMPILER_RUNTIME:
+            return ("as a user: take another build of what asks; to ship: link with gfortran or gcc, or -lgcc",)
         case Cause.WRONG_ARCHITECTURE:
             return _for_processor(e, name)
         case Cause.NEWER_MACOS:
@@ -145,13 +150,17 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
                 f"nm -gU LIBRARY | grep {quoted(e.symbol or 'SYMBOL')}   # who has it",
                 "static libraries of another processor are skipped with a warning only",
             )
+        case Cause.ABI_MISMATCH if "cxx11" in (e.symbol or ""):
+            return ("compile and link both with one compiler: clang (-stdlib=libc++), or g++ and its libstdc++",)
         case Cause.ABI_MISMATCH:
             return (
                 "install versions of both that belong together, or rebuild the one that asks",
                 f"look for a stray copy: otool -L {_BIN}; ls /usr/local/lib",
             )
+        case Cause.OLD_LIBRARY if formula:
+            return (f"brew upgrade {quoted(formula)}   # brew install, if it is not installed",)
         case Cause.OLD_LIBRARY:
-            return (f"brew upgrade {quoted(formula)}" if formula else f"update {name}",)
+            return (f"let what asks find the {name} it was built with, or a newer one",)
         case Cause.LIBRARY_VALIDATION | Cause.SIGNATURE_MISSING | Cause.SIGNATURE_BROKEN:
             return _signed(cause, e, bad)
         case Cause.QUARANTINE:
@@ -185,13 +194,25 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
                 "see who sets it: env | grep DYLD_, launchctl getenv DYLD_INSERT_LIBRARIES, the tool that starts it",
             )
         case Cause.PROBE | Cause.OWN_NAME:
-            where = (f"see whether and where it is: find / -name {quoted(leaf(library))} 2>/dev/null",)
-            return (
-                f"{install}, if it is not there; else give the program the full path",
-                *(where if leaf(library) else ()),
-            )
+            return _asked_for(cause, library, install)
         case _:
             return ()
+
+
+_PARTS_OF_LIBSYSTEM: Final = frozenset({"c", "m", "dl", "pthread", "system", "util", "rt"})
+
+
+def _asked_for(cause: Cause, library: str, install: str) -> tuple[str, ...]:
+    """Return what helps where a program asked for a file by name that is not there."""
+    file = leaf(library)
+    where = (f"see whether and where it is: find / -name {quoted(file)} 2>/dev/null",) if file else ()
+    if bare_name(library) in _PARTS_OF_LIBSYSTEM:
+        return ("it is a part of macOS: let the program ask for /usr/lib/libSystem.B.dylib",)
+    if file and cause is Cause.OWN_NAME and "/" in library:
+        return (*where, "build or install it where it is asked for; or name the place where it is")
+    if "/Cellar/" in library:  # asked for where the program itself lies: the package is there
+        install = f"install the package that brings {printable(file)}"
+    return (f"{install}, if it is not there; else give the program the full path", *where)
 
 
 def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
@@ -213,7 +234,7 @@ def _reinstall(e: Evidence, formula: str) -> tuple[str, ...]:
 
 def _for_processor(e: Evidence, name: str) -> tuple[str, ...]:
     bad = refused_file(e)
-    if bad.startswith(SYSTEM):
+    if of_macos(bad):
         return ("take a build of the program for this processor and this macOS: the file is a part of macOS",)
     formula = formula_of(bad)
     anew = f"brew reinstall {quoted(formula)}, with the Homebrew of that processor" if formula else anew_of(bad)
@@ -310,7 +331,8 @@ def _go_needs(e: Evidence) -> tuple[str, ...]:
 
 
 def _where(e: Evidence) -> str:
-    first = e.attempts[0].path if e.attempts else ""
+    asked = e.dlopen_path if e.referenced_from is None else None
+    first = asked if asked and asked.startswith("/") else e.attempts[0].path if e.attempts else ""
     return f": {printable(directory(first))}" if first and not is_elided(first) else ""
 
 

@@ -71,7 +71,7 @@ def scan_tried(text: str, start: int = 0) -> TriedList:
             items.append(Tried(path, text[begin : begin + _SAID_LIMIT].strip() if said else None))
             return TriedList(tuple(items), len(text), complete=False)
         suffix = _SUFFIX.match(text, end + 1)
-        items.append(Tried(path, text[begin:end], suffix.group() if suffix else ""))
+        items.append(Tried(path.lstrip(" "), text[begin:end], suffix.group() if suffix else ""))
         at = suffix.end() if suffix else end + 1
         comma = _NEXT.match(text, at)
         if comma is None:

@@ -118,3 +118,130 @@ def test_the_limit_of_load_commands_is_an_older_dyld_s_own() -> None:
     assert found.evidence is not None
     assert found.evidence.macos_range is not None
     assert found.evidence.macos_range.low is None
+
+
+def test_a_path_that_breaks_before_a_slash_is_one_path() -> None:
+    found = only(
+        "dlopen(/Users/u/Library/Application Support/Tin\n/Extensions/pan.scx, 0x0002): tried: '/Users/u/Library/"
+        "Application Support/Tin\n/Extensions/pan.scx' (mach-o file, but is an incompatible architecture"
+        " (have 'x86_64', \nneed 'arm64'))\n"
+    )
+    assert found.fact("lib") == "/Users/u/Library/Application Support/Tin/Extensions/pan.scx"
+    assert not any("DYLD" in words for words in found.because)
+
+
+def test_a_file_that_was_asked_for_by_its_whole_path_has_no_other_name() -> None:
+    found = only("Failed to load NIF library: 'dlopen(/w/tin/priv/tin_drv.so, 2): image not found'\n")
+    assert found.cause is Cause.OWN_NAME
+    assert not any("full path" in step for step in found.remedy)
+
+
+def test_gnu_s_libiconv_under_the_name_of_macos_s_shadows_it() -> None:
+    frameworks = "/w/Tin.app/Contents/Frameworks"
+    found = only(
+        f"dlopen(/w/tin.so, 2): Symbol not found: _iconv_open\n  Referenced from: {frameworks}/libpan.dylib\n"
+        f"  Expected in: {frameworks}/libiconv.2.dylib\n"
+    )
+    assert (found.cause, found.alternatives) == (Cause.SYSTEM_SHADOW, (Cause.ABI_MISMATCH,))
+    assert not any("DYLD" in each.text for each in found.helps)
+
+
+def test_names_of_gnu_s_library_of_c_plus_plus_are_of_another_compiler() -> None:
+    found = only(
+        "dlopen(/w/tin.so, 2): Symbol not found: __ZNSt7__cxx113tinEv\n  Referenced from: /w/tin.so\n"
+        "  Expected in: flat namespace\n"
+    )
+    assert "GCC" in found.because[0]
+    assert any("one compiler" in step for step in found.remedy)
+
+
+def test_a_folder_below_usr_lib_is_not_macos_s() -> None:
+    asker = "/w/tin.bundle"
+    lines = f"dlopen({asker}, 9): Symbol not found: _tin\n  Referenced from: {asker}\n  Expected in: {{}}\n"
+    assert only(lines.format("/usr/lib/pan/lib/libtin.1.dylib")).cause is Cause.ABI_MISMATCH
+    assert only(lines.format("/usr/lib/system/libtin.dylib")).cause is Cause.NEWER_MACOS
+    cut = only(lines.format("/usr/lib/pan/lib/na"))
+    assert cut.evidence is not None
+    assert cut.evidence.expected_in is None
+
+
+def test_a_helper_of_gcc_s_runtime_is_no_function_of_a_newer_macos() -> None:
+    found = only(
+        "dlopen(/w/tin.so, 2): Symbol not found: ___addtf3\n  Referenced from: /w/tin.so\n"
+        "  Expected in: /usr/lib/libSystem.B.dylib\n"
+    )
+    assert (found.cause, found.alternatives) == (Cause.COMPILER_RUNTIME, (Cause.ABI_MISMATCH,))
+
+
+def test_a_file_that_was_found_and_a_text_that_breaks_off_leave_open_what_is_wrong() -> None:
+    found = only("dlopen(/w/tin.so, 2): no suitable image found.  Did find:\n  /w/t...\n")
+    assert (found.cause, found.alternatives) == (Cause.WRONG_ARCHITECTURE, (Cause.FOREIGN_FILE, Cause.MALFORMED))
+    assert "could not be loaded" in found.headline
+    assert "breaks off" in found.because[0]
+    assert all(step.startswith("see what the file is") for step in found.remedy)
+
+
+def test_places_in_a_log_of_mono_s_are_one_question_and_no_upgrade() -> None:
+    folder = "/usr/local/Cellar/mono/6/lib/mono/gac/Tin"
+    found = diagnose(
+        "".join(
+            f"Mono: DllImport error loading library '{folder}/{n}': 'dlopen({folder}/{n}, 9): image not found'.\n"
+            for n in ("libtin.dylib", "libtin.dylib.so", "libtin.dylib.bundle")
+        )
+    )
+    (answer,) = found.answers
+    assert answer.cause is Cause.PROBE
+    assert not any("brew" in step for step in answer.remedy)
+
+
+@pytest.mark.parametrize("name", ["libc.dylib", "libdl.so", "libpthread.so.0"])
+def test_a_part_of_libsystem_is_not_to_be_installed(name: str) -> None:
+    found = only(f"java.lang.UnsatisfiedLinkError: dlopen({name}, 9): image not found\n")
+    assert any("libSystem" in step for step in found.remedy)
+    assert not any("install" in step for step in found.remedy)
+
+
+def test_x11_was_a_part_of_macos_once() -> None:
+    found = launch("/usr/X11/lib/libtin.1.dylib", "/usr/local/bin/pan", "image not found")
+    assert (found.cause, found.alternatives[0]) == (Cause.SYSTEM_LIBRARY_GONE, Cause.UNDECLARED_DEPENDENCY)
+
+
+def test_a_program_that_no_python_loads_lacks_python_s_library() -> None:
+    found = only("dyld[7]: symbol not found in flat namespace '_PyExc_TypeError'\n")
+    assert (found.cause, found.alternatives[0]) == (Cause.HOST_SYMBOLS, Cause.FLAT_SYMBOL)
+    assert any("link the library of Python" in each.text for each in found.helps)
+
+
+@pytest.mark.parametrize(
+    "path", ["/a/lib:/b/lib/libtin.dylib", "/Applications/Tin.app/bin/../@executable_path/../lib/libtin.so"]
+)
+def test_a_path_that_can_lead_nowhere_is_itself_wrong(path: str) -> None:
+    assert launch(path, "/w/pan", "image not found").cause is Cause.WRONG_LOAD_PATH
+
+
+def test_a_file_glib_added_an_ending_to_is_no_library_to_install() -> None:
+    found = diagnose(
+        "g_module_open() failed for /w/Tin.app/lib/loaders: dlopen( /w/Tin.app/lib/loaders.so, 0x000A): tried:"
+        " ' /w/Tin.app/lib/loaders.so' (no such file)\n"
+    ).main
+    assert found is not None
+    assert found.cause is Cause.OWN_NAME
+    assert found.fact("lib") == "/w/Tin.app/lib/loaders.so"
+    assert not any("package" in step for step in found.remedy)
+
+
+def test_a_message_without_its_head_stands_behind_whole_ones() -> None:
+    part = "  Referenced from: /w/tin.dylib\n  Reason: image not found\n"
+    first = diagnose(part + f"dlopen(/w/pan.dylib, 10): Library not loaded: @rpath/libcan.dylib\n{part}").answers[0]
+    assert first.fact("lib") == "@rpath/libcan.dylib"
+
+
+def test_an_old_copy_of_a_library_macos_has_too_may_be_macos_s() -> None:
+    found = launch(
+        "@rpath/libiconv.2.dylib",
+        "/w/libtin.dylib",
+        "Incompatible library version: libtin.dylib requires"
+        " version 9.0.0 or later, but libiconv.2.dylib provides version 7.0.0",
+    )
+    assert (found.cause, found.alternatives) == (Cause.OLD_LIBRARY, (Cause.SYSTEM_SHADOW,))
+    assert not any(step.startswith("update") for step in found.remedy)
