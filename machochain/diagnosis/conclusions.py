@@ -18,6 +18,7 @@ from machochain.diagnosis.wording import command, sentence
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import Answer, Fact, Help, PlaceKind, ProcessFacts
 from machochain.model.evidence import Evidence, EvidenceKind, Request
+from machochain.model.paths import leaf
 from machochain.model.value import evolve
 
 SOURCES: Final = frozenset(
