@@ -8,6 +8,7 @@ from typing import Final
 from machochain.diagnosis import table
 from machochain.diagnosis.attempts import NO_PATH, explain_attempts
 from machochain.diagnosis.conclusions import (
+    LINKERS,
     avoid_of,
     because_of,
     beside_of,
@@ -36,7 +37,7 @@ from machochain.diagnosis.conclusions import (
 )
 from machochain.diagnosis.context import HEAD, Context, context_of
 from machochain.diagnosis.derive import derived, elided_names
-from machochain.diagnosis.elision import LONGEST_TAIL, is_cut, is_open
+from machochain.diagnosis.elision import LONGEST_TAIL, is_cut, is_open, is_open_dlopen
 from machochain.diagnosis.eras import dated, is_of_a_build
 from machochain.diagnosis.explain import headline_of, place_words
 from machochain.diagnosis.facts import facts_of, form_of, typed
@@ -174,6 +175,8 @@ class _Answers:
         facts = facts_of(evidence, hits, self.context, extra)
         if evidence.kind is EvidenceKind.ARCHITECTURE and "have" not in facts:
             facts |= {"have": have} if (have := slices_of(self.paste.text[:HEAD], refused_file(evidence))) else {}
+        if self._breaks_off(evidence):
+            facts["cut"] = True
         if any("escapes of a string" in n for n in self._notes(evidence, ())):
             facts["escaped"] = True
         if evidence.confidence is Confidence.LIKELY and (evidence.library or evidence.symbol):
@@ -229,6 +232,14 @@ class _Answers:
         names = [h.facts.get("name") for h in self.hits if h.form.name in _NAMING]
         asked = next((n for n in names if isinstance(n, str) and bare_name(n) == spelled(evidence)), None)
         return evidence if asked is None else evolve(evidence, library=asked, dlopen_path=asked)
+
+    def _breaks_off(self, evidence: Evidence) -> bool:
+        """Whether a message is the one in which the text ends, before dyld said everything."""
+        text = self.paste.text.rstrip()
+        end = text.count("\n") + 1
+        if is_open_dlopen(text[-LONGEST_TAIL:].rpartition("\n")[2]):
+            return evidence.lines[1] + _NEAR >= end
+        return self.cut and evidence.lines[1] >= end and evidence.reason != "image not found"
 
     def _typed_by_hand(self, evidence: Evidence, hits: list[Hit]) -> bool:
         """Whether the prefix of dyld2 stands before a list of attempts, which dyld2 never printed."""
@@ -356,9 +367,13 @@ class _Answers:
             flags = self.context["flags"]
             stated["flag_source"] = flags[0] if isinstance(flags, tuple) and len(flags) == 1 else flags
             stated["flags"] = flags
+        if form.producer in LINKERS and "linked" in self.context:
+            stated["arch"] = self.context["linked"]
         whole = {**{k: v for k, v in stated.items() if k not in facts}, **facts}
         whole = {**{k: v for k, v in attached.items() if k not in whole}, **whole}
         whole = with_other_names(form, whole)
+        if "app" in whole and not any(h.facts.get("file") for h in self.hits):
+            whole.setdefault("file", whole["app"])
         if self.cut and group[-1].line + _NEAR >= self.paste.text.rstrip().count("\n"):
             whole["cut"] = True
         whole["errors"] = 1 if form.level >= table.ERROR else 0

@@ -21,6 +21,7 @@ from machochain.model.evidence import Evidence, EvidenceKind, Request
 from machochain.model.paths import leaf
 from machochain.model.value import evolve
 
+LINKERS: Final = frozenset({"ld64", "ld-prime", "lld", "zig"})
 SOURCES: Final = frozenset(
     {"ld64", "ld-prime", "lld", "zig", "clang", "xcrun", "cmd/link", "cmd/go", "cgo", "node-gyp"}
 )
@@ -333,6 +334,10 @@ def _second_names(form: table.Form) -> tuple[tuple[str, str], ...]:
         return (("path", "file"),)
     if form.name == "ld.ignore.format":
         return (("arch", "need"),)
+    if form.name.startswith("ld.ignore."):
+        return (("need", "arch"),)
+    if form.name.startswith("dyld.tried."):
+        return (("real", "file"), ("path", "file"))
     if form.name.startswith("ld.ignore"):
         return (("need", "arch"),)
     return (("path", "file"),) if form.name.startswith(("nt.", "ld.", "lld.")) else ()

@@ -7,7 +7,7 @@ from typing import Final
 
 from machochain.diagnosis.matching import Hit
 from machochain.diagnosis.programs import kind_of, program_of
-from machochain.diagnosis.releases import told_releases, without_parts
+from machochain.diagnosis.releases import kernel_of, told_releases, without_parts
 
 Context = dict[str, str | bool | tuple[str, ...]]
 _DARWIN: Final = {"20": "11", "21": "12", "22": "13", "23": "14", "24": "15", "25": "26"}
@@ -35,8 +35,13 @@ _UNMARKED: Final = re.compile(r"xattr (?:-\w+ ){1,3}com\.apple\.quarantine|No su
 _GO: Final = re.compile(r"(?:\bgo version go|/[Gg]o/|\bgo)(?P<go>1\.\d{1,2}(?:\.\d{1,2})?)\b")
 _CODE_TYPE: Final = re.compile(r"Code Type:\s{1,40}(?P<type>[\w-]{2,20})(?:\s\((?P<how>\w{2,20})\))?")
 _BUILD: Final = re.compile(r"OS Version:\s{1,40}(?:macOS|Mac OS X) (?P<os>[\d.]{2,12}) \((?P<build>\w{3,12})\)")
+_BUILT: Final = re.compile(
+    r"(?<![\w.])(?P<os>\d{1,2}(?:\.\d{1,2}){0,2})\)? \((?:[Bb]uild )?"
+    r"(?P<build>(?P<major>\d{2})[A-Z]\d{1,5}[a-z]?)\)(?!\w)"
+)
+"""A release and its build, as the system's own windows and reports write them; the build begins with the kernel's."""
+_LINKED: Final = re.compile(r"\bfor (?:inferred )?architecture:? (?P<arch>\w{3,12})\b(?!\))")
 _PRINTED: Final = re.compile(r"Build ?Version:\s{1,20}(?P<build>\w{3,12})")
-_TOLD_BUILD: Final = re.compile(r"\b\d{2}(?:\.\d{1,2}){0,2} \((?:[Bb]uild )?(?P<build>\d{2}[A-Z]\d{1,5}[a-z]?)\)")
 _REGION: Final = re.compile(r"^--->\s{1,8}(?P<region>[A-Za-z_][\w ()-]{1,40}?)\s{2,60}[0-9a-f]{4,20}-", re.MULTILINE)
 _LAUNCHED: Final = re.compile(
     r"(?i)\b(?:after|once|when|since) (?:[\w'.-]{1,20} ){1,5}?(?:(?:is|was|being|been|first|has|have|are) ){1,3}"
@@ -70,7 +75,7 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
     """Return what the text states beside its messages; a fact that is stated twice and differs is left out."""
     head = text[:HEAD]
     found: Context = {}
-    for name, pattern in (("region", _REGION), ("build", _TOLD_BUILD), ("build", _PRINTED), ("go", _GO)):
+    for name, pattern in (("region", _REGION), ("build", _PRINTED), ("go", _GO)):
         if match := pattern.search(head):
             found[name] = match[name]
     if match := _CODE_TYPE.search(head):
@@ -82,8 +87,9 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         found["nowhere"] = True
     if (match := _THREAD.search(head)) and match["thread"] != "0":
         found["thread"] = "another"
-    if match := _BUILD.search(head):
-        found["os"], found["build"] = match["os"], match["build"]
+    _of_build(found, head)
+    if len(linked := {m["arch"] for m in _LINKED.finditer(head)} - {"unknown"}) == 1:
+        found["linked"] = linked.pop()
     for pattern in (_ANSWERS, _KERNEL):
         if "arch" not in found and (match := pattern.search(head)):
             found["arch"] = match["arch"].lower()
@@ -126,6 +132,19 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
     if re.search(r"GOOS=darwin|x86_64-linux|linux_amd64|ubuntu|ld\.lld", head):
         found["cross"] = "yes"
     return found
+
+
+def _of_build(found: Context, head: str) -> None:
+    """Add release and build where a report or a window names both."""
+    if match := _BUILD.search(head):
+        found["os"], found["build"] = match["os"], match["build"]
+        return
+    told = {m["build"]: m for m in _BUILT.finditer(head)}
+    if "build" not in found and len(told) == 1:
+        (build, match) = told.popitem()
+        found["build"] = build
+        if kernel_of(match["os"]) == int(match["major"]):
+            found["os"] = match["os"]
 
 
 def _release(head: str, hits: list[Hit]) -> str:

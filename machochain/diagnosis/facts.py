@@ -43,12 +43,12 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
                     found[name].append(each)
     facts: dict[str, Fact] = {}
     if group[0].form.producer == "spctl/Gatekeeper" and "app" in found:
-        if bundles := [v for v in found["app"] if v.endswith(".app")]:
-            found.setdefault("file", bundles)
         found["app"] = list(filter(None, dict.fromkeys(app_name(v) for v in found["app"])))
     for name, values in found.items():
         if not values or name in {"any", "rest", "hex", "n", "stamp", "stamp2"}:
             continue
+        if name == "arch":
+            values = list(dict.fromkeys(v.rstrip(".,") for v in values))  # noqa: PLW2901  # the end of a sentence
         if name in _NUMBERS and all(re.fullmatch(r"-?\d{1,12}", v) for v in values):
             facts[name] = int(values[0]) if len(values) == 1 else tuple(values)
         elif name in _ARCHS and group[0].form.producer == "dyld":

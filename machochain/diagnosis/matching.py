@@ -225,6 +225,8 @@ def trimmed(value: str, *, leading: bool) -> str:
     for first, last in (("'", "'"), ('"', '"'), ("\u201c", "\u201d"), ("\u2018", "\u2019")):
         if len(value) > 1 and value[0] == first and value[-1] == last:
             return value[1:-1]
+    if value[:1] in {'"', "'"} and len(value) > 1 and value.count(value[0]) == 1:
+        value = value[1:]
     if value[-1:] in {'"', "'", "\u201d", "\u2019"} and value.count(value[-1]) == 1:
         value = value[:-1]
     return value

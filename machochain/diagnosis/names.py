@@ -29,12 +29,16 @@ _SAYS: Final = re.compile(
     r"[\"\u201c\u201d\u00ab\u201e\u300c]|: |\b(?:says?|saying|that|reports?|errors?|messages?|because)\b"
 )
 _ENDING: Final = re.compile(r"(?:[.-]\d[\w.]*)?\.(?:dylib|so|dll|bundle|jnilib|node)(?:\.\d[\w.]*)?$|[.-]\d[\d.]*$")
+_COMPLAINS: Final = re.compile(r"(?:Failed|Unable|Cannot|Could not|Couldn.t|Can.t|Error|Warning)(?: \w{1,20}){1,6}$")
+"""What a program says went wrong, where a file is named as a rule."""
 _NO_NAME: Final = re.compile(r"(?i)(?:(?:the|this|your|my) )?(?:app|application|file|it|program|binary|.*\bi\b.*)")
 
 
 def without_sentence(value: str) -> str:
     """Return the file a line names, without the sentence before it; ``""`` where nothing says where its name begins."""
     value = _SPEAKER.sub("", value)
+    if _COMPLAINS.match(value) and "/" not in value:
+        return ""
     if value.startswith(_OPENS) or " " not in value:
         return value
     if value.count("`") % 2:

@@ -73,7 +73,7 @@ def without_parts(releases: Iterable[str]) -> set[str]:
 
 def _of_this_mac(head: str, match: re.Match[str]) -> bool:
     kernel = match.groupdict().get("kernel")
-    if kernel is not None and int(kernel) != _kernel_of(match["release"]):
+    if kernel is not None and int(kernel) != kernel_of(match["release"]):
         return False
     before = head[max(0, match.start() - 60) : match.start()].rpartition("\n")[2]
     if _OR_LATER.match(head, match.end()) or _FLAG.search(before):
@@ -84,9 +84,9 @@ def _of_this_mac(head: str, match: re.Match[str]) -> bool:
     return not _OF_ANOTHER.search(before) and (whole or not before.rstrip().endswith(("in", "In", "of", "with")))
 
 
-def _kernel_of(release: str) -> int:
+def kernel_of(release: str) -> int:
     """Return the number with which the builds of a release begin; those of iOS begin with others."""
     parts = [int(part) for part in release.split(".")]
     if parts[0] == 10:
-        return parts[1] + 4
+        return parts[1] + 4 if len(parts) > 1 else 0
     return parts[0] - 1 if parts[0] >= _UNIFIED else parts[0] + 9

@@ -49,7 +49,8 @@ def command(words: str, facts: Mapping[str, Fact]) -> str:
             return re.sub(r"\d", "", name).upper()
         if part == "regex":
             return quoted("^" + re.escape(value).replace("\\-", "-").replace("\\,", ",") + "$")
-        return file_word(value) if name in _FILES else quoted(value)
+        home = "~/" if value.startswith("~/") else ""  # a quoted ~ is no home
+        return home + (file_word(value) if name in _FILES and not home else quoted(value.removeprefix(home)))
 
     return _HOLE.sub(fill, words)
 
