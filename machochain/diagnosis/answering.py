@@ -414,13 +414,20 @@ class _Answers:
         )
 
     def _of_termination(self, evidence: Evidence) -> Answer:
+        by_dyld = evidence.termination is not None and evidence.termination.namespace == "DYLD"
+        cause, form = (Cause.UNKNOWN, "crash.dyld") if by_dyld else (Cause.CRASH, "crash.libsystem")
         return Answer(
             evidence=evolve(evidence, lines=self._lines(evidence)),
-            headline=headline_of(evidence, Cause.CRASH),
-            cause=Cause.CRASH,
+            headline=headline_of(evidence, cause),
+            cause=cause,
             confidence=Confidence.LIKELY,
-            because=("The crash report has no message of dyld.",),
-            form="crash.libsystem",
-            forms=("crash.libsystem",),
+            because=(
+                "The message of dyld that the report has is not in the text: it names the file."
+                if by_dyld
+                else "The crash report has no message of dyld.",
+            ),
+            form=form,
+            forms=(form,),
             facts=tuple(facts_of(evidence, [], self.context, {}).items()),
+            next=("ls -t ~/Library/Logs/DiagnosticReports",) if by_dyld else (),
         )

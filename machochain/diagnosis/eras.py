@@ -38,7 +38,8 @@ def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None
     """
     reasons = [t.reason or "" for t in evidence.attempts]
     text = evidence.reason or ""
-    if text.startswith(("tried but", "missing compatible arch in")):
+    # dyld4 has these words of MachOAnalyzer.cpp behind a path that was tried; dyld3 (852.2, APIs.cpp) alone says them.
+    if text.startswith(("tried but", "missing compatible arch in", "could not use '")):
         return Era.DYLD3_CLOSURE
     if bare_prefix and _by_hand(evidence, text):
         bare_prefix = False

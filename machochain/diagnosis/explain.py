@@ -55,6 +55,8 @@ def headline_of(e: Evidence, cause: Cause) -> str:  # noqa: C901, PLR0911, PLR09
             return _symbol_headline(e, asker)
         case EvidenceKind.VALIDITY:
             return f"dyld refuses to start {asker}: {printable(e.reason or '')}."
+        case EvidenceKind.TERMINATION if cause is Cause.UNKNOWN:
+            return f"dyld ended {process}{_why_ended(e)}."
         case EvidenceKind.TERMINATION:
             return f"{process} was ended by the system{_why_ended(e)}."
         case EvidenceKind.BUILD | EvidenceKind.MESSAGE:

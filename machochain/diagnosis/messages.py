@@ -347,6 +347,8 @@ _PART_OF_PATH: Final = re.compile(
     r"(?!.*/(?:s?bin|MacOS|libexec|Versions/[^/]+)/)(?!.*/(\w+)\.framework/\1$)/.*/[^/.]+$"
 )
 """Where a text breaks off inside the path of a library: one has an ending, or lies where programs and frameworks do."""
+_PROSE_BEHIND: Final = re.compile(r"(?<=\.dylib) [A-Z][a-z]{1,20} [a-z](?![^\n]*[^ \n]/[^ \n])[^\n]*")
+"""A sentence whose line break before it was lost: words behind the name of a library, and no further path."""
 
 
 def _symbol(body: str, base: Evidence) -> tuple[Evidence, bool]:
@@ -358,8 +360,8 @@ def _symbol(body: str, base: Evidence) -> tuple[Evidence, bool]:
     expected_uuid, expected_in, _, _ = _image(_value(expected))
     if expected.startswith("Expected as"):
         expected_in = "weak-def export"
-    elif expected_in and referenced:
-        expected_in = expected_in.removesuffix(f" in {referenced}")
+    elif expected_in:
+        expected_in = _PROSE_BEHIND.sub("", expected_in.removesuffix(f" in {referenced}"))
     if expected_in and _PART_OF_PATH.match(expected_in) and expected_in != referenced:
         expected_in = None
     return evolve(

@@ -104,6 +104,19 @@ def test_missing_compatible_arch_is_macos_11_although_the_mode_is_hexadecimal() 
     assert (str(span.low), str(span.high)) == ("11.0", "11.7")
 
 
+def test_what_dyld4_says_behind_a_path_only_is_of_macos_11_by_itself() -> None:
+    words = "could not use '/a/x.bundle' because it is not a compatible arch"
+    span = only(f"dlopen(/a/x.bundle, 0x0009): {words} - /a/x.bundle").evidence.macos_range
+    assert span is not None
+    assert (str(span.low), str(span.high)) == ("11.0", "11.7")
+
+
+def test_a_report_that_ends_before_dyld_s_message_names_no_crash() -> None:
+    answer = only("Termination Reason:    DYLD, [0x1] Library missing")
+    assert (answer.cause, answer.form) == (Cause.UNKNOWN, "crash.dyld")
+    assert answer.headline == "dyld ended the process (DYLD 1 Library missing)."
+
+
 def test_a_bare_name_given_to_dlopen_is_looked_for_along_run_paths_and_not_in_a_working_directory() -> None:
     leaf = "libtin.dylib"
     tried = ", ".join(

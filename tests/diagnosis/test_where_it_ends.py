@@ -61,3 +61,11 @@ def test_bars_between_dyld_s_lines_are_breaks() -> None:
     (found,) = diagnose(text).answers
     assert (found.fact("lib"), found.fact("reason")) == ("@rpath/Tin.dylib", "image not found")
     assert found.cause is Cause.RUN_PATH
+
+
+def test_a_sentence_whose_line_break_was_lost_is_no_part_of_a_path() -> None:
+    head = "Dyld Error Message:\n  Symbol not found: _tin\n  Referenced from: /w/pan\n  Expected in: "
+    (found,) = diagnose(f"{head}/w/libtin.3.dylib What version of the product is used? Pan R2012a / Mac OS X").answers
+    assert found.fact("expected") == "/w/libtin.3.dylib"
+    (found,) = diagnose(f"{head}/w/Tin.dylib Extra files/libtin.3.dylib").answers
+    assert found.fact("expected") == "/w/Tin.dylib Extra files/libtin.3.dylib"
