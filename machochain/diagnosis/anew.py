@@ -13,6 +13,7 @@ _OF_JAVA: Final = re.compile(r"/(jna|jffi)[-\d][^/]*\.(?:tmp|dylib)$")
 """Files that libraries of Java write out before they load them."""
 _GEM: Final = re.compile(r"-\d[\w.]*(?:-[\w.-]*darwin[\w.-]*)?$")
 _R_PACKAGE: Final = re.compile(r"/library/([A-Za-z][\w.]*)/libs/[^/]+\.so$")
+_PERL: Final = re.compile(r"/auto/((?:[A-Za-z]\w*/)+)[^/]+\.bundle$")
 _PYTHON: Final = re.compile(r"/bin/(?:python|pypy)[\d.]*$")
 
 
@@ -32,8 +33,14 @@ def anew_of(path: str) -> str:
         return "the newest XQuartz, from xquartz.org"
     if match := _OF_JAVA.search(path):
         return f"a newer {match[1].upper()}, which writes this file"
+    return _by_installer(path)
+
+
+def _by_installer(path: str) -> str:
     if match := _R_PACKAGE.search(path):
         return f"""Rscript -e 'install.packages("{match[1]}", type = "source")'"""
-    if _PYTHON.search(path) and place.kind is not PlaceKind.HOMEBREW:
+    if match := _PERL.search(path):
+        return f"cpan -f -i {quoted('::'.join(match[1].rstrip('/').split('/')))}"
+    if _PYTHON.search(path) and place_of(path).kind is not PlaceKind.HOMEBREW:
         return "make the environment anew: python3 -m venv --clear FOLDER"
     return ""

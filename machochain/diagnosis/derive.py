@@ -53,7 +53,7 @@ _LOCAL_BUILDS: Final = re.compile(
 _BUILD_TREES: Final = re.compile(r"/var/macports/build/|/nix-build-[^/\n]+/")
 """Where package managers build what they have not installed yet."""
 _COMPILED_HERE: Final = re.compile(
-    r"/php/extensions/|/lib/php/|/pecl/|/perl5/|/site_perl/|/luarocks/|/gems/(?![^/]*-darwin)[^/]+/|/erlang/|/libexec/erlang"
+    r"/php/extensions/|/lib/php/|/pecl/|/perl5/|/site_perl/|/Library/Perl/|/luarocks/|/gems/(?![^/]*-darwin)[^/]+/|/erlang/|/libexec/erlang"
 )
 """Modules that their installer compiles on the machine, as a rule."""
 _INLINE: Final = re.compile(

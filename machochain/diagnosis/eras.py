@@ -87,8 +87,13 @@ def _wording_of_13(evidence: Evidence, reasons: list[str]) -> bool:
 
 def macos_range(evidence: Evidence) -> MacOSRange | None:
     """Return the releases whose dyld words things this way; None where the wording tells nothing, or it is of iOS."""
+    return None if of_ios(evidence) else _range(evidence)
+
+
+def of_ios(evidence: Evidence) -> bool:
+    """Whether a path of the message is one of a device with iOS, or of its simulator."""
     named = (evidence.library, evidence.referenced_from, evidence.process, *(t.path for t in evidence.attempts))
-    return None if any(_IOS.match(path or "") for path in named) else _range(evidence)
+    return any(_IOS.match(path or "") for path in named)
 
 
 def _range(evidence: Evidence) -> MacOSRange | None:

@@ -8,6 +8,7 @@ from machochain.diagnosis.anew import anew_of
 from machochain.diagnosis.attempts import framework_partial
 from machochain.diagnosis.derive import is_found_cut, of_macos
 from machochain.diagnosis.elision import is_elided
+from machochain.diagnosis.eras import of_ios
 from machochain.diagnosis.names import bare_name
 from machochain.diagnosis.places import bundle_of, formula_of, place_of
 from machochain.model.cause import Cause
@@ -128,11 +129,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
         case Cause.WRONG_ARCHITECTURE:
             return _for_processor(e, name)
         case Cause.NEWER_MACOS:
-            return (
-                "to ship: a lower MACOSX_DEPLOYMENT_TARGET, for the dependencies too; state the oldest macOS",
-                "as a user: take a build for this macOS, or update macOS",
-                *_go_needs(e),
-            )
+            return _newer(e)
         case Cause.SYSTEM_LIBRARY_GONE:
             inner = library.startswith("/usr/lib/system/")
             whole = ("link /usr/lib/libSystem.B.dylib, not its private parts",) if inner else ()
@@ -328,6 +325,16 @@ def _go_needs(e: Evidence) -> tuple[str, ...]:
     if e.symbol == "_SecTrustCopyCertificateChain":
         return ("the symbol is what Go 1.25 and later need of macOS 12: build with an older Go",)
     return ()
+
+
+def _newer(e: Evidence) -> tuple[str, ...]:
+    if of_ios(e):
+        return ("build it for the oldest iOS the app takes, the dependencies too", "as a user: update iOS")
+    return (
+        "to ship: a lower MACOSX_DEPLOYMENT_TARGET, for the dependencies too; state the oldest macOS",
+        "as a user: take a build for this macOS, or update macOS",
+        *_go_needs(e),
+    )
 
 
 def _where(e: Evidence) -> str:

@@ -245,3 +245,61 @@ def test_an_old_copy_of_a_library_macos_has_too_may_be_macos_s() -> None:
     )
     assert (found.cause, found.alternatives) == (Cause.OLD_LIBRARY, (Cause.SYSTEM_SHADOW,))
     assert not any(step.startswith("update") for step in found.remedy)
+
+
+def test_what_dyld_of_macos_11_says_of_a_processor_is_of_macos_11() -> None:
+    path = "/w/tin/pan.bundle"
+    found = only(f"dlopen({path}, 0x0009): could not use '{path}' because it is not a compatible arch - {path}\n")
+    assert found.evidence is not None
+    assert found.evidence.macos_range is not None
+    assert (str(found.evidence.macos_range.low), str(found.evidence.macos_range.high)) == ("11.0", "11.7")
+
+
+@pytest.mark.parametrize(
+    "words", ["library load disallowed by system policy", "Library load disallowed by System Policy"]
+)
+def test_the_system_s_policy_is_no_other_team(words: str) -> None:
+    found = only(
+        "dlopen(/w/tin.node, 1): no suitable image found.  Did find:\n  /w/tin.node: code signature in (/w/tin.node)"
+        f" not valid for use in process using Library Validation: {words}\n"
+    )
+    assert found.cause is Cause.QUARANTINE
+
+
+def test_words_behind_the_library_a_symbol_was_expected_in_are_no_part_of_it() -> None:
+    found = only(
+        "Dyld Error Message:\n  Symbol not found: _tin\n  Referenced from: /w/pan.mexmaci64\n"
+        "  Expected in: /w/sys/libtin.3.dylib What version of the product are you using?\n"
+    )
+    assert found.fact("expected") == "/w/sys/libtin.3.dylib"
+
+
+def test_a_module_of_perl_is_built_anew_by_cpan() -> None:
+    found = launch(
+        "/usr/local/opt/tin/lib/libtin.20.dylib",
+        "/Library/Perl/5.18/darwin-2level/auto/Tin/Pan/Pan.bundle",
+        "image not found",
+    )
+    assert found.cause is Cause.STALE_DEPENDENT
+    assert any("cpan -f -i Tin::Pan" in step for step in found.remedy)
+
+
+def test_a_device_with_ios_gets_no_newer_macos() -> None:
+    app = "/private/var/containers/Bundle/Application/AB0E5C11/Tin.app"
+    found = only(
+        f"Termination Reason: DYLD 4 Symbol missing\nSymbol not found: _tin\nReferenced from: {app}/Frameworks/pan\n"
+        "Expected in: /usr/lib/libobjc.A.dylib\n"
+    )
+    assert found.cause is Cause.NEWER_MACOS
+    assert not any("macOS" in step for step in found.remedy)
+
+
+def test_a_symbol_of_openmp_names_its_run_time() -> None:
+    found = only("dlopen(/w/tin.so, 0x0006): symbol not found in flat namespace '___kmpc_barrier'\n")
+    assert (found.cause, found.alternatives[0]) == (Cause.FLAT_SYMBOL, Cause.TOOLCHAIN_RUNTIME)
+
+
+def test_a_program_that_upx_packed_is_to_be_unpacked() -> None:
+    found = only("Termination Reason:    EXEC, [0xc] This UPX compressed binary contains an invalid Mach-O header\n")
+    assert found.cause is Cause.MALFORMED
+    assert any("upx -d" in each.text for each in found.helps)

@@ -12,6 +12,7 @@ from typing import Final
 
 from machochain.diagnosis.conclusions import helps_for
 from machochain.diagnosis.elision import is_elided
+from machochain.diagnosis.eras import of_ios
 from machochain.diagnosis.explain import headline_of
 from machochain.diagnosis.remedies import remedies
 from machochain.diagnosis.table import forms
@@ -50,6 +51,8 @@ _OF_FLAT: Final = frozenset({Cause.NEWER_MACOS, Cause.FLAT_SYMBOL})
 def asks(answer: Answer) -> bool:
     """Whether the facts of the OS may settle what an answer leaves open."""
     e = answer.evidence
+    if of_ios(e):
+        return False
     if e.kind is EvidenceKind.BUILD:
         return answer.cause is Cause.MISSING_INPUT and (_is_link(answer) or _is_framework(answer))
     if e.kind is EvidenceKind.LIBRARY_MISSING:
