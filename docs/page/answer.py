@@ -12,8 +12,6 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from attrs import evolve, field, frozen
-
 from docs.page.cards import audit_card, diagnosis_card, one_release
 from machochain.api import diagnose, render
 from machochain.auditing import audit
@@ -24,6 +22,7 @@ from machochain.model.audit import AuditReport
 from machochain.model.diagnosis import Diagnosis
 from machochain.model.errors import MachochainError
 from machochain.model.paths import HostPath, TargetPath
+from machochain.model.value import evolve, field, frozen
 from machochain.report.html import render_fragment
 from machochain.report.style import Style
 from machochain.report.text import render_resolution

@@ -20,11 +20,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import frozen
-
 from docs.page import bundle
 from machochain._version import __version__
 from machochain.dyld.profile import NAMES, is_unread, majors
+from machochain.model.value import frozen
 from machochain.model.version import Version
 
 HERE: Final = Path(__file__).parent

@@ -9,12 +9,11 @@ import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
-from attrs import frozen
-
 from machochain.model.audit import AuditReport
 from machochain.model.diagnosis import Answer, Diagnosis, Unread
 from machochain.model.paths import leaf, printable, printable_lines
 from machochain.model.result import Confidence, Result, Severity
+from machochain.model.value import frozen
 from machochain.report.audit_words import count, releases, sentence, summary
 from machochain.report.text import kernel_words, launcher_words, reach
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attrs import evolve
-
 from machochain.diagnosis.elision import is_elided
 from machochain.model.evidence import Era, Evidence, EvidenceKind, MacOSRange, Request
 from machochain.model.ospaths import CRYPTEX
+from machochain.model.value import evolve
 from machochain.model.version import Version
 
 _OLD_REASONS: Final = ("image not found", "no suitable image found", "Incompatible library version", "unsafe use of")

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Final
 
 from machochain.macho import constants as c
-from machochain.macho.commands import LINKED, build_version, lc_string, linked_dylib
 from machochain.macho.objections import objections
 from machochain.model.arch import CPU_X86, CPU_X86_64, Arch
 from machochain.model.errors import InputError
 from machochain.model.image import BuildVersion, Image, LinkedDylib, RunPath
 from machochain.model.platform import Platform
+from machochain.model.reading import text
 from machochain.model.version import Version
 
 MARGIN: Final = 128
 """dyld reads the fixed part of a command before it checks where the command ends; no such part is longer."""
 
+_ONE: Final = struct.Struct("<I")
 _TWO: Final = struct.Struct("<II")
 _FOUR: Final = struct.Struct("<4I")
+_SIX: Final = struct.Struct("<6I")
 _SEVEN: Final = struct.Struct("<7I")
 _VERSION_MINS: Final = {
     c.LC_VERSION_MIN_MACOSX: ("LC_VERSION_MIN_MACOSX", Platform.MACOS, Platform.MACOS),
@@ -26,6 +29,48 @@ _VERSION_MINS: Final = {
     c.LC_VERSION_MIN_TVOS: ("LC_VERSION_MIN_TVOS", Platform.TVOS, Platform.TVOS_SIMULATOR),
     c.LC_VERSION_MIN_WATCHOS: ("LC_VERSION_MIN_WATCHOS", Platform.WATCHOS, Platform.WATCHOS_SIMULATOR),
 }
+
+
+_LINKED: Final = {
+    c.LC_LOAD_DYLIB: "LC_LOAD_DYLIB",
+    c.LC_LOAD_WEAK_DYLIB: "LC_LOAD_WEAK_DYLIB",
+    c.LC_REEXPORT_DYLIB: "LC_REEXPORT_DYLIB",
+    c.LC_LOAD_UPWARD_DYLIB: "LC_LOAD_UPWARD_DYLIB",
+}
+"""The commands that name a library an image depends on."""
+
+
+def _lc_string(command: bytes, length: int) -> str:
+    """The string of a command whose lc_str stands first, cut at the command's end."""
+    (offset,) = _ONE.unpack_from(command, 8)
+    end = command.find(b"\0", offset, length)
+    return text(command[offset : end if end >= 0 else length])
+
+
+# Equal values are shared: files of one project repeat each other, and an lru_cache is faster than a constructor.
+@lru_cache(maxsize=1 << 14)
+def _linked_dylib(index: int, ordinal: int, command: bytes) -> LinkedDylib:
+    """A dylib command from its bytes."""
+    number, length, offset, stamp, current, compatible, flags = _SEVEN.unpack_from(command)
+    # dyld-1378, mach_o/UnsafeHeader.cpp, loadCommandToDylibKind: whichever of the four commands it is
+    if stamp != c.DYLIB_USE_MARKER or offset != 28:
+        flags = None
+    versions = Version.unpack(current), Version.unpack(compatible)
+    return LinkedDylib(index, _LINKED[number], _lc_string(command, length), ordinal, *versions, stamp, flags)
+
+
+def _build_version(command: bytes) -> BuildVersion:
+    """An LC_BUILD_VERSION from its bytes."""
+    _, length, platform, minos, sdk, count = _SIX.unpack_from(command)
+    room = min(count, max(0, length - 24) // 8)
+    tools = tuple((tool, Version.unpack(version)) for tool, version in _TWO.iter_unpack(command[24 : 24 + room * 8]))
+    sdk_version = Version.unpack(sdk) if sdk else None
+    return BuildVersion("LC_BUILD_VERSION", platform, Version.unpack(minos), sdk_version, tools)
+
+
+_known_build: Final = lru_cache(maxsize=1 << 10)(_build_version)
+_SHORT: Final = 128
+"""Bytes of an LC_BUILD_VERSION that names as many tools as any linker does: longer ones are not kept in memory."""
 
 
 class _Walk:
@@ -52,7 +97,7 @@ class _Walk:
     def walk(self, at: int, count: int, end: int) -> None:
         """Visit ``count`` commands from ``at``; ``end`` is where they or the bytes at hand end."""
         buffer, loads, unpack = self.buffer, self.loads, _TWO.unpack_from
-        linked, handler_of = LINKED, _HANDLERS.get
+        linked, handler_of = _LINKED, _HANDLERS.get
         last = end - 8
         for index in range(count):
             if at > last:
@@ -63,7 +108,7 @@ class _Walk:
                 break
             if number in linked:  # half of all commands
                 room = length if length > 28 else 28  # noqa: FURB136  # max() is a call
-                loads.append(linked_dylib(index, len(loads) + 1, buffer[at : at + room])[0])
+                loads.append(_linked_dylib(index, len(loads) + 1, buffer[at : at + room]))
             else:
                 handler = handler_of(number)
                 if handler is not None:
@@ -72,7 +117,7 @@ class _Walk:
 
     def string(self, at: int, length: int) -> str:
         """Return the string of a command whose lc_str stands first."""
-        return lc_string(self.buffer[at : at + max(length, 12)], length)[0]
+        return _lc_string(self.buffer[at : at + max(length, 12)], length)
 
     # Handlers: (position, command number, offset in the buffer, length).
 
@@ -88,7 +133,8 @@ class _Walk:
         self.environment.append(self.string(at, length))
 
     def on_build_version(self, _index: int, _number: int, at: int, length: int) -> None:
-        self.builds.append(build_version(self.buffer[at : at + max(length, 24)])[0])
+        make = _known_build if length <= _SHORT else _build_version
+        self.builds.append(make(self.buffer[at : at + max(length, 24)]))
 
     def on_version_min(self, _index: int, number: int, at: int, _length: int) -> None:
         name, device, simulator = _VERSION_MINS[number]

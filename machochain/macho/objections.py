@@ -6,11 +6,11 @@ dyld prints raw addresses in some messages (``%p``); such a text carries ``POINT
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from machochain.macho import constants as c
 from machochain.macho.collected import Collected
-from machochain.macho.commands import LINKED, build_version, lc_string, linked_dylib
 from machochain.macho.validity import semantic_defects
 from machochain.model.image import POINTER, Defect, DefectKind, FileType, Image, Question
 from machochain.model.loadcommand import walk_commands, walk_end
@@ -41,7 +41,10 @@ _FIXED_SIZES: Final = {
     c.LC_FUNCTION_VARIANTS: (16, "LC_FUNCTION_VARIANTS"),
     c.LC_FUNCTION_VARIANT_FIXUPS: (16, "LC_FUNCTION_VARIANT_FIXUPS"),
 }
-_STRING_COMMANDS: Final = frozenset({c.LC_RPATH, c.LC_SUB_UMBRELLA, c.LC_SUB_CLIENT, c.LC_SUB_LIBRARY})
+_STRING_COMMANDS: Final = (
+    c.LC_LOAD_DYLIB, c.LC_LOAD_WEAK_DYLIB, c.LC_REEXPORT_DYLIB, c.LC_LOAD_UPWARD_DYLIB, c.LC_RPATH, c.LC_SUB_UMBRELLA,
+    c.LC_SUB_CLIENT, c.LC_SUB_LIBRARY,
+)  # fmt: skip
 _FILE_TYPES: Final = frozenset(FileType) - {FileType.MH_FVMLIB, FileType.MH_CORE}
 _VERSION_MINS: Final = frozenset(
     {c.LC_VERSION_MIN_MACOSX, c.LC_VERSION_MIN_IPHONEOS, c.LC_VERSION_MIN_TVOS, c.LC_VERSION_MIN_WATCHOS}
@@ -77,12 +80,11 @@ class _Walk(Collected):
     collected, as dyld's do.
     """
 
-    __slots__ = ("defects", "loads")
+    __slots__ = ("defects",)
 
     def __init__(self, buffer: bytes) -> None:
         super().__init__(buffer)
         self.defects: list[Defect] = []
-        self.loads = 0
 
     def walk(self, start: int, count: int, end: int, available: int) -> None:
         """Visit ``count`` commands from ``start``; ``available`` is where the bytes at hand end."""
@@ -120,29 +122,22 @@ class _Walk(Collected):
         text = f"load command #{index + 1} {what}"
         self.defects.append(Defect(text, Question.ALWAYS, index, kind=DefectKind.COMMAND))
 
-    def string(self, index: int, at: int, length: int, where: int = 8) -> None:
-        """Object to a string that leaves its command."""
-        _, complaint = lc_string(self.buffer[at : at + max(length, where + 4)], length, where)
-        if complaint:
-            self.object_to(index, complaint)
-
     # Handlers: (position, command number, offset in the buffer, length).
 
-    def on_linked(self, index: int, _number: int, at: int, length: int) -> None:
-        self.loads += 1
-        _, complaint = linked_dylib(index, self.loads, self.buffer[at : at + max(length, 28)])
-        if complaint:
-            self.object_to(index, complaint)
+    def on_string(self, index: int, _number: int, at: int, length: int, where: int = 8) -> None:
+        """Object to a string that leaves its command (``stringOverflow``); its lc_str stands at ``where``."""
+        (offset,) = _ONE.unpack_from(self.buffer, at + where)
+        if offset >= length:
+            self.object_to(index, f"string offset ({offset}) outside its size ({length})")
+        elif self.buffer.find(b"\0", at + offset, at + length) < 0:
+            self.object_to(index, "string extends beyond end of load command")
 
-    def on_id(self, index: int, _number: int, at: int, length: int) -> None:
-        self.string(index, at, length)
+    def on_id(self, index: int, number: int, at: int, length: int) -> None:
+        self.on_string(index, number, at, length)
         self.ids += 1
 
-    def on_string(self, index: int, _number: int, at: int, length: int) -> None:
-        self.string(index, at, length)
-
-    def on_fileset_entry(self, index: int, _number: int, at: int, length: int) -> None:
-        self.string(index, at, length, 24)
+    def on_fileset_entry(self, index: int, number: int, at: int, length: int) -> None:
+        self.on_string(index, number, at, length, 24)
 
     def on_dylinker(self, _index: int, _number: int, _at: int, _length: int) -> None:
         self.has_dylinker = True
@@ -166,8 +161,9 @@ class _Walk(Collected):
             (self.split_seg,) = _ONE.unpack_from(self.buffer, at + 12)
 
     def on_build_version(self, index: int, _number: int, at: int, length: int) -> None:
-        _, fits = build_version(self.buffer[at : at + max(length, 24)])
-        if not fits:
+        (count,) = _ONE.unpack_from(self.buffer, at + 20)
+        # dyld multiplies in 64 bits here (sizeof is size_t)
+        if length != 24 + count * 8:
             self.object_to(index, "LC_BUILD_VERSION size wrong")
         self.build_indices.append(index)
 
@@ -189,8 +185,7 @@ class _Walk(Collected):
         self.linker_options.append(index)
 
 
-_HANDLERS: Final = {
-    **dict.fromkeys(LINKED, _Walk.on_linked),
+_HANDLERS: Final[Mapping[int, Callable[[_Walk, int, int, int, int], None]]] = {
     **dict.fromkeys(_FIXED_SIZES, _Walk.on_fixed),
     **dict.fromkeys(_STRING_COMMANDS, _Walk.on_string),
     c.LC_ID_DYLIB: _Walk.on_id,
