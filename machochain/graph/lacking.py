@@ -8,10 +8,12 @@ from typing import Final
 
 from machochain.graph.symbol_tables import Answer, Lacking, Wanted
 from machochain.model.result import Lookup, MissingSymbol
-from machochain.model.shortage import Fields, Shortage
+from machochain.model.shortage import Fields, Shortage, known_shortage
 from machochain.model.symbols import Import
 
 NOTHING: Final = Shortage()
+_FEW: Final = 4
+"""One in so many: then what is missing takes less memory than the table it follows from, which a result would keep."""
 
 
 def shortage_of(wanted: Wanted, lacking: Mapping[int, Lacking], *, classic: bool) -> Shortage:
@@ -24,6 +26,8 @@ def shortage_of(wanted: Wanted, lacking: Mapping[int, Lacking], *, classic: bool
     """
     if not lacking:
         return NOTHING
+    if sum(len(answers) for answers, _, _ in lacking.values()) < len(wanted.two_level) // _FEW:
+        return known_shortage(tuple(_told(wanted, lacking, classic, 0)))
     return Shortage(partial(_told, wanted, lacking, classic), partial(_kinds, wanted, lacking, classic))
 
 

@@ -167,30 +167,38 @@ class Search(Process):
             and all(attempt.candidate.image in (None, first) for attempt in found.tried)
         )
         asked = ways[0] if own or len(ways) == 1 else ways[1]
-        return evolve(found, trail=self._trails.add(asked, self._trail(request, found)))
+        trail = self._trails.add(asked, self._trail(request, found))
+        return Found(found.image, found.candidate, found.tried, found.failure, found.fresh, found.unknown, trail)
 
     def _trail(self, request: LoadRequest, found: Found) -> Trail:
         """Return the way a search went."""
         candidate, fresh = found.candidate, found.fresh
         passed = dict.fromkeys(a.candidate.path for a in found.tried)
         passed |= {a.path: None for path, a in self._answers.items() if path in passed and a.path is not None}
-        trail = Trail(
+        node: Node | None = None
+        piece: Slice | Objection | None = None
+        system: TargetPath | None = None
+        loads_system = False
+        if candidate is not None and found.image is not None:
+            answer = self.mac.find_system(candidate.path, self.config.macos)
+            system = (answer.path or TargetPath(candidate.path)) if answer.presence is Presence.PRESENT else None
+            if found.image.origin is Origin.OS:
+                loads_system = fresh
+            else:
+                node = self.mac.look(candidate.path, self.cwd)
+                piece = self._choose(node, candidate, request) if fresh else None
+        return Trail(
             tuple(image.id for image in request.chain),
             found.tried,
             candidate,
             tuple(passed),
-            failure=found.failure,
-            answers=tuple((path, answer.presence, answer.path) for path, answer in self._answers.items()),
+            node,
+            piece if isinstance(piece, Slice) else None,
+            system,
+            loads_system,
+            found.failure,
+            tuple((path, answer.presence, answer.path) for path, answer in self._answers.items()),
         )
-        if candidate is None or found.image is None:
-            return trail
-        answer = self.mac.find_system(candidate.path, self.config.macos)
-        system = (answer.path or TargetPath(candidate.path)) if answer.presence is Presence.PRESENT else None
-        if found.image.origin is Origin.OS:
-            return evolve(trail, system=system, loads_system=fresh)
-        node = self.mac.look(candidate.path, self.cwd)
-        piece = self._choose(node, candidate, request) if fresh else None
-        return evolve(trail, node=node, system=system, piece=piece if isinstance(piece, Slice) else None)
 
     def _failure(self, request: LoadRequest, tried: tuple[Attempt, ...]) -> Failure | None:
         """Return why a search failed; None if dyld has no words and goes on in silence."""
