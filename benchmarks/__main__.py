@@ -145,7 +145,10 @@ def groups(name: str, tree: Path, scratch: Path) -> list[Group]:
             "PyInstaller": "resolve_pyinstaller",
             "CMake": command(cmake, partial(tasks.count_loaded, tree)),
         }),
-        Group(f"audit, {name}", "slices", {"machochain": "audit_machochain"}),
+        Group(f"audit, {name}", "slices", {
+            "machochain": "audit_machochain",
+            "machochain, macOS 12 to 26": "audit_releases",
+        }),
     ]  # fmt: skip
 
 

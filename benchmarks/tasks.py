@@ -295,6 +295,17 @@ def audit_machochain(tree: Path) -> Work:
     return Work(lambda: audit([tree]), lambda report: len(report.binaries))
 
 
+def audit_releases(tree: Path) -> Work:
+    """Audit on every generation of dyld from macOS 12 to 26, whatever the files' own minimum is."""
+    from machochain import Target
+    from machochain.auditing import audit
+    from machochain.dyld.profile import end_of, releases
+    from machochain.model.version import Version
+
+    target = Target(macos=tuple(releases(Version.of(12), end_of(Version.of(26)))))
+    return Work(lambda: audit([tree], target=target), lambda report: len(report.binaries))
+
+
 def audit_apart(tree: Path) -> Work:
     """Audit the same files, each an input of its own."""
     from machochain.auditing import audit
@@ -366,8 +377,8 @@ TASKS: dict[str, Task] = {
     for f in (
         floor, headers_machochain, headers_macholib, headers_lief, headers_lief_bytes, imports_machochain, imports_lief,
         exports_machochain, exports_lief, names_machochain, resolve_machochain, resolve_macholib, resolve_delocate,
-        resolve_pyinstaller, program, audit_machochain, audit_apart, resolve_apart, resolve_folder, index_sdk,
-        index_sdk_cached, catalogue, yardstick,
+        resolve_pyinstaller, program, audit_machochain, audit_releases, audit_apart, resolve_apart, resolve_folder,
+        index_sdk, index_sdk_cached, catalogue, yardstick,
     )
 }  # fmt: skip
 
