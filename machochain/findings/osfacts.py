@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSet
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ class OSFacts:
             on a release.
         gone: The first release after one that is known not to have a library, and why; None if there is none.
         left: What is known already of libraries that left the SDK, by library and SDK of the image.
+        staying: Libraries that are known to go nowhere, by release and SDK of the image.
         library: What is known of a library, by install name or link; None if nothing is.
         imports: What an image asks for, in the order of its tables.
         strong: Of these, those that must be there: library ordinal to names, and whether each is bound lazily alone.
@@ -58,6 +59,7 @@ class OSFacts:
     sources: tuple[Source, ...] = ()
     sdks: Callable[[], tuple[GivenSdk, ...]] = tuple
     left: MutableMapping[tuple[str, Version], tuple[str, str] | None] = Factory(dict)
+    staying: MutableSet[tuple[str, Version, Version | None]] = Factory(set)
 
     def present(self, path: str, macos: Version) -> str | None:
         """Return the canonical path of a library a release is known to have; None for any other."""

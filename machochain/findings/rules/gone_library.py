@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from machochain.findings.draft import Draft, ReleaseCase
-from machochain.findings.osfacts import OSFacts
+from machochain.findings.osfacts import OSFacts, macos_build
 from machochain.findings.osloads import is_openssl, left_sdk
 from machochain.findings.registry import of_release, register
 from machochain.findings.remedies import advice
@@ -48,10 +48,17 @@ _DO_WITHOUT: Final = (advice("do without it, or ship a copy"),)
 @of_release
 def check(case: ReleaseCase) -> Iterator[Draft]:
     """Yield the libraries of the OS that are on their way out."""
-    facts = case.facts.os
+    facts, build = case.facts.os, macos_build(case.header)
+    if facts is None:
+        return
+    sdk = build.sdk if build is not None else None
     for dylib in case.of_system:
-        if facts is not None and not is_openssl(dylib.name):
-            yield from _gone(case, dylib, facts)
+        if (dylib.name, case.macos, sdk) in facts.staying or is_openssl(dylib.name):
+            continue
+        found = tuple(_gone(case, dylib, facts))
+        yield from found
+        if not found:
+            facts.staying.add((dylib.name, case.macos, sdk))
 
 
 def _gone(case: ReleaseCase, dylib: LinkedDylib, facts: OSFacts) -> Iterator[Draft]:
