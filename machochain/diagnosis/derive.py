@@ -343,7 +343,7 @@ def _of_symbol(facts: dict[str, Fact], evidence: Evidence, asker: str) -> None:
         facts["sym.versioned"] = True
         facts["sym.version"] = f"{space} {version}" if space else next(g for g in match.groups() if g)
     facts["expected.private"] = expected.startswith("/System/Library/PrivateFrameworks/")
-    facts["expected.system"] = of_macos(expected)
+    facts["expected.system"] = of_macos(expected) or expected == "dyld shared cache"
     facts["expected.absolute"] = expected.startswith("/")
     facts["asker.packaged"] = place_of(asker).kind in _MANAGED or bool(_environment(asker))
     facts["expected.swift"] = _SWIFT.search(expected) is not None

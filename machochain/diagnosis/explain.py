@@ -80,6 +80,8 @@ def _symbol_headline(e: Evidence, asker: str) -> str:
     whom = asker if e.referenced_from else printable(leaf(e.library or "")) or asker
     if e.expected_in in _ANYWHERE:
         return f"No loaded library has the symbol {symbol}: {whom} needs it."
+    if e.expected_in == "dyld shared cache":
+        return f"The libraries of the system lack the symbol {symbol}: {whom} needs it."
     return f"{printable(leaf(e.expected_in or 'a library'))} lacks the symbol {symbol}: {whom} needs it."
 
 

@@ -194,6 +194,8 @@ class _State:
 
     def unfinished(self, source: str, eol: int, limit: int, line: str, width: int) -> bool:  # noqa: PLR0911  # one answer a case
         """Whether the text so far cannot be all, so that ``line`` is the rest of a broken line."""
+        if _TRACE_BEGINS.match(line):
+            return False
         if self.item:
             return self._list_open() or line.lstrip().startswith(", '")
         text = self.text
@@ -224,6 +226,9 @@ class _State:
 
 _OF_A_TRACE: Final = re.compile(r"\s*(?:\[C\]: |(?:\.\.\.)?\S*\.\w{1,5}:\d+: in )")
 """Lines of a trace that have a file and a colon, as Lua prints them."""
+_TRACE_BEGINS: Final = re.compile(
+    r"\s*(?:stack traceback:|Traceback \(most recent|During handling of|The above exception|Caused by:|STATEMENT: )"
+)
 _SAID: Final = re.compile(
     r"(?:: not a file|(?:stat|open)\(\) failed with errno=\d+|blocked (?:stat|open)\(\)"
     r"|but wrong (?:architecture|filetype)|no matching architecture in universal wrapper"

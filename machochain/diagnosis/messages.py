@@ -344,8 +344,9 @@ def _library(body: str, base: Evidence) -> tuple[Evidence, bool]:
 
 
 _PART_OF_PATH: Final = re.compile(
-    r"(?!.*/(?:s?bin|MacOS|libexec|Versions/[^/]+)/)(?!.*/(\w+)\.framework/\1$)/.*/[^/.]+$"
+    r"(?!.*/(?:s?bin|MacOS|libexec)/)(?!.*/([^/]+)\.framework/(?:Versions/[^/]+/)?\1$)/.*/[^/.]+$"
 )
+_IN_FRAMEWORK: Final = re.compile(r"(.*/[^/]+\.framework)/(?:Versions/)?[^/]*/?[^/]*$")
 """Where a text breaks off inside the path of a library: one has an ending, or lies where programs and frameworks do."""
 _PROSE_BEHIND: Final = re.compile(r"(?<=\.dylib) [A-Z][a-z]{1,20} [a-z](?![^\n]*[^ \n]/[^ \n])[^\n]*")
 """A sentence whose line break before it was lost: words behind the name of a library, and no further path."""
@@ -363,7 +364,8 @@ def _symbol(body: str, base: Evidence) -> tuple[Evidence, bool]:
     elif expected_in:
         expected_in = _PROSE_BEHIND.sub("", expected_in.removesuffix(f" in {referenced}"))
     if expected_in and _PART_OF_PATH.match(expected_in) and expected_in != referenced:
-        expected_in = None
+        inside = _IN_FRAMEWORK.match(expected_in)  # whose name is whole, whatever is left of the file's
+        expected_in = inside[1] if inside else None
     return evolve(
         base,
         kind=EvidenceKind.SYMBOL_MISSING,

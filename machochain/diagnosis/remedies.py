@@ -278,6 +278,12 @@ def _started(e: Evidence) -> str:
 def _swift(e: Evidence) -> tuple[str, ...]:
     by_run_path = (e.library or "").startswith("@rpath/")
     of_xcode = "/Xcode" in (e.expected_in or "")
+    if (e.symbol or "").startswith("__T"):  # of Swift before 5, which no macOS has
+        both = of_xcode or "/Xcode" in (e.referenced_from or "")
+        return (
+            "as a user: take a newer release of the program; to ship: build it with the Swift it is run with",
+            *(("a run path leads into Xcode, whose Swift is another: take it out",) if both else ()),
+        )
     return (
         *(("link with -Wl,-rpath,/usr/lib/swift, and ship the library for older macOS",) if by_run_path else ()),
         "as a user: update macOS; 10.14.4 and later bring Swift's runtime, newer parts come with newer releases",

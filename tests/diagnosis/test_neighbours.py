@@ -303,3 +303,50 @@ def test_a_program_that_upx_packed_is_to_be_unpacked() -> None:
     found = only("Termination Reason:    EXEC, [0xc] This UPX compressed binary contains an invalid Mach-O header\n")
     assert found.cause is Cause.MALFORMED
     assert any("upx -d" in each.text for each in found.helps)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "asker", "step"),
+    [
+        ("__TMSi", "/usr/local/Cellar/tin/1/lib/Pan.framework/Versions/A/Pan", "newer release of the program"),
+        ("_$s15PanTypes01PTl", "/w/tin", "update macOS"),
+    ],
+)
+def test_swift_of_xcode_is_another_and_old_names_are_in_no_macos(symbol: str, asker: str, step: str) -> None:
+    xcode = "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/swift/macosx"
+    found = only(
+        f"dyld: Symbol not found: {symbol}\n  Referenced from: {asker}\n  Expected in: {xcode}/libswiftCore.dylib\n"
+    )
+    assert found.cause is Cause.SWIFT_RUNTIME
+    assert step in found.remedy[0]
+
+
+def test_a_name_that_breaks_off_inside_a_framework_is_the_framework_s() -> None:
+    framework = "/System/Library/Frameworks/Tin.framework"
+    found = only(
+        "dlopen(/w/pan.so, 2): Symbol not found: _tin\n  Referenced from: /w/pan.so\n"
+        f"  Expected in: {framework}/Versions/A/Ti"
+    )
+    assert found.fact("expected") == framework
+    assert found.cause is Cause.NEWER_MACOS
+
+
+def test_the_cache_of_the_system_is_no_library() -> None:
+    app = "/private/var/containers/Bundle/Application/Tin.app"
+    found = only(
+        f"Termination Description: DYLD, Symbol not found: _tin | Referenced from: {app}/Frameworks/Pan.framework/Pan"
+        " | Expected in: dyld shared cache\n"
+    )
+    assert found.headline.startswith("The libraries of the system lack")
+    assert found.cause is Cause.NEWER_MACOS
+
+
+def test_a_trace_below_is_no_part_of_a_reason() -> None:
+    found = only(
+        "dlopen(/w/tin.so, 6): no suitable image found.  Did find:\n"
+        "    /w/tin.so: malformed mach-o image: load command #24 length (0) too small in /w/tin.so\nstack traceback:\n"
+        "    [C]: in function 'require'\n"
+    )
+    assert (
+        found.attempts[0].tried.reason == "malformed mach-o image: load command #24 length (0) too small in /w/tin.so"
+    )
