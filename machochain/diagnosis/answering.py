@@ -37,7 +37,7 @@ from machochain.diagnosis.conclusions import (
 )
 from machochain.diagnosis.context import HEAD, Context, context_of
 from machochain.diagnosis.derive import derived, elided_names
-from machochain.diagnosis.elision import LONGEST_TAIL, is_cut, is_open, is_open_dlopen
+from machochain.diagnosis.elision import LONGEST_TAIL, is_cut, is_open
 from machochain.diagnosis.eras import dated, is_of_a_build
 from machochain.diagnosis.explain import headline_of, place_words
 from machochain.diagnosis.facts import facts_of, form_of, typed
@@ -48,6 +48,7 @@ from machochain.diagnosis.paste import Paste
 from machochain.diagnosis.places import place_of
 from machochain.diagnosis.programs import slices_of
 from machochain.diagnosis.reading import read_lines
+from machochain.diagnosis.reflow import reflowed
 from machochain.diagnosis.remedies import refused_file, remedies, warnings
 from machochain.diagnosis.rules import holding
 from machochain.diagnosis.text import clean
@@ -102,6 +103,8 @@ def diagnose(text: str | bytes) -> Diagnosis:
     last = paste.text.rstrip()[-LONGEST_TAIL:].rpartition("\n")[2]
     cut = is_cut(cleaned) or is_open(last)
     answers = _Answers(paste, hits, context, cut).all(evidence)
+    if not any(a.is_failure and a.cause is not Cause.UNKNOWN for a in answers):
+        answers = _of_broken_lines(paste, cut=cut) or answers
     stated = tuple(
         (k, v) for k, v in context.items() if k in {"os", "build", "arch", "chip", "translated", "flags", "go", "rpath"}
     )
@@ -110,6 +113,17 @@ def diagnose(text: str | bytes) -> Diagnosis:
         pointing = all(a.cause is Cause.FOLLOW_UP for a in answers)
         return Diagnosis(tuple(answers), stated, unread(paste.text) if pointing else None)
     return Diagnosis((), stated, unread(paste.text))
+
+
+def _of_broken_lines(paste: Paste, *, cut: bool) -> list[Answer]:
+    """Answers of messages that are found only where broken lines are put together."""
+    whole = reflowed(paste)
+    if whole is None:
+        return []
+    hits = find_forms(whole.text)
+    if not any(h.form.level >= table.ERROR for h in hits):
+        return []
+    return [a for a in _Answers(whole, hits, context_of(whole.text, hits), cut).all(()) if a.is_failure]
 
 
 def explain_evidence(evidence: Evidence) -> Answer:
@@ -175,8 +189,6 @@ class _Answers:
         facts = facts_of(evidence, hits, self.context, extra)
         if evidence.kind is EvidenceKind.ARCHITECTURE and "have" not in facts:
             facts |= {"have": have} if (have := slices_of(self.paste.text[:HEAD], refused_file(evidence))) else {}
-        if self._breaks_off(evidence):
-            facts["cut"] = True
         if any("escapes of a string" in n for n in self._notes(evidence, ())):
             facts["escaped"] = True
         if evidence.confidence is Confidence.LIKELY and (evidence.library or evidence.symbol):
@@ -232,14 +244,6 @@ class _Answers:
         names = [h.facts.get("name") for h in self.hits if h.form.name in _NAMING]
         asked = next((n for n in names if isinstance(n, str) and bare_name(n) == spelled(evidence)), None)
         return evidence if asked is None else evolve(evidence, library=asked, dlopen_path=asked)
-
-    def _breaks_off(self, evidence: Evidence) -> bool:
-        """Whether a message is the one in which the text ends, before dyld said everything."""
-        text = self.paste.text.rstrip()
-        end = text.count("\n") + 1
-        if is_open_dlopen(text[-LONGEST_TAIL:].rpartition("\n")[2]):
-            return evidence.lines[1] + _NEAR >= end
-        return self.cut and evidence.lines[1] >= end and evidence.reason != "image not found"
 
     def _typed_by_hand(self, evidence: Evidence, hits: list[Hit]) -> bool:
         """Whether the prefix of dyld2 stands before a list of attempts, which dyld2 never printed."""

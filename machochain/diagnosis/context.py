@@ -125,6 +125,9 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         ("docker", "container"),
         ("Docker", "container"),
         ("memorystatus", "jetsam"),
+        ("amfid:", "amfi"),
+        ("AMFI", "amfi"),
+        ("package.preload[", "lua"),
         ("jetsam", "jetsam"),
     ):
         if word in head:

@@ -15,7 +15,6 @@ _ELIDED: Final = re.compile(
 )
 
 
-_OPEN_DLOPEN: Final = re.compile(r"dlopen\([^()\n]{0,4096}$")
 _UNFINISHED: Final = re.compile(r"[^$%#.!?)}\]\"'`;:>\u2026\s]$")
 _OPEN_STRING: Final = re.compile(r'\s*"[\w ]{1,80}"\s?:\s?"[^"\n]*$')
 _ENOUGH: Final = 30
@@ -43,11 +42,6 @@ def is_cut(text: str) -> bool:
 def is_open(line: str) -> bool:
     """Whether a line ends inside of a bracket."""
     return line.count("(") > line.count(")") and len(line) > _ENOUGH
-
-
-def is_open_dlopen(line: str) -> bool:
-    """Whether a line ends inside of what dlopen was asked for."""
-    return _OPEN_DLOPEN.search(line[-4200:]) is not None
 
 
 def is_elided(value: str | None) -> bool:

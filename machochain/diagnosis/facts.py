@@ -77,7 +77,7 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
             facts[flag] = facts[flag] == "1"
     if "same" in facts:
         facts["mtime_equal"] = facts.pop("same") == "=="
-    for flag in ("cut", "lazy"):
+    for flag in ("cut", "lazy", "renamed"):
         if flag in facts:
             facts[flag] = True
     if len(group) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Final
+from unicodedata import normalize
 
 from machochain.diagnosis.names import MARKS, without_sentence
 
@@ -21,6 +22,8 @@ _BESIDE: Final = re.compile(
 )
 """Lines among the symbols that name neither one nor who uses it."""
 _SEALED: Final = re.compile(r"[ \t]{0,40}file (?P<what>added|modified|missing): (?P<path>[^\n]{1,4096})$")
+_LEFT_OUT: Final = re.compile(r"[ \t]{0,40}[(\[<]?(?:skip\w{0,4}|snip\w{0,4})?[ .\u2026]{1,8}[)\]>]?[ \t]{0,8}")
+"""What a writer puts in the place of lines."""
 _SUB: Final = re.compile(r"[ \t]{0,40}In subcomponent: (?P<sub>[^\n]{1,4096})$")
 _IN_ARCH: Final = re.compile(r"[ \t]{0,40}In architecture: (?P<arch>[\w.-]{1,40})[ \t]{0,8}$")
 _MINOS: Final = re.compile(
@@ -75,21 +78,25 @@ def _symbols(text: str, at: int, _: re.Match[str]) -> tuple[Facts, int]:
 
 def _sealed(text: str, at: int, _: re.Match[str]) -> tuple[Facts, int]:
     paths: list[str] = []
+    kinds: dict[str, set[str]] = {}
     facts: Facts = {}
     end = at
     for line, stop in lines_from(text, at):
         if match := _SEALED.match(line):
             paths.append(match["path"].strip())
+            kinds.setdefault(normalize("NFC", paths[-1]), set()).add(match["what"])
             facts.setdefault("change", match["what"])
         elif match := _SUB.match(line):
             facts["sub"] = match["sub"].strip()
         elif match := _IN_ARCH.match(line):
             facts["arch"] = match["arch"]
-        else:
+        elif not (paths and _LEFT_OUT.fullmatch(line)):
             break
         end = stop
     if paths:
         facts["resources"] = tuple(paths)
+    if any({"added", "missing"} <= each for each in kinds.values()):
+        facts["renamed"] = "yes"
     return facts, end
 
 

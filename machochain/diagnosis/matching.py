@@ -33,6 +33,8 @@ LONG: Final = 2_048
 """Characters from which on a stretch counts four times against the budget."""
 BUDGET: Final = 8_000_000
 """Characters looked at in full in one text; ten thousand messages of usual length are a third of it."""
+_OPENING: Final = frozenset("'\"\u2018\u201c")
+_CLOSING: Final = frozenset("'\"\u2019\u201d")
 _LETTERS: Final = bytes(b if chr(b).isalpha() and b < 128 else 32 for b in range(256))
 _TAIL: Final = " \t\r`"
 
@@ -164,6 +166,12 @@ def _nearest(compiled: Compiled, text: str, begin: int, end: int, behind: int) -
     return compiled.pattern.search(text, begin, end)
 
 
+def _is_quoted(match: re.Match[str], group: str) -> bool:
+    """Whether a name stands between quotes: then nothing of a sentence is in it."""
+    begin, end = match.span(group)
+    return match.string[begin - 1 : begin] in _OPENING and match.string[end : end + 1] in _CLOSING
+
+
 def _facts(match: re.Match[str]) -> dict[str, str | tuple[str, ...]]:
     facts: dict[str, str | tuple[str, ...]] = {}
     leading = True
@@ -173,7 +181,7 @@ def _facts(match: re.Match[str]) -> dict[str, str | tuple[str, ...]]:
         name = group.partition("__")[0]
         near = leading and match.start(group) - match.start() < 200
         value = raw.strip() if name == "command" else trimmed(raw, leading=near)
-        if leading and name in FILES | PLACES:
+        if leading and name in FILES | PLACES and not _is_quoted(match, group):
             value = MARKS.sub("", value)
             value = without_sentence(value).lstrip("'") if name in FILES else place_in(value)
         leading = False

@@ -49,6 +49,7 @@ _KNOWN: Final = re.compile(
     rf"(?:[ \t]{{0,4}}(?:\[{_STAMP}\]|{_STAMP}|\[\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?\]|\(\d\d:\d\d:\d\d\))[ \t])?"
     r"(?:#\d{1,4} \d{1,6}\.\d{1,4} )?(?:[\w.-]{1,40}[ \t]{1,20}\|[ \t])?(?:\u2502[ \t])?(?:##\[\w{1,12}\])?"
 )
+_TYPED: Final = re.compile(r"^[ \t>]{0,40}(?:ld|dyld|clang|codesign|lipo|xcrun):(?=[A-Za-z])", re.MULTILINE)
 _NOTE: Final = re.compile(r"[ \t]{0,40}= note: ")
 _SECOND: Final = re.compile(
     r"(?P<prefix>[^\"\n]{1,160}?)(?:Referenced from: |Expected in: |\"[^\"\n]{1,400}\", referenced from:)"
@@ -71,6 +72,7 @@ def normalise(text: str) -> Paste:
         spans,
         boxes,
         _known_prefixes,
+        _speakers,
         _shaped_prefixes,
         _common_prefixes,
         escapes,
@@ -137,6 +139,15 @@ def _known_prefixes(held: Lines) -> None:
             held.lines[at] = rest
         elif (note := _NOTE.match(held.lines[at])) is not None:
             held.lines[at] = held.lines[at][note.end() :]
+
+
+def _speakers(held: Lines) -> None:
+    """A tool whose name and words were typed without the blank between."""
+    if not held.has("ld:", "clang:", "codesign:", "lipo:", "xcrun:", "dyld:"):
+        return
+    for at, line in enumerate(held.lines) if _TYPED.search(held.text) else ():
+        if (match := _TYPED.match(line)) is not None:
+            held.lines[at] = f"{line[: match.end()]} {line[match.end() :]}"
 
 
 def _is_trace(line: str) -> bool:

@@ -120,7 +120,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return (f"give dlopen an absolute path instead of {printable(library)}",)
         case Cause.RESTRICTED_PATH:
             return (f"install_name_tool -change {quoted(library)} {quoted('/FOLDER/' + leaf(library))} {_BIN}", _RESIGN)
-        case Cause.PLACEHOLDER:
+        case Cause.PACKAGER_BUG if "@@" in library:
             return _unfilled(e, library)
         case Cause.WRONG_ARCHITECTURE if is_found_cut(e):
             return (f"see what the file is, and for which processor: file {_whole(e.library, 'FILE')}",)

@@ -42,7 +42,7 @@ _LINE_PREFIX: Final = re.compile(
 
 def trimmed(path: str) -> str:
     """Return a path without the sentence, quote or bracket it stands in."""
-    if path[:1] not in "/.~@<*" and (at := _WITHIN.search(path)) is not None:
+    if path[:1] not in "/.~@<*" and path[1:3] not in {":/", ":\\"} and (at := _WITHIN.search(path)) is not None:
         path = path[at.end() :]
     path = path.partition("`")[0].rstrip() or path
     end = _ENDED.search(path)

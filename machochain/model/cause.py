@@ -30,7 +30,6 @@ class Cause(Enum):
     DUPLICATE_LOAD = "duplicate-load"
     TWO_COPIES = "two-copies"
     DUPLICATE_RUNTIME = "duplicate-runtime"
-    PLACEHOLDER = "placeholder"
     # Symbols.
     NEWER_MACOS = "newer-macos"
     ABI_MISMATCH = "abi-mismatch"

@@ -296,7 +296,7 @@ def test_a_release_is_that_of_the_mac_only_if_the_text_says_so(text: str, releas
 def test_a_prefix_the_text_does_not_have_is_not_written(asker: str, said: str) -> None:
     text = f"dyld: Library not loaded: @@HOMEBREW_PREFIX@@/opt/tin/lib/libtin.dylib\n  Referenced from: {asker}\n"
     (found,) = diagnose(text + "  Reason: image not found\n").answers
-    assert found.cause is Cause.PLACEHOLDER
+    assert found.cause is Cause.PACKAGER_BUG
     assert any(said in step for step in found.remedy)
     assert "/opt/homebrew" not in " ".join(found.remedy) or asker.startswith("/opt/homebrew")
 

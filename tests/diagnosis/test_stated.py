@@ -73,3 +73,56 @@ def test_what_a_program_says_went_wrong_is_no_file() -> None:
 def test_a_home_stays_one_in_a_command() -> None:
     (found,) = diagnose("~/.local/bin/tin: invalid or unsupported format for signature").answers
     assert any("~/.local/bin/tin" in h and "'~" not in h for h in found.remedy)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Cannot sign 'C:/a b/quick build (me)/Tin Pan.dylib' because it is not a valid Mach-O binary.",
+        "ignoring file 'C:/a b/quick build (me)/Tin Pan.dylib': found architecture 'i386', required architecture 'i'",
+    ],
+)
+def test_a_name_between_quotes_is_whole(text: str) -> None:
+    assert diagnose(text).answers[0].fact("file") == "C:/a b/quick build (me)/Tin Pan.dylib"
+
+
+def test_a_refused_file_is_known_where_the_head_of_the_message_is_not_there() -> None:
+    said = "not valid for use in process: mapping process and mapped file (non-platform) have different Team IDs"
+    file = "(code signature in <1B0E5C11-2222-3A01-AC01-000000000001> '/w/tin.scx' " + said + ")"
+    (found,) = diagnose(f"`w/tin.scx' {file}, '/w/tin.scx' {file}'`").answers
+    assert found.fact("file") == "/w/tin.scx"
+
+
+def test_the_file_that_a_function_of_a_shell_could_not_start_stands_behind_the_words() -> None:
+    (found,) = diagnose("$ tin _tin_scripts:1: exec format error: /w/tin/pan-scripts\n").answers
+    assert found.fact("file") == "/w/tin/pan-scripts"
+
+
+def test_broken_lines_are_joined_and_said_so() -> None:
+    text = (
+        "codesign_allocate: can't allocate code signature data for:\n/private/tmp/T.kext/Tin (for architecture x86_64) "
+        "because\nfile does not have a __LINKEDIT segment\n"
+    )
+    lipo = "/usr/bin/x86_64-apple-darwin12.3-lipo: can't figure out the architecture type\nof: /tmp/tin.o\n"
+    assert diagnose(text).answers[0].fact("file") == "/private/tmp/T.kext/Tin"
+    (found,) = diagnose(lipo).answers
+    assert found.fact("file") == "/tmp/tin.o"
+    assert "broken lines were joined" in found.notes
+
+
+def test_a_placeholder_of_a_packager_is_not_filled_in_by_a_guess() -> None:
+    head = "dyld: Library not loaded: @@HOMEBREW_CELLAR@@/tin/1.0/lib/libtin.dylib\n"
+    (found,) = diagnose(f"{head}  Referenced from: /usr/local/opt/tin/bin/tin\n  Reason: image not found\n").answers
+    assert found.cause is Cause.PACKAGER_BUG
+    assert any("brew reinstall tin" in step for step in found.remedy)
+
+
+def test_a_name_that_is_both_added_and_missing_was_spelled_otherwise_by_a_copy() -> None:
+    text = (
+        "/Applications/Tin.app: a sealed resource is missing or invalid\n"
+        "file added: /Applications/Tin.app/Contents/Resources/Bo\u0308se.txt\n"
+        "(skip...)\n"
+        "file missing: /Applications/Tin.app/Contents/Resources/B\u00f6se.txt\n"
+    )
+    (found,) = diagnose(text).answers
+    assert (found.cause, found.fact("renamed")) == (Cause.SIGNATURE_BROKEN, True)
