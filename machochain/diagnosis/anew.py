@@ -13,6 +13,13 @@ _OF_JAVA: Final = re.compile(r"/(jna|jffi)[-\d][^/]*\.(?:tmp|dylib)$")
 """Files that libraries of Java write out before they load them."""
 _GEM: Final = re.compile(r"-\d[\w.]*(?:-[\w.-]*darwin[\w.-]*)?$")
 _R_PACKAGE: Final = re.compile(r"/library/([A-Za-z][\w.]*)/libs/[^/]+\.so$")
+_MANAGERS: Final = (
+    (re.compile(r"/\.asdf/installs/([\w-]+)/([\w.-]+)/"), r"asdf uninstall \1 \2 && asdf install \1 \2"),
+    (re.compile(r"/\.rbenv/versions/([\w.-]+)/"), r"rbenv install --force \1"),
+    (re.compile(r"/\.pyenv/versions/([\w.-]+)/"), r"pyenv install --force \1"),
+    (re.compile(r"/\.rvm/rubies/([\w.-]+)/"), r"rvm reinstall \1"),
+)
+"""Managers of versions, which build what they install."""
 _PERL: Final = re.compile(r"/auto/((?:[A-Za-z]\w*/)+)[^/]+\.bundle$")
 _PYTHON: Final = re.compile(r"/bin/(?:python|pypy)[\d.]*$")
 
@@ -37,6 +44,9 @@ def anew_of(path: str) -> str:
 
 
 def _by_installer(path: str) -> str:
+    for pattern, command in _MANAGERS:
+        if match := pattern.search(path):
+            return match.expand(command)
     if match := _R_PACKAGE.search(path):
         return f"""Rscript -e 'install.packages("{match[1]}", type = "source")'"""
     if match := _PERL.search(path):

@@ -148,6 +148,8 @@ class _Search:
                 self._add(tried, None, "the crash reporter removed this path")
         elif is_elided(tried.path):
             self._add(tried, None, "a path that was shortened")
+        elif ".simruntime/Contents/Resources/RuntimeRoot/" in tried.path:
+            self._add(tried, None, "the same path below the simulator's own root")
         else:
             return False
         return True
@@ -215,8 +217,8 @@ class _Search:
                 for d in ("/Library/Frameworks", "/Network/Library/Frameworks", "/System/Library/Frameworks")
             }
             if partial
-            else {f"{d}/{name}": d for d in ("/usr/local/lib", "/usr/lib")}
-        )
+            else {}
+        ) | {f"{d}/{n}": d for d in ("/usr/local/lib", "/usr/lib") for n in {name, self.library if partial else name}}
         folder = table.get(path)
         if folder is None:
             return None

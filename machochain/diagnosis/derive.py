@@ -66,7 +66,7 @@ _OF_HOSTS: Final = (
     ("Python", ("_Py", "__Py")), ("perl", ("_Perl_", "_PL_")), ("Ruby", ("_rb_", "_ruby_")),
     ("Lua", ("_lua_", "_luaL_")),
     ("OCaml", ("_caml_",)),
-    ("PHP", ("_zend_", "_php_", "_executor_globals", "_compiler_globals", "_sapi_")),
+    ("PHP", ("_zend_", "_php_", "_basic_globals", "_core_globals", "_executor_globals", "_compiler_globals", "_sapi_")),
     ("Node", ("_napi_", "_node_", "_uv_", "__ZN2v8", "__ZNK2v8", "__ZN4node")), ("Erlang", ("_enif_",)),
     ("R", ("_Rf_", "_R_Ext", "_R_NilValue", "_R_GlobalEnv")),
 )  # fmt: skip
@@ -90,6 +90,9 @@ _SYSTEM_LEAVES: Final = frozenset(
 _OF_MACOS: Final = re.compile(
     r"/System/(?:Library|iOSSupport)/|/usr/lib/(?:[^/]+$|(?:system|swift|log|sasl2|pam|zsh|php|ruby|python[\d.]*|cron|dtrace"
     r"|closure|updaters|usd|xpc|groff|rpcsvc|mecab|java|locate|dyld)/)"
+)
+_GLIBC: Final = re.compile(
+    r"(?:^|/)(?:lib(?:c|m|dl|pthread|rt|util|resolv|gcc_s|stdc\+\+)|ld-linux[\w-]*)\.so\.\d[\d.]*$"
 )
 _MID_TOKEN: Final = re.compile(r".[^/]?/(@(?:executable_path|loader_path|rpath))/")
 _DOTS: Final = re.compile(r"/\.\.(?=/)")
@@ -148,6 +151,7 @@ def derived(evidence: Evidence, process: ProcessFacts) -> dict[str, Fact]:
         and evidence.library == evidence.dlopen_path
     )
     facts["unsaid"] = is_unsaid(evidence)
+    facts["strange"] = facts["unsaid"] and not evidence.truncated and not (evidence.reason or "").endswith(":")
     facts["found_cut"] = is_found_cut(evidence)
     end = evidence.termination
     facts["dyld.code"] = str(end.code) if end is not None and end.namespace == "DYLD" else ""
@@ -196,6 +200,7 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
         facts["lib.scheme"] = scheme(library)
     facts["lib.absolute"] = library.startswith("/")
     facts["lib.system"] = of_macos(library)
+    facts["lib.glibc"] = _GLIBC.search(library) is not None
     facts["lib.mid_token"] = token[1] if (token := _MID_TOKEN.search(library)) else ""
     facts["lib.system_leaf"] = leaf(library) in _SYSTEM_LEAVES
     facts["lib.sanitizer"] = _SANITIZER.search(library) is not None

@@ -38,8 +38,9 @@ def era_of(evidence: Evidence, *, bare_prefix: bool, quoted: bool) -> Era | None
     reasons = [t.reason or "" for t in evidence.attempts]
     text = evidence.reason or ""
     # dyld4 has these words of MachOAnalyzer.cpp behind a path that was tried; dyld3 (852.2, APIs.cpp) alone says them.
-    if text.startswith(("tried but", "missing compatible arch in", "could not use '")):
-        return Era.DYLD3_CLOSURE
+    of_closures = text.startswith(("tried but", "missing compatible arch in", "could not use '"))
+    if of_closures or (evidence.request is Request.LAUNCH and evidence.dlopen_mode is not None):
+        return Era.DYLD3_CLOSURE  # the second: "dependent dylib … not found for …" of a dlopen
     if bare_prefix and _by_hand(evidence, text):
         bare_prefix = False
         if is_elided(evidence.referenced_from):

@@ -17,7 +17,7 @@ from machochain.model.diagnosis import Fact
 from machochain.model.evidence import Era, Evidence, EvidenceKind, Request
 from machochain.model.version import Version
 
-_ARCH: Final = re.compile(r"[A-Za-z_][\w.]*")
+_ARCH: Final = re.compile(r"[A-Za-z_][\w.]*(?:-\w+)?")
 _OF_LAUNCHD: Final = re.compile(r"\((?P<process>[^()\[\]\n]{1,200})\[\d{1,10}\]\) Exited$")
 """What launchd writes before the signal that ended a process of its own."""
 _LIBRARY_NAME: Final = re.compile(r"[^',\s]{1,400}")

@@ -239,11 +239,16 @@ def _fields(body: str) -> dict[str, str]:
     return fields
 
 
+_WRITTEN_BREAKS: Final = re.compile(r"(?:\\n)+$")
+"""Breaks as a string has them, at the end of a line that a wrap made too."""
+
+
 def _value(text: str) -> str:
     """Return one field's value: its first line, without the marks of Markdown around it."""
     value = text.strip(" \t").lstrip("\n ").partition("\n")[0].strip()
     for noise in ("(terminated at launch; ignore backtrace)",):
         value = value.removesuffix(noise).rstrip()
+    value = _WRITTEN_BREAKS.sub("", value)
     if value.count("`") % 2:
         value = value.lstrip("`").partition("`")[0].rstrip()
     return value

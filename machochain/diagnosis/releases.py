@@ -30,7 +30,7 @@ _TOLD: Final = (
 _OF_ANOTHER: Final = re.compile(
     r"(?i)(?:[<>=\u2264\u2265]|\bfor|newer|older|earlier|later|requires?|needs?|minimum|least|since|until|before|after|than"
     r"|target(?:ing|s)?|supports?|supported|introduced (?:in|with)|came with|new in|added in|available (?:on|in)"
-    r"|drop(?:s|ped)?|not|\bfrom|\bto|\bon a|works? (?:\w+ )?(?:on|in|with)|fine (?:on|in)|ok (?:on|in)"
+    r"|drop(?:s|ped)?|not|\bor|\bfrom|\bto|\bon a|works? (?:\w+ )?(?:on|in|with)|fine (?:on|in)|ok (?:on|in)"
     r"|ran on|built (?:on|with)|compiled on|deployment\w*|sdk)[ :'(`*]*(?:is |of |with |for |an? |the )*$"
 )
 """What stands before a release that is another than the one the message comes from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from machochain.diagnosis.anew import anew_of
@@ -190,7 +191,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
                 "unset DYLD_INSERT_LIBRARIES, or take the library out of it",
                 "see who sets it: env | grep DYLD_, launchctl getenv DYLD_INSERT_LIBRARIES, the tool that starts it",
             )
-        case Cause.PROBE | Cause.OWN_NAME:
+        case Cause.PROBE | Cause.OWN_NAME | Cause.OTHER_SYSTEM:
             return _asked_for(cause, library, install)
         case _:
             return ()
@@ -199,12 +200,19 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
 _PARTS_OF_LIBSYSTEM: Final = frozenset({"c", "m", "dl", "pthread", "system", "util", "rt"})
 
 
+_OF_DOTNET: Final = re.compile(r"(?:lib)?System\.[A-Z]")
+
+
 def _asked_for(cause: Cause, library: str, install: str) -> tuple[str, ...]:
     """Return what helps where a program asked for a file by name that is not there."""
     file = leaf(library)
     where = (f"see whether and where it is: find / -name {quoted(file)} 2>/dev/null",) if file else ()
+    if cause is Cause.OTHER_SYSTEM:
+        return ("the program, or the package that asks, is for Linux; on a Mac it has to ask for another library",)
     if bare_name(library) in _PARTS_OF_LIBSYSTEM:
         return ("it is a part of macOS: let the program ask for /usr/lib/libSystem.B.dylib",)
+    if _OF_DOTNET.match(file):
+        return ("it is a part of .NET: run the program with the .NET it was made for, installed whole",)
     if file and cause is Cause.OWN_NAME and "/" in library:
         return (*where, "build or install it where it is asked for; or name the place where it is")
     if "/Cellar/" in library:  # asked for where the program itself lies: the package is there

@@ -23,6 +23,8 @@ _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#x27;", "'"
 _ENTITY: Final = re.compile(r"&(?:lt|gt|#39|#x27|quot|amp);")
 _QUOTED: Final = re.compile(r'"([^"\n]{1,4096})"(?= \()')
 _MARKED: Final = re.compile(r"\\([_<>])")
+_STEP: Final = re.compile(r"\[(\d{1,4})\]\(https://github\.com/[^)\s]{1,300}#step:\d{1,6}:\d{1,9}\)")
+"""A number in a name that GitHub's log viewer made a link of, when it was copied."""
 _BRACKETED: Final = re.compile(r"\\([()\[\]])")
 
 _WITHIN: Final = re.compile(r"[ \"'`(:](?=/\w)")
@@ -74,8 +76,8 @@ def clean(data: bytes | str) -> str:
         text = _QUOTED.sub(r"'\1'", text)
     if "\\_" in text or "\\<" in text:  # as Markdown needs it
         text = _MARKED.sub(r"\1", text)
-    if "dlopen\\(" in text:
-        text = _BRACKETED.sub(r"\1", text)
+    if "#step:" in text or "dlopen\\(" in text:
+        text = _BRACKETED.sub(r"\1", _STEP.sub(r"\1", text))
     if "&" in text and _ENTITY.search(text):
         for entity, char in _ENTITIES:
             text = text.replace(entity, char)

@@ -194,7 +194,7 @@ def test_places_in_a_log_of_mono_s_are_one_question_and_no_upgrade() -> None:
     assert not any("brew" in step for step in answer.remedy)
 
 
-@pytest.mark.parametrize("name", ["libc.dylib", "libdl.so", "libpthread.so.0"])
+@pytest.mark.parametrize("name", ["libc.dylib", "libdl.so", "libpthread.dylib"])
 def test_a_part_of_libsystem_is_not_to_be_installed(name: str) -> None:
     found = only(f"java.lang.UnsatisfiedLinkError: dlopen({name}, 9): image not found\n")
     assert any("libSystem" in step for step in found.remedy)
@@ -350,3 +350,104 @@ def test_a_trace_below_is_no_part_of_a_reason() -> None:
     assert (
         found.attempts[0].tried.reason == "malformed mach-o image: load command #24 length (0) too small in /w/tin.so"
     )
+
+
+def test_a_dependent_library_in_the_words_of_dyld3_is_of_macos_11() -> None:
+    found = only(
+        "LoadError: dlopen(/w/tin.bundle, 0x0009): dependent dylib '/usr/local/opt/pan/lib/libpan.6.dylib' not found"
+        " for '/usr/local/Cellar/tin/7/lib/libtin.7.dylib' - /w/tin.bundle\n"
+    )
+    assert found.evidence is not None
+    assert found.evidence.macos_range is not None
+    assert str(found.evidence.macos_range.high) == "11.7"
+
+
+def test_breaks_that_a_string_and_a_wrap_made_are_no_part_of_a_name() -> None:
+    found = only(
+        "dlopen(/w/tin.so, 10): \n   Symbol not found: _libiconv\\n  \n   Referenced from: /w/libpan.8.dylib\\n\n"
+        "   Expected in: /usr/lib/libiconv.2.dylib\\n in /w/libpan.8.dylib\n"
+    )
+    assert found.evidence is not None
+    assert (found.evidence.symbol, found.evidence.referenced_from) == ("_libiconv", "/w/libpan.8.dylib")
+    assert (found.cause, found.alternatives[0]) == (Cause.ABI_MISMATCH, Cause.SYSTEM_SHADOW)
+
+
+def test_links_that_a_viewer_of_logs_made_are_no_part_of_a_symbol() -> None:
+    link = "https://github.com/tin/pan/runs/1?check_suite_focus=true#step:3:5"
+    found = only(
+        f"dyld: Symbol not found: __ZTTNSt[3]({link})__1[14]({link})tinE\n  Referenced from: /w/tin (which was built"
+        " for Mac OS X 12.3)\n  Expected in: /usr/lib/libc++.1.dylib\n"
+    )
+    assert found.evidence is not None
+    assert found.evidence.symbol == "__ZTTNSt3__114tinE"
+
+
+def test_words_of_dyld_that_are_not_known_are_not_said_to_be_missing() -> None:
+    found = only("dlopen(/w/tin.so, 2): bad local tin length in /w/libpan.7.dylib. pan record at 0x103c9b000: 0x00\n")
+    assert found.cause is Cause.UNKNOWN
+    assert "not known here" in found.because[0]
+
+
+def test_the_simulator_s_root_is_no_variable_and_usr_lib_no_working_directory() -> None:
+    root = "/Library/Developer/CoreSimulator/Profiles/Runtimes/iOS.simruntime/Contents/Resources/RuntimeRoot"
+    found = only(
+        f"Failed to load dynamic library '/tin/libpan.dylib': dlopen(/tin/libpan.dylib, 0x0001): tried:"
+        f" '{root}/tin/libpan.dylib' (errno=2), '/tin/libpan.dylib' (errno=2)\n"
+    )
+    assert found.cause is Cause.OWN_NAME
+    assert not any("DYLD" in words for words in found.because)
+    name = "Tin.framework/Tin"
+    bare = only(f"dlopen({name}, 0x0008): tried: '{name}' (no such file), '/usr/lib/{name}' (no such file)\n")
+    assert not any("ran in" in words for words in bare.because)
+
+
+def test_a_library_of_linux_is_not_to_be_installed() -> None:
+    found = only("Failed to load dynamic library (dlopen(libc.so.6, 1): image not found)\n")
+    assert found.cause is Cause.OTHER_SYSTEM
+    assert not any("install" in step for step in found.remedy)
+
+
+def test_an_older_library_of_macos_is_of_an_older_macos() -> None:
+    tin = "/System/Library/Frameworks/Tin.framework/Versions/A/Tin"
+    found = only(
+        f"dyld: Library not loaded: {tin}\n  Referenced from: /w/pan\n  Reason: Incompatible library version: pan"
+        " requires version 64.0.0 or later, but Tin provides version 1.0.0\n"
+    )
+    assert (found.cause, found.alternatives) == (Cause.NEWER_MACOS, (Cause.OLD_LIBRARY,))
+
+
+def test_a_web_page_is_no_library() -> None:
+    found = only(
+        "dlopen(/w/tin.so, 9): no suitable image found.  Did find:\n"
+        "  /w/tin.so: unknown file type, first eight bytes: 0x0A 0x0A 0x0A 0x3C 0x21 0x44 0x4F 0x43\n"
+    )
+    assert "web page" in found.because[0]
+
+
+@pytest.mark.parametrize(
+    ("folder", "step"),
+    [
+        (".asdf/installs/tin/22.1", "asdf install tin 22.1"),
+        (".rbenv/versions/3.1", "rbenv install --force 3.1"),
+        (".pyenv/versions/3.9", "pyenv install --force 3.9"),
+        (".rvm/rubies/ruby-2.6", "rvm reinstall ruby-2.6"),
+    ],
+)
+def test_what_a_manager_of_versions_built_it_builds_anew(folder: str, step: str) -> None:
+    found = launch("/usr/local/opt/pan/lib/libpan.1.0.dylib", f"/Users/u/{folder}/lib/can.so", "image not found")
+    assert any(step in each for each in found.remedy)
+
+
+def test_a_part_of_net_is_no_package() -> None:
+    found = only("dlopen(libSystem.Tin, 1): image not found\n")
+    assert not any("package" in step for step in found.remedy)
+
+
+def test_a_platform_with_a_dash_is_one() -> None:
+    path = "/w/Tin.framework/Tin"
+    found = launch(
+        "@rpath/Tin.framework/Tin",
+        "/w/pan",
+        f"tried: '{path}' (mach-o file ({path}), but incompatible platform (have 'iOS-sim', need 'iOS'))",
+    )
+    assert found.fact("have") == ("iOS-sim",)

@@ -44,6 +44,10 @@ _LINKED: Final = re.compile(
     r"lib(?:z|iconv|xml2|xslt|exslt|sqlite3|curl|resolv|bz2|ncurses|edit|objc|pcap|expat|lzma|compression|archive)\."
 ).match
 """Libraries in /usr/lib that programs link with by name."""
+_ONCE: Final = re.compile(
+    r"/usr/lib/lib(?:ltdl\.\d|pq\.5|ecpg\.\d|pgtypes\.\d|netsnmp\w*\.\d+|svn_\w+-1\.\d|wx_\w+-2\.8\.\d|apr(?:util)?-1\.\d)\.dylib"
+).match
+"""Libraries that macOS had before the oldest SDK that is known, or a part of it that is no more: the server's."""
 _OF_SYSTEM: Final = frozenset({Cause.NEWER_MACOS, Cause.SYSTEM_LIBRARY_GONE})
 _OF_FLAT: Final = frozenset({Cause.NEWER_MACOS, Cause.FLAT_SYMBOL})
 
@@ -246,6 +250,9 @@ def _unlisted(answer: Answer, library: str) -> Answer:
     """A library in /usr/lib that no SDK names."""
     if not library.startswith("/usr/lib/") or library.count("/") != _DIRECT or _NUMBERED(library):
         return answer
+    if _ONCE(library):
+        why = "No SDK that is known has it: macOS had a library of this name once."
+        return _changed(answer, Cause.SYSTEM_LIBRARY_GONE, why, {})
     why = "No SDK that is known has it: most likely it is a file of the machine the program was built on."
     return _changed(answer, Cause.BUILD_MACHINE_PATH, why, {})
 
