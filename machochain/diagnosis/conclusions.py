@@ -325,22 +325,38 @@ def with_other_names(form: table.Form, facts: dict[str, Fact]) -> dict[str, Fact
     return found
 
 
+_SECOND: Final[tuple[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], ...]] = (
+    (("ld.lib", "lld.lib", "zig.lib"), (("name", "lib"),)),
+    (("mono.", "dotnet.load", "dotnet.entry", "jni.", "ruby.ffi", "dart.load"), (("name", "lib"),)),
+    (("ld.ignore.format",), (("arch", "need"),)),
+    (("ld.ignore",), (("need", "arch"),)),
+    (("dyld.tried.",), (("real", "file"), ("path", "file"))),
+    (("dtrace.",), (("program", "file"),)),
+    (
+        (
+            "nt.",
+            "ld.",
+            "lld.",
+            "sandbox.",
+            "cocoapods.",
+            "cs.",
+            "rosetta.",
+            "mdq.",
+            "brf.",
+            "del.",
+            "qt.plugin",
+            "brew.q",
+        ),
+        (("path", "file"),),
+    ),
+)
+"""How rows begin, and by which general names their values are known, too."""
+
+
 def _second_names(form: table.Form) -> tuple[tuple[str, str], ...]:
-    if form.name.startswith(("ld.lib", "lld.lib", "zig.lib")):
-        return (("name", "lib"),)
     if form.name.endswith(".header"):
         return (("header", "file"),)
-    if form.name.startswith("sandbox."):
-        return (("path", "file"),)
-    if form.name == "ld.ignore.format":
-        return (("arch", "need"),)
-    if form.name.startswith("ld.ignore."):
-        return (("need", "arch"),)
-    if form.name.startswith("dyld.tried."):
-        return (("real", "file"), ("path", "file"))
-    if form.name.startswith("ld.ignore"):
-        return (("need", "arch"),)
-    return (("path", "file"),) if form.name.startswith(("nt.", "ld.", "lld.")) else ()
+    return next((names for begins, names in _SECOND if form.name.startswith(begins)), ())
 
 
 def is_accepted(facts: dict[str, Fact], hits: Sequence[Hit]) -> bool:

@@ -66,7 +66,8 @@ _OF_HOSTS: Final = (
     ("Python", ("_Py", "__Py")), ("perl", ("_Perl_", "_PL_")), ("Ruby", ("_rb_", "_ruby_")),
     ("Lua", ("_lua_", "_luaL_")),
     ("OCaml", ("_caml_",)),
-    ("PHP", ("_zend_", "_php_", "_basic_globals", "_core_globals", "_executor_globals", "_compiler_globals", "_sapi_")),
+    ("PHP", ("_zend_", "__zend_", "_php_", "_basic_globals", "_core_globals", "_executor_globals", "_compiler_globals",
+             "_sapi_")),
     ("Node", ("_napi_", "_node_", "_uv_", "__ZN2v8", "__ZNK2v8", "__ZN4node")), ("Erlang", ("_enif_",)),
     ("R", ("_Rf_", "_R_Ext", "_R_NilValue", "_R_GlobalEnv")),
 )  # fmt: skip

@@ -57,6 +57,9 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
             facts[name] = values[0] if len(values) == 1 else tuple(values)
     if group[0].form.name == "ld.duplibs" and isinstance(names := facts.get("names"), str):
         facts["names"] = tuple(_LIBRARY_NAME.findall(names))
+    if group[0].form.name == "cs.osstatus" and "oscode" in facts:
+        codes = tuple(f"-67{code}" for code in found["oscode"])  # the wording has the first two of its digits
+        facts["oscode"] = codes if len(codes) > 1 else codes[0]
     if group[0].form.name == "exec.errno86":
         facts["errno"] = 86
     words = facts.get("command")

@@ -126,3 +126,32 @@ def test_a_name_that_is_both_added_and_missing_was_spelled_otherwise_by_a_copy()
     )
     (found,) = diagnose(text).answers
     assert (found.cause, found.fact("renamed")) == (Cause.SIGNATURE_BROKEN, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("MacOS error: -67062", "oscode", "-67062"),
+        ("MacOS error: -67061", "oscode", "-67061"),
+        ("Sandbox: tin(7) deny(1) file-read-data /w/pan.dylib", "file", "/w/pan.dylib"),
+        (
+            "failed to execute /w/tin: dtrace cannot control executables signed with restricted entitlements",
+            "file",
+            "/w/tin",
+        ),
+        ("For x86_64:\n    3 symbols not found in any library kext.", "arch", "x86_64"),
+    ],
+)
+def test_values_are_known_whole_and_by_their_general_names(text: str, name: str, value: str) -> None:
+    assert diagnose(text).answers[0].fact(name) == value
+
+
+def test_a_program_killed_on_an_old_release_has_no_fault_of_apple_silicon() -> None:
+    (old,) = diagnose("OSX 10.12.5 (16F73)\n> go run main.go\nsignal: killed\n").answers
+    assert old.cause is not Cause.SIGNATURE_BROKEN
+    assert not any("Apple silicon: the file" in b for b in old.because)
+
+
+def test_a_symbol_of_an_interpreter_is_not_looked_for_in_macos() -> None:
+    (found,) = diagnose("dyld[7]: symbol not found in flat namespace '_PyExc_TypeError'\n").answers
+    assert not any("framework" in step for step in found.remedy)

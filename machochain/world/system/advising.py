@@ -268,7 +268,15 @@ def _span(known: LibraryFacts, facts: SystemFacts) -> tuple[Version | None, Vers
     return min(low, default=None), max(high, default=None)
 
 
+_INTERPRETER: Final = re.compile(
+    r"/(?:Python|Python3|Ruby|Tcl|Tk|JavaScriptCore)\.framework/|/lib(?:python|ruby|perl|tcl|tk|php|lua)[^/]*$"
+)
+"""Run times whose own modules ask for their symbols: another of its kind has them too, and macOS's is not meant."""
+
+
 def _is_public(library: str) -> bool:
+    if _INTERPRETER.search(library):
+        return False
     if library.startswith(FRAMEWORKS):
         return f"/{leaf(library)}.framework/" in library
     return (
