@@ -21,6 +21,7 @@ from machochain.report.resolution import error_fields, execution_fields, tool
 from machochain.report.text import kernel_words
 
 if TYPE_CHECKING:
+    from machochain.dyld.policy import Refusal
     from machochain.model.go import GoArchive, GoBinary
     from machochain.report.style import Style
 
@@ -253,6 +254,12 @@ def render_inspections(inspections: Sequence[Inspection], style: Style) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _since(refusal: Refusal) -> str:
+    if refusal.macos is not None:
+        return f"from macOS {refusal.macos}"
+    return "of a library, not of a program" if refusal.sdk is None else f"only with an sdk from {refusal.sdk} on"
+
+
 def _slice_text(facts: SliceFacts, style: Style, indent: str) -> Iterator[str]:
     piece, image = facts.piece, facts.piece.image
     if image is None:
@@ -273,10 +280,7 @@ def _slice_text(facts: SliceFacts, style: Style, indent: str) -> Iterator[str]:
     for text in image.dyld_environment:
         yield f"{indent}  {'environment':<14}{printable(text)}"
     for refusal in facts.refusals:
-        since = (
-            f"from macOS {refusal.macos}" if refusal.macos is not None else f"only with an sdk from {refusal.sdk} on"
-        )
-        yield f"{indent}  {'dyld objects':<14}{printable(refusal.defect.text)}  ({since})"
+        yield f"{indent}  {'dyld objects':<14}{printable(refusal.defect.text)}  ({_since(refusal)})"
     if style.verbose:
         names = " ".join(command_name(x.cmd) for x in image.commands)
         yield f"{indent}  {'commands':<14}{names}"

@@ -96,3 +96,9 @@ def test_names_cannot_move_the_cursor(tmp_path: Path) -> None:
     assert "\x1b" not in text
     assert "\x07" not in text
     assert "_\\x1b[2J" in text
+
+
+def test_what_dyld_minds_of_libraries_alone_is_no_matter_of_an_sdk(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_bytes(MachO(arch="x86_64").bytes()[:-1])
+    (line,) = [line for line in run("inspect", str(tmp_path / "tool")).stdout.splitlines() if "beyond end" in line]
+    assert line.endswith("extends beyond end of file  (of a library, not of a program)")
