@@ -326,6 +326,7 @@ def check_place(paths: Sequence[str], world: World) -> None:
         raise UsageError("--at names the place of one input, but there are several")
 
 
+OUT_OF_MEMORY: Final = "needs more memory than there is"
 Resolved = list[Result] | InputError
 """What becomes of one input: its processes, or why there are none."""
 Begin = Callable[[Sequence[Input]], Callable[[Input], Resolved]]
@@ -395,6 +396,8 @@ def resolve_input(session: Session, target: Target, item: Input) -> Resolved:
         return list(_results_of(session, item, target))
     except InputError as error:
         return error
+    except MemoryError:
+        return InputError(OUT_OF_MEMORY, path=item.name)
 
 
 def _results_of(session: Session, item: Input, target: Target) -> Iterator[Result]:

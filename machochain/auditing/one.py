@@ -38,7 +38,7 @@ from machochain.model.platform import Platform
 from machochain.model.result import Finding, Result
 from machochain.model.value import evolve, frozen
 from machochain.model.version import Version
-from machochain.session import Progress, Session, placed_main, resolve_inputs
+from machochain.session import OUT_OF_MEMORY, Progress, Session, placed_main, resolve_inputs
 from machochain.world.archives.packages.wheel import parse_tags
 from machochain.world.handed import Handed, OnDisk, called, on_disk
 from machochain.world.placement import World
@@ -76,7 +76,7 @@ def audit_input(
     except InputError as error:
         return AuditPart(AuditInput(name, "unreadable", None, leaf(name)), errors=(error.at(name),))
     except MemoryError:
-        short = InputError("needs more memory than there is", path=name)
+        short = InputError(OUT_OF_MEMORY, path=name)
         return AuditPart(AuditInput(name, "unreadable", None, leaf(name)), errors=(short,))
 
 

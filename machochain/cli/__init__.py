@@ -135,8 +135,9 @@ def main(arguments: list[str] | None = None) -> None:
     from machochain.cli.ending import clean_up_on_signals
 
     clean_up_on_signals()
+    code: int | None
     try:
-        code = cli.main(arguments, prog_name="machochain", standalone_mode=False)
+        code = cli.main(arguments, prog_name="machochain", standalone_mode=False) or 0
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.Abort:
@@ -153,9 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
         _forget_output()
         code = 0
     except MemoryError:
-        complain("there is not enough memory for this; fewer inputs or releases at once need less")
-        code = EXIT_USAGE
-        _forget_output()
+        code = None  # what it was wanted for is there until this block ends
     except OSError as error:
         if error.errno not in _FULL:
             code = _fault()
@@ -165,4 +164,8 @@ def main(arguments: list[str] | None = None) -> None:
         _forget_output()
     except Exception:  # noqa: BLE001  # whatever it is, it is our fault, and the contract has a code for that
         code = _fault()
-    sys.exit(code or 0)
+    if code is None:
+        complain("there is not enough memory for this; fewer inputs or releases at once need less")
+        code = EXIT_USAGE
+        _forget_output()
+    sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import pytest
 
 import machochain
 from machochain.auditing import one, pool
+from machochain.graph.resolve import resolve_node
 from tests.auditing.killing import audit_or_die
+from tests.cli.running import run
+from tests.factory.macho import MachO
 from tests.findings.audited import write_tree
 from tests.findings.scenes import exe
 
@@ -82,3 +86,31 @@ def test_what_an_executor_loses_is_named(programs: list[str], error: Exception) 
 def test_a_fault_of_ours_in_a_worker_is_no_lost_worker(programs: list[str]) -> None:
     with pytest.raises(KeyError):
         machochain.audit(programs[:3], executor=Broken(KeyError("x")))
+
+
+def test_a_file_that_needs_too_much_memory_is_lost_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = resolve_node
+
+    def starve(mac: Any, node: Any, name: str, *arguments: Any, **more: Any) -> Any:
+        if name.endswith("hungry"):
+            raise MemoryError
+        return known(mac, node, name, *arguments, **more)
+
+    monkeypatch.setattr("machochain.session.resolve_node", starve)
+    for name in ("hungry", "modest"):
+        (tmp_path / name).write_bytes(MachO().bytes())
+    for report in (machochain.resolve([tmp_path / "hungry", tmp_path / "modest"]), machochain.audit(tmp_path)):
+        assert {str(error) for error in report.errors} == {f"{tmp_path}/hungry: needs more memory than there is"}
+        assert {result.input for result in report.results} == {f"{tmp_path}/modest"}
+    done = run("resolve", str(tmp_path / "hungry"), str(tmp_path / "modest"), "--json")
+    assert (done.returncode, len(json.loads(done.stdout)["results"])) == (2, 1)
+
+
+def test_memory_that_runs_out_elsewhere_is_told_once_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    def starve(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("machochain.cli.cli.main", starve)
+    done = run("resolve", "x")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "not enough memory" in done.stderr
