@@ -69,7 +69,8 @@ class Wiring:
     def together(self, found: Sequence[tuple[int, Shortage]]) -> Sequence[MissingSymbol]:
         """Put together what is missing by image: releases that follow one another and miss the same share it."""
         before = self._last.parts if isinstance(self._last, MissingSymbols) else ()
-        if len(before) != len(found) or any(one[1] is not other[1] for one, other in zip(before, found, strict=True)):
+        same = (one[0] == other[0] and one[1] is other[1] for one, other in zip(before, found, strict=False))
+        if len(before) != len(found) or not all(same):
             self._last = MissingSymbols(found) if found else ()
         return self._last
 

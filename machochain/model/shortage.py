@@ -60,7 +60,7 @@ class Shortage:
             sort: Tells the kind of each, in the same order; without it that is found out from the symbols themselves.
         """
         self._make = make
-        self._sort = sort if sort is not None else self._fields
+        self._sort = sort
         self._told: dict[tuple[int, ...], tuple[MissingSymbol, ...]] = {}
 
     def of(self, source: int) -> Iterable[MissingSymbol]:
@@ -81,7 +81,7 @@ class Shortage:
         """Where in the table the symbols of each kind are, kinds in the order in which they come first."""
         found: dict[Kind, list[int]] = {}
         last, places = None, list[int]()
-        for index, fields in enumerate(self._sort()):
+        for index, fields in enumerate(self._sort() if self._sort is not None else self._fields()):
             if fields != last:  # most are of the kind of the one before
                 last, places = fields, found.setdefault(Kind(*fields), [])
             places.append(index)
