@@ -22,10 +22,22 @@ _HEAD: Final = 65536
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#x27;", "'"), ("&quot;", '"'), ("&amp;", "&"))
 _ENTITY: Final = re.compile(r"&(?:lt|gt|#39|#x27|quot|amp);")
 _QUOTED: Final = re.compile(r'"([^"\n]{1,4096})"(?= \()')
+_FRAME_END: Final = re.compile(r"(?m)[ \t]{2,}[\u2502\u2503][ \t]*$")
 _MARKED: Final = re.compile(r"\\([_<>])")
 _STEP: Final = re.compile(r"\[(\d{1,4})\]\(https://github\.com/[^)\s]{1,300}#step:\d{1,6}:\d{1,9}\)")
 """A number in a name that GitHub's log viewer made a link of, when it was copied."""
 _BRACKETED: Final = re.compile(r"\\([()\[\]])")
+_TAKEN_OUT: Final = (
+    ("\x1b", _ANSI, ""),
+    ('tried: "', _QUOTED, r"'\1'"),
+    ("\\_", _MARKED, r"\1"),  # as Markdown needs it
+    ("\\<", _MARKED, r"\1"),
+    ("dlopen\\(", _BRACKETED, r"\1"),
+    ("#step:", _STEP, r"\1"),
+    ("\u2502", _FRAME_END, ""),
+    ("\u2503", _FRAME_END, ""),
+)
+"""What a text must have for a pattern to be looked for, the pattern, and what is kept of it."""
 
 _WITHIN: Final = re.compile(r"[ \"'`(:](?=/\w)")
 _ENDED: Final = re.compile(r"(?P<path>\.(?:dylib|so|bundle|app|framework))[)\]\"'.,;:!?]{1,3}(?:\s|$)")
@@ -64,20 +76,15 @@ def clean(data: bytes | str) -> str:
         raise InputError("this is binary data, not text that dyld or a crash report printed")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
     if "\u00a0" in text:
         text = text.replace("\u00a0", " ")
     if "\u200b" in text or "\ufeff" in text:
         text = text.replace("\u200b", "").replace("\ufeff", "")
     if "tried: \u2018" in text or "namespace \u2018" in text:  # an editor made the quotes typographic
         text = text.replace("\u2018", "'").replace("\u2019", "'")
-    if 'tried: "' in text:
-        text = _QUOTED.sub(r"'\1'", text)
-    if "\\_" in text or "\\<" in text:  # as Markdown needs it
-        text = _MARKED.sub(r"\1", text)
-    if "#step:" in text or "dlopen\\(" in text:
-        text = _BRACKETED.sub(r"\1", _STEP.sub(r"\1", text))
+    for mark, pattern, kept in _TAKEN_OUT:
+        if mark in text:
+            text = pattern.sub(kept, text)
     if "&" in text and _ENTITY.search(text):
         for entity, char in _ENTITIES:
             text = text.replace(entity, char)
