@@ -49,6 +49,7 @@ from machochain.diagnosis.places import place_of
 from machochain.diagnosis.programs import slices_of
 from machochain.diagnosis.reading import read_lines
 from machochain.diagnosis.reflow import reflowed
+from machochain.diagnosis.rejoined import rejoined
 from machochain.diagnosis.remedies import refused_file, remedies, warnings
 from machochain.diagnosis.rules import holding
 from machochain.diagnosis.text import clean
@@ -105,6 +106,9 @@ def diagnose(text: str | bytes) -> Diagnosis:
     answers = _Answers(paste, hits, context, cut).all(evidence)
     if not any(a.is_failure and a.cause is not Cause.UNKNOWN for a in answers):
         answers = _of_broken_lines(paste, cut=cut) or answers
+    if not answers:
+        whole, across = rejoined(paste)
+        answers = _Answers(whole, across, context, cut).all([]) if across else []
     stated = tuple(
         (k, v) for k, v in context.items() if k in {"os", "build", "arch", "chip", "translated", "flags", "go", "rpath"}
     )

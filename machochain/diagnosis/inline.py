@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from machochain.diagnosis.paste import Lines
@@ -13,6 +14,8 @@ _FRAME: Final = re.compile(r"[ \t]{0,8}(?:[\u2502\u2503](?:[ \t]{1,8}(?=[\u2502\
 _MARK: Final = re.compile(r"(?:[\u00d7\u26a0\u2717\u2716] (?:error|warning|info)\b ?)")
 FEWEST: Final = 3
 """Lines of one mark and one width from which on they are one line that was broken."""
+MOST_WINDOW: Final = 2_000
+"""Lines of what somebody copied from a window."""
 LONGEST: Final = 65_536
 """Characters of a line that is looked at."""
 
@@ -62,3 +65,38 @@ def _continues(lines: list[str], marks: list[str], at: int, width: int) -> bool:
     """Whether a line was broken at its width: those of its mark above it are as wide, or it is the first."""
     above = at > 0 and marks[at - 1] == marks[at]
     return len(lines[at - 1]) == width if above else True
+
+
+NARROWEST: Final = 60
+"""Characters of the narrowest window whose breaks are undone."""
+_WIDEST: Final = 400
+_NEAR: Final = 16
+_DIGIT: Final = re.compile(r"\d")
+_SAME: Final = 6
+"""First characters two messages of one tool have in common; a line broken inside a message and its rest do not."""
+
+
+def windows(held: Lines) -> None:
+    """Lines a window broke at its width, inside of words too: all are as wide but the last of each message."""
+    lines = held.lines
+    if not 3 <= len(lines) <= MOST_WINDOW:
+        return
+    width = max(map(len, lines))
+    if not NARROWEST <= width <= _WIDEST:
+        return
+    full = [at for at, line in enumerate(lines[:-1]) if len(line) == width and lines[at + 1].strip()]
+    if len(full) < FEWEST - 1 or any(_begin_alike(lines[at], lines[at + 1]) for at in full):
+        return
+    if any(_begin_alike(lines[a], lines[b]) for a, b in pairwise(full) if b > a + 1 and lines[a][:_SAME].strip()):
+        return
+    if sum(width - _NEAR <= len(line) < width for line in lines) >= len(full):
+        return  # broken at blanks
+    for at in reversed(full):
+        held.note(at, "lines that were broken at the width of a window were joined")
+        lines[at] += lines[at + 1]
+        del lines[at + 1], held.source[at + 1]
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    """Whether a line is one of its own beside another: both begin in one way, or it is set in."""
+    return _DIGIT.sub("0", one[:_SAME]) == _DIGIT.sub("0", other[:_SAME]) or other.startswith(("  ", "\t"))

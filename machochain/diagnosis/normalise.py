@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from machochain.diagnosis.inline import boxes, spans
+from machochain.diagnosis.inline import boxes, spans, windows
 from machochain.diagnosis.languages import in_english
 from machochain.diagnosis.paste import Lines, Paste, numbered
 from machochain.diagnosis.wrapped import addresses, bars, brackets, broken_heads, escapes, fragments, tails
@@ -67,6 +67,7 @@ def normalise(text: str) -> Paste:
     held = numbered(text)
     whole_report = text.lstrip()[:1] == "{" and '"termination"' in text
     steps = (
+        windows,
         addresses,
         _markdown,
         spans,
