@@ -382,6 +382,12 @@ class _Answers:
         whole = with_other_names(form, whole)
         if "app" in whole and not any(h.facts.get("file") for h in self.hits):
             whole.setdefault("file", whole["app"])
+        marked = self.context.get("marked")
+        if form.name.startswith("gk.") and "app" not in whole and isinstance(marked, str) and marked.startswith("/"):
+            whole = {"file": marked, "app": marked, **whole}
+        if form.name.startswith("exec.bad-cpu") and "have" not in whole and isinstance(name := whole.get("file"), str):
+            have = slices_of(self.paste.text[:HEAD], name)
+            whole |= {"have": have[0] if len(have) == 1 else have} if have else {}
         if self.cut and group[-1].line + _NEAR >= self.paste.text.rstrip().count("\n"):
             whole["cut"] = True
         whole["errors"] = 1 if form.level >= table.ERROR else 0

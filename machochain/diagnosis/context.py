@@ -58,6 +58,18 @@ _ROSETTA: Final = re.compile(
     r"|install of rosetta 2 finished|rosetta 2 finished successfully|proc_translated:\s*1\b)"
 )
 """That Rosetta is there."""
+_MARKED: Final = re.compile(
+    r"\bxattr (?:-l |-lr |-r )?[\"']?(?P<file>/[^\n\"']{1,400}?\.app)/?[\"']?[ \t]{0,8}\n"
+    r"(?:[ \t]{0,8}com\.apple\.[a-z.]{3,40}:?[^\n]{0,200}\n){0,6}?[ \t]{0,8}com\.apple\.quarantine\b"
+    r"|(?<![^\s])(?P<listed>/[^\n:]{1,400}): com\.apple\.quarantine(?=:|$)|^[ \t]{0,8}com\.apple\.quarantine: [0-9a-f]{4};",
+    re.MULTILINE,
+)
+"""The mark of a download in what xattr lists, and the file that was looked at."""
+_COMPILER: Final = re.compile(
+    r"(?<![\w./-])(?:/[^\s:]{1,200}/)?(?P<name>(?:clang(?:\+\+)?|gcc|g\+\+|gfortran)-\d{1,2}(?:\.\d{1,2})?"
+    r"|\w{3,10}-apple-darwin[\d.]{1,10}-(?:clang(?:\+\+)?|gcc|g\+\+|gfortran))(?=: error: |: fatal error: )"
+)
+"""A compiler that is not Apple's, which names itself with its version or its target."""
 _TRANSLATED: Final = re.compile(r"proc_translated:\s*1\b")
 _NOWHERE: Final = re.compile(
     r"Exception Codes:[^\n]{1,80}?, 0x0*(?P<address>[0-9a-f]{4,16})[^0-9a-f](?:[^\n]{0,400}\n){1,60}?"
@@ -104,6 +116,8 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         found["classic"] = True
     if "com.apple.quarantine" in head and not _UNMARKED.search(head):
         found["quarantine"] = True
+    if match := _MARKED.search(head):
+        found["marked"] = match["file"] or match["listed"] or "yes"
     if _TRANSLATED.search(head):
         found["translated"] = True
     if "os" not in found and (release := _release(head, hits)):
@@ -118,6 +132,8 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         found["chip"] = "arm64" if _CHIP.search(head) else "x86_64"
     if _LAUNCHED.search(head[:PROSE]):
         found["launched"] = "yes"
+    if match := _COMPILER.search(head):
+        found["compiler"] = match["name"]
     if match := _RESTRICTED.search(head):
         found["restricted"] = match["key"]
     for word, name in (

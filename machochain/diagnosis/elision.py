@@ -17,6 +17,9 @@ _ELIDED: Final = re.compile(
 
 _UNFINISHED: Final = re.compile(r"[^$%#.!?)}\]\"'`;:>\u2026\s]$")
 _OPEN_STRING: Final = re.compile(r'\s*"[\w ]{1,80}"\s?:\s?"[^"\n]*$')
+_OF_SYMBOL: Final = re.compile(r'", referenced from:$')
+_LISTED: Final = re.compile(r"[ \t]{4,40}(?!.* in \S)[^ \t\n][^\n]*$")
+"""A place where a symbol is asked for, without the object file that stands behind ``in``."""
 _ENOUGH: Final = 30
 """Characters of a line that begins an earlier one from which on it is that line again, cut."""
 _LATELY: Final = 200
@@ -34,6 +37,8 @@ def is_cut(text: str) -> bool:
     if len(last) >= _ENOUGH and any(
         len(line) > len(lines[-1]) and line.startswith(lines[-1]) for line in lines[-_LATELY:-1]
     ):
+        return True
+    if _LISTED.match(lines[-1]) and any(_OF_SYMBOL.search(line) for line in lines[-4:-1]):
         return True
     fences = sum(line.lstrip(" >").startswith("```") for line in text.split("\n"))
     return fences % 2 == 1 and "```" not in last and " " in last and _UNFINISHED.search(last) is not None

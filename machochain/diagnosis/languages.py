@@ -30,6 +30,7 @@ _NAMELESS: Final = {
 _WORDS: Final[tuple[tuple[str, str, str, str], ...]] = (
     # language, what must stand in the line, what is read, the English words
     ("Chinese", "损坏", r"(?:已\s?)损坏\s?[,\uff0c\u3001]?\s?(?:因此)?(?:无法|打不开|不能)", _DAMAGED),
+    ("Chinese", "损坏", r"(?<=[\u201c\u300c\"])(?:\u5e94\u7528|\u6587\u4ef6|App|\u8f6f\u4ef6)?\u5df2\u635f\u574f(?=[\u201d\u300d\"])", _DAMAGED),
     ("Chinese", "損", r"(?:已\s?)(?:損毀|毀損|損壞)\s?[,\uff0c\u3001]?\s?(?:因此)?(?:無法|打不開|不能)", _DAMAGED),
     ("Japanese", "壊れて", r"(?:は|が)\s?壊れて(?:いる|おり)", _DAMAGED),
     ("Korean", "손상", r"\S{0,6}\s?손상되었기\s때문", _DAMAGED),

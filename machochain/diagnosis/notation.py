@@ -40,6 +40,7 @@ PIECES: Final = {
     "space": r"(?!DYLD|CODESIGNING|SIGNAL|EXEC)[A-Z_]{2,40}",
     "plain": r"\w{1,40}",
     "abs": r"/[^\n]{1,4095}",
+    "denied": r"denied:[^\n]{1,400}",
     "tbd": r"[^\n:]{1,4090}?\.tbd",
     "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
 }

@@ -27,9 +27,9 @@ def rejoined(paste: Paste) -> tuple[Paste, list[Hit]]:
     Args:
         paste: In whose lines as they are no form stands.
     """
-    lines = [line.strip() for line in paste.text.split("\n")]
-    if len(lines) > MOST or not any(lines):
+    if paste.text.count("\n") >= MOST:
         return paste, []
+    lines = [line.strip() for line in paste.text.split("\n")]
     for count in range(2, MOST_LINES + 1):
         for glue in (" ", ""):
             tried, breaks = _joined(paste, lines, count, glue)
