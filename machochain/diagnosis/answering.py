@@ -382,12 +382,7 @@ class _Answers:
         whole = with_other_names(form, whole)
         if "app" in whole and not any(h.facts.get("file") for h in self.hits):
             whole.setdefault("file", whole["app"])
-        marked = self.context.get("marked")
-        if form.name.startswith("gk.") and "app" not in whole and isinstance(marked, str) and marked.startswith("/"):
-            whole = {"file": marked, "app": marked, **whole}
-        if form.name.startswith("exec.bad-cpu") and "have" not in whole and isinstance(name := whole.get("file"), str):
-            have = slices_of(self.paste.text[:HEAD], name)
-            whole |= {"have": have[0] if len(have) == 1 else have} if have else {}
+        whole = self._with_listed(form.name, whole)
         if self.cut and group[-1].line + _NEAR >= self.paste.text.rstrip().count("\n"):
             whole["cut"] = True
         whole["errors"] = 1 if form.level >= table.ERROR else 0
@@ -426,6 +421,17 @@ class _Answers:
             next=next_of_form(form, whole),
             notes=self.paste.notes_of(*lines),
         )
+
+    def _with_listed(self, form: str, facts: dict[str, Fact]) -> dict[str, Fact]:
+        """Add what xattr and file say of the file a message is about."""
+        marked = self.context.get("marked")
+        if form.startswith("gk.") and "app" not in facts and isinstance(marked, str) and marked.startswith("/"):
+            return {"file": marked, "app": marked, **facts}
+        name = facts.get("file")
+        if form.startswith("exec.bad-cpu") and "have" not in facts and isinstance(name, str):
+            have = slices_of(self.paste.text[:HEAD], name)
+            return facts | ({"have": have[0] if len(have) == 1 else have} if have else {})
+        return facts
 
     def _of_termination(self, evidence: Evidence) -> Answer:
         by_dyld = evidence.termination is not None and evidence.termination.namespace == "DYLD"

@@ -61,7 +61,8 @@ _ROSETTA: Final = re.compile(
 _MARKED: Final = re.compile(
     r"\bxattr (?:-l |-lr |-r )?[\"']?(?P<file>/[^\n\"']{1,400}?\.app)/?[\"']?[ \t]{0,8}\n"
     r"(?:[ \t]{0,8}com\.apple\.[a-z.]{3,40}:?[^\n]{0,200}\n){0,6}?[ \t]{0,8}com\.apple\.quarantine\b"
-    r"|(?<![^\s])(?P<listed>/[^\n:]{1,400}): com\.apple\.quarantine(?=:|$)|^[ \t]{0,8}com\.apple\.quarantine: [0-9a-f]{4};",
+    r"|(?<![^\s])(?P<listed>/[^\n:]{1,400}): com\.apple\.quarantine(?=:|$)"
+    r"|^[ \t]{0,8}com\.apple\.quarantine: [0-9a-f]{4};",
     re.MULTILINE,
 )
 """The mark of a download in what xattr lists, and the file that was looked at."""
@@ -83,7 +84,7 @@ HEAD: Final = 1 << 20
 """Characters of a text that are searched for context."""
 
 
-def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  # the order of its steps is the rule
+def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the rule
     """Return what the text states beside its messages; a fact that is stated twice and differs is left out."""
     head = text[:HEAD]
     found: Context = {}
@@ -116,8 +117,8 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
         found["classic"] = True
     if "com.apple.quarantine" in head and not _UNMARKED.search(head):
         found["quarantine"] = True
-    if match := _MARKED.search(head):
-        found["marked"] = match["file"] or match["listed"] or "yes"
+    if marked := _marked(head):
+        found["marked"] = marked
     if _TRANSLATED.search(head):
         found["translated"] = True
     if "os" not in found and (release := _release(head, hits)):
@@ -151,6 +152,18 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912  #
     if re.search(r"GOOS=darwin|x86_64-linux|linux_amd64|ubuntu|ld\.lld", head):
         found["cross"] = "yes"
     return found
+
+
+def _marked(head: str) -> str:
+    """Return the file whose mark of a download xattr lists; ``yes`` for one without a name, ``""`` for none."""
+    at = -1
+    for _ in range(20):
+        at = head.find("com.apple.quarantine", at + 1)
+        if at < 0:
+            break
+        if match := _MARKED.search(head, max(0, at - 1_000), at + 60):
+            return match["file"] or match["listed"] or "yes"
+    return ""
 
 
 def _of_build(found: Context, head: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from machochain.model.paths import leaf
@@ -27,12 +27,15 @@ _LIPO: Final = re.compile(
     re.MULTILINE,
 )
 _SAID: Final = re.compile(
-    r"(?<![^\s:])(?P<file>[^\s:][^\n:]{0,1023}?)(?: \(for architecture (?P<one>[\w.]{1,20})\))?:[ \t]{1,40}"
-    r"(?P<what>Mach-O [^\n]{4,400}|ELF \d{2}-bit|PE32|MS-DOS executable|current ar archive|Zip archive|gzip compressed"
+    r":[ \t]{1,40}(?P<what>Mach-O [^\n]{4,400}|ELF \d{2}-bit|PE32|MS-DOS executable|current ar archive|Zip archive"
+    r"|gzip compressed"
     r"|(?:ASCII|UTF-8|Unicode|HTML|XML|exported SGML|JSON)[^\n]{0,80}(?:text|document)|POSIX shell script"
     r"|[\w /.-]{1,60} script|empty$|data$)",
     re.MULTILINE,
 )
+_ONE: Final = re.compile(r" \(for architecture (?P<one>[\w.]{1,20})\)$")
+_NAME: Final = 1_060
+"""Characters before what file says in which the name stands."""
 _KINDS: Final = (
     ("ELF", "ELF file"),
     ("PE32", "program of Windows"),
@@ -118,11 +121,20 @@ def kind_of(text: str, refused: Collection[str]) -> str:
     """
     names = {leaf(path) for path in refused} - {""}
     found = set()
-    for match in _SAID.finditer(text):
-        if any(_akin(leaf(match["file"]), name) for name in names):
-            what = match["what"]
+    for file, _, what in _said(text):
+        if any(_akin(leaf(file), name) for name in names):
             found.add("program" if " executable" in what and "Mach-O" in what else _word(what))
     return found.pop() if len(found) == 1 and found != {"program"} else ""
+
+
+def _said(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield each file of which file(1) says something, the slice it speaks of, and what it says."""
+    for match in _SAID.finditer(text):
+        before = text[max(0, match.start() - _NAME) : match.start()].rpartition("\n")[2]
+        name = before.rpartition(":")[2].strip()
+        one = _ONE.search(name)
+        if name:
+            yield (name[: one.start()], one["one"], match["what"]) if one else (name, "", match["what"])
 
 
 def _word(what: str) -> str:
@@ -132,11 +144,11 @@ def _word(what: str) -> str:
 def slices_of(text: str, path: str) -> tuple[str, ...]:
     """Return the processors file or lipo names for a file, in their order."""
     found: list[str] = []
-    for match in _SAID.finditer(text):
-        if leaf(match["file"]) != leaf(path) or "Mach-O" not in match["what"]:
+    for file, one, what in _said(text):
+        if leaf(file) != leaf(path) or "Mach-O" not in what:
             continue
-        found += [] if match["one"] is None else [match["one"]]
-        found += (each["arch"] for each in _SLICES.finditer(match["what"]))
+        found += [one] if one else []
+        found += (each["arch"] for each in _SLICES.finditer(what))
     for match in _LIPO.finditer(text):
         name = match["file"] or match["fat"] or match["asked"]
         if leaf(name) == leaf(path):
