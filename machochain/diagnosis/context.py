@@ -62,7 +62,7 @@ _MARKED: Final = re.compile(
     r"\bxattr (?:-l |-lr |-r )?[\"']?(?P<file>/[^\n\"']{1,400}?\.app)/?[\"']?[ \t]{0,8}\n"
     r"(?:[ \t]{0,8}com\.apple\.[a-z.]{3,40}:?[^\n]{0,200}\n){0,6}?[ \t]{0,8}com\.apple\.quarantine\b"
     r"|(?<![^\s])(?P<listed>/[^\n:]{1,400}): com\.apple\.quarantine(?=:|$)"
-    r"|^[ \t]{0,8}com\.apple\.quarantine: [0-9a-f]{4};",
+    r"|\bcom\.apple\.quarantine: [0-9a-f]{4};[0-9a-f]{8};",
     re.MULTILINE,
 )
 """The mark of a download in what xattr lists, and the file that was looked at."""

@@ -85,9 +85,9 @@ def windows(held: Lines) -> None:
     if not NARROWEST <= width <= _WIDEST:
         return
     full = [at for at, line in enumerate(lines[:-1]) if len(line) == width and lines[at + 1].strip()]
-    if len(full) < FEWEST - 1 or any(_begin_alike(lines[at], lines[at + 1]) for at in full):
+    if len(full) < FEWEST - 1 or any(begin_alike(lines[at], lines[at + 1]) for at in full):
         return
-    if any(_begin_alike(lines[a], lines[b]) for a, b in pairwise(full) if b > a + 1 and lines[a][:_SAME].strip()):
+    if any(begin_alike(lines[a], lines[b]) for a, b in pairwise(full) if b > a + 1 and lines[a][:_SAME].strip()):
         return
     if sum(width - _NEAR <= len(line) < width for line in lines) >= len(full):
         return  # broken at blanks
@@ -97,6 +97,6 @@ def windows(held: Lines) -> None:
         del lines[at + 1], held.source[at + 1]
 
 
-def _begin_alike(one: str, other: str) -> bool:
+def begin_alike(one: str, other: str) -> bool:
     """Whether a line is one of its own beside another: both begin in one way, or it is set in."""
     return _DIGIT.sub("0", one[:_SAME]) == _DIGIT.sub("0", other[:_SAME]) or other.startswith(("  ", "\t"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from machochain.diagnosis import table
+from machochain.diagnosis.inline import begin_alike
 from machochain.diagnosis.matching import Hit, find_forms
 from machochain.diagnosis.paste import Note, Paste
 from machochain.model.value import evolve
@@ -46,6 +47,8 @@ def _joined(paste: Paste, lines: list[str], count: int, glue: str) -> tuple[Past
     breaks: list[tuple[int, ...]] = []
     for at in range(len(lines) - count + 1):
         parts = lines[at : at + count]
+        if any(map(begin_alike, parts, parts[1:])) or any(map(_prefixed, parts, parts[1:])):
+            continue  # each has the prefix of a log, or is a message of its own
         if not all(parts) or sum(map(len, parts)) > LONGEST or (not glue and min(map(len, parts[:-1])) < WIDTH):
             continue
         ends: list[int] = []
@@ -56,6 +59,12 @@ def _joined(paste: Paste, lines: list[str], count: int, glue: str) -> tuple[Past
         breaks.append(tuple(ends))
     notes = tuple(Note(line, _NOTE) for line in source)
     return evolve(paste, text="\n".join(texts), source=tuple(source), notes=(*paste.notes, *notes)), breaks
+
+
+def _prefixed(one: str, other: str) -> bool:
+    """Whether two lines have one first word, or each a number."""
+    first, second = one.split(" ", 1)[0], other.split(" ", 1)[0]
+    return first == second or (first[:1].isdigit() and second[:1].isdigit())
 
 
 def _is_across(hit: Hit, paste: Paste, breaks: tuple[int, ...], least: int) -> bool:
