@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -65,16 +65,35 @@ def find_policy(start: Path) -> Path | None:
 
 def _trusted(path: Path) -> Path:
     """Return a policy file that was found, if nobody else can have put it there (as ssh asks of its files)."""
-    if os.name == "posix":
-        file, folder = path.stat(), path.parent.stat()
-        ours = file.st_uid in {os.getuid(), 0}
-        loose = folder.st_mode & stat.S_IWOTH and not (folder.st_mode & stat.S_ISVTX and ours)
-        if file.st_mode & stat.S_IWOTH or loose:
-            raise UsageError(
-                f"{path} is not used: everybody may write there, and a policy decides what passes; chmod o-w, or name "
-                "it with --policy, or do without (--no-config)"
-            )
+    if os.name == "posix" and any(map(_is_loose, _way(path))):
+        raise UsageError(
+            f"{path} is not used: everybody may write there, and a policy decides what passes; chmod o-w, or name "
+            "it with --policy, or do without (--no-config)"
+        )
     return path
+
+
+def _way(path: Path) -> Iterator[Path]:
+    """Yield a file and, where it is a link, what it leads to step by step: each lies in a folder of its own."""
+    yield path
+    for _ in range(_MOST_LINKS):
+        if not path.is_symlink():
+            return
+        path = path.parent / path.readlink()
+        yield path
+
+
+def _is_loose(path: Path) -> bool:
+    """Whether everybody may write to a file, or put another in its place."""
+    file, folder = path.lstat(), path.parent.stat()
+    own = folder.st_mode & stat.S_ISVTX and file.st_uid in {os.getuid(), 0}
+    loose = folder.st_mode & stat.S_IWOTH and not own
+    # Who may write to what a link leads to is asked of that.
+    return bool(loose or (file.st_mode & stat.S_IWOTH and not stat.S_ISLNK(file.st_mode)))
+
+
+_MOST_LINKS: Final = 40
+"""More no system follows."""
 
 
 def read_policy(path: Path, profile: str | None = None) -> Policy:

@@ -268,3 +268,24 @@ def test_a_policy_of_our_own_in_a_sticky_folder_is_used(tmp_path: Path) -> None:
     (folder / "machochain.toml").write_text("")
     folder.chmod(0o1777)
     assert find_policy(folder) == folder / "machochain.toml"
+
+
+def test_a_policy_that_is_a_link_is_asked_where_it_leads(tmp_path: Path) -> None:
+    ours, theirs, project = (tmp_path / name for name in ("ours", "theirs", "project"))
+    for folder in (ours, theirs, project):
+        folder.mkdir(mode=0o755)
+        (folder / "x.toml").write_text("")
+    theirs.chmod(0o777)
+    link = project / "machochain.toml"
+    link.symlink_to(ours / "x.toml")
+    assert find_policy(project) == link
+    (ours / "x.toml").chmod(0o666)
+    with pytest.raises(UsageError, match="everybody may write there"):
+        find_policy(project)
+    # through a folder in which everybody may put another file, or another link
+    (theirs / "way").symlink_to(project / "x.toml")
+    for place in ("../theirs/x.toml", theirs / "way"):
+        link.unlink()
+        link.symlink_to(place)
+        with pytest.raises(UsageError, match="everybody may write there"):
+            find_policy(project)
