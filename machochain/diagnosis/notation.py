@@ -36,7 +36,7 @@ PIECES: Final = {
     "archs": r"[^\n]{1,200}",
     "line": _LINE,
     "any": rf"[^\n]{{0,{LONGEST}}}",
-    "osname": r"[A-Za-z0-9][A-Za-z0-9 ]{0,40}",
+    "osname": r"[A-Za-z0-9][A-Za-z0-9 -]{0,40}",
     "space": r"(?!DYLD|CODESIGNING|SIGNAL|EXEC)[A-Z_]{2,40}",
     "plain": r"\w{1,40}",
     "abs": r"/[^\n]{1,4095}",
