@@ -237,6 +237,10 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     # What codesign says is said of the part it names below, not of what holds it.
     if (culprit := sub or facts.get("file")) is not None:
         found["culprit"] = culprit
+        found |= _bundled(str(culprit[0] if isinstance(culprit, tuple) and culprit else culprit))
+    one, other = facts.get("path1"), facts.get("path2")
+    if isinstance(one, str) and isinstance(other, str):
+        found["paths.same"] = _VERSIONS.sub("", one) == _VERSIONS.sub("", other)
     if isinstance(sub, str):
         name = sub.rstrip("/").rpartition("/")[2]
         ending = name.rpartition(".")[2].lower() if "." in name else ""
@@ -288,7 +292,29 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
         found["symbols.count"] = str(len(symbols))
         found["symbols.first"] = symbols[0]
         found["symbols.system"] = any(each in LIBSYSTEM for each in symbols)
+        found["symbols.cxx"] = any(each.startswith(("__Z", "_Z")) or _CXX.search(each) for each in symbols)
+        found["symbols.frameworks"] = any(_OF_FRAMEWORKS.match(each) for each in symbols)
     return found
+
+
+_VERSIONS: Final = re.compile(r"(?<=\.framework)/Versions/[^/]+")
+"""Where the links at the top of a framework lead."""
+_BUNDLE: Final = r"[^/]+\.(?:app|framework|bundle|appex|xpc|kext|plugin|component|vst3?|systemextension)"
+_INSIDE: Final = re.compile(
+    rf"(?P<holder>.*?{_BUNDLE})/(?:Contents(?:/(?:MacOS|Frameworks|Resources|Plug[Ii]ns|Library))?|Versions(?:/[^/.]+)?)/?"
+)
+_CXX: Final = re.compile(r"::|\boperator ?(?:new|delete|\W)|^(?:vtable|typeinfo) ")
+_OF_FRAMEWORKS: Final = re.compile(
+    r"_(?:k?(?:Sec|CF|CG|CT|IO|SC|FSEvent|CV|CM|AV|MTL)[A-Z]|NS[A-Z]|OBJC_(?:CLASS|METACLASS)_\$_(?:NS|CA|AV|MTL))"
+)
+"""How the names of Apple's frameworks begin."""
+
+
+def _bundled(file: str) -> dict[str, Fact]:
+    """Say whether a file is a bundle, and of which it is only a folder."""
+    folder = _INSIDE.fullmatch(file)
+    found: dict[str, Fact] = {"culprit.bundle": re.fullmatch(rf"(?:.*/)?{_BUNDLE}/?", file) is not None}
+    return found | ({"holder": folder["holder"]} if folder else {})
 
 
 def _first(value: Fact | None) -> str:

@@ -149,7 +149,7 @@ def context_of(text: str, hits: list[Hit]) -> Context:  # noqa: C901, PLR0912, P
     ):
         if word in head:
             found[name] = "yes"
-    if re.search(r"GOOS=darwin|x86_64-linux|linux_amd64|ubuntu|ld\.lld", head):
+    if re.search(r"GOOS=darwin|x86_64-linux|linux_amd64|ubuntu|ld\.lld|/home/\w", head):
         found["cross"] = "yes"
     return found
 

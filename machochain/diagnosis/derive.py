@@ -72,6 +72,8 @@ _OF_HOSTS: Final = (
     ("R", ("_Rf_", "_R_Ext", "_R_NilValue", "_R_GlobalEnv")),
 )  # fmt: skip
 """Programs that load modules, and how the symbols begin that they have for them."""
+_ELF: Final = re.compile(r"\.so(?:\.\d{1,4}){1,3}$")
+"""How libraries of Linux are called: the version stands behind the ending."""
 _OF_LIBSYSTEM: Final = re.compile(r"\$(?:INODE64|UNIX2003|NOCANCEL|DARWIN_EXTSN|1050)(?:$|\$)")
 """Variants of functions that libSystem alone has."""
 _PLUGIN: Final = re.compile(
@@ -211,6 +213,7 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["lib.versioned"] = bool(
         facts["lib.in_version"] or _VERSIONED.search(leaf(library)) or framework_partial(library)
     )
+    facts["lib.elf"] = _ELF.search(leaf(library)) is not None
     facts["lib.compiler"] = _COMPILERS.match(leaf(library)) is not None
     facts["lib.in_package"] = place_of(library).kind in _IN_PACKAGES
     facts["lib.managed"] = _LOCAL_BUILDS.search(library) is not None

@@ -1,0 +1,173 @@
+"""What helps fits the system, the file and the reader: no command that cannot work, and none that harms."""
+
+from __future__ import annotations
+
+import pytest
+
+from machochain.diagnosis import diagnose
+from machochain.model.cause import Cause
+from machochain.model.diagnosis import Answer
+
+A = "<1B0E5C11-2222-3A01-AC01-000000000001>"
+
+
+def only(text: str) -> Answer:
+    (found,) = diagnose(text).answers
+    return found
+
+
+def helps(text: str) -> str:
+    return "\n".join(only(text).remedy)
+
+
+@pytest.mark.parametrize("folder", ["Contents/MacOS", "Contents/MacOS/", "Contents", "Contents/Frameworks"])
+def test_a_folder_inside_of_a_bundle_is_not_renamed_but_the_bundle_signed(folder: str) -> None:
+    found = only(f"/w/My Tin.bundle/{folder}: bundle format unrecognized, invalid, or unsuitable")
+    assert found.cause is Cause.BUNDLE_LAYOUT
+    assert "codesign -f -s IDENTITY '/w/My Tin.bundle'   # the bundle as a whole" in found.remedy
+    assert not any(word in step for step in found.remedy for word in ("rename", "Resources", "dot"))
+
+
+def test_a_bundle_is_never_renamed_and_a_folder_of_data_may_be() -> None:
+    bundle = helps("/w/Tin.framework: bundle format unrecognized, invalid, or unsuitable")
+    data = helps("/w/Tin.app/Contents/MacOS/tin.1.2: bundle format unrecognized, invalid, or unsuitable")
+    assert "Info.plist" in bundle
+    assert "dot" not in bundle
+    assert "Contents/Resources" in data
+
+
+def test_the_part_codesign_names_is_the_one_that_does_not_fit_its_info_plist() -> None:
+    text = "/w/Tin.app: invalid Info.plist (plist or signature have been modified)\n"
+    found = only(text + "In subcomponent: /w/Tin.app/Contents/MacOS/Pan\nIn architecture: x86_64\n")
+    assert "/w/Tin.app/Contents/MacOS/Pan" in found.headline
+    assert found.remedy[0].startswith("codesign -f -s IDENTITY /w/Tin.app/Contents/MacOS/Pan")
+    assert only(text).remedy == ("sign after the last change of Info.plist",)
+
+
+def test_a_file_that_is_shorter_than_its_table_says_is_not_a_missing_helper() -> None:
+    found = only(
+        "error: /X/usr/bin/codesign_allocate: fat file: /w/My Tin.framework/Tin truncated or malformed (offset plus"
+        " size of cputype (16777228) cpusubtype (0) extends past the end of the file)\n"
+        "/w/My Tin.framework: the codesign_allocate helper tool cannot be found or used\n"
+    )
+    assert found.cause is Cause.MALFORMED
+    assert found.fact("file") == "/w/My Tin.framework/Tin"
+    assert not any("xcode-select" in step for step in found.remedy)
+
+
+def test_the_tool_that_does_not_know_a_load_command_is_the_one_to_replace() -> None:
+    line = "object: /w/tin malformed object (unknown load command 8)"
+    assert "CODESIGN_ALLOCATE" in helps(f"codesign_allocate: {line}")
+    assert "CODESIGN_ALLOCATE" not in helps(line)
+
+
+def test_a_failed_signing_and_its_reason_are_one_class() -> None:
+    found = diagnose(
+        "/w/Tin.app: code object is not signed at all\n"
+        "Developer ID Application: Tin Ltd (AAAAAAAAAA): no identity found\n"
+    ).answers
+    assert {a.cause for a in found} == {Cause.IDENTITY}
+    assert not any("ad hoc" in step or "-s -" in step for a in found for step in a.remedy)
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [("GL", "-framework OpenGL"), ("glut", "-framework GLUT"), ("openal", "-framework OpenAL"), ("stdc++", "-lc++")],
+)
+def test_a_library_of_linux_is_what_macos_has_in_its_place(name: str, flag: str) -> None:
+    found = only(f"ld: library not found for -l{name}")
+    assert found.cause is Cause.BUILD_FLAGS
+    assert flag in found.remedy[0]
+    assert not any("brew" in step or "-static" in step for step in found.remedy)
+
+
+def test_names_of_c_plus_plus_alone_are_said_to_be() -> None:
+    undefined = 'Undefined symbols for architecture arm64:\n  "{}", referenced from:\n      _main in tin.o\n'
+    assert "clang++" not in helps(undefined.format("_OBJC_CLASS_$_TINView"))
+    assert "clang++" in helps(undefined.format("tin::Pan::open()"))
+
+
+def test_names_of_apple_s_frameworks_on_linux_lack_an_sdk() -> None:
+    text = "error(link): undefined reference to symbol '_SecTinCopy'\nfirst referenced in '/home/u/tin/pan.o'\n"
+    found = only(text)
+    assert found.cause is Cause.SDK_MISSING
+    assert any("SDKROOT" in step for step in found.remedy)
+
+
+def test_a_link_of_a_framework_is_no_second_copy() -> None:
+    line = (
+        "objc[7]: Class TIN is implemented in both {} (0x10ff0c700) and {} (0x2115ef700). One of the two will be used."
+    )
+    one, other = "/w/T.app/Contents/Frameworks/P.framework/{}P", "/w/T.app/Contents/PlugIns/P.framework/P"
+    assert only(line.format(one.format(""), one.format("Versions/A/"))).cause is Cause.NOISE
+    assert only(line.format(one.format(""), other)).cause is Cause.DUPLICATE_RUNTIME
+
+
+def test_a_warning_of_the_linker_is_said_to_be_one() -> None:
+    found = only(
+        "ld: warning: dylib (/w/libtin.dylib) was built for newer macOS version (12.3) than being linked (11.0)"
+    )
+    assert "a warning" in found.headline
+    assert "export MACOSX_DEPLOYMENT_TARGET=12.3" in found.remedy[0]
+
+
+def test_of_two_files_for_one_processor_the_one_meant_for_another_is_named() -> None:
+    found = only(
+        "fatal error: lipo: /b/iosX64/T.framework/T and /b/iosArm64/T.framework/T have the same architectures (arm64)"
+        " and can't be in the same fat output file"
+    )
+    assert "/b/iosX64/T.framework/T is meant for x86_64" in found.because[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "word"),
+    [
+        ("0x0A 0x0A 0x3C 0x21 0x44 0x4F 0x43 0x54", "web page"),
+        ("0x3C 0x68 0x74 0x6D 0x6C 0x3E 0x0A 0x0A", "web page"),
+        ("0x23 0x21 0x2F 0x62 0x69 0x6E 0x2F 0x73", "script"),
+        ("0x50 0x4B 0x03 0x04 0x14 0x00 0x00 0x00", "packed"),
+        ("0x21 0x3C 0x61 0x72 0x63 0x68 0x3E 0x0A", "static library"),
+    ],
+)
+def test_the_first_bytes_tell_what_the_file_is(first: str, word: str) -> None:
+    found = only(
+        "dlopen(/w/tin.so, 9): no suitable image found.  Did find:\n"
+        f"\t/w/tin.so: unknown file type, first eight bytes: {first}\n"
+    )
+    assert word in found.because[0]
+    assert any("page that shows it" in step for step in found.remedy) == (word == "web page")
+
+
+def test_an_older_library_of_macos_is_a_newer_sdk_and_both_versions_are_said() -> None:
+    name = "/System/Library/Frameworks/Tin.framework/Versions/A/Tin"
+    wants = "requires version 64.0.0 or later, but {} provides version 1.0.0"
+    text = (
+        "dyld: Library not loaded: {}\n  Referenced from: /w/pan\n  Reason: Incompatible library version: pan " + wants
+    )
+    system, own = only(text.format(name, "Tin")), only(text.format("@rpath/libtin.1.dylib", "libtin.1.dylib"))
+    assert (system.cause, own.cause) == (Cause.NEWER_MACOS, Cause.OLD_LIBRARY)
+    assert all("64.0.0" in a.because[0] and "1.0.0" in a.because[0] for a in (system, own))
+
+
+def test_gnu_s_iconv_and_macos_s_are_not_one() -> None:
+    found = only(
+        "dyld: Symbol not found: _libiconv_open\n  Referenced from: /w/libtin.8.dylib\n"
+        "  Expected in: /usr/lib/libiconv.2.dylib\n"
+    )
+    assert found.cause is Cause.ABI_MISMATCH
+
+
+@pytest.mark.parametrize("name", ["libc.so.6", "libdl.so.2", "libpthread.so.0"])
+def test_the_c_library_of_linux_is_no_part_of_macos(name: str) -> None:
+    found = only(f"Invalid argument(s): Failed to load dynamic library (dlopen({name}, 1): image not found)")
+    assert found.cause is Cause.OTHER_SYSTEM
+    assert "part of macOS" not in "\n".join(found.remedy)
+
+
+@pytest.mark.parametrize("asker", ["/usr/local/Cellar/pan/1.0/bin/pan", "/usr/local/bin/pan"])
+def test_what_lies_in_the_same_prefix_does_not_look_in_another(asker: str) -> None:
+    found = only(
+        f"dyld: Library not loaded: /usr/local/opt/tin/lib/libtin.3.dylib\n  Referenced from: {asker}\n"
+        "  Reason: image not found"
+    )
+    assert Cause.OTHER_PREFIX not in found.alternatives
