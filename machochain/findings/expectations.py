@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from attrs import fields
-
 from machochain.findings.registry import RULES
 from machochain.model.result import Severity
 from machochain.model.value import Factory, frozen
@@ -51,7 +49,7 @@ class Expectations:
 
     def over(self, base: Expectations) -> Expectations:
         """Return these expectations with those of ``base`` where nothing is said here; severities are joined."""
-        own = {f.name: getattr(self, f.name) for f in fields(Expectations) if f.name != "severity"}
+        own = {name: getattr(self, name) for name in Expectations.__match_args__ if name != "severity"}
         joined = {name: getattr(base, name) if value is None else value for name, value in own.items()}
         return Expectations(**joined, severity={**base.severity, **self.severity})
 

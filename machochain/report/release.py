@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import attrs
-
 from machochain.model.paths import printable
 from machochain.model.release import DiskImage, InstallerPackage
 
 
 def release_fields(release: InstallerPackage | DiskImage) -> dict[str, Any]:
     """Return the fields of the document: ``installer`` or ``image``."""
+    import attrs  # noqa: PLC0415  # few files are releases
+
     name = "installer" if isinstance(release, InstallerPackage) else "image"
     return {name: attrs.asdict(release, recurse=True, value_serializer=_plain)}
 

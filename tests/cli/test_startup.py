@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,14 @@ def resolving() -> set[str]:
 def test_resolving_a_program_loads_nothing_that_others_need(module: str, resolving: set[str]) -> None:
     assert "machochain.api" in resolving
     assert not {m for m in resolving if m == module or m.startswith(module + ".")}, NOT_FOR_RESOLVE[module]
+
+
+@pytest.mark.parametrize("command", ["audit", "inspect", "resolve"])
+def test_no_command_asks_attrs_to_make_the_classes_of_values(command: str) -> None:
+    run = f"try: main([{command!r}, {str(GREETER)!r}, '--json', '-o', {os.devnull!r}])\nexcept SystemExit: pass"
+    loaded = loaded_by(f"from machochain.cli import main\n{run}")
+    assert "machochain.session" in loaded
+    assert "attr" not in loaded
 
 
 def test_importing_the_package_loads_nothing_else_of_it() -> None:
