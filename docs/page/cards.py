@@ -256,7 +256,7 @@ def _unread(unread: Unread) -> str:
         parts.append("<p>The text comes from Linux or Windows, which this tool does not read.</p>")
     if unread.nearest is not None:
         differs = f", but lacks: {unread.differs}" if unread.differs else ""
-        parts.append(f"<p>{_h(f'It reads like {unread.nearest} of {unread.producer}{differs}.')}</p>")
+        parts.append(f"<p>{_h(f'It has words of a message of {unread.producer}{differs}.')}</p>")
     parts += _listed("Looks most like a message", unread.lines, code=True)
     parts += _listed("Run next", unread.next, code=True)
     parts.append("<p>Paste the whole message, paths uncut, with the output of sw_vers and uname -m.</p>")

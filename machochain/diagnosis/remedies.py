@@ -93,7 +93,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             )
         case Cause.BUILD_MACHINE_PATH:
             return (
-                *((f"as a user, a stop-gap: {install}{_or_built_here(e)}",) if _is_library(library) else ()),
+                *_stop_gap(e, library, install),
                 "to ship: link the library statically, or put it beside the binary, then",
                 change,
                 _ADD,
@@ -399,9 +399,13 @@ def _is_library(path: str) -> bool:
     return leaf(path).endswith(_NO_PROGRAM) or ".dylib." in path or framework_partial(path) is not None
 
 
-def _or_built_here(e: Evidence) -> str:
+def _stop_gap(e: Evidence, library: str, install: str) -> tuple[str, ...]:
+    """Return what a user can do: no package puts a file into the folder of somebody's build."""
     anew = anew_of(e.referenced_from or "")
-    return f"; or build here what asks: {anew}" if anew else ""
+    if not library.startswith(("/usr/local/", "/opt/")):
+        return (f"as a user: take a newer release, or build here what asks{': ' + anew if anew else ''}",)
+    here = f"; or build here what asks: {anew}" if anew else ""
+    return (f"as a user, a stop-gap: {install}{here}",) if _is_library(library) else ()
 
 
 def _says(e: Evidence, words: str) -> bool:

@@ -65,7 +65,7 @@ def _unread(unread: Unread, width: int) -> list[str]:
         lines += [f"    {printable(line)}" for line in unread.lines]
     if unread.nearest is not None:
         differs = f", but lacks: {unread.differs}" if unread.differs else ""
-        lines += _wrapped(f"reads like {unread.nearest} of {unread.producer}{differs}", width)
+        lines += _wrapped(f"has words of a message of {unread.producer}{differs}", width)
     if unread.next:
         lines.append("  run next")
         lines += [f"    {step}" for step in unread.next]

@@ -331,3 +331,17 @@ def test_a_library_the_same_r_lacks_is_not_that_of_another_r() -> None:
 def test_what_other_systems_say_to_dart_is_theirs(words: str) -> None:
     (found,) = diagnose(f"Unhandled Exception: Invalid argument(s): {words}\n").answers
     assert found.cause is Cause.OTHER_SYSTEM
+
+
+@pytest.mark.parametrize(
+    ("library", "installs"),
+    [
+        ("/Users/build/tin/lib/libtin.dylib", False),
+        ("/nix/store/abc-tin-1/lib/libtin.dylib", False),
+        ("/usr/local/opt/tin/lib/libtin.dylib", True),
+    ],
+)
+def test_no_package_brings_a_file_of_somebody_s_build(library: str, installs: bool) -> None:
+    found = missing(library, "/Applications/Pan.app/Contents/MacOS/Pan")
+    assert found.cause is Cause.BUILD_MACHINE_PATH
+    assert any("install the package" in step or "brew install" in step for step in found.remedy) is installs
