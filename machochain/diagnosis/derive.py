@@ -97,6 +97,11 @@ _OF_MACOS: Final = re.compile(
 _GLIBC: Final = re.compile(
     r"(?:^|/)(?:lib(?:c|m|dl|pthread|rt|util|resolv|gcc_s|stdc\+\+)|ld-linux[\w-]*)\.so\.\d[\d.]*$"
 )
+_PRODUCT: Final = re.compile(
+    r"/Library/(?:Application Support/)?[^/]+/|/opt/(?!homebrew/|local/|X11/)[^/]+/"
+    r"|/usr/local/(?!lib/|opt/|Cellar/|bin/|share/|libexec/|sbin/|Caskroom/)[^/]+/"
+)
+"""Folders in which an installer puts one product, and nothing else."""
 _MID_TOKEN: Final = re.compile(r".[^/]?/(@(?:executable_path|loader_path|rpath))/")
 _DOTS: Final = re.compile(r"/\.\.(?=/)")
 
@@ -246,6 +251,8 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     ]
     mine, other = leaf(bundle), leaf(bundle_of(library))
     facts["lib.same_app"] = bool(mine) and mine == other and not library.startswith(bundle + "/")
+    root = _PRODUCT.match(library)
+    facts["lib.same_root"] = root is not None and asker.startswith(root[0])
     facts["lib.app"] = bundle_of(library)
     at_rpath = library.startswith("@rpath")
     env = _environment(asker)

@@ -345,3 +345,9 @@ def test_no_package_brings_a_file_of_somebody_s_build(library: str, installs: bo
     found = missing(library, "/Applications/Pan.app/Contents/MacOS/Pan")
     assert found.cause is Cause.BUILD_MACHINE_PATH
     assert any("install the package" in step or "brew install" in step for step in found.remedy) is installs
+
+
+def test_a_library_in_the_folder_of_its_own_product_was_left_out() -> None:
+    root = "/Library/Application Support/Tin/3"
+    assert missing(f"{root}/Libraries/libpan.dylib", f"{root}/PlugIns/can.dylib").cause is Cause.NOT_PACKAGED
+    assert missing(f"{root}/Libraries/libpan.dylib", "/w/can.dylib").cause is Cause.BUILD_MACHINE_PATH
