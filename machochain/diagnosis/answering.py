@@ -73,6 +73,8 @@ _BUILDING: Final = frozenset(
 )  # fmt: skip
 _NAMING: Final = frozenset({"dotnet.load", "mono.load", "jni.path"})
 """Messages of runtimes that name a library as the program does."""
+_POINTING: Final = frozenset({Cause.FOLLOW_UP, Cause.INNER_MESSAGE})
+"""What is said of a message that leads to another one."""
 _NEAR: Final = 12
 """Lines around a message of dyld in which its wrapper stands."""
 
@@ -106,9 +108,9 @@ def diagnose(text: str | bytes) -> Diagnosis:
     answers = _Answers(paste, hits, context, cut).all(evidence)
     if not any(a.is_failure and a.cause is not Cause.UNKNOWN for a in answers):
         answers = _of_broken_lines(paste, cut=cut) or answers
-    if not answers:
+    if all(a.cause in _POINTING for a in answers):
         whole, across = rejoined(paste)
-        answers = _Answers(whole, across, context, cut).all([]) if across else []
+        answers = (_Answers(whole, across, context, cut).all([]) if across else []) or answers
     stated = tuple(
         (k, v) for k, v in context.items() if k in {"os", "build", "arch", "chip", "translated", "flags", "go", "rpath"}
     )

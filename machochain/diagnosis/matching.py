@@ -210,8 +210,9 @@ _BEFORE: Final = re.compile(
 
 
 _TOOL: Final = re.compile(
-    r"(?:[^\n]{0,80}?(?:error|warning): )?/[^\s:]{1,400}/(?:lipo|install_name_tool|strip|codesign_allocate|libtool"
-    r"|ranlib|ld|nm|otool)(?:: ?| )(?:for: )?|(?:[$%>#] |sudo ){0,2}codesign(?: -{1,2}[\w=-]{1,40}){1,8} "
+    r"[^\n]{1,400}?: line \d{1,6}: (?=[/.~])"
+    r"|(?:[^\n]{0,80}?(?:error|warning): )?/[^\s:]{1,400}/(?:lipo|install_name_tool|strip|codesign_allocate"
+    r"|libtool|ranlib|ld|nm|otool)(?:: ?| )(?:for: )?|(?:[$%>#] |sudo ){0,2}codesign(?: -{1,2}[\w=-]{1,40}){1,8} "
 )
 """A tool that names itself before the file, or the command that was typed to look at it."""
 

@@ -62,3 +62,17 @@ def test_the_mark_names_the_file_where_the_window_does_not() -> None:
     )
     (answer,) = diagnose(text).answers
     assert answer.fact("file") == "/Applications/Tin Pot.app"
+
+
+def test_a_message_across_two_lines_counts_more_than_one_that_points_to_it() -> None:
+    text = (
+        "ld: in /w/T.framework/T(pot.o), building for iOS Simulator, but linking in object file built for iOS, file\n"
+        "    '/w/T.framework/T' for architecture arm64\n"
+        "clang: error: linker command failed with exit code 1 (use -v to see invocation)"
+    )
+    assert diagnose(text).answers[0].cause.value == "other-platform"
+
+
+def test_a_script_and_its_line_are_no_part_of_the_program() -> None:
+    (answer,) = diagnose("/w/Tin Pot/Tin Pot: line 22: /w/Tin Pot/.Tin/tin: Bad CPU type in executable").answers
+    assert answer.fact("file") == "/w/Tin Pot/.Tin/tin"
