@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 from machochain.macho.constants import ARCHIVE_MAGIC
-from machochain.macho.fat import HEADER_BYTES, MAX_SLICES, parse_fat
+from machochain.macho.fat import CROWDED, HEADER_BYTES, MAX_SLICES, affordable, parse_fat
 from machochain.macho.kind import FileKind, kind_of
 from machochain.macho.symtab import name_budget
 from machochain.model.arch import Arch
@@ -97,7 +97,9 @@ def read_archives(source: ByteSource) -> tuple[Archive, ...]:
         raise InputError("not an archive", offset=0)
     return tuple(
         _read_archive(source, entry.arch, entry.offset, entry.size)
-        for entry in parse_fat(first).entries[:MAX_SLICES]
+        if fits
+        else Archive((), TableDefect(CROWDED, entry.offset), entry.arch, entry.offset, entry.size)
+        for entry, fits in affordable(parse_fat(first).entries[:MAX_SLICES], source.size)
         if RangeSource(source, entry.offset, entry.size).read(0, len(ARCHIVE_MAGIC)) == ARCHIVE_MAGIC
     )
 

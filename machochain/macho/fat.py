@@ -90,6 +90,26 @@ def parse_fat(data: bytes) -> FatHeader:
     return FatHeader(fat64, count, tuple(entries))
 
 
+CROWDED: Final = "not read, because too many slices lie over one another"
+_OVERLAP: Final = 4
+"""So many times its size the slices of a file are read. Those of a sound one are all within it, side by side."""
+
+
+def affordable(entries: Sequence[FatEntry], size: int) -> Iterator[tuple[FatEntry, bool]]:
+    """Say of each slice whether it is to be read: what lies over one another multiplies what a file costs.
+
+    Args:
+        entries: The slices.
+        size: The file's length in bytes.
+    """
+    left = _OVERLAP * size
+    for entry in entries:
+        own = max(min(entry.size, size - entry.offset), 0)
+        fits = own <= left
+        left -= own if fits else 0
+        yield entry, fits
+
+
 def fat_defects(header: FatHeader, size: int, slice_heads: Sequence[bytes]) -> tuple[Defect, ...]:
     """Return what dyld objects to, in its order (dyld-1378, ``Universal::valid``, ``validSlice``).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
-from machochain.macho.fat import HEADER_BYTES, FatEntry, fat_defects, parse_fat
+from machochain.macho.fat import CROWDED, HEADER_BYTES, FatEntry, affordable, fat_defects, parse_fat
 from machochain.macho.foreign import foreign_kind
 from machochain.macho.header import MARGIN, parse_image
 from machochain.macho.kind import FileKind, kind_of
@@ -27,10 +27,6 @@ _ENTRY: Final = 32
 _LARGEST_PAGE: Final = 0x4000
 NOT_MACH_O: Final = "slice is not valid mach-o file"
 """dyld-1378, ``common/MachOFile.cpp``, ``compatibleSlice``; before dyld-1284 the text is ``not a mach-o file``."""
-
-CROWDED: Final = "not read, because too many slices lie over one another"
-_OVERLAP: Final = 4
-"""So many times its size the slices of a file are read. Those of a sound one are all within it, side by side."""
 
 
 def slice_reader(source: ByteSource, piece: Slice) -> ReadAt:
@@ -93,15 +89,11 @@ def _read_universal(source: ByteSource, first: bytes) -> MachOFile:
 
 
 def _read_slices(source: ByteSource, heads: list[bytes], entries: Sequence[FatEntry]) -> Iterator[Slice]:
-    """Parse the slices, each byte of the file a few times at most: what lies over one another multiplies."""
-    left = _OVERLAP * source.size
-    for head, entry in zip(heads, entries, strict=True):
-        size = max(min(entry.size, source.size - entry.offset), 0)
-        if size > left:
+    for head, (entry, fits) in zip(heads, affordable(entries, source.size), strict=True):
+        if fits:
+            yield _read_slice(source, head, entry.arch, entry.offset, entry.size, entry.align)
+        else:
             yield Slice(entry.arch, entry.offset, entry.size, entry.align, None, CROWDED, bytes(head[:32]))
-            continue
-        left -= size
-        yield _read_slice(source, head, entry.arch, entry.offset, entry.size, entry.align)
 
 
 def _fat_table(source: ByteSource, first: bytes, count: int) -> bytes:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machochain.macho.archive import Archive, MemberKind, member_source, read_archives
+from machochain.macho.fat import CROWDED
 from machochain.macho.reader import read_bytes, read_source
 from machochain.macho.source import FileSource
 from machochain.model.arch import Arch
@@ -17,7 +18,7 @@ from machochain.model.errors import InputError
 from machochain.model.image import FileType
 from machochain.model.paths import HostPath
 from machochain.model.reading import BytesSource
-from tests.factory.macho import MachO
+from tests.factory.macho import MachO, over_one_another
 
 MAGIC = b"!<arch>\n"
 OBJECT = MachO(file_type=FileType.MH_OBJECT, loads=(), libsystem=False).bytes()
@@ -214,3 +215,10 @@ def test_llvm_ar_lists_the_same(tmp_path: Path, dialect: str) -> None:
             # the darwin dialect pads contents to 8 bytes
             assert content.startswith(OBJECT + bytes(index))
             assert found.kind is MemberKind.MACHO
+
+
+def test_archives_that_lie_over_one_another_do_not_multiply_what_is_read() -> None:
+    one = b"!<arch>\n" + b"".join(header(b"o%d/" % n, 0) for n in range(300))
+    found = read_archives(BytesSource(over_one_another(one, 14)))
+    assert len(found) == 14
+    assert 2 <= sum(archive.error is None or archive.error.text != CROWDED for archive in found) <= 12

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from machochain.macho import constants as c
 from machochain.macho.details import command_name, flag_names, header_room, linker_options, sections, sub_commands
+from machochain.macho.fat import CROWDED
 from machochain.macho.header import parse_image
 from machochain.macho.kind import FileKind, is_macho, kind_of
-from machochain.macho.reader import CROWDED, FIRST_READ, NOT_MACH_O, read_bytes, read_file, read_source, slice_reader
+from machochain.macho.reader import FIRST_READ, NOT_MACH_O, read_bytes, read_file, read_source, slice_reader
 from machochain.macho.source import FileSource
 from machochain.model.errors import InputError
 from machochain.model.image import FileType, Image
