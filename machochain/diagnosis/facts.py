@@ -21,6 +21,7 @@ _ARCH: Final = re.compile(r"[A-Za-z_][\w.]*(?:-\w+)?")
 _OF_LAUNCHD: Final = re.compile(r"\((?P<process>[^()\[\]\n]{1,200})\[\d{1,10}\]\) Exited$")
 """What launchd writes before the signal that ended a process of its own."""
 _LIBRARY_NAME: Final = re.compile(r"[^',\s]{1,400}")
+_LINKED_FOR: Final = re.compile(r"(?<=\S) for (?:inferred )?architecture (?P<arch>\w{3,12})$")
 _NUMBERS: Final = frozenset({"pid", "errno", "code", "n", "line", "nserror"})
 _ARCHS: Final = frozenset({"have", "need", "archs", "haves"})
 _HAVE: Final = re.compile(r"\(have (?P<have>[^\n]{1,200}?), need (?P<need>[^\n]{1,200}?)\)")
@@ -44,6 +45,8 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
     facts: dict[str, Fact] = {}
     if group[0].form.producer == "spctl/Gatekeeper" and "app" in found:
         found["app"] = list(filter(None, dict.fromkeys(app_name(v) for v in found["app"])))
+    if group[0].form.producer in {"ld64", "ld-prime"}:
+        _without_architecture(found)
     for name, values in found.items():
         if not values or name in {"any", "rest", "hex", "n", "stamp", "stamp2"}:
             continue
@@ -57,11 +60,7 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
             facts[name] = values[0] if len(values) == 1 else tuple(values)
     if group[0].form.name == "ld.duplibs" and isinstance(names := facts.get("names"), str):
         facts["names"] = tuple(_LIBRARY_NAME.findall(names))
-    if group[0].form.name == "cs.osstatus" and "oscode" in facts:
-        codes = tuple(f"-67{code}" for code in found["oscode"])  # the wording has the first two of its digits
-        facts["oscode"] = codes if len(codes) > 1 else codes[0]
-    if group[0].form.name == "exec.errno86":
-        facts["errno"] = 86
+    _numbers_of_wordings(group[0].form, facts, found)
     words = facts.get("command")
     if isinstance(words, str) and (match := _OF_LAUNCHD.search(words)):
         facts["process"] = match["process"]
@@ -90,6 +89,24 @@ def typed(group: Sequence[Hit]) -> dict[str, Fact]:  # noqa: C901, PLR0912  # th
     elif isinstance(paths := facts.get("paths"), tuple) and group[0].form.joiner == "minos":
         facts["files"] = len(paths)
     return facts
+
+
+def _numbers_of_wordings(form: table.Form, facts: dict[str, Fact], found: dict[str, list[str]]) -> None:
+    """Complete numbers of which the wording itself has a part."""
+    if form.name == "cs.osstatus" and "oscode" in facts:
+        codes = tuple(f"-67{code}" for code in found["oscode"])
+        facts["oscode"] = codes if len(codes) > 1 else codes[0]
+    if form.name == "exec.errno86":
+        facts["errno"] = 86
+
+
+def _without_architecture(found: dict[str, list[str]]) -> None:
+    """Take off what Apple's linkers put behind every message, ``for architecture X``, and keep the processor."""
+    for name, values in list(found.items()):
+        for at, value in enumerate(values):
+            if (match := _LINKED_FOR.search(value)) is not None:
+                found[name][at] = value[: match.start()]
+                found.setdefault("arch", [match["arch"]])
 
 
 def form_of(evidence: Evidence, hits: Sequence[Hit]) -> table.Form:

@@ -155,3 +155,19 @@ def test_a_program_killed_on_an_old_release_has_no_fault_of_apple_silicon() -> N
 def test_a_symbol_of_an_interpreter_is_not_looked_for_in_macos() -> None:
     (found,) = diagnose("dyld[7]: symbol not found in flat namespace '_PyExc_TypeError'\n").answers
     assert not any("framework" in step for step in found.remedy)
+
+
+def test_what_the_linker_puts_behind_every_message_is_no_part_of_a_name() -> None:
+    head = "ld: cannot link directly with dylib/framework, your binary is not an allowed client of"
+    (found,) = diagnose(f"{head} /L/usr/lib/libtin.tbd for architecture x86_64").answers
+    assert (found.fact("name"), found.fact("arch")) == ("/L/usr/lib/libtin.tbd", "x86_64")
+
+
+def test_a_script_whose_interpreter_may_not_start_is_the_file() -> None:
+    (found,) = diagnose("-bash: ./tin: /usr/bin/env: bad interpreter: Operation not permitted").answers
+    assert found.fact("file") == "./tin"
+
+
+def test_a_header_is_known_without_the_place_that_asks_for_it() -> None:
+    (found,) = diagnose("fatal error: 'tin/pan.h' file not found").answers
+    assert found.fact("file") == "tin/pan.h"
