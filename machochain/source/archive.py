@@ -92,7 +92,14 @@ def predict_archive(
         InputError: The archive cannot be read, or has nothing for that architecture.
     """
     with mac.files.opened(node) as source:
-        contents = [content for archive in read_archives(source) for content in _contents(archive, source)]
+        archives = read_archives(source)
+        contents = [content for archive in archives for content in _contents(archive, source)]
+        if contents:
+            contents += [
+                _Contents(a.arch, None, facts=[a.error.text])
+                for a in archives
+                if a.arch is not None and a.error is not None and not a.members
+            ]
     chosen = [c for c in contents if target.arch is None or c.arch.name == target.arch]
     if not chosen:
         have = ", ".join(dict.fromkeys(c.arch.name for c in contents)) or "no object file"

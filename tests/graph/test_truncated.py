@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import machochain
+from machochain.model.coverage import PassedOverKind
+from machochain.model.image import FileType
 from machochain.model.result import Outcome, UnknownKind
 from machochain.model.search import ObjectionKind
 from tests.factory.macho import MachO, bundle, dylib, fat
@@ -118,3 +121,18 @@ def test_a_whole_file_is_no_riddle() -> None:
     (result,) = machochain.resolve(HELLO / "bin" / "greeter", target=machochain.Target(macos="15.0")).results
 
     assert result.launches is True
+
+
+def test_an_archive_of_which_nothing_can_be_read_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    one = MachO(arch="x86_64", file_type=FileType.MH_OBJECT, libsystem=False).bytes()
+    sound = b"!<arch>\n" + b"%-16s%-32s%-10d`\n" % (b"a.o/", b"0", len(one)) + one
+    damaged = b"!<arch>\n" + b"%-16s%-32s%-10s`\n" % (b"a.o/", b"0", b"no size") + one
+    size = -(-len(sound) // 0x4000) * 0x4000
+    head = struct.pack(">II", 0xCAFEBABE, 2)
+    head += struct.pack(">5I", 0x1000007, 3, 0x4000, len(sound), 14)
+    head += struct.pack(">5I", 0x100000C, 0, 0x4000 + size, len(damaged), 14)
+    library = tmp_path / "libx.a"
+    library.write_bytes(head.ljust(0x4000, b"\0") + sound.ljust(size, b"\0") + damaged)
+    report = machochain.audit(library, target=machochain.Target(macos="26"))
+    assert {result.arch for result in report.results} == {"x86_64", "arm64"}
+    assert [p.kind for p in report.passed_over] == [PassedOverKind.MEMBER]
