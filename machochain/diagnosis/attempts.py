@@ -98,6 +98,8 @@ class _Search:
                 started = True
             elif path == CRYPTEX + base:
                 self._add(tried, SearchRule.CRYPTEX_PREFIX, "the same path in the OS cryptex")
+            elif path.endswith(_SIMULATED + base):
+                self._add(tried, None, "the same path below the simulator's root")
             elif (fallback := self._fallback(path)) is not None and started:
                 self._add(tried, SearchRule.STANDARD_FALLBACK, fallback)
             elif (self._searches_run_paths(items[:index]) and leaf(path) == library and path.startswith("/")) or (
@@ -126,7 +128,7 @@ class _Search:
                 self.custom.append(folder)
                 self._add(tried, SearchRule.CUSTOM_FALLBACK, f"perhaps DYLD_FALLBACK_LIBRARY_PATH has {folder}")
             else:
-                self._add(tried, None, "nothing explains it, and the list is not whole")
+                self._add(tried, None, "nothing in the text explains it")
 
     @property
     def _tells(self) -> bool:
@@ -157,7 +159,8 @@ class _Search:
     def _opened_by_path(self, path: str, base: str) -> bool:
         """Whether it is the real path of a file given to dlopen by its path: for such nothing else is searched."""
         opened = self.evidence.request is Request.DLOPEN and self.library == self.evidence.dlopen_path
-        return opened and base.startswith("/") and self.real is None and leaf(path) == leaf(base)
+        alike = leaf(path) == leaf(base) or (len(self.explained) == 1 and path.startswith("/") and self._tells)
+        return opened and base.startswith("/") and self.real is None and alike
 
     def _searches_early(self, rest: Sequence[Tried]) -> bool:
         """Whether run paths stand before the bare name itself: so up to macOS 12, which knows no cryptex (dyld-960)."""
@@ -199,7 +202,7 @@ class _Search:
         folder = directory(tried.path)
         partial = framework_partial(self.library)
         if not self._tells or leaf(tried.path) != leaf(self.library) or not self._is_clean(tried.path):
-            self._add(tried, None, "nothing explains it, and the list is not whole")
+            self._add(tried, None, "nothing in the text explains it")
             return
         name = "DYLD_FRAMEWORK_PATH" if partial else "DYLD_LIBRARY_PATH"
         if partial and tried.path.endswith("/" + partial):
@@ -210,7 +213,7 @@ class _Search:
     def _fallback(self, path: str) -> str | None:
         """Say which default fallback a path is; None if it is none."""
         name = leaf(self.library)
-        partial = framework_partial(self.library)
+        partial = framework_partial(self.real or self.library)
         table = (
             {
                 f"{d}/{partial}": d
@@ -244,7 +247,7 @@ class _Search:
             elif leaf(tried.path) == leaf(self.library):
                 self._add(tried, rule, f"{word} is the folder of {whose}", again=index > 0)
             else:
-                self._add(tried, None, "nothing explains it")
+                self._add(tried, None, "nothing in the text explains it")
 
     def _run_path(self, items: Sequence[Tried]) -> None:
         """Every LC_RPATH of the chain that asks; main twice; then the fallbacks."""
@@ -277,7 +280,7 @@ class _Search:
             elif leaf(path) == leaf(tail):
                 self._override(tried)
             else:
-                self._add(tried, None, "nothing explains it")
+                self._add(tried, None, "nothing in the text explains it")
         for tried in fallbacks:
             self._add(tried, SearchRule.STANDARD_FALLBACK, self._fallback(tried.path) or "a default fallback folder")
 
@@ -364,6 +367,8 @@ class _Search:
 
 
 _ABSENT: Final = re.compile(r"no such file|not a file|$")
+_SIMULATED: Final = "/RuntimeRoot"
+"""End of what dyld puts before every path in a simulator (dyld-1066.8, DyldProcessConfig.cpp simRootPath)."""
 _DIRTY: Final = re.compile(r"[\[\]<>|\t]| {2}|: ")
 """What is hardly part of a path: a log's or a runner's prefix is."""
 NO_PATH: Final = re.compile(r"^file system relative paths not allowed")

@@ -116,13 +116,18 @@ def elided_names(evidence: Evidence) -> tuple[str, ...]:
             ("loader", evidence.dlopen_path),
             ("expected", evidence.expected_in),
         )
-        if is_elided(value) and not (name == "lib" and value == evidence.dlopen_path)
+        if is_elided(_as_pasted(value, evidence)) and not (name == "lib" and value == evidence.dlopen_path)
     ]
     if any(is_elided(t.path) and t.path != evidence.dlopen_path for t in evidence.attempts):
         names.append("attempt")
     if any(is_elided(t.reason) for t in evidence.attempts):
         names.append("rpath" if any("LC_RPATH" in (t.reason or "") for t in evidence.attempts) else "reason")
     return tuple(names)
+
+
+def _as_pasted(value: str | None, evidence: Evidence) -> str | None:
+    """Return a value without the stars of the crash reporter: they are told by themselves."""
+    return value.replace("/*", "") if value and evidence.redacted else value
 
 
 def scheme(path: str) -> str:

@@ -20,7 +20,7 @@ _ARCH_IN_BRACKETS: Final = re.compile(r"\(have \([\w,]+\), need \(")
 
 _BY_ERA: Final = {
     Era.DYLD2: (None, Version.of(11, 7), "a message without process number or list of attempts"),
-    Era.DYLD3_CLOSURE: (Version.of(11), Version.of(11, 7), "the wording of dyld3 closures"),
+    Era.DYLD3_CLOSURE: (Version.of(10, 15), Version.of(11, 7), "the wording of dyld3 closures"),
     Era.DYLD4_EARLY: (Version.of(12), None, "a list of attempts"),
     Era.DYLD4_QUOTED: (Version.of(12, 5), Version.of(12, 7), "paths in quotes or names in brackets"),
     Era.DYLD4: (Version.of(13), None, "UUIDs or cryptex paths"),

@@ -57,8 +57,12 @@ VALIDITY: Final = re.compile(
     r"|(?:vm|file) range of segment '|section '[^'\n]{0,64}' (?:size|start|end)|MH_EXECUTE has MH_DYLIB_IN_CACHE"
     r"|main executable has no entry point|program does not link with libSystem|libdyld.dylib not found"
     r"|file is too small \(length=|big endian mach-o file|LC_SEGMENT(?:_64)? size does not match"
+    r"|(?:bad|unknown|extern)(?: local| external)?(?: scattered)? reloc|local(?: scattered)? reloc 0x"
+    r"|lazy pointer not found|bad (?:re)?bind opcode|bad rebase (?:opcode|type)|bad mach-o binary"
 )
-"""Texts with which dyld refuses the main executable itself (dyld-1378, mach_o/UnsafeHeader.cpp valid())."""
+"""Texts with which dyld refuses the main executable itself (dyld-1378, mach_o/UnsafeHeader.cpp valid()), or an image
+while it binds it (dyld-852.2, ImageLoaderMachOClassic.cpp, ImageLoaderMachOCompressed.cpp)."""
+_WHOSE_FAULT: Final = re.compile(r" in (?:image )?(?P<path>/[^\n]{1,4096}?)(?=\. reloc record|$)")
 
 _ARCH: Final = re.compile(
     r"incompatible architecture|missing compatible arch|wrong architecture|no matching architecture"
@@ -207,10 +211,11 @@ def _parse_body(body: str, base: Evidence, context: Context) -> tuple[Evidence, 
             return None
         if base.request is None and not attempts:
             return None
+        other = _WHOSE_FAULT.search(reason) if reason and not attempts and VALIDITY.match(reason) else None
         return evolve(
             base,
             kind=kind_of(attempts, reason),
-            library=base.dlopen_path,
+            library=other["path"] if other else base.dlopen_path,
             attempts=attempts,
             reason=reason,
             truncated=cut,

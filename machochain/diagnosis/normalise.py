@@ -69,7 +69,9 @@ def normalise(text: str) -> Paste:
     steps = (
         windows,
         addresses,
+        _links,
         _markdown,
+        _scripts,
         spans,
         boxes,
         _known_prefixes,
@@ -88,6 +90,18 @@ def normalise(text: str) -> Paste:
             step(held)
     fragments(held)
     return Paste("\n".join(held.lines), tuple(held.source), tuple(held.notes), held.prefix)
+
+
+_LINKED: Final = re.compile(r"(?<=\w)\[(\d{1,3})\]\(https?://[^\s()]{1,400}\)(?=\w)")
+"""A number inside of a word of which a log of a browser made a link."""
+
+
+def _links(held: Lines) -> None:
+    """Links inside of a word."""
+    for at, line in enumerate(held.lines) if held.has("](http") else ():
+        if "](http" in line[:65_536] and (plain := _LINKED.sub(r"\1", line)) != line:
+            held.note(at, "links inside of a word were taken off")
+            held.lines[at] = plain
 
 
 def _markdown(held: Lines) -> None:
@@ -114,6 +128,20 @@ def _markdown(held: Lines) -> None:
         lines[first] = lines[first][1:]
     if lines[last].endswith("`") and lines[last].count("`") % 2:
         lines[last] = lines[last][:-1]
+
+
+_SCRIPT: Final = re.compile(
+    r"[^\n]{1,400}?(?P<line>: line \d{1,6}: )"
+    r"(?=[^\n]{1,4000}: (?:Bad CPU type|[Cc]annot execute|Permission denied|Operation not permitted))"
+)
+
+
+def _scripts(held: Lines) -> None:
+    """The script and its line, which bash puts before what it says of a program it starts: as those of bash."""
+    for at, line in enumerate(held.lines) if held.has(": line ") else ():
+        match = _SCRIPT.match(line) if ": line " in line[:420] else None
+        if match is not None:
+            held.lines[at] = f"bash{match['line']}{line[match.end() :]}"
 
 
 def _known_prefixes(held: Lines) -> None:

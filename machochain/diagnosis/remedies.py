@@ -144,9 +144,10 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             )
         case Cause.FLAT_SYMBOL:
             return (
-                "link the library that has the symbol; without -undefined dynamic_lookup ld names what is missing",
+                *(("as a user: install it anew, built for this very program or interpreter",) if e.dlopen_path else ()),
+                "as its maker: link the library that has the symbol; without",
+                "-undefined dynamic_lookup ld names what is missing",
                 f"nm -gU LIBRARY | grep {quoted(e.symbol or 'SYMBOL')}   # who has it",
-                "static libraries of another processor are skipped with a warning only",
             )
         case Cause.ABI_MISMATCH if "cxx11" in (e.symbol or ""):
             return ("compile and link both with one compiler: clang (-stdlib=libc++), or g++ and its libstdc++",)

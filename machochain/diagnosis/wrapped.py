@@ -25,6 +25,10 @@ _ESCAPED: Final = re.compile(
 )
 _QUERY: Final = re.compile(r"https?://[^\s?]{1,400}\?(?:[^\s&]{1,400}&)?\w{1,40}=(?P<text>[^\s&]{20,20000})")
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
+_WRITTEN_END: Final = re.compile(
+    rf"(?:Library not loaded:|Symbol not found:|{_KEYS})[^\n]{{1,4096}}(?<!\\)\\n[ \t]{{0,40}}$"
+)
+"""A line of dyld whose break is written out, and is there as well."""
 _CHARS: Final = {"n": "\n", "t": "\t", "r": ""}
 _ANCHOR: Final = re.compile(
     r"Failed to load NIF library:|dlopen\(|Library not loaded:|Symbol not found:"
@@ -78,6 +82,10 @@ def escapes(held: Lines) -> None:
         _objects(held)
     if not held.has("\\"):
         return
+    for at, line in enumerate(held.lines) if held.has("\\n\n", "\\n ") else ():
+        if _WRITTEN_END.search(line[-4200:]):
+            held.note(at, "escapes of a string undone")
+            held.lines[at] = line.rstrip()[:-2]
     at = 0
     while at < len(held.lines):
         line = held.lines[at]

@@ -108,7 +108,75 @@ def test_what_dyld4_says_behind_a_path_only_is_of_macos_11_by_itself() -> None:
     words = "could not use '/a/x.bundle' because it is not a compatible arch"
     span = only(f"dlopen(/a/x.bundle, 0x0009): {words} - /a/x.bundle").evidence.macos_range
     assert span is not None
-    assert (str(span.low), str(span.high)) == ("11.0", "11.7")
+    assert (str(span.low), str(span.high)) == ("10.15", "11.7")
+
+
+def test_the_builder_of_closures_is_dyld3_although_the_mode_is_hexadecimal() -> None:
+    span = only("dlopen(/w/x.bundle, 0x0009): dependent dylib '/w/libtin.6.dylib' not found for '/w/libpan.dylib'")
+    assert str(span.evidence.macos_range and span.evidence.macos_range.high) == "11.7"
+
+
+def test_a_fault_that_dyld_finds_in_a_library_is_that_library_s() -> None:
+    answer = only(
+        "dlopen(/w/pan.so, 2): bad external relocation length in /w/lib/libtin.dylib. reloc record at 0x1: 0x00"
+    )
+    assert answer.fact("lib") == "/w/lib/libtin.dylib"
+    assert answer.headline == "libtin.dylib is there, but dyld does not accept the file."
+
+
+def test_no_attempt_is_made_a_variable_or_a_working_directory() -> None:
+    root = "/R/iOS.simruntime/Contents/Resources/RuntimeRoot"
+    answer = only(
+        f"dlopen(/n/libtin.dylib, 0x0001): tried: '{root}/n/libtin.dylib' (errno=2), '/n/libtin.dylib' (errno=2)"
+    )
+    assert "DYLD_LIBRARY_PATH (" not in spoken(answer)
+    name, cryptex = "Tin.framework/Tin", "/System/Volumes/Preboot/Cryptexes/OS"
+    paths = [name, cryptex + name, f"/usr/lib/{name}", name]
+    tried = ", ".join(f"'{p}' (no such file)" for p in paths)
+    answer = only(f"dlopen({name}, 0x0008): tried: {tried}")
+    assert answer.process.cwd is None
+    assert answer.attempts[2].why == "the default fallback folder /usr/lib"
+
+
+def test_a_link_of_the_opened_file_leads_to_another_name() -> None:
+    real = "/opt/F/Tin.framework/Versions/3/Tin"
+    tried = ", ".join(
+        f"'{p}' (no such file)" for p in ("/opt/F/lib/libtin.dylib", real, f"/Library/Frameworks{real[6:]}")
+    )
+    answer = only(f"dlopen(/opt/F/lib/libtin.dylib, 0x000A): tried: {tried}")
+    assert [a.why for a in answer.attempts[1:]] == [
+        "the same path with its symbolic links resolved",
+        "the default fallback folder /Library/Frameworks",
+    ]
+
+
+@pytest.mark.parametrize("script", ["./run.sh", "/Applications/A B/C D"])
+def test_the_script_that_started_a_program_is_no_part_of_its_name(script: str) -> None:
+    (answer,) = diagnose(f"{script}: line 22: /w/A B/.tin: Bad CPU type in executable").answers
+    assert answer.fact("file") == "/w/A B/.tin"
+    (answer,) = diagnose(f"{script}: line 22: ./tin: cannot execute binary file").answers
+    assert answer.fact("file") == "./tin"
+
+
+def test_a_written_break_and_a_link_of_a_log_are_no_part_of_a_symbol() -> None:
+    text = "Symbol not found: _libtin\\n\n Referenced from: /w/libpan.dylib\\n\n Expected in: /w/libtin.dylib\\n\n"
+    answer = only(f"dlopen(/w/p.so, 10): {text}")
+    assert (answer.fact("sym"), answer.fact("asker")) == ("_libtin", "/w/libpan.dylib")
+    link = "(https://example.com/runs/6?focus=true#step:3:3)"
+    text = f"dyld: Symbol not found: __ZNSt[3]{link}__14[7]{link}tin\n  Referenced from: /w/p\n  Expected in: /w/libt.dylib\n"
+    assert only(text).fact("sym") == "__ZNSt3__147tin"
+
+
+def test_a_module_s_symbol_may_be_its_host_s() -> None:
+    answer = only("dlopen(/w/tin.so, 0x0002): symbol not found in flat namespace '_pan_id'")
+    assert {c.value for c in answer.alternatives} >= {"plugin-abi", "host-symbols"}
+
+
+def test_stars_of_the_crash_reporter_were_not_put_in_by_who_pasted() -> None:
+    notes = only(
+        "Dyld Error Message:\n  Library not loaded: @rpath/T\n  Referenced from: /Users/USER/*/P\n  Reason: image not found\n"
+    ).notes
+    assert not any("whoever pasted" in note for note in notes)
 
 
 def test_a_report_that_ends_before_dyld_s_message_names_no_crash() -> None:

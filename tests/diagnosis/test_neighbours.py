@@ -252,7 +252,7 @@ def test_what_dyld_of_macos_11_says_of_a_processor_is_of_macos_11() -> None:
     found = only(f"dlopen({path}, 0x0009): could not use '{path}' because it is not a compatible arch - {path}\n")
     assert found.evidence is not None
     assert found.evidence.macos_range is not None
-    assert (str(found.evidence.macos_range.low), str(found.evidence.macos_range.high)) == ("11.0", "11.7")
+    assert (str(found.evidence.macos_range.low), str(found.evidence.macos_range.high)) == ("10.15", "11.7")
 
 
 @pytest.mark.parametrize(
