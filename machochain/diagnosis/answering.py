@@ -54,6 +54,7 @@ from machochain.diagnosis.remedies import refused_file, remedies, warnings
 from machochain.diagnosis.rules import holding
 from machochain.diagnosis.text import clean
 from machochain.diagnosis.unread import unread
+from machochain.diagnosis.unwritable import at_writable_places
 from machochain.diagnosis.wording import sentence
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import Answer, Diagnosis, Fact, Sure
@@ -105,7 +106,7 @@ def diagnose(text: str | bytes) -> Diagnosis:
     evidence = [dated(e, release) for e in read]
     last = paste.text.rstrip()[-LONGEST_TAIL:].rpartition("\n")[2]
     cut = is_cut(cleaned) or is_open(last)
-    answers = _Answers(paste, hits, context, cut).all(evidence)
+    answers = [at_writable_places(a) for a in _Answers(paste, hits, context, cut).all(evidence)]
     if not any(a.is_failure and a.cause is not Cause.UNKNOWN for a in answers):
         answers = _of_broken_lines(paste, cut=cut) or answers
     if all(a.cause in _POINTING for a in answers):

@@ -19,6 +19,7 @@ from machochain.model.cause import Cause
 from machochain.model.diagnosis import Answer, Fact, Help, PlaceKind, ProcessFacts
 from machochain.model.evidence import Evidence, EvidenceKind, Request
 from machochain.model.paths import leaf
+from machochain.model.shell import quoted
 from machochain.model.value import evolve
 
 LINKERS: Final = frozenset({"ld64", "ld-prime", "lld", "zig"})
@@ -431,6 +432,13 @@ def next_of(evidence: Evidence, process: ProcessFacts, place: PlaceKind) -> tupl
     """What to run next on the files of a message of dyld; at most two."""
     asker = evidence.referenced_from or evidence.process or evidence.dlopen_path
     known: dict[str, Fact] = {"asker": asker or "", "lib": evidence.library or ""}
+    if is_absent(evidence):
+        return ()  # the one file that is named is not there
+    if evidence.referenced_from is None and asker and "/" not in asker:  # where it was found, if it was
+        asker = next((t.path for t in evidence.attempts if t.path and "no such file" not in (t.reason or "")), asker)
+        known["asker"] = asker
+    if asker and is_elided(asker) and not is_elided(leaf(asker)) and leaf(asker):
+        return (f"machochain audit {quoted('/PATH/TO/' + leaf(asker))}",)
     if not asker or is_elided(asker) or asker.startswith("@"):
         return ("machochain audit FILE",)
     found = [command("machochain audit {asker}", known)]
@@ -446,17 +454,28 @@ def next_of(evidence: Evidence, process: ProcessFacts, place: PlaceKind) -> tupl
     return tuple(found[:2])
 
 
+_NO_FILE: Final = frozenset(
+    {Cause.IDENTITY, Cause.CERTIFICATE, Cause.CREDENTIALS, Cause.KEYCHAIN_ACCESS, Cause.NETWORK, Cause.LICENSE}
+)
+"""Classes that are about no file."""
+
+
 def next_of_form(form: table.Form, facts: dict[str, Fact]) -> tuple[str, ...]:
     """Return what to run next on what a message of a tool names; at most two."""
     if form.level <= table.REMARK:
         return ()
     if form.producer in SOURCES:
-        return ("machochain doctor", "machochain source .")
+        of_go = form.producer in {"cmd/link", "cmd/go", "cgo"} or "flags" in facts or "go" in facts
+        return ("machochain doctor", "machochain source .") if of_go else ("machochain doctor",)
+    if form.producer == "Linux":
+        return ()
     if form.producer == "notarytool":
         return ("machochain audit APP",)  # what the service names lies inside of an archive
-    name = next((n for n in ("file", "app", "path", "asker") if isinstance(facts.get(n), str)), None)
+    name = next((n for n in ("file", "app", "path", "asker", "path1", "file1") if isinstance(facts.get(n), str)), None)
     if name:
         return (command(f"machochain audit {{{name}}}", facts),)
+    if form.causes and form.causes[0].cause in _NO_FILE:
+        return ()
     program = str(facts.get("command", "")).partition(" ")[0]
     # A name without a folder was looked up in PATH: which file that is, the text does not say.
     return (command("machochain audit {program}", {"program": program}) if "/" in program else "machochain audit FILE",)

@@ -12,6 +12,7 @@ from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.eras import of_ios
 from machochain.diagnosis.names import bare_name
 from machochain.diagnosis.places import bundle_of, formula_of, place_of
+from machochain.diagnosis.stopgap import is_prefix, stop_gap
 from machochain.model.cause import Cause
 from machochain.model.diagnosis import PlaceKind, ProcessFacts
 from machochain.model.evidence import Evidence, EvidenceKind, Request
@@ -93,7 +94,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             )
         case Cause.BUILD_MACHINE_PATH:
             return (
-                *_stop_gap(e, library, install),
+                *((stop_gap(e, install),) if _is_library(library) or not is_prefix(library) else ()),
                 "to ship: link the library statically, or put it beside the binary, then",
                 change,
                 _ADD,
@@ -105,8 +106,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
                 f"stop-gap: arch -x86_64 /usr/local/bin/brew install {quoted(formula or 'FORMULA')}",
             )
         case Cause.RUN_PATH:
-            go = _go_verb(e)
-            return _build_anew(go) if go else (*_LINK, _ADD, _RESIGN)
+            return _run_path(e)
         case Cause.NOT_PACKAGED if (node := place_of(e.referenced_from)).kind is PlaceKind.NODE_MODULE and node.name:
             return _node_package(node.name, name)
         case Cause.NOT_PACKAGED:
@@ -132,9 +132,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
         case Cause.NEWER_MACOS:
             return _newer(e)
         case Cause.SYSTEM_LIBRARY_GONE:
-            inner = library.startswith("/usr/lib/system/")
-            whole = ("link /usr/lib/libSystem.B.dylib, not its private parts",) if inner else ()
-            return (*whole, "update the package that asks")
+            return _gone(e, library)
         case Cause.SWIFT_RUNTIME:
             return _swift(e)
         case Cause.TOOLCHAIN_MISSING:
@@ -158,6 +156,11 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             )
         case Cause.OLD_LIBRARY if formula:
             return (f"brew upgrade {quoted(formula)}   # brew install, if it is not installed",)
+        case Cause.OLD_LIBRARY if library.startswith("@"):
+            return (
+                f"for the maker: ship the {name} the program was linked with, or a newer one",
+                "as a user: take another release of the program",
+            )
         case Cause.OLD_LIBRARY:
             return (f"let what asks find the {name} it was built with, or a newer one",)
         case Cause.LIBRARY_VALIDATION | Cause.SIGNATURE_MISSING | Cause.SIGNATURE_BROKEN:
@@ -166,7 +169,7 @@ def _steps(cause: Cause, e: Evidence, facts: ProcessFacts) -> tuple[str, ...]:  
             return (f"xattr -d com.apple.quarantine {bad}", "for the maker: sign and notarise")
         case Cause.PROCESS_ARCHITECTURE:
             return (
-                "on Apple silicon: start the program with an arm64 interpreter (python3, node, java …)",
+                "on Apple silicon: take an arm64 build of the program, or of the runtime that starts it",
                 "a shell under Rosetta starts Intel programs: arch -arm64 zsh",
                 "on an Intel Mac: install the file anew, for x86_64",
             )
@@ -242,11 +245,24 @@ def _for_processor(e: Evidence, name: str) -> tuple[str, ...]:
     bad = refused_file(e)
     if of_macos(bad):
         return ("take a build of the program for this processor and this macOS: the file is a part of macOS",)
+    place = place_of(bad)
+    if place.kind is PlaceKind.TEMPORARY and not anew_of(bad):
+        return (
+            "the program unpacked the file itself (Java: out of a jar): take a newer release, for this processor",
+            "or start it with a runtime (Java, .NET, …) of the processor the file is for",
+        )
     formula = formula_of(bad)
+    if formula and bad.startswith("/opt/homebrew/"):
+        return (
+            "Homebrew in /opt/homebrew is for arm64: take an arm64 build of the program, or of its runtime",
+            f"or the library for Intel: arch -x86_64 /usr/local/bin/brew install {quoted(formula)}",
+        )
     anew = f"brew reinstall {quoted(formula)}, with the Homebrew of that processor" if formula else anew_of(bad)
+    embedded = ("where Electron or NW.js loads it: npx @electron/rebuild, or nw-gyp rebuild, with the --arch of that",)
     return (
         f"install {name} anew for the processor the process runs on: {anew or 'with what installed it'}",
-        "or ship a universal file: lipo -create ONE OTHER -output BOTH",
+        *(embedded if place.kind is PlaceKind.NODE_MODULE else ()),
+        "for the maker: a universal file: lipo -create ONE OTHER -output BOTH",
         *(("stop-gap: run the whole program as Intel, arch -x86_64",) if _intel_file(e) else ()),
     )
 
@@ -266,8 +282,15 @@ def _signed(cause: Cause, e: Evidence, bad: str) -> tuple[str, ...]:
     return (
         "sign every file with the identity of the process, from the inside out",
         "to load others' libraries: entitlement com.apple.security.cs.disable-library-validation",
-        f"for private use: everything ad hoc, without --options runtime: codesign -f -s - {bad}",
+        _all_ad_hoc(e),
     )
+
+
+def _all_ad_hoc(e: Evidence) -> str:
+    """Say how one user signs the program and what it loads alike: one file alone does not help."""
+    app = bundle_of(e.referenced_from or e.process) or bundle_of(refused_file(e))
+    words = "for private use: the program and all it loads ad hoc, without --options runtime"
+    return f"{words}: codesign -f --deep -s - {quoted(app)}" if app and not is_elided(app) else words
 
 
 def _relative(e: Evidence, own: str, change: str, *, hardened: bool) -> tuple[str, ...]:
@@ -317,6 +340,27 @@ def _node_package(package: str, library: str) -> tuple[str, ...]:
         f"npm install --include=optional {quoted(package)}   # not on a Mac: --os=darwin --cpu=arm64 (or x64)",
         f"in an application: ship the package that holds {library}, unpacked (electron-builder: asarUnpack)",
     )
+
+
+def _gone(e: Evidence, library: str) -> tuple[str, ...]:
+    inner = library.startswith("/usr/lib/system/")
+    whole = ("to ship: link /usr/lib/libSystem.B.dylib, not its private parts",) if inner else ()
+    nix = place_of(e.referenced_from).kind is PlaceKind.NIX
+    return ("take a newer nixpkgs" if nix else "update the package that asks", *whole)
+
+
+_ARTIFACTS: Final = "/.julia/artifacts/"
+
+
+def _run_path(e: Evidence) -> tuple[str, ...]:
+    if go := _go_verb(e):
+        return _build_anew(go)
+    asker = e.referenced_from or ""
+    kinds = {PlaceKind.PYTHON_PACKAGE, PlaceKind.NODE_MODULE, PlaceKind.RUBY_GEM, PlaceKind.CONDA, PlaceKind.HOMEBREW}
+    if bundle_of(asker) or _ARTIFACTS in asker or place_of(asker).kind in kinds:
+        maker = f"for the maker: {_LINK[0]}"
+        return ("as a user: install the program or package again, whole", maker, *_LINK[1:], _ADD, _RESIGN)
+    return (*_LINK, _ADD, _RESIGN)
 
 
 def _go_verb(e: Evidence) -> str:
@@ -400,15 +444,6 @@ def _is_library(path: str) -> bool:
     return leaf(path).endswith(_NO_PROGRAM) or ".dylib." in path or framework_partial(path) is not None
 
 
-def _stop_gap(e: Evidence, library: str, install: str) -> tuple[str, ...]:
-    """Return what a user can do: no package puts a file into the folder of somebody's build."""
-    anew = anew_of(e.referenced_from or "")
-    if not library.startswith(("/usr/local/", "/opt/")):
-        return (f"as a user: take a newer release, or build here what asks{': ' + anew if anew else ''}",)
-    here = f"; or build here what asks: {anew}" if anew else ""
-    return (f"as a user, a stop-gap: {install}{here}",) if _is_library(library) else ()
-
-
 def _says(e: Evidence, words: str) -> bool:
     """Whether dyld uses some words of a file."""
     return any(words in text for text in (e.reason or "", *(t.reason or "" for t in e.attempts)))
@@ -443,7 +478,8 @@ _PATH_CAUSES: Final = frozenset(
 def warnings(cause: Cause, evidence: Evidence, facts: ProcessFacts) -> tuple[str, ...]:
     """Return what people try for a class and should not."""
     words = []
-    if cause in {Cause.STALE_DEPENDENT, Cause.UNDECLARED_DEPENDENCY, Cause.OLD_LIBRARY}:
+    of_keg = cause is Cause.OLD_LIBRARY and bool(formula_of(evidence.library or ""))
+    if cause in {Cause.STALE_DEPENDENT, Cause.UNDECLARED_DEPENDENCY} or of_keg:
         words.append(_NO_CELLAR)
     if cause in _PATH_CAUSES:
         words += [_NO_DYLD_HARDENED if facts.hardened else _NO_DYLD, _NO_LD]

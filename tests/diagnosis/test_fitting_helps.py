@@ -171,3 +171,103 @@ def test_what_lies_in_the_same_prefix_does_not_look_in_another(asker: str) -> No
         "  Reason: image not found"
     )
     assert Cause.OTHER_PREFIX not in found.alternatives
+
+
+MISSING = "dyld: Library not loaded: {}\n  Referenced from: {}\n  Reason: image not found"
+
+
+@pytest.mark.parametrize(
+    "asker",
+    [
+        "/Applications/Tin.app/Contents/MacOS/tin",
+        "/Users/u/.julia/artifacts/53a1/lib/libtin.dylib",
+        "/v/lib/python3.12/site-packages/tin/_t.so",
+    ],
+)
+def test_what_is_finished_has_a_way_for_its_user_where_a_run_path_is_missing(asker: str) -> None:
+    found = only(MISSING.format("@rpath/libpan.dylib", asker))
+    if found.cause is Cause.RUN_PATH:
+        assert any(step.startswith("as a user: ") for step in found.remedy)
+        assert any(step.startswith("for the maker: link with") for step in found.remedy)
+
+
+def test_who_builds_is_not_told_to_install_again() -> None:
+    assert "as a user" not in helps(MISSING.format("@rpath/libpan.dylib", "/w/build/tin"))
+
+
+@pytest.mark.parametrize(
+    ("library", "asker", "step"),
+    [
+        ("/usr/local/Cellar/pan@5/5.7.1/lib/libpan.dylib", "/Applications/Tin.app/Contents/MacOS/tin", "another build"),
+        ("/opt/pan1pan2/lib/libpan.7.dylib", "/v/lib/python3.12/site-packages/tin/_t.so", "take a newer release"),
+        ("/home/u/w/libpan.7.dylib", "/v/tin", "take a newer release"),
+        ("/usr/local/lib/libSDL2-2.0.0.dylib", "/Applications/Tin.app/Contents/MacOS/tin", "brew install sdl2"),
+        ("/opt/local/lib/libpan.4.dylib", "/Users/u/Desktop/tin/lib/libtin.dylib", "sudo port install"),
+    ],
+)
+def test_a_package_is_a_stop_gap_only_where_packages_install(library: str, asker: str, step: str) -> None:
+    found = only(MISSING.format(library, asker))
+    assert found.cause is Cause.BUILD_MACHINE_PATH
+    (said,) = [each for each in found.remedy if each.startswith("as a user")]
+    assert step in said
+
+
+def test_a_file_a_program_unpacked_is_not_installed_and_not_looked_at_again() -> None:
+    file = "/private/var/folders/ry/b/T/libtin18708461303295440.jnilib"
+    found = only(
+        f"java.lang.UnsatisfiedLinkError: {file}: dlopen({file}, 1): no suitable image found.  Did find:\n"
+        f"\t{file}: mach-o, but wrong architecture\n"
+    )
+    assert not any("install lib" in step or "lipo" in step for step in found.remedy)
+
+
+def test_a_module_of_node_is_built_for_what_loads_it() -> None:
+    file = "/w/node_modules/tin/tin.node"
+    found = only(f"dlopen({file}, 1): no suitable image found.  Did find:\n\t{file}: mach-o, but wrong architecture\n")
+    assert any("NW.js" in step for step in found.remedy)
+
+
+def test_an_arm64_homebrew_is_not_installed_again_for_an_intel_process() -> None:
+    file = "/opt/homebrew/Cellar/tin/0.1/lib/libtin.dylib"
+    found = only(
+        f"dlopen(libtin.dylib, 1): no suitable image found.  Did find:\n\t{file}: mach-o, but wrong architecture\n"
+    )
+    assert not any("brew reinstall" in step for step in found.remedy)
+    assert any("arch -x86_64 /usr/local/bin/brew install tin" in step for step in found.remedy)
+    assert found.next == (f"machochain audit {file}",)
+
+
+def test_one_file_signed_ad_hoc_is_no_cure_where_libraries_are_validated() -> None:
+    file = "/w/Tin.app/Contents/Plugins/pan.bundle/Contents/MacOS/pan"
+    found = only(
+        f"dlopen({file}, 2): no suitable image found.  Did find:\n\t{file}: code signature in ({file}) not valid for"
+        " use in process using Library Validation: mapped file has no Team ID and is not a platform binary"
+    )
+    assert not any(f"-s - {file}" in step for step in found.remedy)
+    assert any(step.endswith("codesign -f --deep -s - /w/Tin.app") for step in found.remedy)
+
+
+def test_nothing_on_a_disk_image_is_signed_and_nothing_in_the_store_of_nix_edited() -> None:
+    image = only("/Volumes/My Tin/Tin.app: code has no resources but signature indicates they must be present")
+    assert image.remedy[0].startswith("copy Tin.app to /Applications first")
+    assert not any("/Volumes/" in step for step in image.remedy)
+    nix = only(MISSING.format("libpan.so", "/nix/store/d3kin0fzkxkpd9i1fk9j338hb51zcf5q-tin-2.4/bin/tin"))
+    assert "derivation" in nix.remedy[0]
+    assert "derivation" not in helps(MISSING.format("libpan.so", "/w/bin/tin"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tin: error while loading: libpan.so.1: cannot open shared object file: No such file or directory", ()),
+        ("OSError: dlopen(libpan.dylib, 6): image not found", ()),
+        ("error: 0 valid identities found", ()),
+        ("ld: library not found for -lpan", ("machochain doctor",)),
+        (
+            MISSING.format("@rpath/libpan.dylib", "/Users/USER/*/Tin.app/Contents/MacOS/tin"),
+            ("machochain audit /PATH/TO/tin",),
+        ),
+    ],
+)
+def test_what_to_run_next_can_be_run(text: str, expected: tuple[str, ...]) -> None:
+    assert only(text).next == expected
