@@ -49,6 +49,8 @@ def command(words: str, facts: Mapping[str, Fact]) -> str:
             return re.sub(r"\d", "", name).upper()
         if part == "regex":
             return quoted("^" + re.escape(value).replace("\\-", "-").replace("\\,", ",") + "$")
+        if part == "file" and "/" not in value:  # a window gives the name alone
+            return quoted(f"/PATH/TO/{value}")
         home = "~/" if value.startswith("~/") else ""  # a quoted ~ is no home
         return home + (file_word(value) if name in _FILES and not home else quoted(value.removeprefix(home)))
 

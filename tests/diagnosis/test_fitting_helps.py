@@ -271,3 +271,8 @@ def test_nothing_on_a_disk_image_is_signed_and_nothing_in_the_store_of_nix_edite
 )
 def test_what_to_run_next_can_be_run(text: str, expected: tuple[str, ...]) -> None:
     assert only(text).next == expected
+
+
+def test_a_name_from_a_window_is_no_path_yet() -> None:
+    found = only("\u201cMy Tin\u201d is damaged and can't be opened. You should move it to the Trash.")
+    assert "xattr -dr com.apple.quarantine '/PATH/TO/My Tin'" in found.remedy
