@@ -22,7 +22,7 @@ from machochain.model.filesystem import Presence
 from machochain.model.paths import MOST_SHOWN, shortened
 from machochain.model.result import Outcome, Result, UnknownKind
 from machochain.model.version import Version
-from machochain.world.system import reached
+from machochain.world.system import catalogue, reached
 from machochain.world.system.catalogue import EmbeddedCatalogue
 from tests.cli.running import run
 from tests.factory.macho import Import, dylib, executable, load, reexport
@@ -134,6 +134,15 @@ def test_symbols_that_nobody_lists_are_looked_up_once_for_all(monkeypatch: pytes
     fresh = EmbeddedCatalogue()
     assert fresh.lookup("/usr/lib/libSystem.B.dylib", "_no_1", release, "arm64") == early[1]
     assert facts.lookup("/usr/lib/libSystem.B.dylib", "_printf", release, "arm64").presence is Presence.PRESENT
+
+
+def test_of_libraries_that_nobody_knows_not_all_are_kept_in_mind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "_MOST_SERVED", 10)
+    facts, release = EmbeddedCatalogue(), Version.of(15)
+    for n in range(35):
+        assert facts.lookup(f"/usr/lib/libno{n}.dylib", "_printf", release, "arm64").presence is Presence.UNSEEN
+        assert facts.lookup("/usr/lib/libSystem.B.dylib", "_printf", release, "arm64").presence is Presence.PRESENT
+    assert len(facts._serving) <= 10
 
 
 def test_whether_go_made_an_image_is_asked_of_its_bytes_once() -> None:

@@ -31,6 +31,8 @@ FIRST_ARM: Final = 11
 FIRST_SEALED: Final = 11
 """Since this release the system volume is sealed and its libraries are in the shared cache only."""
 NOT_THE_SYSTEMS: Final = "the OS keeps its libraries below /usr/lib and /System only"
+_MOST_SERVED: Final = 1 << 14
+"""Libraries of a release that are kept in mind: their spellings are the input's, and there is no end of them."""
 _NOT_THE_SYSTEMS: Final = SystemAnswer(Presence.ABSENT, why=NOT_THE_SYSTEMS)
 _NO_BLOCK: Final = Block(0, 0, {})
 _UNKNOWN_SYMBOL: Final = Group(0, 0)
@@ -325,6 +327,8 @@ class EmbeddedCatalogue:
         if served is None:
             start = self.canonical(library)
             reached = self._reached(start, macos) if start is not None else None
+            if len(self._serving) >= _MOST_SERVED:
+                self._serving.clear()
             served = self._serving[key] = Served(start, reached, self._names)
         return served
 
