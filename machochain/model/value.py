@@ -136,7 +136,8 @@ def _made(cls: type, *, frozen: bool, slots: bool, eq: bool) -> type:
     }
     body.setdefault("__repr__", _repr)
     if eq and "__eq__" not in body:
-        body["__eq__"], body["__hash__"] = _equal, _hash if frozen else None
+        body["__eq__"] = _equal
+        body.setdefault("__hash__", _hash if frozen else None)
     if frozen:
         body["__setattr__"] = body["__delattr__"] = _refuse
     if slots:
@@ -145,6 +146,7 @@ def _made(cls: type, *, frozen: bool, slots: bool, eq: bool) -> type:
         body |= {"__slots__": (*names, *computed, *reference), "__getstate__": _state, "__setstate__": _set_state}
         computed |= {each.name: each.default.factory for each in own if isinstance(each.default, _Later)}
         if computed:
+            body["__value_computed__"] = computed = getattr(cls, "__value_computed__", {}) | computed
             body["__getattr__"] = _computing(computed)
     made = type(cls)(cls.__name__, cls.__bases__, body)
     made.__init__ = _initializer(made, fields)  # type: ignore[misc]

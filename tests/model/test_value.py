@@ -269,6 +269,41 @@ def test_a_field_may_be_made_when_it_is_first_asked_for() -> None:
     assert repr(Late("e")) == "Late(name='e', shown='E')"
 
 
+def test_what_a_base_computes_late_is_computed_in_what_is_made_of_it() -> None:
+    @frozen
+    class Base:
+        name: str
+        shown: str = later(lambda value: value.name.upper())
+
+        @cached_property
+        def length(self) -> int:
+            return len(self.name)
+
+    @frozen
+    class More(Base):
+        count: int = 2
+
+        @cached_property
+        def repeated(self) -> str:
+            return self.name * self.count
+
+    value = More("ab")
+    assert (value.repeated, value.shown, value.length) == ("abab", "AB", 2)
+    with pytest.raises(AttributeError, match="'More' object has no attribute 'other'"):
+        assert value.other  # type: ignore[attr-defined]
+
+
+def test_a_hash_that_a_class_has_itself_stays() -> None:
+    @frozen
+    class Known:
+        name: str
+
+        def __hash__(self) -> int:
+            return 7
+
+    assert (hash(Known("a")), Known("a") == Known("a"), Known("a") == Known("b")) == (7, True, False)
+
+
 def test_a_field_of_attrs_itself_is_refused() -> None:
     with pytest.raises(TypeError, match=r"Wrong\.name: field and Factory are those of machochain\.model\.value"):
 
