@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import overload
 
 from machochain.findings.draft import Draft, Facts
+from machochain.model.frozen import LateTuple
 from machochain.model.result import Finding, Result
 
 
-class Findings(Sequence[Finding]):
+class Findings(LateTuple[Finding]):
     """The findings of one process on one release, in their order; to all who read it what a tuple would be.
 
     Releases share the drafts, and most findings differ in the release they name alone. An audit looks at few of them.
@@ -51,15 +52,6 @@ class Findings(Sequence[Finding]):
         if isinstance(index, slice):
             return tuple(map(self.finished, self.drafts[index]))
         return self.finished(self.drafts[index])
-
-    def __eq__(self, other: object) -> bool:
-        return tuple(self) == tuple(other) if isinstance(other, Findings | tuple) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(tuple(self))
-
-    def __repr__(self) -> str:
-        return repr(tuple(self))
 
     def __reduce__(self) -> tuple[type[tuple[Finding, ...]], tuple[tuple[Finding, ...]]]:
         return tuple, (tuple(self),)

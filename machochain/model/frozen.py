@@ -1,12 +1,14 @@
-"""Dictionaries and lists that do not change: the open-ended parts of values that are frozen all the way down.
+"""Dictionaries, lists and tuples that do not change: the open-ended parts of values that are frozen all the way down.
 
 They are what they stand for to ``json``, to ``==`` and to whoever reads them; only writing to them is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
 
 
 def _refuse(self: object, *_: object, **__: object) -> NoReturn:
@@ -75,6 +77,29 @@ class LateDict(Mapping[str, Any]):
 
     def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
         return self.whole.__reduce__()
+
+
+class LateTuple(Sequence[T]):
+    """A tuple whose items are made when somebody looks at them: it is read, compared and joined as a tuple is."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Iterable[T]) -> tuple[T, ...]:
+        return (*self, *other) if isinstance(other, LateTuple | tuple) else NotImplemented
+
+    def __radd__(self, other: Iterable[T]) -> tuple[T, ...]:
+        return (*other, *self) if isinstance(other, tuple) else NotImplemented
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LateTuple | tuple):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
 
 
 def frozen_dict(values: Mapping[str, Any]) -> FrozenDict:

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import Any, NamedTuple, overload
 
+from machochain.model.frozen import LateTuple
 from machochain.model.result import PLACELESS, Lookup, MissingSymbol
 from machochain.model.value import evolve
 
@@ -121,7 +122,7 @@ def by_image(missing: Sequence[MissingSymbol]) -> Sequence[tuple[int, Shortage]]
     return [(source, known_shortage(symbols)) for source, symbols in found.items()]
 
 
-class MissingSymbols(Sequence[MissingSymbol]):
+class MissingSymbols(LateTuple[MissingSymbol]):
     """What the images of a process look up in vain, in the order dyld binds them.
 
     It is to all who read it what a tuple would be. There may be thousands of symbols in each of hundreds of processes,
@@ -152,17 +153,6 @@ class MissingSymbols(Sequence[MissingSymbol]):
             return tuple(self)[index]
         at = range(self._length)[index]
         return next(islice(self, at, None))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, MissingSymbols | tuple):
-            return NotImplemented
-        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
-
-    def __hash__(self) -> int:
-        return hash(tuple(self))
-
-    def __repr__(self) -> str:
-        return repr(tuple(self))
 
     def __reduce__(self) -> tuple[type[MissingSymbols], tuple[Any]]:
         return MissingSymbols, (self.parts,)

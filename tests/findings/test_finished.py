@@ -28,6 +28,9 @@ def test_they_read_as_a_tuple() -> None:
     assert (len(found), tuple(found), repr(found), found[1], found[1:]) == (3, whole, repr(whole), whole[1], whole[1:])
     assert hash(found) == hash(whole)
     assert found != whole[:2]
+    assert (found + whole, whole + found, found + found) == (whole * 2,) * 3
+    with pytest.raises(TypeError):
+        found + list(whole)  # as a tuple refuses it
     assert pickle.loads(pickle.dumps(found)) == whole
     assert evolve(PROCESS, findings=found) == evolve(PROCESS, findings=whole)
 

@@ -28,6 +28,7 @@ def test_it_reads_as_a_tuple() -> None:
     assert whole[2] in found
     assert found != whole[:3]
     assert found != "four"
+    assert (found + whole[:1], whole[:1] + found) == ((*whole, whole[0]), (whole[0], *whole))
     with pytest.raises(IndexError):
         found[4]
 
