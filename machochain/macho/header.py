@@ -47,8 +47,6 @@ def _lc_string(command: bytes, length: int) -> str:
     return text(command[offset : end if end >= 0 else length])
 
 
-# Equal values are shared: files of one project repeat each other, and an lru_cache is faster than a constructor.
-@lru_cache(maxsize=1 << 14)
 def _linked_dylib(index: int, ordinal: int, command: bytes) -> LinkedDylib:
     """A dylib command from its bytes."""
     number, length, offset, stamp, current, compatible, flags = _SEVEN.unpack_from(command)
@@ -57,6 +55,12 @@ def _linked_dylib(index: int, ordinal: int, command: bytes) -> LinkedDylib:
         flags = None
     versions = Version.unpack(current), Version.unpack(compatible)
     return LinkedDylib(index, _LINKED[number], _lc_string(command, length), ordinal, *versions, stamp, flags)
+
+
+# Equal values are shared: files of one project repeat each other, and an lru_cache is faster than a constructor.
+_known_dylib: Final = lru_cache(maxsize=1 << 14)(_linked_dylib)
+_LONGEST_PATH: Final = 1024
+"""Bytes of a path that a Mac opens (PATH_MAX): longer commands are not kept in memory."""
 
 
 def _build_version(command: bytes) -> BuildVersion:
@@ -108,7 +112,8 @@ class _Walk:
                 break
             if number in linked:  # half of all commands
                 room = length if length > 28 else 28  # noqa: FURB136  # max() is a call
-                loads.append(_linked_dylib(index, len(loads) + 1, buffer[at : at + room]))
+                make = _known_dylib if room <= _LONGEST_PATH else _linked_dylib
+                loads.append(make(index, len(loads) + 1, buffer[at : at + room]))
             else:
                 handler = handler_of(number)
                 if handler is not None:

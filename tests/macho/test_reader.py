@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machochain.macho import constants as c
+from machochain.macho import header
 from machochain.macho.details import command_name, flag_names, header_room, linker_options, sections, sub_commands
 from machochain.macho.fat import CROWDED
 from machochain.macho.header import parse_image
@@ -302,6 +303,19 @@ def test_one_read_per_slice_however_large_the_file() -> None:
     universal = Counting(fat([dylib("/x"), dylib("/x", arch="x86_64")]))
     read_source(universal)
     assert universal.asked == [(0, FIRST_READ), (0x4000, FIRST_READ), (0x10000, FIRST_READ)]
+
+
+def test_a_load_command_that_is_longer_than_any_path_is_not_kept_in_memory() -> None:
+    def kept(name: str) -> int:
+        before = header._known_dylib.cache_info().currsize
+        (piece,) = read_bytes(executable(name)).slices
+        assert piece.image is not None
+        assert name in [load.name for load in piece.image.loads]
+        return header._known_dylib.cache_info().currsize - before
+
+    header._known_dylib.cache_clear()
+    assert kept("/opt/short.dylib") > 0
+    assert kept(f"/opt/{'long' * 300}.dylib") == 0
 
 
 def test_long_load_commands_are_read_in_a_second_step() -> None:
