@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from re import _constants, _parser  # type: ignore[attr-defined]
 
@@ -44,6 +45,13 @@ def test_the_rules_of_every_row_can_be_read() -> None:
     for form in FORMS.values():
         assert len(form.causes) == len(form.cause_lines)
         assert len(form.remedies) == len(form.remedy_lines)
+
+
+def test_no_row_has_a_wording_twice_and_no_condition_a_mark_in_its_name() -> None:
+    for form in FORMS.values():
+        assert len(set(form.wordings)) == len(form.wordings), form.name
+        for each in (*form.causes, *form.remedies):
+            assert all(re.fullmatch(r"[A-Za-z_][\w.]*", c.name) for c in each.conditions), form.name
 
 
 @pytest.mark.parametrize("name", FORMS)
