@@ -11,7 +11,7 @@ from machochain.diagnosis.derive import scheme
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.facts import plain_processor
 from machochain.diagnosis.matching import Hit
-from machochain.diagnosis.names import bare_name
+from machochain.diagnosis.names import LIBRARIES, bare_name
 from machochain.diagnosis.packages import formula_for
 from machochain.diagnosis.rules import holds
 from machochain.diagnosis.wording import command, sentence
@@ -28,12 +28,18 @@ SOURCES: Final = frozenset(
 )
 
 
+_SPELLED: Final = re.compile(
+    r"(?:arch|codesign|dyld|libiconv|lld|strip|zig)\b|[a-z]+[-\w]*[A-Z_.+]\w|c-archive|node-gyp"
+)
+"""Names that begin with a small letter, in a sentence too: tools, and macOS, libSystem, go.mod."""
+
+
 def because_of(rules: Sequence[table.CauseRule], known: dict[str, Fact]) -> list[str]:
     """Return what the first rule rests on, as a sentence."""
     if not rules or not rules[0].why:
         return []
     text = sentence(rules[0].why, known)
-    head = text if text.startswith("dyld") or rules[0].why.startswith("{") else text[:1].upper() + text[1:]
+    head = text if _SPELLED.match(text) or rules[0].why.startswith("{") else text[:1].upper() + text[1:]
     return [head + ("" if text.endswith(".") else ".")]
 
 
@@ -118,7 +124,7 @@ def without_tries(evidence: Sequence[Evidence]) -> list[Evidence]:
     found = {spelled(e) for e in evidence if e.dlopen_path and not is_absent(e)}
     kept: dict[str, Evidence] = {}
     for e in evidence:
-        if is_absent(e) and (e.dlopen_path or "").endswith(OURS):
+        if is_absent(e) and (e.dlopen_path or "").endswith(LIBRARIES):
             kept.setdefault(spelled(e), e)
     for e in evidence:
         if is_absent(e):
@@ -130,10 +136,6 @@ def is_absent(e: Evidence) -> bool:
     """Whether a file that was asked for by dlopen alone was not there."""
     alone = e.request is Request.DLOPEN and e.referenced_from is None and e.library == e.dlopen_path
     return alone and e.kind is EvidenceKind.LIBRARY_MISSING and bool(e.dlopen_path)
-
-
-OURS: Final = (".dylib", ".bundle", ".jnilib", ".so", ".node")
-"""How names of libraries end on a Mac."""
 
 
 def spelled(e: Evidence) -> str:
@@ -290,8 +292,6 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     if isinstance(symbols, str):
         symbols = (symbols,)
     if isinstance(symbols, tuple):
-        found["symbols.count"] = str(len(symbols))
-        found["symbols.first"] = symbols[0]
         found["symbols.system"] = any(each in LIBSYSTEM for each in symbols)
         found["symbols.cxx"] = any(each.startswith(("__Z", "_Z")) or _CXX.search(each) for each in symbols)
         found["symbols.frameworks"] = any(_OF_FRAMEWORKS.match(each) for each in symbols)

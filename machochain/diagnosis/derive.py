@@ -237,11 +237,6 @@ def _of_paths(facts: dict[str, Fact], evidence: Evidence, process: ProcessFacts,
     facts["lib.r_version"] = bool(re.match(r"/Library/Frameworks/R\.framework/Versions/[\d.]+(?:-\w+)?/", library))
     facts["asker.same_r"] = bool(facts["lib.r_version"]) and asker.startswith(library.partition("/Resources/")[0] + "/")
     facts["asker.local_build"] = _COMPILED_HERE.search(asker) is not None
-    facts["asker.module"] = place_of(asker).kind in {
-        PlaceKind.PYTHON_PACKAGE,
-        PlaceKind.NODE_MODULE,
-        PlaceKind.RUBY_GEM,
-    }
     facts["asker.in_build"] = _BUILD_TREES.search(asker) is not None
     facts["lib.keg"] = directory(directory(library))
     facts["asker.tool"] = bool(asker) and _TOOLS.search(asker) is not None

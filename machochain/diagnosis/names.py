@@ -7,6 +7,8 @@ from typing import Final
 
 from machochain.model.paths import leaf
 
+LIBRARIES: Final = (".dylib", ".bundle", ".jnilib", ".so", ".node")
+"""How names of libraries end on a Mac."""
 FILES: Final = frozenset({"file", "lib", "path", "real", "asker", "file1"})
 PLACES: Final = frozenset({"tool", "where", "pkg"})
 _OPENS: Final = ("/", "./", "../", "~", "@rpath", "@loader_path", "@executable_path", "$", "<", "\u2026")

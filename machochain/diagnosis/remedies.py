@@ -10,7 +10,7 @@ from machochain.diagnosis.attempts import framework_partial
 from machochain.diagnosis.derive import is_found_cut, of_macos
 from machochain.diagnosis.elision import is_elided
 from machochain.diagnosis.eras import of_ios
-from machochain.diagnosis.names import bare_name
+from machochain.diagnosis.names import LIBRARIES, bare_name
 from machochain.diagnosis.places import bundle_of, formula_of, place_of
 from machochain.diagnosis.stopgap import is_prefix, stop_gap
 from machochain.model.cause import Cause
@@ -19,7 +19,6 @@ from machochain.model.evidence import Evidence, EvidenceKind, Request
 from machochain.model.paths import directory, leaf, printable
 from machochain.model.shell import file_word, quoted
 
-_NO_PROGRAM: Final = (".so", ".dylib", ".bundle", ".node", ".jnilib")
 _BIN: Final = '"$BIN"'
 _RESIGN: Final = f"codesign -f -s - {_BIN}   # an edit breaks the signature"
 _LINK: Final = (
@@ -304,7 +303,7 @@ def _relative(e: Evidence, own: str, change: str, *, hardened: bool) -> tuple[st
 
 def _started(e: Evidence) -> str:
     """Return what is started where an image asks: the image, unless it is no program."""
-    return "PROGRAM" if (e.referenced_from or "").endswith(_NO_PROGRAM) else _BIN
+    return "PROGRAM" if (e.referenced_from or "").endswith(LIBRARIES) else _BIN
 
 
 def _swift(e: Evidence) -> tuple[str, ...]:
@@ -441,7 +440,7 @@ def _unfilled(e: Evidence, library: str) -> tuple[str, ...]:
 
 def _is_library(path: str) -> bool:
     """Whether a path has the name of a library, which some package may bring."""
-    return leaf(path).endswith(_NO_PROGRAM) or ".dylib." in path or framework_partial(path) is not None
+    return leaf(path).endswith(LIBRARIES) or ".dylib." in path or framework_partial(path) is not None
 
 
 def _says(e: Evidence, words: str) -> bool:

@@ -276,3 +276,20 @@ def test_what_to_run_next_can_be_run(text: str, expected: tuple[str, ...]) -> No
 def test_a_name_from_a_window_is_no_path_yet() -> None:
     found = only("\u201cMy Tin\u201d is damaged and can't be opened. You should move it to the Trash.")
     assert "xattr -dr com.apple.quarantine '/PATH/TO/My Tin'" in found.remedy
+
+
+def test_what_the_kernel_did_not_take_is_looked_at_unless_it_is_known_to_be_packed() -> None:
+    assert any(step.startswith("file ") for step in only("Namespace EXEC, Code 8\n").remedy)
+    packed = helps("Namespace EXEC, Code 12, UPX compressed binaries are not supported\n")
+    assert "upx -d" in packed
+    assert "machochain inspect" not in packed
+
+
+def test_an_option_lld_does_not_know_is_answered_once() -> None:
+    found = only("ld64.lld: error: unknown argument '-platform_version'\n")
+    assert found.cause is Cause.TOOL_MISMATCH
+
+
+@pytest.mark.parametrize("library", ["rt", "nsl"])
+def test_a_reason_keeps_the_small_letter_of_a_name(library: str) -> None:
+    assert only(f"ld: library not found for -l{library}\n").because[0].startswith("macOS has no library")

@@ -50,8 +50,9 @@ def test_the_rules_of_every_row_can_be_read() -> None:
 def test_no_row_has_a_wording_twice_and_no_condition_a_mark_in_its_name() -> None:
     for form in FORMS.values():
         assert len(set(form.wordings)) == len(form.wordings), form.name
-        for each in (*form.causes, *form.remedies):
-            assert all(re.fullmatch(r"[A-Za-z_][\w.]*", c.name) for c in each.conditions), form.name
+        asked = [c.name for rule in form.causes for c in rule.conditions]
+        asked += [c.name for remedy in form.remedies for c in remedy.conditions]
+        assert all(re.fullmatch(r"[A-Za-z_][\w.]*", name) for name in asked), form.name
 
 
 @pytest.mark.parametrize("name", FORMS)
