@@ -36,7 +36,7 @@ from machochain.diagnosis.conclusions import (
     without_tries,
 )
 from machochain.diagnosis.context import HEAD, Context, context_of
-from machochain.diagnosis.derive import derived, elided_names
+from machochain.diagnosis.derive import SHORTENED, derived, elided_names
 from machochain.diagnosis.elision import LONGEST_TAIL, is_cut, is_open
 from machochain.diagnosis.eras import dated, is_of_a_build
 from machochain.diagnosis.explain import headline_of, place_words
@@ -206,7 +206,8 @@ class _Answers:
             facts["mixed_era"] = True
         if self.paste.prefix:
             facts["prefix"] = self.paste.prefix
-        elided = frozenset(elided_names(evidence))
+        shortened = elided_names(evidence)
+        elided = frozenset(shortened)
         with_forms = tuple(dict.fromkeys(h.form.name for h in self.hits))
         known: dict[str, Fact] = {
             **facts, **extra, **self._stated(), "with": with_forms,
@@ -241,7 +242,7 @@ class _Answers:
             facts=tuple((k, v) for k, v in facts.items() if "." not in k),
             helps=helps,
             next=next_of(evidence, process, place.kind),
-            notes=self._notes(evidence, elided),
+            notes=self._notes(evidence, shortened),
         )
 
     def _as_asked(self, evidence: Evidence) -> Evidence:
@@ -293,14 +294,14 @@ class _Answers:
             stated["ctx.arch"] = self.context["chip"]
         return stated
 
-    def _notes(self, evidence: Evidence, elided: Iterable[str]) -> tuple[str, ...]:
+    def _notes(self, evidence: Evidence, shortened: Iterable[str]) -> tuple[str, ...]:
         notes = list(self.paste.notes_of(*self._lines(evidence))) if self.paste.source else []
         if evidence.confidence is Confidence.LIKELY:
             notes.append("wrapped lines were joined, or the head of the message is missing")
         if evidence.truncated:
             notes.append("the text was cut: there may be more")
-        for name in elided:
-            notes.append(f"shortened by whoever pasted it: {name}")
+        for name in shortened:
+            notes.append(f"shortened by whoever pasted it: {SHORTENED[name]}")
         if evidence.redacted:
             notes.append("the crash reporter put * in the place of parts of paths")
         if any(not t.path and not NO_PATH.search(t.reason or "") for t in evidence.attempts):

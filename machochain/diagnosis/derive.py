@@ -106,6 +106,18 @@ _MID_TOKEN: Final = re.compile(r".[^/]?/(@(?:executable_path|loader_path|rpath))
 _DOTS: Final = re.compile(r"/\.\.(?=/)")
 
 
+SHORTENED: Final = {
+    "lib": "the load path",
+    "asker": "the image that asks",
+    "loader": "the file that was to be opened",
+    "expected": "the library the symbol was expected in",
+    "attempt": "a path that was tried",
+    "rpath": "a run path",
+    "reason": "a reason dyld gives",
+}
+"""What a reader calls the values that may be shortened."""
+
+
 def elided_names(evidence: Evidence) -> tuple[str, ...]:
     """Return the values of a message that were shortened."""
     names = [

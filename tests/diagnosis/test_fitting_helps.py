@@ -293,3 +293,14 @@ def test_an_option_lld_does_not_know_is_answered_once() -> None:
 @pytest.mark.parametrize("library", ["rt", "nsl"])
 def test_a_reason_keeps_the_small_letter_of_a_name(library: str) -> None:
     assert only(f"ld: library not found for -l{library}\n").because[0].startswith("macOS has no library")
+
+
+def test_values_that_were_shortened_are_told_in_words_and_in_one_order() -> None:
+    text = (
+        "dyld[1]: Library not loaded: @rpath/.../libtin.dylib\n"
+        f"  Referenced from: {A} /w/.../pan\n"
+        "  Reason: tried: '/w/.../libtin.dylib' (no such file)"
+    )
+    told = [note for note in only(text).notes if note.startswith("shortened")]
+    words = ("the load path", "the image that asks", "a path that was tried")
+    assert told == [f"shortened by whoever pasted it: {each}" for each in words]
