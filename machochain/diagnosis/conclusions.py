@@ -9,7 +9,7 @@ from typing import Final
 from machochain.diagnosis import table
 from machochain.diagnosis.derive import scheme
 from machochain.diagnosis.elision import is_elided
-from machochain.diagnosis.facts import plain_processor
+from machochain.diagnosis.facts import of_processors
 from machochain.diagnosis.matching import Hit
 from machochain.diagnosis.names import LIBRARIES, bare_name
 from machochain.diagnosis.packages import formula_for
@@ -278,10 +278,7 @@ def of_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     have, need = facts.get("have"), facts.get("need")
     found["arch.same"] = have is not None and have == need
     if isinstance(have, tuple) and isinstance(need, tuple):
-        found["have.arm"] = all(a.startswith("arm64") for a in have)
-        found["have.arm64"] = "arm64" in have
-        found["need.one"] = len(need) == 1
-        found["need.plain"] = plain_processor(need)
+        found |= of_processors(have, need)
     if isinstance(own := facts.get("id"), str) and isinstance(file := facts.get("file"), str):
         found["own"] = leaf(own) == leaf(file)
         found["own.bare"] = found["own"] and "/" not in own

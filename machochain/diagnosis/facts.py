@@ -251,10 +251,7 @@ def facts_of(  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the r
     if match := _HAVE.search(words):
         found["have"] = _archs(match["have"])
         found["need"] = _archs(match["need"])
-        found["have.arm"] = "yes" if all(a.startswith("arm64") for a in _archs(match["have"])) else ""
-        found["need.plain"] = plain_processor(_archs(match["need"]))
-        found["have.arm64"] = "yes" if "arm64" in _archs(match["have"]) else ""
-        found["need.one"] = "yes" if len(_archs(match["need"])) == 1 else ""
+        found |= of_processors(_archs(match["have"]), _archs(match["need"]))
     elif match := _COMPAT.search(words):
         found["need"], found["provided"] = match["need"], match["have"]
     if match := _ERRNO.search(words):
@@ -306,7 +303,17 @@ def facts_of(  # noqa: C901, PLR0912, PLR0915  # the order of its steps is the r
     return {k: v for k, v in found.items() if v not in (None, "", ())}
 
 
-def plain_processor(need: Sequence[str]) -> str:
+def of_processors(have: Sequence[str], need: Sequence[str]) -> dict[str, Fact]:
+    """Return what follows from the processors a file is for, and those a process takes."""
+    return {
+        "have.arm": all(a.startswith("arm64") for a in have),
+        "have.arm64": "arm64" in have,
+        "need.one": len(need) == 1,
+        "need.plain": _plain_processor(need),
+    }
+
+
+def _plain_processor(need: Sequence[str]) -> str:
     """Return the processor a file is to be built for: nobody but Apple builds for arm64e, and few for x86_64h."""
     if any(a.startswith("arm64") for a in need):
         return "arm64"
