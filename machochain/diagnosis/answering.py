@@ -106,7 +106,7 @@ def diagnose(text: str | bytes) -> Diagnosis:
     evidence = [dated(e, release) for e in read]
     last = paste.text.rstrip()[-LONGEST_TAIL:].rpartition("\n")[2]
     cut = is_cut(cleaned) or is_open(last)
-    answers = [at_writable_places(a) for a in _Answers(paste, hits, context, cut).all(evidence)]
+    answers = _Answers(paste, hits, context, cut).all(evidence)
     if not any(a.is_failure and a.cause is not Cause.UNKNOWN for a in answers):
         answers = _of_broken_lines(paste, cut=cut) or answers
     if all(a.cause in _POINTING for a in answers):
@@ -118,7 +118,7 @@ def diagnose(text: str | bytes) -> Diagnosis:
     if answers:
         # "Its message stands below" helps nobody if that message is not known: then it is said, with its lines.
         pointing = all(a.cause is Cause.FOLLOW_UP for a in answers)
-        return Diagnosis(tuple(answers), stated, unread(paste.text) if pointing else None)
+        return Diagnosis(tuple(map(at_writable_places, answers)), stated, unread(paste.text) if pointing else None)
     return Diagnosis((), stated, unread(paste.text))
 
 
@@ -166,6 +166,11 @@ class _Answers:
         answers = [evolve(a, facts=(*a.facts, ("messages", count))) if a.is_failure else a for a in answers]
         return sorted(answers, key=lambda a: (not a.is_failure, a.cause is Cause.UNKNOWN, a.evidence.lines))
 
+    @property
+    def _all_forms(self) -> tuple[str, ...]:
+        """The names of all forms that stand in the paste, each once."""
+        return tuple(dict.fromkeys(hit.form.name for hit in self.hits))
+
     # --- messages of dyld -----------------------------------------------------------------------------------------
 
     def _around(self, evidence: Evidence) -> list[Hit]:
@@ -208,9 +213,8 @@ class _Answers:
             facts["prefix"] = self.paste.prefix
         shortened = elided_names(evidence)
         elided = frozenset(shortened)
-        with_forms = tuple(dict.fromkeys(h.form.name for h in self.hits))
         known: dict[str, Fact] = {
-            **facts, **extra, **self._stated(), "with": with_forms,
+            **facts, **extra, **self._stated(), "with": self._all_forms,
             "text": "\n".join(h.text for h in hits),
         }  # fmt: skip
         rules = holding((*causes_of(form), *of_wrappers(hits)), known, elided)
@@ -390,10 +394,9 @@ class _Answers:
         if self.cut and group[-1].line + _NEAR >= self.paste.text.rstrip().count("\n"):
             whole["cut"] = True
         whole["errors"] = 1 if form.level >= table.ERROR else 0
-        with_forms = tuple(dict.fromkeys(h.form.name for h in self.hits))
         known: dict[str, Fact] = {
             **whole, **of_facts(whole), **self._stated(), "file.accepted": is_accepted(whole, self.hits),
-            "with": with_forms, "text": "\n".join(h.text for h in group),
+            "with": self._all_forms, "text": "\n".join(h.text for h in group),
         }  # fmt: skip
         rules = holding(form.causes, known, frozenset())
         first = rules[0] if rules else None

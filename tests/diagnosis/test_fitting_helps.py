@@ -251,6 +251,8 @@ def test_nothing_on_a_disk_image_is_signed_and_nothing_in_the_store_of_nix_edite
     image = only("/Volumes/My Tin/Tin.app: code has no resources but signature indicates they must be present")
     assert image.remedy[0].startswith("copy Tin.app to /Applications first")
     assert not any("/Volumes/" in step for step in image.remedy)
+    broken = only("/Volumes/My Tin/Tin.app: code has no resources but\nsignature indicates they must be present")
+    assert broken.remedy == image.remedy
     nix = only(MISSING.format("libpan.so", "/nix/store/d3kin0fzkxkpd9i1fk9j338hb51zcf5q-tin-2.4/bin/tin"))
     assert "derivation" in nix.remedy[0]
     assert "derivation" not in helps(MISSING.format("libpan.so", "/w/bin/tin"))
